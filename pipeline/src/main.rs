@@ -1,0 +1,2 @@
+//! onebasin.
+fn main() {}

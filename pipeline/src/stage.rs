@@ -1,0 +1,109 @@
+//! What a stage is: a recipe, its inputs and the work.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+
+use onebasin_datasets::Places;
+use onebasin_repro::Fingerprint;
+use onebasin_training::Device;
+use serde::{Deserialize, Serialize};
+
+/// The name of a stage in its plan, for example `train/glyphs-mlp/replicate-0/a`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct StageId(String);
+
+impl StageId {
+    /// Wraps a name.
+    pub fn new(name: impl Into<String>) -> StageId {
+        StageId(name.into())
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for StageId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+/// Everything of a stage, besides its inputs, that can change its output.
+///
+/// It never holds the name a person gave to a method or a model, so equal work is stored once.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Recipe {
+    /// The kind of work: `train`, `align`, ...
+    pub kind: &'static str,
+    /// Raised when the same settings would give another output.
+    pub version: u32,
+    /// Every setting, with its defaults filled in.
+    pub settings: serde_json::Value,
+}
+
+/// One finished entry of the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Artifact {
+    /// What names it.
+    pub fingerprint: Fingerprint,
+    /// Where its files are; never written to.
+    pub directory: PathBuf,
+}
+
+/// How far a running stage has come.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Progress {
+    /// A training after one of its steps.
+    Training {
+        /// Steps done.
+        step: usize,
+        /// Steps in all.
+        steps: usize,
+        /// Running mean of the loss, in nats.
+        loss: f64,
+        /// Learning rate of the step.
+        rate: f64,
+    },
+    /// Any other work: units done and units in all.
+    Share {
+        /// Units done.
+        done: usize,
+        /// Units in all.
+        total: usize,
+    },
+}
+
+/// What a running stage may use.
+pub struct Context<'a> {
+    /// The artifacts of [`Stage::inputs`], in their order.
+    pub inputs: &'a [Artifact],
+    /// An empty folder to fill; it becomes the artifact when the stage returns `Ok`.
+    pub out: &'a Path,
+    /// Called now and then with the progress.
+    pub progress: &'a (dyn Fn(Progress) + Sync),
+    /// Set when the run should end: long stages look at it and return an error.
+    pub interrupted: &'a AtomicBool,
+    /// Where forward passes run.
+    pub device: &'a Device,
+    /// Where data files are looked for.
+    pub places: &'a Places,
+}
+
+/// One piece of work of the DAG.
+pub trait Stage: Send + Sync {
+    /// Its name in the plan.
+    fn id(&self) -> &StageId;
+    /// The stages whose artifacts it reads.
+    fn inputs(&self) -> &[StageId];
+    /// What it does, to the last setting.
+    fn recipe(&self) -> Recipe;
+    /// Does it, writing into `context.out` only.
+    ///
+    /// # Errors
+    /// Anything that keeps the artifact from being complete.
+    fn run(&self, context: &Context<'_>) -> anyhow::Result<()>;
+}

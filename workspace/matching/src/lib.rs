@@ -1,0 +1,1 @@
+//! onebasin-matching.
