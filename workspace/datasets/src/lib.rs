@@ -1,1 +1,30 @@
-//! onebasin-datasets.
+//! From bytes on disk, or from nothing but a seed, to labelled images, subsets and batches.
+//!
+//! A [`Source`] says where images come from, [`Places`] where files are looked for; [`open`] reads both splits, [`digest`] names their
+//! content without depending on paths, times or compression. Pixels stay bytes; a network sees, per channel,
+//! `x = (pixel / 255 - mean) / deviation` with the constants of [`Normalisation`].
+//!
+//! This crate does not augment images, does not know tensors, and prints nothing. The readers of CIFAR, EMNIST and image folders are not
+//! part of this version: their names are listed and their files can be verified, opening them is an error that says so.
+
+mod batches;
+mod digest;
+mod error;
+mod glyphs;
+mod idx;
+mod known;
+mod places;
+mod source;
+mod split;
+mod subset;
+
+pub use batches::batches;
+pub use digest::{Digest, digest};
+pub use error::DatasetError;
+pub use glyphs::Glyphs;
+pub use idx::Idx;
+pub use known::{Known, KnownFile, known, known_names};
+pub use places::Places;
+pub use source::{Geometry, Later, Source, geometry, open};
+pub use split::{Dataset, Normalisation, Split};
+pub use subset::{Subset, subset};

@@ -1,0 +1,96 @@
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// What can go wrong between a name and its images.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DatasetError {
+    /// A name that is neither known nor declared.
+    #[error("unknown data set `{name}`: expected one of {known}\nhint: {hint}")]
+    UnknownName {
+        /// The name as given.
+        name: String,
+        /// The known names, each in backticks.
+        known: String,
+        /// The nearest known name, or how to declare one's own.
+        hint: String,
+    },
+    /// A format whose files this version cannot read.
+    #[error(
+        "the reader for format `{format}` is not part of this version: expected one of `idx`, `glyphs`\nhint: `data list` and `data verify` know the files of such sets already"
+    )]
+    NoReader {
+        /// The format as a spec writes it.
+        format: &'static str,
+    },
+    /// Not all files of a data set are in any place.
+    #[error("no complete copy of data set `{name}` found\n{looked}hint: {hint}")]
+    Missing {
+        /// The data set, or the folder asked for.
+        name: String,
+        /// One line for each place: the folder and what is missing there.
+        looked: String,
+        /// How to get the files.
+        hint: String,
+    },
+    /// A folder whose content is that of another data set with the same file names.
+    #[error(
+        "`{path}` holds the labels of `{found}`, expected those of `{expected}`\nhint: the two share their file names; keep each in a folder of its own name"
+    )]
+    OtherDataset {
+        /// The file of labels.
+        path: PathBuf,
+        /// The data set it belongs to.
+        found: &'static str,
+        /// The data set asked for.
+        expected: String,
+    },
+    /// A file that is not what its format says.
+    #[error("`{path}`: {what}: expected {expected}, got {got}\nhint: {hint}")]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// The part that is wrong.
+        what: String,
+        /// What should stand there.
+        expected: String,
+        /// What stands there.
+        got: String,
+        /// What may help.
+        hint: String,
+    },
+    /// A setting of a data set or subset that makes no sense.
+    #[error("key `{key}`: expected {expected}, got `{got}`\nhint: {hint}")]
+    Setting {
+        /// The key as a spec writes it.
+        key: &'static str,
+        /// The values allowed.
+        expected: String,
+        /// The value given.
+        got: String,
+        /// What to write instead.
+        hint: String,
+    },
+    /// The file system refused.
+    #[error("cannot {action} `{path}`")]
+    Io {
+        /// Read, write, rename.
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+}
+
+impl DatasetError {
+    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> DatasetError {
+        let path = path.to_owned();
+        move |source| DatasetError::Io { action, path, source }
+    }
+
+    /// Whether the person who asked can mend it in the spec or on the command line, rather than by trying again.
+    pub fn is_usage(&self) -> bool {
+        matches!(self, DatasetError::UnknownName { .. } | DatasetError::NoReader { .. } | DatasetError::Setting { .. })
+    }
+}

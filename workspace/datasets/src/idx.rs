@@ -1,0 +1,292 @@
+use std::fs::File;
+use std::io::{BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::error::DatasetError;
+use crate::known::{self, Known};
+use crate::places::{Located, Places};
+use crate::source::Geometry;
+use crate::split::{Dataset, Normalisation, Split};
+
+/// Four files in MNIST's format, each plain or compressed with gzip.
+///
+/// A file is big-endian: magic `00 00 08 03`, count, rows and columns (u32 each), then a byte a pixel; for labels magic `00 00 08 01`,
+/// count, then a byte a label. Source: Y. LeCun, C. Cortes, C. J. C. Burges, "The MNIST database of handwritten digits".
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Idx {
+    /// The folder below a root, or an absolute path.
+    pub directory: String,
+    /// Official name: `train-images-idx3-ubyte`.
+    #[serde(default = "Idx::default_train_images")]
+    pub train_images: String,
+    /// Official name: `train-labels-idx1-ubyte`.
+    #[serde(default = "Idx::default_train_labels")]
+    pub train_labels: String,
+    /// Official name: `t10k-images-idx3-ubyte`.
+    #[serde(default = "Idx::default_test_images")]
+    pub test_images: String,
+    /// Official name: `t10k-labels-idx1-ubyte`.
+    #[serde(default = "Idx::default_test_labels")]
+    pub test_labels: String,
+    /// Labels are below it; 10 unless said.
+    #[serde(default = "Idx::default_classes")]
+    pub classes: usize,
+    /// Height and width; read from the header unless said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<(usize, usize)>,
+    /// The training images' own unless said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub normalisation: Option<Normalisation>,
+}
+
+const IMAGES: u32 = 0x0803;
+const LABELS: u32 = 0x0801;
+
+impl Idx {
+    fn default_train_images() -> String {
+        "train-images-idx3-ubyte".to_owned()
+    }
+
+    fn default_train_labels() -> String {
+        "train-labels-idx1-ubyte".to_owned()
+    }
+
+    fn default_test_images() -> String {
+        "t10k-images-idx3-ubyte".to_owned()
+    }
+
+    fn default_test_labels() -> String {
+        "t10k-labels-idx1-ubyte".to_owned()
+    }
+
+    fn default_classes() -> usize {
+        10
+    }
+
+    /// Files of the official names in `directory`, ten classes.
+    pub fn in_directory(directory: impl Into<String>) -> Idx {
+        Idx {
+            directory: directory.into(),
+            train_images: Idx::default_train_images(),
+            train_labels: Idx::default_train_labels(),
+            test_images: Idx::default_test_images(),
+            test_labels: Idx::default_test_labels(),
+            classes: Idx::default_classes(),
+            size: None,
+            normalisation: None,
+        }
+    }
+
+    pub(crate) fn known(known: &Known) -> Idx {
+        let file = |index: usize| known.files[index].name.to_owned();
+        Idx {
+            directory: known.name.to_owned(),
+            train_images: file(0),
+            train_labels: file(1),
+            test_images: file(2),
+            test_labels: file(3),
+            classes: known.classes,
+            size: Some((known.shape.1, known.shape.2)),
+            normalisation: Some(known.normalisation()),
+        }
+    }
+
+    /// The folder's name in messages.
+    fn name(&self) -> &str {
+        Path::new(&self.directory).file_name().and_then(|name| name.to_str()).unwrap_or(&self.directory)
+    }
+
+    pub(crate) fn locate(&self, places: &Places) -> Result<Located, DatasetError> {
+        let known = known::known(&self.directory);
+        let hint = match known {
+            Some(known) => {
+                format!("`onebasin data fetch {}` gets the official files, `--data DIR` names a folder that has them", known.name)
+            }
+            None => {
+                "`--data DIR` names the folder above it; keys `train-images`, `train-labels`, `test-images`, `test-labels` name other files"
+                    .to_owned()
+            }
+        };
+        let files = [&*self.train_images, &self.train_labels, &self.test_images, &self.test_labels];
+        let located = places.locate(self.name(), &self.directory, known.map_or(&[], |known| known.nested), &files, &hint)?;
+        if let (Some(known), true) = (known, located.loose) {
+            refuse_namesake(known, &located.files[1])?;
+        }
+        Ok(located)
+    }
+
+    pub(crate) fn geometry(&self, places: &Places) -> Result<Geometry, DatasetError> {
+        self.check()?;
+        let (height, width) = match self.size {
+            Some(size) => size,
+            None => {
+                let path = &self.locate(places)?.files[0];
+                let mut reader = reader(path)?;
+                let header: [u32; 4] = header(path, &mut reader, IMAGES)?;
+                (header[2] as usize, header[3] as usize)
+            }
+        };
+        Ok(Geometry { shape: (1, height, width), classes: self.classes })
+    }
+
+    fn check(&self) -> Result<(), DatasetError> {
+        let wrong = |key, expected: &str, got: String, hint: &str| {
+            Err(DatasetError::Setting { key, expected: expected.into(), got, hint: hint.into() })
+        };
+        if !(2..=256).contains(&self.classes) {
+            return wrong("classes", "a whole number from 2 to 256", self.classes.to_string(), "labels are bytes");
+        }
+        if let Some(normalisation) = &self.normalisation {
+            if normalisation.mean.len() != 1 || normalisation.deviation.len() != 1 {
+                let got = format!("{} and {}", normalisation.mean.len(), normalisation.deviation.len());
+                return wrong(
+                    "normalisation",
+                    "one mean and one deviation, as for one channel",
+                    got,
+                    "leave it out to use the images' own",
+                );
+            }
+            let deviation = normalisation.deviation[0];
+            if !(deviation > 0.0 && deviation.is_finite() && normalisation.mean[0].is_finite()) {
+                let got = format!("{} and {deviation}", normalisation.mean[0]);
+                return wrong("normalisation", "a finite mean and a deviation above 0", got, "leave it out to use the images' own");
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn open(&self, places: &Places) -> Result<Dataset, DatasetError> {
+        self.check()?;
+        let located = self.locate(places)?;
+        let contents: Vec<Vec<u8>> = located.files.par_iter().map(|path| contents(path)).collect::<Result<_, _>>()?;
+        let [train_images, train_labels, test_images, test_labels]: [Vec<u8>; 4] = contents.try_into().expect("four files were located");
+        let train = self.split(&located.files[..2], train_images, train_labels)?;
+        let test = self.split(&located.files[2..], test_images, test_labels)?;
+        if train.shape != test.shape {
+            return Err(DatasetError::Format {
+                path: located.files[2].clone(),
+                what: "size of the images".into(),
+                expected: format!("{}x{}, as in `{}`", train.shape.1, train.shape.2, located.files[0].display()),
+                got: format!("{}x{}", test.shape.1, test.shape.2),
+                hint: "the files belong to different data sets".into(),
+            });
+        }
+        let normalisation = self.normalisation.clone().unwrap_or_else(|| Normalisation::of(&train));
+        Ok(Dataset { name: self.name().to_owned(), train, test, normalisation })
+    }
+
+    fn split(&self, paths: &[PathBuf], mut images: Vec<u8>, mut labels: Vec<u8>) -> Result<Split, DatasetError> {
+        let [images_path, labels_path] = paths else { unreachable!("a split has two files") };
+        let format = |path: &Path, what: &str, expected: String, got: String, hint: &str| {
+            Err(DatasetError::Format { path: path.to_owned(), what: what.into(), expected, got, hint: hint.into() })
+        };
+        let [_, count, height, width]: [u32; 4] = header(images_path, &mut images.as_slice(), IMAGES)?;
+        let [_, label_count]: [u32; 2] = header(labels_path, &mut labels.as_slice(), LABELS)?;
+        let (count, height, width) = (count as usize, height as usize, width as usize);
+        if count == 0 || height == 0 || width == 0 {
+            let got = format!("{count} images of {height}x{width}");
+            return format(images_path, "header", "at least one image of at least one pixel".into(), got, "the file holds no images");
+        }
+        if let Some(size) = self.size
+            && size != (height, width)
+        {
+            let (expected, got) = (format!("{}x{}", size.0, size.1), format!("{height}x{width}"));
+            return format(images_path, "size of the images", expected, got, "mend key `size` or leave it out");
+        }
+        length(images_path, &images, 16, [count, height, width].iter().map(|&part| part as u128).product())?;
+        length(labels_path, &labels, 8, u128::from(label_count))?;
+        if label_count as usize != count {
+            let expected = format!("{count}, as many as images in `{}`", images_path.display());
+            return format(labels_path, "number of labels", expected, label_count.to_string(), "the files belong to different data sets");
+        }
+        images.drain(..16);
+        labels.drain(..8);
+        if let Some(index) = labels.iter().position(|&label| usize::from(label) >= self.classes) {
+            let (expected, got) = (format!("a label below {}", self.classes), labels[index].to_string());
+            let hint = format!("set key `classes` to at least {}", usize::from(labels.iter().copied().max().unwrap_or(0)) + 1);
+            return format(labels_path, &format!("label {index}"), expected, got, &hint);
+        }
+        Ok(Split { shape: (1, height, width), classes: self.classes, pixels: images, labels })
+    }
+}
+
+/// Files of another known set with the same names in a folder that does not say which set it is for: labels tell them apart.
+fn refuse_namesake(expected: &Known, labels: &Path) -> Result<(), DatasetError> {
+    let sha256 = hex(&Sha256::digest(contents(labels)?));
+    let namesake = known::known_names()
+        .filter_map(known::known)
+        .find(|other| other.name != expected.name && other.files.iter().any(|file| file.sha256 == Some(&sha256)));
+    match namesake {
+        Some(other) => Err(DatasetError::OtherDataset { path: labels.to_owned(), found: other.name, expected: expected.name.to_owned() }),
+        None => Ok(()),
+    }
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A reader of the decompressed content.
+pub(crate) fn reader(path: &Path) -> Result<Box<dyn Read + Send>, DatasetError> {
+    let file = File::open(path).map_err(DatasetError::io("open", path))?;
+    Ok(match path.extension() {
+        Some(extension) if extension == "gz" => Box::new(flate2::read::MultiGzDecoder::new(BufReader::with_capacity(1 << 16, file))),
+        _ => Box::new(file),
+    })
+}
+
+/// The decompressed content.
+pub(crate) fn contents(path: &Path) -> Result<Vec<u8>, DatasetError> {
+    let mut bytes = Vec::new();
+    reader(path)?.read_to_end(&mut bytes).map_err(DatasetError::io("read", path))?;
+    Ok(bytes)
+}
+
+fn header<const WORDS: usize>(path: &Path, reader: &mut impl Read, magic: u32) -> Result<[u32; WORDS], DatasetError> {
+    let mut bytes = Vec::with_capacity(4 * WORDS);
+    reader.take(4 * WORDS as u64).read_to_end(&mut bytes).map_err(DatasetError::io("read", path))?;
+    let format = |what: &str, expected: String, got: String, hint: &str| {
+        Err(DatasetError::Format { path: path.to_owned(), what: what.into(), expected, got, hint: hint.into() })
+    };
+    if bytes.len() < 4 * WORDS {
+        return format("header", format!("{} bytes", 4 * WORDS), format!("{} bytes", bytes.len()), "the file is truncated; fetch it again");
+    }
+    let mut words = [0; WORDS];
+    for (word, bytes) in words.iter_mut().zip(bytes.chunks_exact(4)) {
+        *word = u32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
+    }
+    if words[0] != magic {
+        let hint = match words[0] {
+            IMAGES => "this is a file of images where labels are expected",
+            LABELS => "this is a file of labels where images are expected",
+            _ => "the file is not in IDX format with unsigned bytes",
+        };
+        return format("magic number", format!("{magic:#010x}"), format!("{:#010x}", words[0]), hint);
+    }
+    Ok(words)
+}
+
+/// The file has exactly the bytes its header announces.
+fn length(path: &Path, bytes: &[u8], header: usize, body: u128) -> Result<(), DatasetError> {
+    let (expected, got) = (header as u128 + body, bytes.len() as u128);
+    if got == expected {
+        return Ok(());
+    }
+    let (what, hint) = if got < expected {
+        ("truncated file", "the file was cut off; fetch it again")
+    } else {
+        ("trailing bytes", "the header announces less than the file holds; fetch it again")
+    };
+    Err(DatasetError::Format {
+        path: path.to_owned(),
+        what: what.into(),
+        expected: format!("{expected} bytes"),
+        got: format!("{got} bytes"),
+        hint: hint.into(),
+    })
+}

@@ -1,0 +1,105 @@
+use std::path::{Path, PathBuf};
+
+use crate::error::DatasetError;
+
+/// Where files of data sets are looked for, and where fetched ones are put.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Places {
+    /// Folders searched in this order.
+    pub roots: Vec<PathBuf>,
+    /// Searched last; fetched files and remembered digests live here.
+    pub cache: PathBuf,
+    /// Whether missing files of known sets may be fetched.
+    pub fetch: bool,
+}
+
+impl Places {
+    /// The usual places: `data` (an option of the command line), then `$ONEBASIN_DATA`, then the cache
+    /// (`$ONEBASIN_CACHE`, else `$XDG_CACHE_HOME/onebasin`, else `~/.cache/onebasin`, else a folder of the system's temporary one).
+    pub fn standard(data: Option<&Path>, fetch: bool) -> Places {
+        let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let roots = data.map(Path::to_owned).into_iter().chain(variable("ONEBASIN_DATA")).collect();
+        let cache = variable("ONEBASIN_CACHE")
+            .or_else(|| variable("XDG_CACHE_HOME").map(|base| base.join("onebasin")))
+            .or_else(|| variable("HOME").map(|home| home.join(".cache").join("onebasin")))
+            .unwrap_or_else(|| std::env::temp_dir().join("onebasin-cache"));
+        Places { roots, cache, fetch }
+    }
+
+    /// Only these roots and this cache, no network: for tests and tools.
+    pub fn offline(roots: impl IntoIterator<Item = PathBuf>, cache: impl Into<PathBuf>) -> Places {
+        Places { roots: roots.into_iter().collect(), cache: cache.into(), fetch: false }
+    }
+
+    /// The folder that fetched files of a data set are put into.
+    pub fn fetched(&self, name: &str) -> PathBuf {
+        self.cache.join(name)
+    }
+
+    /// The folders in which the files of `directory` may lie, best first.
+    ///
+    /// Below each root: `root/directory`, its official nested folders, then the root itself and its nested folders (for a root that
+    /// is the data set's own folder).
+    pub(crate) fn candidates(&self, directory: &str, nested: &[&str]) -> Vec<Candidate> {
+        let mut candidates: Vec<Candidate> = Vec::new();
+        let mut add = |path: PathBuf, loose: bool| {
+            if candidates.iter().all(|candidate| candidate.path != path) {
+                candidates.push(Candidate { path, loose });
+            }
+        };
+        let roots = || self.roots.iter().chain(std::iter::once(&self.cache));
+        for root in roots() {
+            let own = root.join(directory);
+            add(own.clone(), false);
+            nested.iter().for_each(|folder| add(own.join(folder), false));
+        }
+        for root in roots() {
+            nested.iter().for_each(|folder| add(root.join(folder), true));
+            add(root.clone(), true);
+        }
+        candidates
+    }
+
+    /// The first folder that holds all `files`, each plain or with one of the readable endings.
+    pub(crate) fn locate(&self, name: &str, directory: &str, nested: &[&str], files: &[&str], hint: &str) -> Result<Located, DatasetError> {
+        let mut looked = String::new();
+        for candidate in self.candidates(directory, nested) {
+            let found: Vec<Option<PathBuf>> = files.iter().map(|file| present(&candidate.path, file)).collect();
+            if found.iter().all(Option::is_some) {
+                return Ok(Located { files: found.into_iter().flatten().collect(), loose: candidate.loose });
+            }
+            let missing: Vec<String> =
+                files.iter().zip(&found).filter(|(_, found)| found.is_none()).map(|(file, _)| format!("`{file}`")).collect();
+            let line = if !candidate.path.is_dir() {
+                format!("  `{}`: no such folder\n", candidate.path.display())
+            } else if missing.len() == files.len() {
+                format!("  `{}`: none of the {} files, plain or .gz\n", candidate.path.display(), files.len())
+            } else {
+                format!("  `{}`: no {}, plain or .gz\n", candidate.path.display(), missing.join(", "))
+            };
+            looked.push_str(&line);
+        }
+        Err(DatasetError::Missing { name: name.to_owned(), looked, hint: hint.to_owned() })
+    }
+}
+
+/// A folder to look into.
+pub(crate) struct Candidate {
+    pub path: PathBuf,
+    /// Whether its path does not name the data set, so that files of a namesake may lie there.
+    pub loose: bool,
+}
+
+/// A complete set of files.
+#[derive(Debug)]
+pub(crate) struct Located {
+    /// In the order asked for.
+    pub files: Vec<PathBuf>,
+    /// As the candidate's.
+    pub loose: bool,
+}
+
+/// The plain file, or the compressed one where only that exists.
+fn present(folder: &Path, file: &str) -> Option<PathBuf> {
+    [folder.join(file), folder.join(format!("{file}.gz"))].into_iter().find(|path| path.is_file())
+}
