@@ -1,0 +1,12 @@
+//! From an experiment's TOML to models, tables and pictures: a DAG of stages over a content-addressed store.
+//!
+//! A stage's artifact is named by `BLAKE3(store format, kind, version, settings, fingerprints of the inputs)`, so what a run would do is
+//! known before anything runs, and equal work is done once. The science is in the libraries; this package reads specs ([`spec`]), makes
+//! plans ([`plan`]), runs them and reports. It is the only one that prints.
+
+pub mod plan;
+pub mod report;
+pub mod spec;
+pub mod stage;
+pub mod stages;
+pub mod subject;

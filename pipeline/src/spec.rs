@@ -1,0 +1,52 @@
+//! An experiment's TOML: layered, read, checked, and resolved into an [`Experiment`].
+
+mod document;
+mod error;
+mod experiment;
+mod fault;
+mod layers;
+mod resolve;
+mod text;
+
+pub use error::{Excerpt, SpecError};
+pub use experiment::{Evaluation, Experiment, Merging, Method, Model, Pair, Part};
+pub use layers::Overrides;
+
+use std::path::Path;
+
+use onebasin_datasets::Places;
+
+use layers::Layers;
+use text::Text;
+
+/// Reads a spec with what is laid over it, and checks it together with each of its profiles.
+///
+/// No image is read; of a data set given by files, at most one header.
+///
+/// # Errors
+/// The first fault found, with its place.
+pub fn load(path: &Path, overrides: &Overrides, places: &Places) -> Result<Experiment, SpecError> {
+    resolve_all(Layers::read(path, overrides)?, path, overrides, places)
+}
+
+/// As [`load`], of a text at hand; `path` names it in errors and is what its relative paths start from.
+///
+/// # Errors
+/// The first fault found, with its place.
+pub fn parse(text: &str, path: &Path, overrides: &Overrides, places: &Places) -> Result<Experiment, SpecError> {
+    let text = Text::parse(&path.display().to_string(), text.to_owned())?;
+    resolve_all(Layers::of(text, overrides)?, path, overrides, places)
+}
+
+fn resolve_all(layers: Layers, path: &Path, overrides: &Overrides, places: &Places) -> Result<Experiment, SpecError> {
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let experiment = resolve::resolve(&layers, folder, places)?;
+    // A fault in a profile is better found before the night on which it is used.
+    for profile in layers.profiles() {
+        if overrides.profile.as_ref() != Some(&profile) {
+            let alone = Overrides { profile: Some(profile), ..Overrides::default() };
+            resolve::resolve(&Layers::of(layers.spec().clone(), &alone)?, folder, places)?;
+        }
+    }
+    Ok(experiment)
+}

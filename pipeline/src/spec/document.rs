@@ -1,0 +1,107 @@
+//! The keys of a spec as they are written, before their meaning is looked at.
+
+use std::collections::BTreeMap;
+
+use figment::value::Value;
+use onebasin_datasets::Normalisation;
+use serde::Deserialize;
+
+/// A whole spec. Tables that a library reads are read later, each at its own path.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Document {
+    pub name: String,
+    pub seed: u64,
+    pub replicates: usize,
+    /// A number, or a list of [`Model`].
+    pub models: Value,
+    #[serde(default)]
+    pub architectures: BTreeMap<String, Value>,
+    #[serde(default)]
+    pub datasets: BTreeMap<String, Value>,
+    #[serde(default)]
+    pub trainings: BTreeMap<String, Value>,
+    pub pairs: Vec<Pair>,
+    pub methods: Vec<Method>,
+    pub evaluation: Evaluation,
+    #[serde(default)]
+    pub reported: Option<Reported>,
+}
+
+/// One of `models`, when they are listed.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Model {
+    pub name: String,
+    /// A share, or a table.
+    #[serde(default)]
+    pub subset: Option<Value>,
+}
+
+/// One of `[[pairs]]`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Pair {
+    pub dataset: String,
+    pub architecture: String,
+    pub training: String,
+    #[serde(default)]
+    pub normalisation: Option<Normalisation>,
+}
+
+/// One of `[[methods]]`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Method {
+    pub name: String,
+    #[serde(default)]
+    pub matching: Option<Value>,
+    #[serde(default)]
+    pub merging: Option<Merging>,
+    /// Reserved.
+    #[serde(default)]
+    pub repair: Option<Value>,
+}
+
+/// The `merging` of a method.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "by", rename_all = "kebab-case")]
+pub enum Merging {
+    Mean(Mean),
+    Ensemble(Ensemble),
+}
+
+/// Options of the mean.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Mean {
+    #[serde(default)]
+    pub coefficients: Option<Vec<f64>>,
+}
+
+/// An ensemble has no options.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ensemble {}
+
+/// `[evaluation]`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Evaluation {
+    /// `"all"`, `"none"`, or a list of pairs of names.
+    pub pairs: Value,
+    pub lambdas: usize,
+    pub splits: Vec<super::Part>,
+    #[serde(default)]
+    pub merges: Option<Vec<usize>>,
+}
+
+/// `[reported]`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Reported {
+    /// A CSV file, relative to the spec.
+    pub file: String,
+    #[serde(default)]
+    pub differs: String,
+}

@@ -1,0 +1,129 @@
+//! What a spec means, once checked: the form that plans are made of.
+
+use onebasin_datasets::{Normalisation, Source, Subset};
+use onebasin_matching::Matching;
+use onebasin_network::{Blueprint, Graph};
+use onebasin_repro::Stream;
+use onebasin_training::Training;
+use serde::{Deserialize, Serialize};
+
+use crate::report::Comparison;
+
+/// A checked spec with every default filled in.
+#[derive(Clone, Debug)]
+pub struct Experiment {
+    /// Names the folders of results and plots.
+    pub name: String,
+    /// The root of every random stream.
+    pub seed: u64,
+    /// How often the whole experiment is done, each time with other streams.
+    pub replicates: usize,
+    /// The models trained for each pair, in order.
+    pub models: Vec<Model>,
+    /// Pairs of data set and architecture.
+    pub pairs: Vec<Pair>,
+    /// Ways to merge, in the order of the spec.
+    pub methods: Vec<Method>,
+    /// What is measured.
+    pub evaluation: Evaluation,
+    /// Figures to compare with.
+    pub comparison: Comparison,
+}
+
+/// One model of every pair.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Model {
+    /// `a`, `b`, ... unless the spec says otherwise.
+    pub name: String,
+    /// The part of the training images it sees; `None`: all.
+    pub subset: Option<Subset>,
+}
+
+/// A data set, an architecture, and how networks of it are trained.
+#[derive(Clone, Debug)]
+pub struct Pair {
+    /// The data set's name in the spec.
+    pub dataset: String,
+    /// Where its images come from.
+    pub source: Source,
+    /// Instead of the data set's own.
+    pub normalisation: Option<Normalisation>,
+    /// The architecture's name in the spec.
+    pub architecture: String,
+    /// What the spec says of it.
+    pub blueprint: Blueprint,
+    /// The network for the data set's images.
+    pub graph: Graph,
+    /// How it is trained.
+    pub training: Training,
+}
+
+impl Pair {
+    /// `<dataset>-<architecture>`, as in the ids of stages.
+    pub fn id(&self) -> String {
+        format!("{}-{}", self.dataset, self.architecture)
+    }
+}
+
+/// A way to make one model of several.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Method {
+    /// As results call it.
+    pub name: String,
+    /// How units are matched.
+    pub matching: Matching,
+    /// What is made of matched models.
+    pub merging: Merging,
+}
+
+/// What is made of matched models.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Merging {
+    /// The mean of the weights in the common frame, with one factor for each model, or equal shares.
+    Mean {
+        /// As many as models are merged, used as they are.
+        coefficients: Option<Vec<f64>>,
+    },
+    /// No merged model: the predictions of all are averaged, as a bound to compare with.
+    Ensemble,
+}
+
+/// What is measured.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Evaluation {
+    /// Pairs of models, by index, between which the loss is measured along a line.
+    pub lines: Vec<(usize, usize)>,
+    /// Points on a line, ends included.
+    pub lambdas: usize,
+    /// The splits measured.
+    pub parts: Vec<Part>,
+    /// How many of the first models are merged: each a merged model of its own.
+    pub merges: Vec<usize>,
+}
+
+/// Half of a data set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Part {
+    /// The images models are trained on.
+    Train,
+    /// Images no model has seen.
+    Test,
+}
+
+impl Part {
+    /// As a spec and the results write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Part::Train => "train",
+            Part::Test => "test",
+        }
+    }
+}
+
+impl Experiment {
+    /// The stream of one replicate of a pair.
+    pub fn stream(&self, pair: &Pair, replicate: usize) -> Stream {
+        Stream::root(self.seed).child(format!("replicate-{replicate}")).child(pair.id())
+    }
+}

@@ -1,0 +1,127 @@
+//! From a deserialiser's complaint to a fault with its key, its line and a hint.
+
+use figment::error::{Actual, Kind};
+use figment::value::Value;
+
+use super::error::SpecError;
+use super::layers::Layers;
+use super::text::End;
+
+/// Explains why the value at `path` could not be read.
+pub fn explain(layers: &Layers, path: &[String], value: &Value, error: &figment::Error) -> SpecError {
+    let mut at: Vec<String> = path.iter().chain(&error.path).cloned().collect();
+    let here = layers.get(&at).cloned().unwrap_or_else(|| value.clone());
+    match &error.kind {
+        Kind::UnknownField(name, known) => {
+            // Inside a tagged table the deserialiser knows the name of the key, not where it stands.
+            if at.last() == Some(name) && !has_key(&here, name) {
+                at.pop();
+            } else if let Some(inner) = find(&here, &|value| has_key(value, name)) {
+                at.extend(inner);
+            }
+            let mut keyed = at.clone();
+            keyed.push(name.clone());
+            layers.fault(&keyed, End::Key, format!("unknown key `{name}`{}", inside(&at))).known(name, known.iter().copied())
+        }
+        Kind::UnknownVariant(name, known) => {
+            if let Some(inner) = find(&here, &|value| value.as_str() == Some(name)) {
+                at.extend(inner);
+            }
+            layers.fault(&at, End::Value, format!("unknown name `{name}` for `{}`", shown(&at))).known(name, known.iter().copied())
+        }
+        Kind::MissingField(name) => layers.fault(&at, End::Key, format!("missing key `{name}`{}", inside(&at))),
+        Kind::InvalidType(actual, expected) | Kind::InvalidValue(actual, expected) => {
+            if matches!(here, Value::Dict(..) | Value::Array(..)) && !matches!(actual, Actual::Map | Actual::Seq) {
+                if let Some(inner) = find(&here, &|value| same(&value.to_actual(), actual)) {
+                    at.extend(inner);
+                }
+            }
+            layers.fault(&at, End::Value, format!("`{}` should be {}, not {}", shown(&at), expected_text(expected), actual_text(actual)))
+        }
+        Kind::InvalidLength(length, expected) => {
+            layers.fault(&at, End::Value, format!("`{}` has {length} entries, expected {expected}", shown(&at)))
+        }
+        Kind::Message(text) => layers.fault(&at, End::Value, text.clone()),
+        other => layers.fault(&at, End::Value, format!("`{}`: {other}", shown(&at))),
+    }
+}
+
+/// `pairs[0].dataset`.
+pub fn shown(path: &[String]) -> String {
+    let mut text = String::new();
+    for step in path {
+        if step.chars().all(|c| c.is_ascii_digit()) && !text.is_empty() {
+            text.push_str(&format!("[{step}]"));
+        } else {
+            if !text.is_empty() {
+                text.push('.');
+            }
+            text.push_str(step);
+        }
+    }
+    text
+}
+
+/// `` in `pairs[0]` ``, or nothing at the top.
+pub fn inside(path: &[String]) -> String {
+    if path.is_empty() { String::new() } else { format!(" in `{}`", shown(path)) }
+}
+
+fn has_key(value: &Value, name: &str) -> bool {
+    value.as_dict().is_some_and(|entries| entries.contains_key(name))
+}
+
+/// The path, below a value, of the first value that is meant.
+fn find(value: &Value, meant: &dyn Fn(&Value) -> bool) -> Option<Vec<String>> {
+    if meant(value) {
+        return Some(Vec::new());
+    }
+    let below = |(step, value): (String, &Value)| {
+        find(value, meant).map(|mut path| {
+            path.insert(0, step);
+            path
+        })
+    };
+    match value {
+        Value::Dict(_, entries) => entries.iter().map(|(key, value)| (key.clone(), value)).find_map(below),
+        Value::Array(_, items) => items.iter().enumerate().map(|(index, value)| (index.to_string(), value)).find_map(below),
+        _ => None,
+    }
+}
+
+/// Whether two descriptions mean one value: signed and unsigned whole numbers are told apart by nobody who writes TOML.
+fn same(a: &Actual, b: &Actual) -> bool {
+    match (a, b) {
+        (Actual::Signed(a), Actual::Unsigned(b)) | (Actual::Unsigned(b), Actual::Signed(a)) => u128::try_from(*a).is_ok_and(|a| a == *b),
+        _ => a == b,
+    }
+}
+
+fn actual_text(actual: &Actual) -> String {
+    match actual {
+        Actual::Bool(truth) => format!("`{truth}`"),
+        Actual::Unsigned(number) => format!("`{number}`"),
+        Actual::Signed(number) => format!("`{number}`"),
+        Actual::Float(number) => format!("`{number}`"),
+        Actual::Char(text) => format!("the text `{text}`"),
+        Actual::Str(text) => format!("the text `{text}`"),
+        Actual::Seq => "a list".to_owned(),
+        Actual::Map => "a table".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+fn expected_text(expected: &str) -> String {
+    match expected {
+        "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number of at least 0".to_owned(),
+        "i8" | "i16" | "i32" | "i64" | "isize" => "a whole number".to_owned(),
+        "f32" | "f64" => "a number".to_owned(),
+        "a boolean" => "true or false".to_owned(),
+        "a string" | "string" | "string or table" | "string or map" => "a text".to_owned(),
+        "a sequence" => "a list".to_owned(),
+        "a map" => "a table".to_owned(),
+        text if text.starts_with("struct ") || text.contains("tagged enum") => "a table".to_owned(),
+        text if text.starts_with("enum ") => "a name".to_owned(),
+        text => text.to_owned(),
+    }
+}

@@ -1,0 +1,380 @@
+//! From the keys of a spec to what they mean, checking every name and number on the way.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use figment::value::Value;
+use onebasin_datasets::{DatasetError, Places, Source, Subset, geometry, known_names};
+use onebasin_matching::Matching;
+use onebasin_network::{Blueprint, Graph, Shape};
+use onebasin_training::Training;
+use serde::de::DeserializeOwned;
+
+use super::document::{self, Document};
+use super::error::SpecError;
+use super::experiment::{Evaluation, Experiment, Merging, Method, Model, Pair};
+use super::fault::shown;
+use super::layers::Layers;
+use super::text::End;
+use crate::report::{self, Comparison};
+
+type Result<T> = std::result::Result<T, SpecError>;
+
+/// Checks everything that can be known without reading images.
+pub fn resolve(layers: &Layers, folder: &Path, places: &Places) -> Result<Experiment> {
+    let document: Document = layers.read_at(&[])?;
+    let resolver = Resolver { layers, document: &document, places };
+    resolver.name(&path(["name"]), &document.name)?;
+    resolver.at_least_one(&path(["replicates"]), document.replicates)?;
+    let models = resolver.models()?;
+    let pairs = resolver.pairs()?;
+    let methods = resolver.methods()?;
+    let evaluation = resolver.evaluation(&models)?;
+    resolver.coefficients(&methods, &evaluation)?;
+    let comparison = resolver.comparison(folder)?;
+    let Document { name, seed, replicates, .. } = document;
+    Ok(Experiment { name, seed, replicates, models, pairs, methods, evaluation, comparison })
+}
+
+struct Resolver<'a> {
+    layers: &'a Layers,
+    document: &'a Document,
+    places: &'a Places,
+}
+
+/// A path of keys; list indices are written as numbers.
+fn path<const N: usize>(steps: [&str; N]) -> Vec<String> {
+    steps.map(str::to_owned).to_vec()
+}
+
+impl Resolver<'_> {
+    fn wrong(&self, path: &[String], message: impl Into<String>) -> SpecError {
+        self.layers.fault(path, End::Value, message)
+    }
+
+    fn name(&self, path: &[String], name: &str) -> Result<()> {
+        let fine = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        if name.is_empty() || !name.chars().all(fine) || name.starts_with('-') || name.ends_with('-') {
+            let key = shown(path);
+            return Err(self
+                .wrong(path, format!("`{name}` is no name for `{key}`: expected small letters, digits and inner dashes"))
+                .hint("names become names of folders and stages, for example `mnist-mlp-2`"));
+        }
+        Ok(())
+    }
+
+    fn at_least_one(&self, path: &[String], number: usize) -> Result<()> {
+        if number == 0 { Err(self.wrong(path, format!("`{}` should be at least 1, not 0", shown(path)))) } else { Ok(()) }
+    }
+
+    /// No two equal names at `base[..].key`.
+    fn distinct<'n>(&self, base: &str, key: &str, what: &str, names: impl IntoIterator<Item = &'n str>) -> Result<()> {
+        let mut seen = BTreeMap::new();
+        for (index, name) in names.into_iter().enumerate() {
+            let here = path([base, &index.to_string(), key]);
+            if let Some(first) = seen.insert(name, index) {
+                return Err(self
+                    .wrong(&here, format!("{what} `{name}` is named twice"))
+                    .hint(format!("`{base}[{first}]` has the name already; each needs its own")));
+            }
+        }
+        Ok(())
+    }
+
+    fn models(&self) -> Result<Vec<Model>> {
+        let here = path(["models"]);
+        match &self.document.models {
+            Value::Num(_, number) => {
+                let count = number.to_u128().and_then(|count| usize::try_from(count).ok());
+                match count {
+                    Some(0) => Err(self.wrong(&here, "`models` should be at least 1, not 0").hint("merging needs 2 or more; the papers take 5")),
+                    Some(count) if count <= 10_000 => Ok((0..count).map(|index| Model { name: letters(index), subset: None }).collect()),
+                    _ => Err(self.wrong(&here, "`models` should be a whole number from 1 to 10000, or a list of tables")),
+                }
+            }
+            Value::Array(_, items) if items.is_empty() => Err(self.wrong(&here, "`models` lists no model")),
+            Value::Array(_, items) => {
+                let models = (0..items.len()).map(|index| self.model(index)).collect::<Result<Vec<Model>>>()?;
+                self.distinct("models", "name", "model", models.iter().map(|model| model.name.as_str()))?;
+                Ok(models)
+            }
+            _ => Err(self
+                .wrong(&here, "`models` should be a whole number, or a list of tables")
+                .hint("`models = 5`, or `models = [{ name = \"a\" }, { name = \"b\", subset = 0.5 }]`")),
+        }
+    }
+
+    fn model(&self, index: usize) -> Result<Model> {
+        let index = index.to_string();
+        let document::Model { name, subset } = self.layers.read_at(&path(["models", &index]))?;
+        self.name(&path(["models", &index, "name"]), &name)?;
+        let here = path(["models", &index, "subset"]);
+        let subset = match subset {
+            None => None,
+            Some(Value::Num(_, number)) => Some(Subset::share(number.to_u128().map_or_else(|| number.to_f64().unwrap_or(f64::NAN), |n| n as f64))),
+            Some(_) => Some(self.layers.read_at(&here)?),
+        };
+        if let Some(subset) = &subset {
+            // The number of images is not known here: only the share can be judged.
+            subset.size(usize::MAX >> 12).map_err(|error| self.library(&here, &error))?;
+        }
+        Ok(Model { name, subset })
+    }
+
+    fn pairs(&self) -> Result<Vec<Pair>> {
+        if self.document.pairs.is_empty() {
+            return Err(self.wrong(&path(["pairs"]), "`pairs` lists no pair of data set and architecture"));
+        }
+        let tables = [("architectures", &self.document.architectures), ("datasets", &self.document.datasets), ("trainings", &self.document.trainings)];
+        for (table, entries) in tables {
+            for name in entries.keys() {
+                self.name(&path([table, name]), name)?;
+            }
+        }
+        // Every table is checked, also those that no pair uses yet.
+        let blueprints: BTreeMap<&str, Blueprint> = self.tables("architectures", &self.document.architectures)?;
+        let sources: BTreeMap<&str, Source> = self.tables("datasets", &self.document.datasets)?;
+        let trainings: BTreeMap<&str, Training> = self.tables("trainings", &self.document.trainings)?;
+        for (name, training) in &trainings {
+            training.check().map_err(|error| self.library(&path(["trainings", name]), &error))?;
+        }
+        let mut pairs: Vec<Pair> = Vec::new();
+        for (index, written) in self.document.pairs.iter().enumerate() {
+            let at = |key: &str| path(["pairs", &index.to_string(), key]);
+            let source = match sources.get(written.dataset.as_str()) {
+                Some(source) => source.clone(),
+                None => Source::named(&written.dataset).map_err(|_| {
+                    let known: Vec<&str> = sources.keys().copied().chain(known_names()).collect();
+                    self.wrong(&at("dataset"), format!("unknown data set `{}`", written.dataset)).known(&written.dataset, known)
+                })?,
+            };
+            let blueprint = self.lookup(&at("architecture"), "architecture", "architectures", &written.architecture, &blueprints)?;
+            let training = self.lookup(&at("training"), "training", "trainings", &written.training, &trainings)?;
+            let images = geometry(&source, self.places).map_err(|error| self.dataset_fault(&at("dataset"), &error))?;
+            let (channels, height, width) = images.shape;
+            let table = path(["architectures", &written.architecture]);
+            let architecture = blueprint
+                .build(Shape { channels, height, width }, images.classes)
+                .map_err(|error| self.library(&table, &error))?;
+            let graph = Graph::build(&architecture).map_err(|error| self.library(&table, &error))?;
+            if let Some(constants) = &written.normalisation {
+                let fits = constants.mean.len() == channels && constants.deviation.len() == channels;
+                let finite = constants.mean.iter().all(|mean| mean.is_finite()) && constants.deviation.iter().all(|d| d.is_finite() && *d > 0.0);
+                if !(fits && finite) {
+                    let message = format!("`normalisation` should have {channels} means and as many deviations above 0, one for each channel");
+                    return Err(self.wrong(&at("normalisation"), message).hint("`{ mean = [0.0], deviation = [1.0] }` leaves grey pixels at pixel / 255"));
+                }
+            }
+            let pair = Pair {
+                dataset: written.dataset.clone(),
+                source,
+                normalisation: written.normalisation.clone(),
+                architecture: written.architecture.clone(),
+                blueprint,
+                graph,
+                training,
+            };
+            if let Some(first) = pairs.iter().position(|earlier| earlier.id() == pair.id()) {
+                return Err(self
+                    .wrong(&at("dataset"), format!("the pair `{}` is listed twice", pair.id()))
+                    .hint(format!("`pairs[{first}]` is the same data set and architecture; give one of the tables another name")));
+            }
+            pairs.push(pair);
+        }
+        Ok(pairs)
+    }
+
+    fn tables<'n, T: DeserializeOwned>(&self, table: &str, entries: &'n BTreeMap<String, Value>) -> Result<BTreeMap<&'n str, T>> {
+        entries.keys().map(|name| Ok((name.as_str(), self.layers.read_at(&path([table, name]))?))).collect()
+    }
+
+    fn lookup<T: Clone>(&self, at: &[String], what: &str, table: &str, name: &str, entries: &BTreeMap<&str, T>) -> Result<T> {
+        entries.get(name).cloned().ok_or_else(|| {
+            self.wrong(at, format!("unknown {what} `{name}`: there is no table `[{table}.{name}]`")).known(name, entries.keys().copied())
+        })
+    }
+
+    fn methods(&self) -> Result<Vec<Method>> {
+        let mut methods = Vec::new();
+        for (index, written) in self.document.methods.iter().enumerate() {
+            let at = |key: &str| path(["methods", &index.to_string(), key]);
+            self.name(&at("name"), &written.name)?;
+            if written.repair.is_some() {
+                return Err(self.layers.fault(&at("repair"), End::Key, "`repair` is not in this version").hint("leave the key out"));
+            }
+            let merging = match &written.merging {
+                None => Merging::Mean { coefficients: None },
+                Some(document::Merging::Mean(mean)) => Merging::Mean { coefficients: mean.coefficients.clone() },
+                Some(document::Merging::Ensemble(_)) => Merging::Ensemble,
+            };
+            let matching = match (&written.matching, &merging) {
+                (Some(_), _) => self.layers.read_at::<Matching>(&at("matching"))?,
+                (None, Merging::Ensemble) => Matching::Identity(Default::default()),
+                (None, Merging::Mean { .. }) => {
+                    let message = format!("missing key `matching` in `methods[{index}]`");
+                    return Err(self
+                        .layers
+                        .fault(&path(["methods", &index.to_string()]), End::Key, message)
+                        .hint("`matching = { by = \"identity\" }` averages models as they are")
+                        .known("", Matching::NAMES.iter().copied()));
+                }
+            };
+            matching.check().map_err(|error| self.library(&at("matching"), &error))?;
+            if merging == Merging::Ensemble && !matches!(matching, Matching::Identity(_)) {
+                let message = "an ensemble averages predictions: it has no use for a matching";
+                return Err(self.wrong(&at("matching"), message).hint("leave `matching` out"));
+            }
+            methods.push(Method { name: written.name.clone(), matching, merging });
+        }
+        self.distinct("methods", "name", "method", methods.iter().map(|method| method.name.as_str()))?;
+        Ok(methods)
+    }
+
+    fn evaluation(&self, models: &[Model]) -> Result<Evaluation> {
+        let written = &self.document.evaluation;
+        let at = |key: &str| path(["evaluation", key]);
+        if written.lambdas < 2 {
+            let message = format!("`evaluation.lambdas` should be at least 2, the two ends of a line, not {}", written.lambdas);
+            return Err(self.wrong(&at("lambdas"), message).hint("the papers take 25"));
+        }
+        if written.splits.is_empty() {
+            return Err(self.wrong(&at("splits"), "`evaluation.splits` should name `train`, `test` or both"));
+        }
+        let mut parts = written.splits.clone();
+        parts.sort_unstable();
+        parts.dedup();
+        let merges = written.merges.clone().unwrap_or(if models.len() > 1 { vec![models.len()] } else { Vec::new() });
+        for (index, &count) in merges.iter().enumerate() {
+            if !(2..=models.len()).contains(&count) {
+                let here = path(["evaluation", "merges", &index.to_string()]);
+                let message = format!("`evaluation.merges` holds {count}, but there are {} models: expected numbers from 2 to that", models.len());
+                return Err(self.wrong(&here, message).hint("raise `models`, or merge fewer"));
+            }
+        }
+        let merges: std::collections::BTreeSet<usize> = merges.into_iter().collect();
+        Ok(Evaluation { lines: self.lines(models)?, lambdas: written.lambdas, parts, merges: merges.into_iter().collect() })
+    }
+
+    fn lines(&self, models: &[Model]) -> Result<Vec<(usize, usize)>> {
+        let here = path(["evaluation", "pairs"]);
+        match &self.document.evaluation.pairs {
+            Value::String(_, word) if word == "all" => Ok((0..models.len()).flat_map(|a| (a + 1..models.len()).map(move |b| (a, b))).collect()),
+            Value::String(_, word) if word == "none" => Ok(Vec::new()),
+            Value::Array(..) => {
+                let named: Vec<[String; 2]> = self.layers.read_at(&here)?;
+                let mut lines = Vec::new();
+                for (index, ends) in named.iter().enumerate() {
+                    let mut positions = [0; 2];
+                    for (end, name) in ends.iter().enumerate() {
+                        positions[end] = models.iter().position(|model| model.name == *name).ok_or_else(|| {
+                            let here = path(["evaluation", "pairs", &index.to_string(), &end.to_string()]);
+                            self.wrong(&here, format!("unknown model `{name}`")).known(name, models.iter().map(|model| model.name.as_str()))
+                        })?;
+                    }
+                    let [a, b] = positions;
+                    let here = path(["evaluation", "pairs", &index.to_string()]);
+                    if a == b {
+                        return Err(self.wrong(&here, format!("a line needs two models, not `{}` twice", ends[0])));
+                    }
+                    if lines.contains(&(a, b)) {
+                        return Err(self.wrong(&here, format!("the line from `{}` to `{}` is listed twice", ends[0], ends[1])));
+                    }
+                    lines.push((a, b));
+                }
+                Ok(lines)
+            }
+            _ => Err(self
+                .wrong(&here, "`evaluation.pairs` should be \"all\", \"none\" or a list of pairs of model names")
+                .hint("`pairs = [[\"a\", \"b\"]]` measures one line")),
+        }
+    }
+
+    /// Factors of a mean fit one number of models only.
+    fn coefficients(&self, methods: &[Method], evaluation: &Evaluation) -> Result<()> {
+        for (index, method) in methods.iter().enumerate() {
+            let Merging::Mean { coefficients: Some(factors) } = &method.merging else { continue };
+            let here = path(["methods", &index.to_string(), "merging", "coefficients"]);
+            if factors.iter().any(|factor| !factor.is_finite()) {
+                return Err(self.wrong(&here, "`coefficients` should be finite numbers"));
+            }
+            if let Some(&count) = evaluation.merges.iter().find(|&&count| count != factors.len()) {
+                let message = format!("{} `coefficients` cannot weigh a merge of {count} models", factors.len());
+                return Err(self.wrong(&here, message).hint(format!("set `evaluation.merges = [{}]`, or leave the coefficients out", factors.len())));
+            }
+        }
+        Ok(())
+    }
+
+    fn comparison(&self, folder: &Path) -> Result<Comparison> {
+        let Some(written) = &self.document.reported else { return Ok(Comparison::default()) };
+        let here = path(["reported", "file"]);
+        let file = folder.join(&written.file);
+        let bytes = std::fs::read(&file).map_err(|error| {
+            self.wrong(&here, format!("cannot read the reported figures `{}`: {error}", file.display())).hint("the path starts at the spec's folder")
+        })?;
+        let figures = report::parse_reported(&bytes, &written.file).map_err(|error| self.layers.placed(&here, SpecError::new(format!("{error:#}"))))?;
+        Ok(Comparison { figures, differs: written.differs.clone() })
+    }
+
+    /// A library's fault about the table at `table`: placed at the key it quotes first, if the table has it.
+    fn library(&self, table: &[String], error: &dyn std::error::Error) -> SpecError {
+        let text = chain(error);
+        let quoted = text.split('`').nth(1).unwrap_or("");
+        let mut deepest = table.to_vec();
+        for step in quoted.split('.') {
+            deepest.push(step.to_owned());
+            if self.layers.get(&deepest).is_none() {
+                deepest.pop();
+                break;
+            }
+        }
+        let place = if deepest.len() > table.len() { deepest } else { self.by_value(table, quoted).unwrap_or_else(|| table.to_vec()) };
+        let within = shown(table);
+        self.wrong(&place, if text.contains(&within) { text } else { format!("`{within}`: {text}") })
+    }
+
+    /// The one entry of a table whose value is what a library quoted.
+    fn by_value(&self, table: &[String], quoted: &str) -> Option<Vec<String>> {
+        let entries = self.layers.get(table)?.as_dict()?;
+        let text = |value: &Value| match value {
+            Value::String(_, text) => Some(text.clone()),
+            Value::Num(_, number) => number.to_u128().map(|n| n.to_string()).or_else(|| number.to_f64().map(|n| n.to_string())),
+            _ => None,
+        };
+        let mut matching = entries.iter().filter(|(_, value)| text(value).as_deref() == Some(quoted)).map(|(key, _)| key);
+        let (first, rest) = (matching.next()?, matching.next());
+        rest.is_none().then(|| table.iter().cloned().chain([first.clone()]).collect())
+    }
+
+    fn dataset_fault(&self, at: &[String], error: &DatasetError) -> SpecError {
+        self.wrong(at, chain(error))
+    }
+}
+
+/// A library's error with its causes.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text = format!("{text}: {inner}");
+        cause = inner.source();
+    }
+    text
+}
+
+/// `a` to `z`, then `aa`, `ab`, ...
+fn letters(index: usize) -> String {
+    let last = char::from(b'a' + (index % 26) as u8);
+    if index < 26 { last.to_string() } else { format!("{}{last}", letters(index / 26 - 1)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn models_are_named_by_letters() {
+        let names: Vec<String> = [0, 1, 25, 26, 51, 52, 701, 702].map(letters).to_vec();
+        assert_eq!(names, ["a", "b", "z", "aa", "az", "ba", "zz", "aaa"]);
+    }
+}

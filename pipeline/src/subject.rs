@@ -1,0 +1,32 @@
+//! What the stages of one pair share: the images, the network, the kind of device.
+
+use onebasin_datasets::{Normalisation, Source};
+use onebasin_network::Graph;
+use serde_json::{Value, json};
+
+/// A data set and a network for its images.
+#[derive(Clone, Debug)]
+pub struct Subject {
+    /// Where the images come from; it enters no recipe, its content does.
+    pub source: Source,
+    /// The name of the content.
+    pub digest: String,
+    /// Instead of the data set's own constants.
+    pub normalisation: Option<Normalisation>,
+    /// The network.
+    pub graph: Graph,
+    /// The kind of device: `cpu`, `ndarray` or `cuda`. Kernels round differently, so it enters recipes.
+    pub device: String,
+}
+
+impl Subject {
+    /// The images as a recipe says them.
+    pub fn data_recipe(&self) -> Value {
+        json!({ "digest": self.digest, "normalisation": self.normalisation })
+    }
+
+    /// The network as a recipe says it.
+    pub fn architecture_recipe(&self) -> Value {
+        json!(self.graph.architecture)
+    }
+}
