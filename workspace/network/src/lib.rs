@@ -1,1 +1,37 @@
-//! onebasin-network.
+//! What a network is, without a framework: architectures as data, the graph and the permutation groups that follow from them, and
+//! weights as plain arrays.
+//!
+//! An [`Architecture`] (input, classes, layers; written out, or made by a family from a few keys: [`Blueprint`]) is laid out as a
+//! [`Graph`]: nodes in running order, parameters with names and shapes, and a [`PermutationSpec`]. The symmetry is inferred, not
+//! declared: each linear layer and convolution makes new units, sums unite the units of their two arms, input and output are fixed,
+//! and each class of united units that stays free is a group. For a plain layer `l` the spec says
+//!
+//! ```text
+//! W'_l = P_l W_l P_(l-1)^T,   b'_l = P_l b_l        (P_l permutes the units of layer l)
+//! ```
+//!
+//! and [`permute`] does it: a network under any permutations of its groups computes the same function.
+//!
+//! [`Weights`] are `f32` arrays in the layout `[out, in, height, width]`; a [`Checkpoint`] stores them with their architecture.
+//!
+//! Not here: running or training a network (no forward pass, no gradients), finding permutations, random numbers, hashes.
+
+mod architecture;
+mod error;
+mod graph;
+mod permutation;
+mod permute;
+mod product;
+mod spec;
+mod suggestion;
+mod weights;
+
+pub use architecture::{Architecture, Layer, NormKind, Shape, Width};
+pub use error::NetworkError;
+pub use graph::{Graph, Node, NodeId, Operation};
+pub use permutation::Permutation;
+pub use permute::permute;
+pub use product::{Threads, multiply_add};
+pub use spec::{Binding, Group, Parameter, PermutationSpec, Role};
+pub use suggestion::did_you_mean;
+pub use weights::Weights;
