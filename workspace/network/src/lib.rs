@@ -17,7 +17,9 @@
 //! Not here: running or training a network (no forward pass, no gradients), finding permutations, random numbers, hashes.
 
 mod architecture;
+mod checkpoint;
 mod error;
+mod families;
 mod graph;
 mod permutation;
 mod permute;
@@ -27,7 +29,9 @@ mod suggestion;
 mod weights;
 
 pub use architecture::{Architecture, Layer, NormKind, Shape, Width};
+pub use checkpoint::Checkpoint;
 pub use error::NetworkError;
+pub use families::{Blueprint, Listed, Mlp, NormChoice, Resnet, Stem, Vgg};
 pub use graph::{Graph, Node, NodeId, Operation};
 pub use permutation::Permutation;
 pub use permute::permute;
