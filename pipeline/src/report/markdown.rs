@@ -1,0 +1,145 @@
+//! `table.md`: the table as a person reads it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+
+use super::rows::{Pair, Rows};
+use super::summary::{ENDPOINTS, SummaryRow};
+
+/// The columns of the main table: heading, metric, split.
+const COLUMNS: [(&str, &str, &str); 6] = [
+    ("accuracy, train", "accuracy", "train"),
+    ("accuracy, test", "accuracy", "test"),
+    ("loss, train", "loss", "train"),
+    ("loss, test", "loss", "test"),
+    ("barrier, train", "barrier_line", "train"),
+    ("barrier, test", "barrier_line", "test"),
+];
+
+/// Writes the cells as Markdown: a table a pair, one over the number of models where it varies, then verdicts with their sources.
+pub fn render(title: &str, cells: &[SummaryRow], rows: &Rows, differs: &str) -> String {
+    let mut text = format!("# {title}\n");
+    let pairs: BTreeSet<&Pair> = cells.iter().map(|cell| &cell.pair).collect();
+    for pair in pairs {
+        let cells: Vec<&SummaryRow> = cells.iter().filter(|cell| cell.pair == *pair).collect();
+        let _ = write!(text, "\n## {}, {}\n\n", pair.dataset, pair.architecture);
+        text.push_str(&main_table(&cells));
+        text.push_str(&over_models(&cells));
+        text.push_str(&alignments(pair, rows));
+        text.push_str(&verdicts(&cells));
+    }
+    if !differs.is_empty() {
+        let _ = write!(text, "\nNo cell is compared with a reported one: {differs}.\n");
+    }
+    text
+}
+
+fn main_table(cells: &[&SummaryRow]) -> String {
+    let most = cells.iter().map(|cell| cell.models).max().unwrap_or_default();
+    let cells: Vec<&&SummaryRow> = cells.iter().filter(|cell| cell.models == most).collect();
+    let columns: Vec<_> =
+        COLUMNS.iter().filter(|(_, metric, split)| cells.iter().any(|cell| cell.metric == *metric && cell.split == *split)).collect();
+    let mut methods: Vec<&str> = cells.iter().map(|cell| cell.method.as_str()).collect::<BTreeSet<_>>().into_iter().collect();
+    methods.sort_by_key(|method| (*method != ENDPOINTS, *method));
+    let mut text = format!("{most} models. In brackets: the reported figure.\n\n| method |");
+    for (heading, ..) in &columns {
+        let _ = write!(text, " {heading} |");
+    }
+    text.push_str("\n| --- |");
+    text.push_str(&" ---: |".repeat(columns.len()));
+    for method in methods {
+        let _ = write!(text, "\n| {method} |");
+        for (_, metric, split) in &columns {
+            let cell = cells.iter().find(|cell| cell.method == method && cell.metric == *metric && cell.split == *split);
+            let _ = write!(text, " {} |", cell.map_or_else(String::new, |cell| figure(cell)));
+        }
+    }
+    text.push('\n');
+    text
+}
+
+/// Mean, spread over replicates, reported value: `0.9812 ± 0.0010 [0.9832]`.
+fn figure(cell: &SummaryRow) -> String {
+    let mut text = format!("{:.4}", cell.summary.mean);
+    if let Some(deviation) = cell.summary.deviation {
+        let _ = write!(text, " ± {deviation:.4}");
+    }
+    if let Some(reported) = cell.reported {
+        let _ = write!(text, " [{reported:.4}]");
+    }
+    text
+}
+
+fn over_models(cells: &[&SummaryRow]) -> String {
+    let merged: Vec<&&SummaryRow> =
+        cells.iter().filter(|cell| cell.method != ENDPOINTS && cell.metric == "accuracy" && cell.split == "test").collect();
+    let counts: BTreeSet<usize> = merged.iter().map(|cell| cell.models).collect();
+    if counts.len() < 2 {
+        return String::new();
+    }
+    let methods: BTreeSet<&str> = merged.iter().map(|cell| cell.method.as_str()).collect();
+    let mut text = "\nTest accuracy by the number of models merged:\n\n| method |".to_owned();
+    for count in &counts {
+        let _ = write!(text, " {count} |");
+    }
+    text.push_str("\n| --- |");
+    text.push_str(&" ---: |".repeat(counts.len()));
+    for method in methods {
+        let _ = write!(text, "\n| {method} |");
+        for count in &counts {
+            let cell = merged.iter().find(|cell| cell.method == method && cell.models == *count);
+            let _ = write!(text, " {} |", cell.map_or_else(String::new, |cell| figure(cell)));
+        }
+    }
+    text.push('\n');
+    text
+}
+
+fn alignments(pair: &Pair, rows: &Rows) -> String {
+    let mut worst: BTreeMap<&str, (f64, f64)> = BTreeMap::new();
+    for row in rows.matching.iter().filter(|row| row.pair == *pair) {
+        let (cycle, function) = worst.entry(&row.method).or_default();
+        *cycle = row.cycle_error.max(*cycle);
+        *function = row.function_error.max(*function);
+    }
+    if worst.is_empty() {
+        return String::new();
+    }
+    let mut text =
+        "\nLargest errors of the alignments: how far a model mapped around a cycle of models comes back from itself, and how far \
+                    a permuted model's outputs lie from its own.\n\n| method | cycle error | function error |\n| --- | ---: | ---: |\n"
+            .to_owned();
+    for (method, (cycle, function)) in worst {
+        let _ = writeln!(text, "| {method} | {} | {function:.1e} |", if cycle == 0.0 { "0".to_owned() } else { format!("{cycle:.3}") });
+    }
+    text
+}
+
+fn verdicts(cells: &[&SummaryRow]) -> String {
+    let compared: Vec<&&SummaryRow> = cells.iter().filter(|cell| cell.reported.is_some()).collect();
+    if compared.is_empty() {
+        return String::new();
+    }
+    let mut text = "\nBeside the reported figures:\n\n| method | models | metric | split | ours | reported | verdict |\n\
+                    | --- | ---: | --- | --- | ---: | ---: | --- |\n"
+        .to_owned();
+    for cell in &compared {
+        let _ = writeln!(
+            text,
+            "| {} | {} | {} | {} | {:.4} | {:.4} | {} |",
+            cell.method,
+            cell.models,
+            cell.metric,
+            cell.split,
+            cell.summary.mean,
+            cell.reported.unwrap_or_default(),
+            cell.verdict
+        );
+    }
+    let sources: BTreeSet<&str> = compared.iter().map(|cell| cell.source.as_str()).collect();
+    text.push_str("\nSources:\n\n");
+    for source in sources {
+        let _ = writeln!(text, "- {source}");
+    }
+    text
+}

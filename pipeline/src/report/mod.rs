@@ -1,0 +1,16 @@
+//! From artifacts to tables and pictures.
+
+mod cell;
+mod check;
+pub(crate) mod markdown;
+pub(crate) mod plots;
+mod reported;
+mod rows;
+mod statistics;
+pub(crate) mod summary;
+mod table;
+
+pub use cell::Cell;
+pub use check::{Compared, check};
+pub use reported::{Comparison, Reported, parse as parse_reported};
+pub use rows::Rows;

@@ -1,0 +1,201 @@
+//! Accuracy of merged models, per method and by their number, replicates as dots.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use anyhow::Result;
+use plotters::coord::Shift;
+use plotters::prelude::*;
+
+use super::scale::{Axis, label, place};
+use super::style::{FONT, Legend, Picture, TEXT, backend, colour, mark, save, titled};
+use super::{Groups, file_name};
+use crate::report::summary::ENDPOINTS;
+use crate::report::table::Csv;
+
+/// Accuracies by method and number of models, one a replicate.
+type Merged = BTreeMap<String, BTreeMap<usize, Vec<f64>>>;
+
+struct Accuracies {
+    title: String,
+    legend: Legend,
+    most: usize,
+    merged: Merged,
+    endpoints: Vec<f64>,
+    reported: BTreeMap<String, Vec<(f64, f64)>>,
+}
+
+/// Draws `merged-<dataset>-<architecture>`: test accuracy of merged models.
+///
+/// # Errors
+/// When a CSV is malformed or a file cannot be written.
+pub fn draw(results: &Path, out: &Path) -> Result<()> {
+    let csv = Csv::read(&results.join("merged.csv"))?;
+    let (methods, splits) = (csv.texts("method")?, csv.texts("split")?);
+    let (models, accuracies) = (csv.required("models")?, csv.required("accuracy")?);
+    let ends = Csv::read(&results.join("models.csv"))?;
+    let (end_groups, end_splits, end_accuracies) = (Groups::of(&ends)?, ends.texts("split")?, ends.required("accuracy")?);
+    let cells = Csv::read(&results.join("by-models.csv"))?;
+    let (cell_groups, cell_methods, cell_metrics, cell_splits) =
+        (Groups::of(&cells)?, cells.texts("method")?, cells.texts("metric")?, cells.texts("split")?);
+    let (cell_models, cell_reported) = (cells.required("models")?, cells.numbers("reported")?);
+    for (pair, rows) in Groups::of(&csv)?.iter() {
+        // Test figures, or those of the only split there is.
+        let split = if rows.iter().any(|&row| splits[row] == "test") { "test" } else { "train" };
+        let mut merged = Merged::new();
+        for &row in rows.iter().filter(|&&row| splits[row] == split) {
+            merged.entry(methods[row].clone()).or_default().entry(models[row] as usize).or_default().push(accuracies[row]);
+        }
+        let endpoints =
+            end_groups.0.get(pair).into_iter().flatten().filter(|&&row| end_splits[row] == split).map(|&row| end_accuracies[row]);
+        let mut reported: BTreeMap<String, Vec<(f64, f64)>> = BTreeMap::new();
+        for &row in cell_groups.0.get(pair).into_iter().flatten() {
+            if let Some(value) = cell_reported[row]
+                && cell_metrics[row] == "accuracy"
+                && cell_splits[row] == split
+                && cell_methods[row] != ENDPOINTS
+            {
+                reported.entry(cell_methods[row].clone()).or_default().push((cell_models[row], value));
+            }
+        }
+        let most = merged.values().flat_map(BTreeMap::keys).copied().max().unwrap_or_default();
+        let picture = Accuracies {
+            title: format!("{} accuracy of merged models: {}, {}", if split == "test" { "Test" } else { "Train" }, pair.0, pair.1),
+            legend: Legend::new(merged.keys().cloned().collect()),
+            most,
+            endpoints: endpoints.collect(),
+            merged,
+            reported,
+        };
+        save(&picture, out, &file_name("merged", pair))?;
+    }
+    Ok(())
+}
+
+impl Picture for Accuracies {
+    fn size(&self) -> (u32, u32) {
+        (if self.counts().len() > 1 { 1500 } else { 1000 }, 140 + 60 * self.legend.names().len().clamp(6, 14) as u32)
+    }
+
+    fn draw<B: DrawingBackend>(&self, area: &DrawingArea<B, Shift>) -> Result<()> {
+        let area = titled(area, &self.title)?;
+        if self.counts().len() < 2 {
+            return self.by_method(&area);
+        }
+        let (left, right) = area.split_horizontally(700);
+        self.by_method(&left)?;
+        self.by_number(&right)
+    }
+}
+
+impl Accuracies {
+    fn counts(&self) -> BTreeSet<usize> {
+        self.merged.values().flat_map(BTreeMap::keys).copied().collect()
+    }
+
+    /// A row a method at the largest number of models: dots for replicates, a bar at their mean, the models before merging as a band.
+    fn by_method<B: DrawingBackend>(&self, area: &DrawingArea<B, Shift>) -> Result<()> {
+        let names = self.legend.names();
+        let at_most = |name: &str| self.merged[name].get(&self.most).cloned().unwrap_or_default();
+        let all = names.iter().flat_map(|name| at_most(name)).chain(self.endpoints.iter().copied());
+        let longest = names.iter().map(|name| name.chars().count()).max().unwrap_or_default() as i32;
+        let (names_width, rows) = (30 + 11 * longest, names.len() as f64);
+        let axis = Axis::showing(all);
+        let mut chart = ChartBuilder::on(area)
+            .caption(format!("{} models merged", self.most), (FONT, TEXT))
+            .margin(14)
+            .margin_left(14 + names_width)
+            .x_label_area_size(50)
+            .y_label_area_size(0)
+            .build_cartesian_2d(axis, rows - 0.4..-0.6)
+            .map_err(backend)?;
+        chart
+            .configure_mesh()
+            .disable_y_mesh()
+            .y_labels(0)
+            .x_labels(10)
+            .x_label_formatter(&|value| label(*value))
+            .light_line_style(WHITE)
+            .bold_line_style(RGBColor(225, 225, 225))
+            .x_desc("accuracy; grey: the models before merging")
+            .axis_desc_style((FONT, TEXT))
+            .label_style((FONT, TEXT - 2))
+            .draw()
+            .map_err(backend)?;
+        let low = self.endpoints.iter().copied().map(place).fold(f64::INFINITY, f64::min);
+        let high = self.endpoints.iter().copied().map(place).fold(f64::NEG_INFINITY, f64::max);
+        if low <= high {
+            let band = Rectangle::new([(low, -0.6), (high, rows - 0.4)], RGBColor(120, 120, 120).mix(0.35).filled());
+            chart.draw_series([band]).map_err(backend)?;
+            let edge = [(low, -0.6), (low, rows - 0.4)];
+            chart.draw_series(LineSeries::new(edge, RGBColor(120, 120, 120).stroke_width(1))).map_err(backend)?;
+        }
+        for (index, name) in names.iter().enumerate() {
+            let values = at_most(name);
+            let y = index as f64;
+            if !values.is_empty() {
+                let mean = place(values.iter().sum::<f64>() / values.len() as f64);
+                chart
+                    .draw_series([PathElement::new([(mean, y - 0.28), (mean, y + 0.28)], colour(index).stroke_width(3))])
+                    .map_err(backend)?;
+            }
+            let dots = values
+                .iter()
+                .map(|&value| EmptyElement::at((place(value), y)) + Polygon::new(mark(index, 8.0), colour(index).mix(0.8).filled()));
+            chart.draw_series(dots).map_err(backend)?;
+            let (_, pixel) = chart.backend_coord(&(0.0, y));
+            let style = (FONT, TEXT).into_font().color(&colour(index));
+            let (_, origin) = area.get_base_pixel();
+            area.draw(&Text::new(name.clone(), (20, pixel - origin - 8), style)).map_err(backend)?;
+        }
+        Ok(())
+    }
+
+    /// Accuracy against the number of models, with reported figures as open marks.
+    fn by_number<B: DrawingBackend>(&self, area: &DrawingArea<B, Shift>) -> Result<()> {
+        let counts = self.counts();
+        let reported = self.reported.values().flatten().map(|point| point.1);
+        let all = self.merged.values().flat_map(BTreeMap::values).flatten().copied().chain(reported);
+        let axis = Axis::showing(all);
+        let (first, last) = (*counts.first().unwrap_or(&0) as f64, *counts.last().unwrap_or(&1) as f64);
+        let caption = if self.reported.is_empty() { "by number of models" } else { "by number of models; open marks: reported" };
+        let mut chart = ChartBuilder::on(area)
+            .caption(caption, (FONT, TEXT))
+            .margin(14)
+            .margin_right(30)
+            .x_label_area_size(50)
+            .y_label_area_size(86)
+            .build_cartesian_2d(first - 0.2..last + 0.2, axis)
+            .map_err(backend)?;
+        chart
+            .configure_mesh()
+            .x_labels(counts.len().min(10))
+            .x_label_formatter(&|value| if value.fract().abs() < 1e-9 { format!("{value:.0}") } else { String::new() })
+            .y_labels(10)
+            .y_label_formatter(&|value| label(*value))
+            .light_line_style(WHITE)
+            .bold_line_style(RGBColor(225, 225, 225))
+            .x_desc("models merged")
+            .y_desc("accuracy")
+            .axis_desc_style((FONT, TEXT))
+            .label_style((FONT, TEXT - 2))
+            .draw()
+            .map_err(backend)?;
+        for (index, name) in self.legend.names().iter().enumerate() {
+            let series = &self.merged[name];
+            let means = series.iter().map(|(&count, values)| (count as f64, place(values.iter().sum::<f64>() / values.len() as f64)));
+            chart.draw_series(LineSeries::new(means, colour(index).stroke_width(2))).map_err(backend)?;
+            let dots = series.iter().flat_map(|(&count, values)| values.iter().map(move |&value| (count as f64, place(value))));
+            chart
+                .draw_series(dots.map(|point| EmptyElement::at(point) + Polygon::new(mark(index, 6.0), colour(index).filled())))
+                .map_err(backend)?;
+            let open = self.reported.get(name).into_iter().flatten().map(|&point| {
+                let mut outline = mark(index, 9.0);
+                outline.push(outline[0]);
+                EmptyElement::at((point.0, place(point.1))) + PathElement::new(outline, colour(index).stroke_width(2))
+            });
+            chart.draw_series(open).map_err(backend)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,89 @@
+//! The axis of accuracies: equal steps for equal ratios of errors, so that .98 and .99 stay apart beside .1.
+
+use std::ops::Range;
+
+use plotters::coord::ranged1d::{DefaultFormatting, KeyPointHint, Ranged};
+
+use super::style::range;
+
+/// Errors below this are drawn as this.
+const SMALLEST_ERROR: f64 = 1e-5;
+
+/// Accuracies that may carry a label, those that orient best first.
+const LABELS: [f64; 26] = [
+    0.5, 0.9, 0.99, 0.999, 0.0, 0.8, 0.95, 0.98, 0.995, 0.998, 0.7, 0.6, 0.2, 0.4, 0.3, 0.1, 0.85, 0.97, 0.96, 0.985, 0.975, 0.992, 0.988,
+    0.982, 0.94, 0.92,
+];
+
+/// Place of an accuracy on the axis: −log₁₀ of its error.
+pub fn place(accuracy: f64) -> f64 {
+    -(1.0 - accuracy).max(SMALLEST_ERROR).log10()
+}
+
+/// The accuracy at a place, as a label.
+pub fn label(place: f64) -> String {
+    let text = format!("{:.3}", 1.0 - 10f64.powf(-place));
+    text.strip_suffix('0').map(str::to_owned).unwrap_or(text)
+}
+
+/// An axis of places with its own labels.
+pub struct Axis {
+    ends: Range<f64>,
+    labels: Vec<f64>,
+}
+
+impl Axis {
+    /// An axis that shows all these accuracies, with labels well apart.
+    pub fn showing(accuracies: impl Iterator<Item = f64>) -> Axis {
+        let ends = range(accuracies.map(place));
+        let gap = 0.09 * (ends.end - ends.start);
+        let mut labels: Vec<f64> = Vec::new();
+        for candidate in LABELS.map(place) {
+            if ends.contains(&candidate) && labels.iter().all(|label| (label - candidate).abs() >= gap) {
+                labels.push(candidate);
+            }
+        }
+        if labels.len() < 2 {
+            labels = (0..=4).map(|part| ends.start + (ends.end - ends.start) * f64::from(part) / 4.0).collect();
+        }
+        labels.sort_by(f64::total_cmp);
+        Axis { ends, labels }
+    }
+}
+
+impl Ranged for Axis {
+    type FormatOption = DefaultFormatting;
+    type ValueType = f64;
+
+    fn map(&self, value: &f64, (from, to): (i32, i32)) -> i32 {
+        let share = (value - self.ends.start) / (self.ends.end - self.ends.start);
+        from + (share * f64::from(to - from)).round() as i32
+    }
+
+    fn key_points<H: KeyPointHint>(&self, _hint: H) -> Vec<f64> {
+        self.labels.clone()
+    }
+
+    fn range(&self) -> Range<f64> {
+        self.ends.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_lie_inside_the_axis_and_apart_for_wide_narrow_and_single_ranges() {
+        for accuracies in [vec![0.1, 0.985], vec![0.981, 0.984], vec![1.0], vec![0.0], vec![0.5, 0.5], vec![f64::NAN]] {
+            let Axis { ends, labels } = Axis::showing(accuracies.iter().copied());
+            assert!(ends.start < ends.end && labels.len() >= 2, "{accuracies:?}");
+            assert!(labels.windows(2).all(|pair| pair[1] - pair[0] >= 0.08 * (ends.end - ends.start)), "{accuracies:?}: {labels:?}");
+        }
+    }
+
+    #[test]
+    fn a_label_reads_as_its_accuracy() {
+        assert_eq!([0.5, 0.98, 0.995, 0.0].map(|accuracy| label(place(accuracy))), ["0.50", "0.98", "0.995", "0.00"]);
+    }
+}

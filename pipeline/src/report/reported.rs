@@ -1,0 +1,135 @@
+//! Figures that others reported, as data with their sources, and the verdict of ours beside them.
+
+use anyhow::{Result, bail};
+use serde::{Deserialize, Serialize};
+
+use super::table::Csv;
+
+/// Columns of a file of reported figures.
+pub const COLUMNS: [&str; 10] = ["dataset", "architecture", "method", "models", "metric", "split", "value", "sd", "tolerance", "source"];
+
+/// One reported figure.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Reported {
+    /// Names as in the spec that compares itself with it.
+    pub dataset: String,
+    /// As in the spec.
+    pub architecture: String,
+    /// As in the spec; `endpoints` for the mean over the models before merging.
+    pub method: String,
+    /// Number of models merged, or compared.
+    pub models: usize,
+    /// `loss`, `accuracy`, `barrier_line` or `barrier_mean`.
+    pub metric: String,
+    /// `train` or `test`.
+    pub split: String,
+    /// The figure.
+    pub value: f64,
+    /// Its standard deviation, where one was reported.
+    pub sd: Option<f64>,
+    /// How far ours may lie from it, at the same settings, to count as agreeing.
+    pub tolerance: f64,
+    /// Paper and figure or table, and how the value was obtained.
+    pub source: String,
+}
+
+/// Reads reported figures.
+///
+/// # Errors
+/// When a column is missing, a number is none, or a metric or split is unknown; the error names the row.
+pub fn parse(bytes: &[u8], origin: &str) -> Result<Vec<Reported>> {
+    let csv = Csv::parse(bytes, origin)?;
+    let [dataset, architecture, method, metric, split, source] =
+        ["dataset", "architecture", "method", "metric", "split", "source"].map(|name| csv.texts(name));
+    let (dataset, architecture, method, metric, split, source) = (dataset?, architecture?, method?, metric?, split?, source?);
+    let (models, value, sd, tolerance) = (csv.required("models")?, csv.required("value")?, csv.numbers("sd")?, csv.required("tolerance")?);
+    let mut figures = Vec::with_capacity(csv.height());
+    for row in 0..csv.height() {
+        if !["loss", "accuracy", "barrier_line", "barrier_mean"].contains(&metric[row].as_str()) {
+            bail!("`{origin}`, row {}: unknown metric `{}`\nhint: use loss, accuracy, barrier_line or barrier_mean", row + 2, metric[row]);
+        }
+        if !["train", "test"].contains(&split[row].as_str()) {
+            bail!("`{origin}`, row {}: unknown split `{}`\nhint: use train or test", row + 2, split[row]);
+        }
+        if source[row].trim().is_empty() {
+            bail!("`{origin}`, row {}: no source\nhint: every reported figure names where it was read", row + 2);
+        }
+        figures.push(Reported {
+            dataset: dataset[row].clone(),
+            architecture: architecture[row].clone(),
+            method: method[row].clone(),
+            models: models[row] as usize,
+            metric: metric[row].clone(),
+            split: split[row].clone(),
+            value: value[row],
+            sd: sd[row],
+            tolerance: tolerance[row],
+            source: source[row].clone(),
+        });
+    }
+    Ok(figures)
+}
+
+/// What a spec compares itself with.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Comparison {
+    /// The reported figures.
+    pub figures: Vec<Reported>,
+    /// Why cells of this run cannot be compared with them; empty when the settings are the published ones.
+    pub differs: String,
+}
+
+impl Comparison {
+    /// The figure reported for a cell.
+    pub fn find(&self, dataset: &str, architecture: &str, method: &str, models: usize, metric: &str, split: &str) -> Option<&Reported> {
+        self.figures.iter().find(|figure| {
+            figure.dataset == dataset
+                && figure.architecture == architecture
+                && figure.method == method
+                && figure.models == models
+                && figure.metric == metric
+                && figure.split == split
+        })
+    }
+
+    /// The verdict on our value beside a reported one. A run at other settings never matches a cell.
+    pub fn verdict(&self, ours: f64, figure: &Reported) -> String {
+        if !self.differs.is_empty() {
+            return format!("not comparable: {}", self.differs);
+        }
+        let distance = (ours - figure.value).abs();
+        if distance <= figure.tolerance {
+            format!("comparable: off by {distance:.4}, within {}", figure.tolerance)
+        } else {
+            format!("comparable: off by {distance:.4}, beyond {}", figure.tolerance)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEADER: &str = "dataset,architecture,method,models,metric,split,value,sd,tolerance,source\n";
+
+    #[test]
+    fn a_figure_is_read_with_its_source_and_judged_only_at_equal_settings() {
+        let figures = parse(format!("{HEADER}mnist,mlp,c2m3,5,accuracy,test,0.9832,,0.006,figure 7a\n").as_bytes(), "a.csv").unwrap();
+        let mut comparison = Comparison { figures, differs: String::new() };
+        let figure = comparison.find("mnist", "mlp", "c2m3", 5, "accuracy", "test").unwrap().clone();
+        assert_eq!(comparison.verdict(0.98, &figure), "comparable: off by 0.0032, within 0.006");
+        assert_eq!(comparison.verdict(0.97, &figure), "comparable: off by 0.0132, beyond 0.006");
+        comparison.differs = "trained for 10 epochs, not 85".to_owned();
+        assert_eq!(comparison.verdict(0.9832, &figure), "not comparable: trained for 10 epochs, not 85");
+        assert!(comparison.find("mnist", "mlp", "c2m3", 4, "accuracy", "test").is_none());
+    }
+
+    #[test]
+    fn a_figure_without_a_source_or_with_an_unknown_metric_is_refused_by_row() {
+        let wrong = |row: &str| parse(format!("{HEADER}{row}\n").as_bytes(), "a.csv").unwrap_err().to_string();
+        assert!(wrong("mnist,mlp,c2m3,5,accuracy,test,0.9,,0.006,").starts_with("`a.csv`, row 2: no source"));
+        assert!(wrong("mnist,mlp,c2m3,5,top5,test,0.9,,0.006,x").starts_with("`a.csv`, row 2: unknown metric `top5`"));
+        assert!(wrong("mnist,mlp,c2m3,5,loss,valid,0.9,,0.006,x").starts_with("`a.csv`, row 2: unknown split `valid`"));
+        assert!(wrong("mnist,mlp,c2m3,five,loss,test,0.9,,0.006,x").contains("expected a number"));
+    }
+}

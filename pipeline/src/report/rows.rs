@@ -1,0 +1,189 @@
+//! The rows of the result files, one struct a file, and how each file is written.
+
+use std::path::Path;
+
+use anyhow::Result;
+
+use super::table::Table;
+
+/// Which data set and architecture a row belongs to.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Pair {
+    /// Name of the data set in the spec.
+    pub dataset: String,
+    /// Name of the architecture in the spec.
+    pub architecture: String,
+}
+
+/// An end-point model on a split: a row of `models.csv`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ModelRow {
+    pub pair: Pair,
+    pub replicate: usize,
+    pub model: String,
+    pub split: String,
+    pub loss: f64,
+    pub accuracy: f64,
+    pub stage: String,
+}
+
+/// A merged model on a split: a row of `merged.csv`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MergedRow {
+    pub pair: Pair,
+    pub method: String,
+    pub replicate: usize,
+    pub models: usize,
+    pub split: String,
+    pub loss: f64,
+    pub accuracy: f64,
+    pub stage: String,
+}
+
+/// A point of an interpolation: a row of `barriers.csv`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BarrierRow {
+    pub pair: Pair,
+    pub method: String,
+    pub replicate: usize,
+    pub fixed: String,
+    pub permutee: String,
+    pub split: String,
+    pub lambda: f64,
+    pub loss: f64,
+    pub accuracy: f64,
+    pub stage: String,
+}
+
+/// An alignment: a row of `matching.csv`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MatchingRow {
+    pub pair: Pair,
+    pub method: String,
+    pub replicate: usize,
+    /// How many models (`5`), or which two (`a-b`).
+    pub models: String,
+    pub objective: f64,
+    pub iterations: usize,
+    pub outcome: String,
+    pub cycle_error: f64,
+    pub function_error: f64,
+    pub stage: String,
+}
+
+/// An iterate of an alignment: a row of `traces.csv`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TraceRow {
+    pub pair: Pair,
+    pub method: String,
+    pub replicate: usize,
+    pub models: String,
+    pub iteration: usize,
+    pub objective: f64,
+    pub step: Option<f64>,
+    pub stage: String,
+}
+
+/// Everything measured in an experiment, in the order of the files.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Rows {
+    pub models: Vec<ModelRow>,
+    pub merged: Vec<MergedRow>,
+    pub barriers: Vec<BarrierRow>,
+    pub matching: Vec<MatchingRow>,
+    pub traces: Vec<TraceRow>,
+}
+
+impl Rows {
+    /// Sorts every list by its key columns, in the order of the columns.
+    pub fn sort(&mut self) {
+        self.models.sort_by(|a, b| {
+            (&a.pair, a.replicate, by_length(&a.model), &a.split).cmp(&(&b.pair, b.replicate, by_length(&b.model), &b.split))
+        });
+        self.merged.sort_by(|a, b| {
+            (&a.pair, &a.method, a.replicate, a.models, &a.split).cmp(&(&b.pair, &b.method, b.replicate, b.models, &b.split))
+        });
+        self.barriers.sort_by(|a, b| {
+            let key =
+                |r: &'_ BarrierRow| (r.pair.clone(), r.method.clone(), r.replicate, r.fixed.clone(), r.permutee.clone(), r.split.clone());
+            key(a).cmp(&key(b)).then(a.lambda.total_cmp(&b.lambda))
+        });
+        let key = |models: &str| models.parse::<usize>().map_or((0, models.to_owned()), |count| (count, String::new()));
+        self.matching
+            .sort_by(|a, b| (&a.pair, &a.method, a.replicate, key(&a.models)).cmp(&(&b.pair, &b.method, b.replicate, key(&b.models))));
+        self.traces.sort_by(|a, b| {
+            (&a.pair, &a.method, a.replicate, key(&a.models), a.iteration).cmp(&(
+                &b.pair,
+                &b.method,
+                b.replicate,
+                key(&b.models),
+                b.iteration,
+            ))
+        });
+    }
+
+    /// Writes `models.csv`, `merged.csv`, `barriers.csv`, `matching.csv` and `traces.csv` into a folder.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn write(&self, folder: &Path) -> Result<()> {
+        let table = pair_columns(self.models.iter().map(|row| &row.pair))
+            .whole("replicate", self.models.iter().map(|row| row.replicate))
+            .text("model", self.models.iter().map(|row| &row.model))
+            .text("split", self.models.iter().map(|row| &row.split))
+            .number("loss", self.models.iter().map(|row| Some(row.loss)))
+            .number("accuracy", self.models.iter().map(|row| Some(row.accuracy)))
+            .text("stage", self.models.iter().map(|row| &row.stage));
+        table.write(&folder.join("models.csv"))?;
+        let table = pair_columns(self.merged.iter().map(|row| &row.pair))
+            .text("method", self.merged.iter().map(|row| &row.method))
+            .whole("replicate", self.merged.iter().map(|row| row.replicate))
+            .whole("models", self.merged.iter().map(|row| row.models))
+            .text("split", self.merged.iter().map(|row| &row.split))
+            .number("loss", self.merged.iter().map(|row| Some(row.loss)))
+            .number("accuracy", self.merged.iter().map(|row| Some(row.accuracy)))
+            .text("stage", self.merged.iter().map(|row| &row.stage));
+        table.write(&folder.join("merged.csv"))?;
+        let table = pair_columns(self.barriers.iter().map(|row| &row.pair))
+            .text("method", self.barriers.iter().map(|row| &row.method))
+            .whole("replicate", self.barriers.iter().map(|row| row.replicate))
+            .text("fixed", self.barriers.iter().map(|row| &row.fixed))
+            .text("permutee", self.barriers.iter().map(|row| &row.permutee))
+            .text("split", self.barriers.iter().map(|row| &row.split))
+            .number("lambda", self.barriers.iter().map(|row| Some(row.lambda)))
+            .number("loss", self.barriers.iter().map(|row| Some(row.loss)))
+            .number("accuracy", self.barriers.iter().map(|row| Some(row.accuracy)))
+            .text("stage", self.barriers.iter().map(|row| &row.stage));
+        table.write(&folder.join("barriers.csv"))?;
+        let table = pair_columns(self.matching.iter().map(|row| &row.pair))
+            .text("method", self.matching.iter().map(|row| &row.method))
+            .whole("replicate", self.matching.iter().map(|row| row.replicate))
+            .text("models", self.matching.iter().map(|row| &row.models))
+            .number("objective", self.matching.iter().map(|row| Some(row.objective)))
+            .whole("iterations", self.matching.iter().map(|row| row.iterations))
+            .text("outcome", self.matching.iter().map(|row| &row.outcome))
+            .small("cycle_error", self.matching.iter().map(|row| row.cycle_error))
+            .small("function_error", self.matching.iter().map(|row| row.function_error))
+            .text("stage", self.matching.iter().map(|row| &row.stage));
+        table.write(&folder.join("matching.csv"))?;
+        let table = pair_columns(self.traces.iter().map(|row| &row.pair))
+            .text("method", self.traces.iter().map(|row| &row.method))
+            .whole("replicate", self.traces.iter().map(|row| row.replicate))
+            .text("models", self.traces.iter().map(|row| &row.models))
+            .whole("iteration", self.traces.iter().map(|row| row.iteration))
+            .number("objective", self.traces.iter().map(|row| Some(row.objective)))
+            .number("step", self.traces.iter().map(|row| row.step))
+            .text("stage", self.traces.iter().map(|row| &row.stage));
+        table.write(&folder.join("traces.csv"))
+    }
+}
+
+/// The two columns every file starts with.
+pub fn pair_columns<'a>(pairs: impl Iterator<Item = &'a Pair> + Clone) -> Table {
+    Table::new().text("dataset", pairs.clone().map(|pair| &pair.dataset)).text("architecture", pairs.map(|pair| &pair.architecture))
+}
+
+/// Orders a, b, ... z before aa.
+fn by_length(name: &str) -> (usize, &str) {
+    (name.len(), name)
+}

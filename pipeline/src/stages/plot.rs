@@ -1,0 +1,38 @@
+//! The stage that draws pictures of the result files.
+
+use anyhow::Result;
+use serde_json::json;
+
+use crate::report::plots;
+use crate::stage::{Context, Recipe, Stage, StageId};
+
+/// Draws every plot of an experiment, as SVG and PNG, from its CSV files alone.
+pub struct Plot {
+    id: StageId,
+    inputs: [StageId; 1],
+}
+
+impl Plot {
+    /// The plots of what `tabulate` writes.
+    pub fn new(tabulate: StageId) -> Plot {
+        Plot { id: StageId::new("plot"), inputs: [tabulate] }
+    }
+}
+
+impl Stage for Plot {
+    fn id(&self) -> &StageId {
+        &self.id
+    }
+
+    fn inputs(&self) -> &[StageId] {
+        &self.inputs
+    }
+
+    fn recipe(&self) -> Recipe {
+        Recipe { kind: "plot", version: 1, settings: json!({}) }
+    }
+
+    fn run(&self, context: &Context<'_>) -> Result<()> {
+        plots::draw_all(&context.inputs[0].directory, context.out)
+    }
+}

@@ -1,0 +1,52 @@
+//! The stage that turns measurements into the result files.
+
+use anyhow::{Context as _, Result};
+use serde_json::json;
+
+use crate::report::{Cell, Comparison, Rows, markdown, summary};
+use crate::stage::{Context, Recipe, Stage, StageId};
+
+/// Writes every CSV of an experiment and `table.md`.
+pub struct Tabulate {
+    id: StageId,
+    title: String,
+    inputs: Vec<StageId>,
+    cells: Vec<Cell>,
+    comparison: Comparison,
+}
+
+impl Tabulate {
+    /// A table of the given cells: one per input, in their order.
+    pub fn new(title: &str, cells: Vec<(StageId, Cell)>, comparison: Comparison) -> Tabulate {
+        let (inputs, cells) = cells.into_iter().unzip();
+        Tabulate { id: StageId::new("tabulate"), title: title.to_owned(), inputs, cells, comparison }
+    }
+}
+
+impl Stage for Tabulate {
+    fn id(&self) -> &StageId {
+        &self.id
+    }
+
+    fn inputs(&self) -> &[StageId] {
+        &self.inputs
+    }
+
+    fn recipe(&self) -> Recipe {
+        let settings = json!({ "title": self.title, "cells": self.cells, "comparison": self.comparison });
+        Recipe { kind: "tabulate", version: 1, settings }
+    }
+
+    fn run(&self, context: &Context<'_>) -> Result<()> {
+        let mut rows = Rows::default();
+        for ((cell, artifact), id) in self.cells.iter().zip(context.inputs).zip(&self.inputs) {
+            cell.collect(artifact, &mut rows).with_context(|| format!("stage `{id}`"))?;
+        }
+        rows.sort();
+        rows.write(context.out)?;
+        let cells = summary::summarise(&rows, &self.comparison);
+        summary::write(&cells, context.out)?;
+        let text = markdown::render(&self.title, &cells, &rows, &self.comparison.differs);
+        std::fs::write(context.out.join("table.md"), text).context("cannot write `table.md`")
+    }
+}
