@@ -1,1 +1,30 @@
-//! onebasin-matching.
+//! Aligns the hidden units of networks of one architecture, merges them, and measures the barrier between them.
+//!
+//! A hidden unit has no name: permuting the units of a group leaves the function of a network as it was. Every method here gives each
+//! model a map into one common frame, for each group of units, and seeks a large
+//! `f = Σ_{p<q} Σ_ℓ ⟨U_ℓ^p, U_ℓ^q⟩`, the agreement of the models' parameters `U_ℓ` once they are in the frame.
+//! In the frame, models are averaged and interpolated entry by entry.
+//!
+//! The crate trains nothing, evaluates nothing and knows no tensor framework: weights come in as plain arrays and leave as such.
+
+mod align;
+mod alignment_file;
+mod barrier;
+mod error;
+mod ground;
+mod matcher;
+mod merge;
+pub mod methods;
+mod objective;
+pub mod similarity;
+
+pub use align::{cycle_error, pair_maps, to_frame};
+pub use barrier::{Barrier, barrier, lambdas};
+pub use error::MatchingError;
+pub use ground::Ground;
+pub use matcher::{Alignment, Certificate, Course, Frame, Iterate, Matcher, Outcome, Problem, UnitMap, UnitMaps};
+pub use merge::{interpolate, mean};
+pub use methods::{
+    Matching, c2m3::C2m3, frank_wolfe::FrankWolfe, git_rebasin::GitReBasin, identity::Identity, merge_many::MergeMany, ot_fusion::OtFusion,
+};
+pub use objective::objective;

@@ -1,0 +1,172 @@
+use ndarray::{Array2, ArrayD, ArrayView2, Axis};
+use onebasin_network::{Binding, Parameter, Permutation, PermutationSpec, Role, Threads, Weights, multiply_add, permute};
+
+use crate::{UnitMap, UnitMaps};
+
+/// The image of a model in the frame: every axis of every parameter goes through the map of its group.
+///
+/// `maps` holds one map model → frame for each group, and possibly one more for the class scores. Permutations gather
+/// (`w'[i] = w[p[i]]`, exact); plans multiply (`w' = plan · w`, in `f32`). The model itself is not touched.
+///
+/// # Panics
+/// When `maps` or `weights` are not of `spec`, which is a bug of the caller.
+pub fn to_frame(spec: &PermutationSpec, weights: &Weights, maps: &UnitMaps) -> Weights {
+    let groups = spec.groups.len();
+    assert!(maps.len() == groups || maps.len() == groups + 1, "{} maps for {groups} groups", maps.len());
+    if maps.len() == groups
+        && let Some(permutations) = permutations(maps)
+    {
+        return permute(spec, weights, &permutations);
+    }
+    let arrays = spec.parameters.iter().map(|parameter| {
+        let mut array = weights.get(&parameter.name).clone();
+        if let Some((map, block)) = row_map(parameter, maps, groups) {
+            array = map_rows(array, map, block);
+        }
+        if let Some(Binding { group, block }) = parameter.columns {
+            array = map_columns(array, &maps[group], block);
+        }
+        (parameter.name.clone(), array)
+    });
+    Weights::new(spec, arrays.collect()).expect("maps keep the shapes of a square problem")
+}
+
+/// The permutations among `maps`, if all are.
+fn permutations(maps: &UnitMaps) -> Option<Vec<Permutation>> {
+    let permutation = |map: &UnitMap| match map {
+        UnitMap::Permutation(permutation) => Some(permutation.clone()),
+        UnitMap::Plan(_) => None,
+    };
+    maps.iter().map(permutation).collect()
+}
+
+/// The map and block of a parameter's rows; class scores are rows that are fixed, in linear layers.
+fn row_map<'a>(parameter: &Parameter, maps: &'a UnitMaps, groups: usize) -> Option<(&'a UnitMap, usize)> {
+    match parameter.rows {
+        Some(Binding { group, block }) => Some((&maps[group], block)),
+        None if matches!(parameter.role, Role::Weight | Role::Bias) => maps.get(groups).map(|map| (map, 1)),
+        None => None,
+    }
+}
+
+/// Maps axis 0, seen as [units, block · rest].
+pub(crate) fn map_rows(array: ArrayD<f32>, map: &UnitMap, block: usize) -> ArrayD<f32> {
+    let shape = array.shape().to_vec();
+    let units = shape[0] / block;
+    let rest = array.len() / units.max(1);
+    let matrix = array.into_shape_with_order((units, rest)).expect("standard layout");
+    let mapped = match map {
+        UnitMap::Permutation(permutation) => matrix.select(Axis(0), &indices(permutation)),
+        UnitMap::Plan(plan) => product(plan.view(), matrix.view()),
+    };
+    mapped.into_shape_with_order(shape).expect("a square map").into_dyn()
+}
+
+/// Maps axis 1, seen as [rows, units, block · spatial].
+pub(crate) fn map_columns(array: ArrayD<f32>, map: &UnitMap, block: usize) -> ArrayD<f32> {
+    let shape = array.shape().to_vec();
+    let units = shape[1] / block;
+    let inner = block * shape[2..].iter().product::<usize>();
+    let mapped = match map {
+        UnitMap::Permutation(permutation) => {
+            let cube = array.into_shape_with_order((shape[0], units, inner)).expect("standard layout");
+            cube.select(Axis(1), &indices(permutation)).into_dyn()
+        }
+        UnitMap::Plan(plan) if inner == 1 => {
+            let matrix = array.into_shape_with_order((shape[0], units)).expect("standard layout");
+            product(matrix.view(), plan.t()).into_dyn()
+        }
+        UnitMap::Plan(plan) => {
+            let cube = array.into_shape_with_order((shape[0], units, inner)).expect("standard layout");
+            let mut mapped = cube.clone();
+            for (source, target) in cube.outer_iter().zip(mapped.outer_iter_mut()) {
+                multiply_add(1.0, plan.view(), source, 0.0, target, Threads::One);
+            }
+            mapped.into_dyn()
+        }
+    };
+    mapped.into_shape_with_order(shape).expect("a square map")
+}
+
+fn indices(permutation: &Permutation) -> Vec<usize> {
+    permutation.as_slice().iter().map(|&index| index as usize).collect()
+}
+
+fn product(left: ArrayView2<'_, f32>, right: ArrayView2<'_, f32>) -> Array2<f32> {
+    let mut result = Array2::zeros((left.nrows(), right.ncols()));
+    multiply_add(1.0, left, right, 0.0, result.view_mut(), Threads::All);
+    result
+}
+
+/// The maps that bring a model `from` onto the units of a model `onto`, given both models' maps into one frame.
+///
+/// Permutations compose exactly. The way back through a plan is its transpose with rows normalised to sum 1.
+pub fn pair_maps(from: &UnitMaps, onto: &UnitMaps) -> UnitMaps {
+    from.iter().zip(onto).map(|(from, onto)| compose(from, &backwards(onto))).collect()
+}
+
+fn backwards(map: &UnitMap) -> UnitMap {
+    match map {
+        UnitMap::Permutation(permutation) => UnitMap::Permutation(permutation.inverse()),
+        UnitMap::Plan(plan) => {
+            let mut back = plan.t().as_standard_layout().into_owned();
+            let even = 1.0 / back.ncols() as f32;
+            for mut row in back.rows_mut() {
+                let mass: f64 = row.iter().map(|&share| f64::from(share)).sum();
+                if mass > 0.0 {
+                    row.mapv_inplace(|share| (f64::from(share) / mass) as f32);
+                } else {
+                    // A unit that reached no slot: nothing is known of it.
+                    row.fill(even);
+                }
+            }
+            UnitMap::Plan(back)
+        }
+    }
+}
+
+/// First `first`, then `next`.
+fn compose(first: &UnitMap, next: &UnitMap) -> UnitMap {
+    match (first, next) {
+        (UnitMap::Permutation(first), UnitMap::Permutation(next)) => UnitMap::Permutation(first.then(next)),
+        (UnitMap::Plan(first), UnitMap::Permutation(next)) => UnitMap::Plan(first.select(Axis(0), &indices(next))),
+        (UnitMap::Permutation(first), UnitMap::Plan(next)) => UnitMap::Plan(next.select(Axis(1), &indices(&first.inverse()))),
+        (UnitMap::Plan(first), UnitMap::Plan(next)) => UnitMap::Plan(product(next.view(), first.view())),
+    }
+}
+
+/// How far models come back from where they started when they are mapped around cycles: the greatest ℓ2 distance between the
+/// flat weights of a model and its image after p → q → r → p, over all p < q < r (p → q → p for two models).
+///
+/// `pair(from, onto)` gives the maps of model `from` onto the units of `onto`; pairs matched independently of each other
+/// do not come back. Exactly 0 when permutations compose to the identity. Cost: n³/6 compositions.
+///
+/// Source: C²M³ (arXiv 2405.17897), figure 2b.
+pub fn cycle_error(spec: &PermutationSpec, models: &[&Weights], pair: impl Fn(usize, usize) -> UnitMaps) -> f64 {
+    let count = models.len();
+    let around = |path: &[usize]| {
+        let mut maps = pair(path[0], path[1]);
+        for step in path[1..].windows(2) {
+            maps = maps.iter().zip(&pair(step[0], step[1])).map(|(first, next)| compose(first, next)).collect();
+        }
+        let stays = |map: &UnitMap| matches!(map, UnitMap::Permutation(permutation) if permutation.is_identity());
+        if maps.iter().all(stays) { 0.0 } else { distance(models[path[0]], &to_frame(spec, models[path[0]], &maps)) }
+    };
+    if count == 2 {
+        return around(&[0, 1, 0]);
+    }
+    let mut worst = 0.0f64;
+    for p in 0..count {
+        for q in p + 1..count {
+            for r in q + 1..count {
+                worst = worst.max(around(&[p, q, r, p]));
+            }
+        }
+    }
+    worst
+}
+
+fn distance(left: &Weights, right: &Weights) -> f64 {
+    let pairs = left.iter().zip(right.iter()).flat_map(|((_, left), (_, right))| left.iter().zip(right));
+    pairs.map(|(&left, &right)| (f64::from(left) - f64::from(right)).powi(2)).sum::<f64>().sqrt()
+}

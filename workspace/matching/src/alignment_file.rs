@@ -1,0 +1,162 @@
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use ndarray::Array2;
+use onebasin_network::Permutation;
+use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::{Alignment, Certificate, Frame, Iterate, MatchingError, Outcome, UnitMap, UnitMaps};
+
+const ALIGNMENT: &str = "alignment.json";
+const PERMUTATIONS: &str = "permutations.json";
+const PLANS: &str = "plans.safetensors";
+
+/// Said in the file itself, because the other direction is the commonest mistake of its readers.
+const DIRECTION: &str = "slot i of the frame holds the model's unit p[i]";
+
+/// What `alignment.json` holds.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Summary {
+    frame: Frame,
+    models: usize,
+    groups: Vec<String>,
+    outcome: Outcome,
+    iterations: usize,
+    objective: f64,
+    cycle_error: f64,
+    certificate: Certificate,
+    trace: Vec<Iterate>,
+}
+
+/// What `permutations.json` holds: for each model, the groups that have a permutation.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Permutations {
+    direction: String,
+    models: Vec<BTreeMap<String, Permutation>>,
+}
+
+impl Alignment {
+    /// Writes `permutations.json` (one list of indices for each model and group), `alignment.json` (the rest) and, if some map is soft,
+    /// `plans.safetensors` (arrays `MODEL/GROUP`) into an existing directory. Equal alignments give equal bytes.
+    ///
+    /// # Errors
+    /// A file cannot be written.
+    pub fn save(&self, directory: &Path) -> Result<(), MatchingError> {
+        let hard = |maps: &UnitMaps| {
+            let named = self.groups.iter().zip(maps).filter_map(|(group, map)| match map {
+                UnitMap::Permutation(permutation) => Some((group.clone(), permutation.clone())),
+                UnitMap::Plan(_) => None,
+            });
+            named.collect()
+        };
+        let permutations = Permutations { direction: DIRECTION.to_owned(), models: self.maps.iter().map(hard).collect() };
+        let summary = Summary {
+            frame: self.frame,
+            models: self.maps.len(),
+            groups: self.groups.clone(),
+            outcome: self.outcome,
+            iterations: self.iterations,
+            objective: self.objective,
+            cycle_error: self.cycle_error,
+            certificate: self.certificate,
+            trace: self.trace.clone(),
+        };
+        write(&directory.join(PERMUTATIONS), &json(&permutations))?;
+        write(&directory.join(ALIGNMENT), &json(&summary))?;
+        if self.is_hard() { Ok(()) } else { write(&directory.join(PLANS), &self.plans()) }
+    }
+
+    fn plans(&self) -> Vec<u8> {
+        let mut arrays: Vec<(String, Vec<usize>, Vec<u8>)> = Vec::new();
+        for (model, maps) in self.maps.iter().enumerate() {
+            for (group, map) in self.groups.iter().zip(maps) {
+                if let UnitMap::Plan(plan) = map {
+                    let bytes = plan.iter().flat_map(|share| share.to_le_bytes()).collect();
+                    arrays.push((format!("{model}/{group}"), plan.shape().to_vec(), bytes));
+                }
+            }
+        }
+        let view = |shape: &Vec<usize>, bytes| TensorView::new(Dtype::F32, shape.clone(), bytes).expect("four bytes for each share");
+        let views = arrays.iter().map(|(name, shape, bytes)| (name.as_str(), view(shape, bytes)));
+        safetensors::serialize(views, None).expect("names and shapes of plans are valid")
+    }
+
+    /// Reads what [`Alignment::save`] wrote.
+    ///
+    /// # Errors
+    /// A file is missing or unreadable; one is damaged or does not fit the others.
+    pub fn load(directory: &Path) -> Result<Alignment, MatchingError> {
+        let summary: Summary = parse(&directory.join(ALIGNMENT))?;
+        let path = directory.join(PERMUTATIONS);
+        let Permutations { mut models, .. } = parse(&path)?;
+        let corrupt = |problem| MatchingError::Corrupt { path: path.clone(), problem };
+        if models.len() != summary.models {
+            return Err(corrupt(format!("{} models, expected {}", models.len(), summary.models)));
+        }
+        let soft = models.iter().any(|maps| maps.len() < summary.groups.len());
+        let mut plans = if soft { load_plans(&directory.join(PLANS))? } else { BTreeMap::new() };
+        let mut maps = Vec::new();
+        for (model, named) in models.iter_mut().enumerate() {
+            let mut found = UnitMaps::new();
+            for group in &summary.groups {
+                let hard = named.remove(group).map(UnitMap::Permutation);
+                let map = hard.or_else(|| plans.remove(&format!("{model}/{group}")).map(UnitMap::Plan));
+                found.push(map.ok_or_else(|| corrupt(format!("model {model} has no map for group `{group}`")))?);
+            }
+            if let Some(group) = named.keys().next() {
+                return Err(corrupt(format!("model {model} has a map for `{group}`, which is no group")));
+            }
+            maps.push(found);
+        }
+        let sizes = |maps: &UnitMaps| -> Vec<usize> { maps.iter().map(UnitMap::units).collect() };
+        if let Some(model) = maps.iter().position(|found| sizes(found) != sizes(&maps[0])) {
+            return Err(corrupt(format!("the maps of model {model} have other sizes than those of model 0")));
+        }
+        let Summary { frame, groups, outcome, iterations, objective, cycle_error, certificate, trace, .. } = summary;
+        Ok(Alignment { frame, groups, maps, trace, outcome, objective, iterations, certificate, cycle_error })
+    }
+}
+
+/// One line, keys in a fixed order.
+fn json(value: &impl Serialize) -> Vec<u8> {
+    let mut text = serde_json::to_vec(value).expect("plain structures have a JSON form");
+    text.push(b'\n');
+    text
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<(), MatchingError> {
+    fs::write(path, bytes).map_err(|source| MatchingError::File { doing: "write", path: path.to_owned(), source })
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, MatchingError> {
+    fs::read(path).map_err(|source| MatchingError::File { doing: "read", path: path.to_owned(), source })
+}
+
+fn parse<T: DeserializeOwned>(path: &Path) -> Result<T, MatchingError> {
+    serde_json::from_slice(&read(path)?).map_err(|error| MatchingError::Corrupt { path: path.to_owned(), problem: error.to_string() })
+}
+
+fn load_plans(path: &Path) -> Result<BTreeMap<String, Array2<f32>>, MatchingError> {
+    let corrupt = |problem: String| MatchingError::Corrupt { path: path.to_owned(), problem };
+    let bytes = read(path)?;
+    let file = SafeTensors::deserialize(&bytes).map_err(|error| corrupt(error.to_string()))?;
+    let mut plans = BTreeMap::new();
+    for (name, view) in file.tensors() {
+        let &[rows, columns] = view.shape() else { return Err(corrupt(format!("`{name}` has {} axes, expected 2", view.shape().len()))) };
+        if view.dtype() != Dtype::F32 || rows != columns {
+            return Err(corrupt(format!("`{name}` is {:?} of {rows} × {columns}, expected a square of F32", view.dtype())));
+        }
+        let shares = view.data().chunks_exact(4).map(|bytes| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])).collect();
+        let plan = Array2::from_shape_vec((rows, columns), shares).expect("checked by the format");
+        if let Some(row) = plan.rows().into_iter().position(|row| !((row.sum() - 1.0).abs() < 1e-3)) {
+            return Err(corrupt(format!("row {row} of `{name}` sums to `{}`, expected 1", plan.row(row).sum())));
+        }
+        plans.insert(name, plan);
+    }
+    Ok(plans)
+}

@@ -1,0 +1,241 @@
+use std::collections::BTreeMap;
+
+use ndarray::Array2;
+use onebasin_network::{Permutation, PermutationSpec, Weights};
+use onebasin_repro::Stream;
+use serde::{Deserialize, Serialize};
+
+use crate::{MatchingError, align, objective::objective};
+
+/// Models of one architecture that want a common order of units.
+#[derive(Clone, Debug)]
+pub struct Problem<'a> {
+    /// Which axes of which parameters belong to which group of units.
+    pub spec: &'a PermutationSpec,
+    /// At least two, each checked against `spec` by [`Problem::check`].
+    pub models: Vec<&'a Weights>,
+}
+
+impl Problem<'_> {
+    /// Says whether there is something to match.
+    ///
+    /// # Errors
+    /// Fewer than two models, a model of another architecture, a weight that is not finite.
+    pub fn check(&self) -> Result<(), MatchingError> {
+        if self.models.len() < 2 {
+            return Err(MatchingError::TooFewModels { found: self.models.len() });
+        }
+        for (model, weights) in self.models.iter().enumerate() {
+            self.check_shapes(model, weights)?;
+            for (name, array) in weights.iter() {
+                // A sum is finite only if every term is, and it vectorises; one that overflows is looked at again.
+                if !array.iter().copied().sum::<f32>().is_finite() && !array.iter().all(|value| value.is_finite()) {
+                    return Err(MatchingError::NotFinite { model, parameter: name.to_owned() });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn check_shapes(&self, model: usize, weights: &Weights) -> Result<(), MatchingError> {
+        let wrong = |problem| MatchingError::OtherArchitecture { model, problem };
+        let found: BTreeMap<&str, &[usize]> = weights.iter().map(|(name, array)| (name, array.shape())).collect();
+        for parameter in &self.spec.parameters {
+            match found.get(parameter.name.as_str()) {
+                None => return Err(wrong(format!("`{}` is missing", parameter.name))),
+                Some(&shape) if shape != parameter.shape => {
+                    return Err(wrong(format!("`{}` has shape {shape:?}, expected {:?}", parameter.name, parameter.shape)));
+                }
+                Some(_) => {}
+            }
+        }
+        if found.len() != self.spec.parameters.len() {
+            return Err(wrong(format!("it has {} arrays, expected {}", found.len(), self.spec.parameters.len())));
+        }
+        Ok(())
+    }
+
+    /// The identity for every model and group.
+    pub fn identity_maps(&self) -> Vec<Vec<Permutation>> {
+        vec![self.spec.groups.iter().map(|group| Permutation::identity(group.units)).collect(); self.models.len()]
+    }
+}
+
+/// A way to find the maps of models into one frame; implemented by the options of each method.
+pub trait Matcher {
+    /// Finds the maps. Inputs are never changed; chance comes from `stream` alone, so equal calls give equal bytes.
+    ///
+    /// # Errors
+    /// A problem that does not pass [`Problem::check`], options that do not pass [`Matcher::check`].
+    fn align(&self, problem: &Problem<'_>, stream: &Stream) -> Result<Alignment, MatchingError>;
+
+    /// Says whether the options make sense.
+    ///
+    /// # Errors
+    /// The key with its value, what was expected, and a hint.
+    fn check(&self) -> Result<(), MatchingError>;
+
+    /// Whether another stream could give other maps.
+    fn is_random(&self) -> bool;
+
+    /// Whether the maps of all models are sought together (a pair's maps then depend on the other models too).
+    fn is_joint(&self) -> bool;
+}
+
+/// The order of units that all maps lead to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Frame {
+    /// The units of the model with this index.
+    Reference(usize),
+    /// An order that belongs to no model.
+    Universe,
+}
+
+/// Where one group's units of one model go.
+#[derive(Clone, Debug, PartialEq)]
+pub enum UnitMap {
+    /// Frame slot `i` holds the model's unit `p[i]`.
+    Permutation(Permutation),
+    /// `plan[[i, j]]` is the share of the model's unit `j` in frame slot `i`; rows sum to 1.
+    Plan(Array2<f32>),
+}
+
+impl UnitMap {
+    /// How many slots it fills.
+    pub fn units(&self) -> usize {
+        match self {
+            UnitMap::Permutation(permutation) => permutation.len(),
+            UnitMap::Plan(plan) => plan.nrows(),
+        }
+    }
+}
+
+/// The maps model → frame of one model: one for each group in graph order, and possibly one more for the class scores
+/// (only optimal transport moves those, and only when asked to).
+pub type UnitMaps = Vec<UnitMap>;
+
+/// One iteration of a method, for the objective's trace.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Iterate {
+    /// The objective after it.
+    pub objective: f64,
+    /// The step size, for methods that have one.
+    pub step: Option<f64>,
+}
+
+/// How a method ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// Its stop rule fired.
+    Converged,
+    /// It was stopped by the cap on its iterations.
+    IterationLimit,
+    /// It does not iterate.
+    Direct,
+}
+
+/// How far assignments are, at worst, from a proof that they are optimal: 0 and 0 prove it. Both figures are relative; see
+/// [`onebasin_transport::Certificate`]. A method that solves no assignment has zeros.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Certificate {
+    /// Dual value less primal value, over the sum of the rows' greatest magnitudes.
+    pub duality_gap: f64,
+    /// The greatest violation of dual feasibility, over the matrix' greatest magnitude.
+    pub worst_violation: f64,
+}
+
+impl Certificate {
+    /// The worse of both, each figure on its own.
+    #[must_use]
+    pub fn worst(self, other: Certificate) -> Certificate {
+        let duality_gap = if other.duality_gap.abs() > self.duality_gap.abs() { other.duality_gap } else { self.duality_gap };
+        Certificate { duality_gap, worst_violation: self.worst_violation.max(other.worst_violation) }
+    }
+}
+
+impl From<onebasin_transport::Certificate> for Certificate {
+    fn from(certificate: onebasin_transport::Certificate) -> Certificate {
+        Certificate { duality_gap: certificate.duality_gap, worst_violation: certificate.worst_violation }
+    }
+}
+
+/// What a method did on its way to the maps.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Course {
+    /// The objective after each iteration.
+    pub trace: Vec<Iterate>,
+    /// Why it ended.
+    pub outcome: Outcome,
+    /// How many iterations ran.
+    pub iterations: usize,
+    /// The worst over the final assignments.
+    pub certificate: Certificate,
+}
+
+impl Course {
+    /// Of a method that does not iterate.
+    pub fn direct(certificate: Certificate) -> Course {
+        Course { trace: Vec::new(), outcome: Outcome::Direct, iterations: 0, certificate }
+    }
+}
+
+/// The result of every method: maps of all models into one frame, and how they were found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Alignment {
+    /// Where the maps lead.
+    pub frame: Frame,
+    /// Names of the groups, in the order of each model's maps; `output` at the end when the class scores are moved too.
+    pub groups: Vec<String>,
+    /// For each model, its maps into the frame.
+    pub maps: Vec<UnitMaps>,
+    /// The method's objective after each iteration.
+    pub trace: Vec<Iterate>,
+    /// How the method ended.
+    pub outcome: Outcome,
+    /// [`crate::objective`] of the models in the frame.
+    pub objective: f64,
+    /// How many iterations ran (the most over the models, where each has its own).
+    pub iterations: usize,
+    /// The worst over the final assignments.
+    pub certificate: Certificate,
+    /// [`crate::cycle_error`] of the maps; exactly 0 for permutations, which compose through the frame.
+    pub cycle_error: f64,
+}
+
+impl Alignment {
+    /// Completes found maps by what every alignment says: objective in the frame and cycle error.
+    pub fn assemble(problem: &Problem<'_>, frame: Frame, maps: Vec<UnitMaps>, course: Course) -> Alignment {
+        let spec = problem.spec;
+        let mut groups: Vec<String> = spec.groups.iter().map(|group| group.name.clone()).collect();
+        if maps.iter().any(|maps| maps.len() > groups.len()) {
+            groups.push(OUTPUT.to_owned());
+        }
+        let aligned: Vec<Weights> = problem.models.iter().zip(&maps).map(|(weights, maps)| align::to_frame(spec, weights, maps)).collect();
+        let objective = objective(spec, &aligned.iter().collect::<Vec<_>>());
+        let cycle_error = align::cycle_error(spec, &problem.models, |from, onto| align::pair_maps(&maps[from], &maps[onto]));
+        let Course { trace, outcome, iterations, certificate } = course;
+        Alignment { frame, groups, maps, trace, outcome, objective, iterations, certificate, cycle_error }
+    }
+
+    /// As [`Alignment::assemble`], from permutations: one list over groups for each model.
+    pub fn from_permutations(problem: &Problem<'_>, frame: Frame, maps: Vec<Vec<Permutation>>, course: Course) -> Alignment {
+        let maps = maps.into_iter().map(|maps| maps.into_iter().map(UnitMap::Permutation).collect()).collect();
+        Alignment::assemble(problem, frame, maps, course)
+    }
+
+    /// Whether every map is a permutation, so that models in the frame compute what they did before.
+    pub fn is_hard(&self) -> bool {
+        self.maps.iter().flatten().all(|map| matches!(map, UnitMap::Permutation(_)))
+    }
+
+    /// The maps that bring model `from` onto the units of model `onto`: through the frame.
+    pub fn pair_maps(&self, from: usize, onto: usize) -> UnitMaps {
+        align::pair_maps(&self.maps[from], &self.maps[onto])
+    }
+}
+
+/// The name of the map of class scores, which are no group.
+pub(crate) const OUTPUT: &str = "output";

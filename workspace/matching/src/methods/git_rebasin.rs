@@ -1,0 +1,203 @@
+use onebasin_network::{Permutation, PermutationSpec, Weights};
+use onebasin_repro::Stream;
+use onebasin_transport::assignment::Solver;
+use serde::{Deserialize, Serialize};
+
+use super::{at_least_one, tolerance};
+use crate::objective::PairObjective;
+use crate::similarity::{Similarity, neighbours};
+use crate::{Alignment, Certificate, Course, Frame, Iterate, Matcher, MatchingError, Outcome, Problem};
+
+/// Git Re-Basin's weight matching: each model is matched to the reference by ascending `⟨A, π(B)⟩` over one group of units after another.
+///
+/// For each group in turn, the assignment that is best while all others stay is found exactly, and taken if it gains.
+/// A local optimum: another order of groups may end elsewhere. At most `sweeps` passes over the groups, usually 10 to 40.
+///
+/// Source: Git Re-Basin (arXiv 2209.04836), algorithm 1. Deviations: gains count relative to the objective, without a gain the old
+/// permutation stays, and a group none of whose neighbours has changed since its last solve is not solved again (it would not change).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct GitReBasin {
+    /// The model whose units are the frame; default 0.
+    pub reference: usize,
+    /// In which order a sweep visits the groups; default random.
+    pub order: Order,
+    /// The most sweeps; default 100.
+    pub sweeps: usize,
+    /// A gain of at most this times the objective is none; default 1e-9.
+    pub tolerance: f64,
+}
+
+impl Default for GitReBasin {
+    fn default() -> GitReBasin {
+        GitReBasin { reference: 0, order: Order::Random, sweeps: 100, tolerance: 1e-9 }
+    }
+}
+
+/// In which order a sweep visits the groups.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Order {
+    /// A new uniformly random order for each sweep.
+    #[default]
+    Random,
+    /// From the input to the output.
+    Forward,
+    /// From the output to the input.
+    Backward,
+}
+
+impl Order {
+    fn visit(self, groups: usize, sweep: usize, stream: &Stream) -> Vec<usize> {
+        match self {
+            Order::Random => stream.child(format!("sweep-{sweep}")).shuffled(groups).into_iter().map(|group| group as usize).collect(),
+            Order::Forward => (0..groups).collect(),
+            Order::Backward => (0..groups).rev().collect(),
+        }
+    }
+}
+
+impl Matcher for GitReBasin {
+    fn align(&self, problem: &Problem<'_>, stream: &Stream) -> Result<Alignment, MatchingError> {
+        self.check()?;
+        problem.check()?;
+        let fixed = reference(problem, self.reference)?;
+        let ascent = Ascent { order: self.order, sweeps: self.sweeps, tolerance: self.tolerance };
+        let mut maps = problem.identity_maps();
+        let mut climbs = Vec::new();
+        for (model, moving) in problem.models.iter().enumerate().filter(|(model, _)| *model != self.reference) {
+            let start = std::mem::take(&mut maps[model]);
+            let climb =
+                ascent.climb(problem.spec, fixed, moving, start, &mut solvers(problem.spec), &stream.child(format!("model-{model}")))?;
+            maps[model].clone_from(&climb.maps);
+            climbs.push(climb);
+        }
+        Ok(Alignment::from_permutations(problem, Frame::Reference(self.reference), maps, course(&climbs)))
+    }
+
+    fn check(&self) -> Result<(), MatchingError> {
+        at_least_one("sweeps", self.sweeps)?;
+        tolerance("tolerance", self.tolerance)
+    }
+
+    fn is_random(&self) -> bool {
+        self.order == Order::Random
+    }
+
+    fn is_joint(&self) -> bool {
+        false
+    }
+}
+
+/// The model that is the frame.
+pub(crate) fn reference<'a>(problem: &Problem<'a>, reference: usize) -> Result<&'a Weights, MatchingError> {
+    let models = problem.models.len();
+    problem.models.get(reference).copied().ok_or(MatchingError::Reference { reference, models })
+}
+
+/// A solver for each group.
+pub(crate) fn solvers(spec: &PermutationSpec) -> Vec<Solver> {
+    spec.groups.iter().map(|group| Solver::new(group.units)).collect()
+}
+
+/// The climbs of all models as one: objectives summed, a model that has ended keeping its last.
+fn course(climbs: &[Climb]) -> Course {
+    let iterations = climbs.iter().map(|climb| climb.trace.len()).max().unwrap_or(0);
+    let after = |climb: &Climb, sweep: usize| climb.trace.get(sweep).or(climb.trace.last()).copied().unwrap_or(climb.start);
+    let trace = (0..iterations).map(|sweep| Iterate { objective: climbs.iter().map(|climb| after(climb, sweep)).sum(), step: None });
+    let ended = climbs.iter().all(|climb| climb.converged);
+    Course {
+        trace: trace.collect(),
+        outcome: if ended { Outcome::Converged } else { Outcome::IterationLimit },
+        iterations,
+        certificate: climbs.iter().fold(Certificate::default(), |worst, climb| worst.worst(climb.certificate)),
+    }
+}
+
+/// Coordinate ascent for one pair.
+pub(crate) struct Ascent {
+    pub order: Order,
+    pub sweeps: usize,
+    pub tolerance: f64,
+}
+
+/// Where an ascent ended.
+pub(crate) struct Climb {
+    pub maps: Vec<Permutation>,
+    /// `⟨A, π(B)⟩` before the first sweep.
+    pub start: f64,
+    /// The same after each sweep.
+    pub trace: Vec<f64>,
+    pub converged: bool,
+    pub certificate: Certificate,
+}
+
+impl Ascent {
+    /// Climbs from `start` to maps of `moving` that no single group can better.
+    ///
+    /// Cost of a sweep: a matrix product and an assignment for each group at first; later, both shrink with what still changes.
+    pub fn climb(
+        &self,
+        spec: &PermutationSpec,
+        fixed: &Weights,
+        moving: &Weights,
+        start: Vec<Permutation>,
+        solvers: &mut [Solver],
+        stream: &Stream,
+    ) -> Result<Climb, MatchingError> {
+        let groups = spec.groups.len();
+        let neighbours = neighbours(spec);
+        let mut pair = PairObjective::new(spec, fixed, moving, &start);
+        let mut maps = start;
+        let mut similarities: Vec<Similarity> = (0..groups).map(|group| Similarity::new(spec, group, fixed, moving, &maps)).collect();
+        let mut certificates = vec![Certificate::default(); groups];
+        let mut stale = vec![true; groups];
+        let start = pair.value();
+        let mut climb = Climb { maps: Vec::new(), start, trace: Vec::new(), converged: false, certificate: Certificate::default() };
+        for sweep in 0..self.sweeps {
+            let before = pair.value();
+            for group in self.order.visit(groups, sweep, stream) {
+                if !std::mem::take(&mut stale[group]) {
+                    continue;
+                }
+                similarities[group].update(&maps);
+                let gain = similarities[group].matrix();
+                let transport = |source| MatchingError::Transport { group: spec.groups[group].name.clone(), source };
+                let best = solvers[group].maximise(gain).map_err(transport)?;
+                certificates[group] = best.certificate(gain).into();
+                let held: f64 = maps[group].as_slice().iter().zip(gain.rows()).map(|(&unit, row)| row[unit as usize]).sum();
+                if best.value - held <= self.tolerance * before.abs() {
+                    continue;
+                }
+                let better = Permutation::new(best.columns).expect("an assignment is a bijection");
+                // With both axes of one parameter in the group, the matrix is only the slope at the old map: look before the step counts.
+                let looks = neighbours[group].contains(&group);
+                let level = if looks { pair.settle(&maps) } else { before };
+                let old = std::mem::replace(&mut maps[group], better);
+                pair.moved(group);
+                if looks && pair.settle(&maps) - level <= self.tolerance * level.abs() {
+                    maps[group] = old;
+                    pair.moved(group);
+                    continue;
+                }
+                for &neighbour in &neighbours[group] {
+                    stale[neighbour] = true;
+                }
+            }
+            let after = pair.settle(&maps);
+            climb.trace.push(after);
+            if after - before <= self.tolerance * after.abs() {
+                // What rounding has added up in the kept matrices must not decide: the last word is with new ones.
+                let drifted = similarities.iter_mut().fold(false, |drifted, similarity| similarity.refresh() || drifted);
+                if !drifted {
+                    climb.converged = true;
+                    break;
+                }
+                stale.fill(true);
+            }
+        }
+        climb.certificate = certificates.into_iter().fold(Certificate::default(), Certificate::worst);
+        climb.maps = maps;
+        Ok(climb)
+    }
+}

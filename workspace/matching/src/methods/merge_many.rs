@@ -1,0 +1,106 @@
+use onebasin_network::{Weights, permute};
+use onebasin_repro::Stream;
+use serde::{Deserialize, Serialize};
+
+use super::git_rebasin::{Ascent, Order, solvers};
+use super::{at_least_one, tolerance};
+use crate::{Alignment, Certificate, Course, Frame, Iterate, Matcher, MatchingError, Outcome, Problem, mean, objective};
+
+/// Git Re-Basin's merging of many models: in a random order, again and again, each model is matched to the mean of the others.
+///
+/// All models start at the identity and all may move, so the frame that comes of it belongs to none of them: a universe. A round ends
+/// the search when no model gained. At most `rounds` of them, usually 10 to 40; for two models it is weight matching.
+///
+/// Source: Git Re-Basin (arXiv 2209.04836), algorithm 3. Deviations: a matching starts from the model's present map, gains count relative to
+/// the objective, and a model is not matched again while the others stand still.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct MergeMany {
+    /// The most rounds over the models; default 100.
+    pub rounds: usize,
+    /// The most sweeps over the groups in one matching; default 100.
+    pub sweeps: usize,
+    /// In which order a sweep visits the groups; default random.
+    pub order: Order,
+    /// A gain of at most this times the objective is none; default 1e-9.
+    pub tolerance: f64,
+}
+
+impl Default for MergeMany {
+    fn default() -> MergeMany {
+        MergeMany { rounds: 100, sweeps: 100, order: Order::Random, tolerance: 1e-9 }
+    }
+}
+
+impl Matcher for MergeMany {
+    /// Memory: a copy of every model. Cost: that of a weight matching for each model that moves in a round.
+    fn align(&self, problem: &Problem<'_>, stream: &Stream) -> Result<Alignment, MatchingError> {
+        self.check()?;
+        problem.check()?;
+        let spec = problem.spec;
+        let ascent = Ascent { order: self.order, sweeps: self.sweeps, tolerance: self.tolerance };
+        let count = problem.models.len();
+        let mut maps = problem.identity_maps();
+        let mut images: Vec<Weights> = problem.models.iter().map(|&weights| weights.clone()).collect();
+        let mut solvers: Vec<_> = (0..count).map(|_| solvers(spec)).collect();
+        let mut certificates = vec![Certificate::default(); count];
+        // Whether another model has moved since this one was matched.
+        let mut stale = vec![true; count];
+        let mut trace = Vec::new();
+        let mut outcome = Outcome::IterationLimit;
+        for round in 0..self.rounds {
+            let stream = stream.child(format!("round-{round}"));
+            let mut gained = false;
+            for model in stream.child("order").shuffled(count).into_iter().map(|model| model as usize) {
+                if !std::mem::take(&mut stale[model]) {
+                    continue;
+                }
+                let others: Vec<&Weights> =
+                    images.iter().enumerate().filter(|(other, _)| *other != model).map(|(_, image)| image).collect();
+                let target = mean(&others, None)?;
+                let start = maps[model].clone();
+                let climb = ascent.climb(
+                    spec,
+                    &target,
+                    problem.models[model],
+                    start,
+                    &mut solvers[model],
+                    &stream.child(format!("model-{model}")),
+                )?;
+                certificates[model] = climb.certificate;
+                let reached = climb.trace.last().copied().unwrap_or(climb.start);
+                if reached - climb.start <= self.tolerance * reached.abs() {
+                    continue;
+                }
+                gained = true;
+                images[model] = permute(spec, problem.models[model], &climb.maps);
+                maps[model] = climb.maps;
+                (0..count).filter(|other| *other != model).for_each(|other| stale[other] = true);
+            }
+            let objective = objective(spec, &images.iter().collect::<Vec<_>>());
+            trace.push(Iterate { objective, step: None });
+            if !gained {
+                outcome = Outcome::Converged;
+                break;
+            }
+        }
+        let certificate = certificates.into_iter().fold(Certificate::default(), Certificate::worst);
+        let iterations = trace.len();
+        Ok(Alignment::from_permutations(problem, Frame::Universe, maps, Course { trace, outcome, iterations, certificate }))
+    }
+
+    fn check(&self) -> Result<(), MatchingError> {
+        at_least_one("rounds", self.rounds)?;
+        at_least_one("sweeps", self.sweeps)?;
+        tolerance("tolerance", self.tolerance)
+    }
+
+    /// Always: the models are visited in a random order.
+    fn is_random(&self) -> bool {
+        true
+    }
+
+    fn is_joint(&self) -> bool {
+        true
+    }
+}

@@ -1,0 +1,129 @@
+//! The methods: one file each, with its options, its algorithm and its tests.
+
+/// All models at once, by Frank–Wolfe in a universe.
+pub mod c2m3;
+/// A pair at a time, by Frank–Wolfe.
+pub mod frank_wolfe;
+/// Weight matching by coordinate ascent.
+pub mod git_rebasin;
+/// No matching.
+pub mod identity;
+/// Each model to the mean of the others, in turn.
+pub mod merge_many;
+/// Optimal transport, layer by layer.
+pub mod ot_fusion;
+
+use serde::{Deserialize, Serialize};
+
+use self::{c2m3::C2m3, frank_wolfe::FrankWolfe, git_rebasin::GitReBasin, identity::Identity, merge_many::MergeMany, ot_fusion::OtFusion};
+use crate::{Matcher, MatchingError};
+
+/// A method and its options, as a spec writes it: `{ by = "c2m3", iterations = 200 }`.
+///
+/// Its serialised form holds every option, defaults filled in.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "by", rename_all = "kebab-case")]
+pub enum Matching {
+    /// No matching at all: naive averaging.
+    Identity(Identity),
+    /// Git Re-Basin's weight matching of every model to a reference.
+    GitReBasin(GitReBasin),
+    /// Git Re-Basin's matching of each model to the mean of the others.
+    MergeMany(MergeMany),
+    /// Frank–Wolfe over all models at once, in a universe.
+    C2m3(C2m3),
+    /// Frank–Wolfe between each model and a reference.
+    FrankWolfe(FrankWolfe),
+    /// Optimal transport between each model and a reference.
+    OtFusion(OtFusion),
+}
+
+impl Matching {
+    /// What `by` may say.
+    pub const NAMES: &[&str] = &["identity", "git-re-basin", "merge-many", "c2m3", "frank-wolfe", "ot-fusion"];
+
+    /// The method itself.
+    pub fn matcher(&self) -> &dyn Matcher {
+        match self {
+            Matching::Identity(options) => options,
+            Matching::GitReBasin(options) => options,
+            Matching::MergeMany(options) => options,
+            Matching::C2m3(options) => options,
+            Matching::FrankWolfe(options) => options,
+            Matching::OtFusion(options) => options,
+        }
+    }
+
+    /// Says whether the options make sense.
+    ///
+    /// # Errors
+    /// The key with its value, what was expected, and a hint.
+    pub fn check(&self) -> Result<(), MatchingError> {
+        self.matcher().check()
+    }
+
+    /// Whether another stream could give other maps.
+    pub fn is_random(&self) -> bool {
+        self.matcher().is_random()
+    }
+
+    /// Whether the maps of all models are sought together (a pair's maps then depend on the other models too).
+    pub fn is_joint(&self) -> bool {
+        self.matcher().is_joint()
+    }
+}
+
+/// An error unless `value` is at least 1.
+pub(crate) fn at_least_one(key: &'static str, value: usize) -> Result<(), MatchingError> {
+    if value == 0 {
+        let hint = "an iteration is needed to find any map";
+        return Err(MatchingError::Setting { key, value: value.to_string(), expected: "a number of at least 1", hint });
+    }
+    Ok(())
+}
+
+/// An error unless `value` is finite and not negative.
+pub(crate) fn tolerance(key: &'static str, value: f64) -> Result<(), MatchingError> {
+    if !(value.is_finite() && value >= 0.0) {
+        let hint = "0 asks for any gain at all; 1e-9 is a good choice";
+        return Err(MatchingError::Setting { key, value: value.to_string(), expected: "a finite number of at least 0", hint });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Matching, serde_json::Error> {
+        serde_json::from_str(text)
+    }
+
+    #[test]
+    fn every_name_parses_alone_and_is_written_back_under_its_name() {
+        for name in Matching::NAMES {
+            let matching = parse(&format!("{{\"by\": \"{name}\"}}")).unwrap();
+            let written = serde_json::to_value(&matching).unwrap();
+            assert_eq!(written["by"], *name);
+            assert_eq!(serde_json::from_value::<Matching>(written).unwrap(), matching);
+            matching.check().unwrap();
+        }
+    }
+
+    #[test]
+    fn an_unknown_key_or_name_is_an_error_that_quotes_it() {
+        for name in Matching::NAMES {
+            let error = parse(&format!("{{\"by\": \"{name}\", \"sweepz\": 3}}")).unwrap_err();
+            assert!(error.to_string().contains("`sweepz`"), "{name}: {error}");
+        }
+        assert!(parse(r#"{"by": "c2m4"}"#).unwrap_err().to_string().contains("`c2m4`"));
+    }
+
+    #[test]
+    fn only_joint_methods_seek_all_maps_together() {
+        for name in Matching::NAMES {
+            let matching = parse(&format!("{{\"by\": \"{name}\"}}")).unwrap();
+            assert_eq!(matching.is_joint(), matches!(*name, "c2m3" | "merge-many"), "{name}");
+        }
+    }
+}

@@ -1,0 +1,232 @@
+use ndarray::Array2;
+use onebasin_network::{Parameter, Permutation, PermutationSpec, Role, Weights};
+use onebasin_repro::Stream;
+use onebasin_transport::{assignment, sinkhorn::Sinkhorn};
+use serde::{Deserialize, Serialize};
+
+use super::{at_least_one, git_rebasin::reference, tolerance};
+use crate::ground::{Ground, Rows};
+use crate::{Alignment, Certificate, Course, Frame, Matcher, MatchingError, Outcome, Problem, UnitMap, UnitMaps};
+
+/// Optimal-transport fusion from weights: layer by layer from the input, the units of each model are transported onto the reference's by
+/// the distance of their incoming weights, which are first brought into the order the layer before has got. One pass, no way back.
+///
+/// Masses are uniform. An exact plan between equally many units is then a permutation, and is returned as one; Sinkhorn's plan is
+/// soft, and its rows (frame slots) are divided by their sums.
+///
+/// Extensions of ours, as the paper knows chains of layers without norms only: parameters of one number per unit (biases, norm scales and
+/// shifts) are appended to a unit's incoming weights (`append-vectors`); units tied by residual connections get one plan, from the squared
+/// distances summed over all layers that write to them, in a second pass where the first has not yet met them all.
+///
+/// Source: Singh and Jaggi (arXiv 1910.05653), algorithm 1 with weights as support.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct OtFusion {
+    /// The model whose units are the frame; default 0.
+    pub reference: usize,
+    /// How the plan is found; default exact.
+    pub plan: PlanKind,
+    /// Sinkhorn only: weight of the entropy, in the unit of the cost; default 0.01.
+    pub regularisation: f64,
+    /// Sinkhorn only: the most iterations; default 1000.
+    pub iterations: usize,
+    /// Sinkhorn only: error of the marginals at which it stops; default 1e-9.
+    pub tolerance: f64,
+    /// The distance between two units; default Euclidean, as in all runs of the paper's program.
+    pub ground: Ground,
+    /// Whether incoming weights are brought to length 1 first; default false.
+    pub normalise_rows: bool,
+    /// Whether class scores are transported too; default fixed: their meaning is given by the labels, so any other plan than the identity
+    /// is an error of the matching. The paper's program transports them.
+    pub output: OutputUnits,
+    /// Whether biases, norm scales and shifts count as further incoming weights; default true. They follow the plan either way.
+    pub append_vectors: bool,
+}
+
+impl Default for OtFusion {
+    fn default() -> OtFusion {
+        OtFusion {
+            reference: 0,
+            plan: PlanKind::Exact,
+            regularisation: 0.01,
+            iterations: 1000,
+            tolerance: 1e-9,
+            ground: Ground::Euclidean,
+            normalise_rows: false,
+            output: OutputUnits::Fixed,
+            append_vectors: true,
+        }
+    }
+}
+
+/// How a transport plan is found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PlanKind {
+    /// A plan of least cost.
+    #[default]
+    Exact,
+    /// The plan of least cost less entropy.
+    Sinkhorn,
+}
+
+/// What happens to the class scores.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OutputUnits {
+    /// They stay.
+    #[default]
+    Fixed,
+    /// They are transported like any layer.
+    Transported,
+}
+
+impl Matcher for OtFusion {
+    fn align(&self, problem: &Problem<'_>, _stream: &Stream) -> Result<Alignment, MatchingError> {
+        self.check()?;
+        problem.check()?;
+        let fixed = reference(problem, self.reference)?;
+        let mut course = Course::direct(Certificate::default());
+        if self.plan == PlanKind::Sinkhorn {
+            course.outcome = Outcome::Converged;
+        }
+        let mut maps = Vec::new();
+        for (model, moving) in problem.models.iter().enumerate() {
+            maps.push(if model == self.reference {
+                self.stay(problem.spec)
+            } else {
+                self.transport(problem.spec, fixed, moving, &mut course)?
+            });
+        }
+        Ok(Alignment::assemble(problem, Frame::Reference(self.reference), maps, course))
+    }
+
+    fn check(&self) -> Result<(), MatchingError> {
+        at_least_one("iterations", self.iterations)?;
+        tolerance("tolerance", self.tolerance)?;
+        if !(self.regularisation.is_finite() && self.regularisation > 0.0) {
+            return Err(MatchingError::Setting {
+                key: "regularisation",
+                value: self.regularisation.to_string(),
+                expected: "a finite number above 0",
+                hint: "for no regularisation write `plan = \"exact\"`",
+            });
+        }
+        Ok(())
+    }
+
+    fn is_random(&self) -> bool {
+        false
+    }
+
+    fn is_joint(&self) -> bool {
+        false
+    }
+}
+
+impl OtFusion {
+    /// The reference's own maps.
+    fn stay(&self, spec: &PermutationSpec) -> UnitMaps {
+        let sizes = spec.groups.iter().map(|group| group.units);
+        let output = (self.output == OutputUnits::Transported).then(|| output_units(spec));
+        sizes.chain(output).map(|units| UnitMap::Permutation(Permutation::identity(units))).collect()
+    }
+
+    /// The maps of one model onto the reference.
+    fn transport(&self, spec: &PermutationSpec, fixed: &Weights, moving: &Weights, course: &mut Course) -> Result<UnitMaps, MatchingError> {
+        let mut maps = vec![None; spec.groups.len()];
+        let mut complete = true;
+        let mut certificates = vec![Certificate::default(); spec.groups.len()];
+        for pass in 0..2 {
+            for (group, found) in spec.groups.iter().enumerate() {
+                let rows = |parameter: &&Parameter| parameter.rows.as_ref().is_some_and(|binding| binding.group == group);
+                let (costs, all) = self.costs(spec.parameters.iter().filter(rows), found.units, fixed, moving, &maps);
+                complete &= all;
+                let (map, certificate) = self.solve(costs, &found.name, course)?;
+                certificates[group] = certificate;
+                maps[group] = Some(map);
+            }
+            if complete || pass == 1 {
+                break;
+            }
+        }
+        if self.output == OutputUnits::Transported {
+            let rows = spec.parameters.iter().filter(|parameter| is_output(parameter));
+            let (costs, _) = self.costs(rows, output_units(spec), fixed, moving, &maps);
+            let (map, certificate) = self.solve(costs, crate::matcher::OUTPUT, course)?;
+            certificates.push(certificate);
+            maps.push(Some(map));
+        }
+        course.certificate = certificates.into_iter().fold(course.certificate, Certificate::worst);
+        Ok(maps.into_iter().flatten().collect())
+    }
+
+    /// The cost matrix from the rows of `parameters` whose other axis is fixed or mapped already, and whether that is all of them.
+    fn costs<'a>(
+        &self,
+        parameters: impl Iterator<Item = &'a Parameter>,
+        units: usize,
+        fixed: &Weights,
+        moving: &Weights,
+        maps: &[Option<UnitMap>],
+    ) -> (Array2<f64>, bool) {
+        let mut rows = Rows::new(units);
+        let mut complete = true;
+        for parameter in parameters.filter(|parameter| parameter.role.is_matched()) {
+            if parameter.role != Role::Weight && !self.append_vectors {
+                continue;
+            }
+            let columns = match &parameter.columns {
+                None => None,
+                Some(binding) => match &maps[binding.group] {
+                    Some(map) => Some((map, binding.block)),
+                    None => {
+                        complete = false;
+                        continue;
+                    }
+                },
+            };
+            rows.add(parameter, fixed, moving, columns);
+        }
+        (rows.costs(self.ground, self.normalise_rows), complete)
+    }
+
+    /// The plan of least cost, as a map whose rows sum to 1.
+    fn solve(&self, costs: Array2<f64>, group: &str, course: &mut Course) -> Result<(UnitMap, Certificate), MatchingError> {
+        let failed = |source| MatchingError::Transport { group: group.to_owned(), source };
+        match self.plan {
+            // Between equal numbers of units of equal mass some plan of least cost is a permutation (Birkhoff), which an assignment finds.
+            PlanKind::Exact => {
+                let gain = -costs;
+                let best = assignment::maximise(gain.view()).map_err(failed)?;
+                let certificate = best.certificate(gain.view()).into();
+                Ok((UnitMap::Permutation(Permutation::new(best.columns).expect("an assignment is a bijection")), certificate))
+            }
+            PlanKind::Sinkhorn => {
+                let solver = Sinkhorn { regularisation: self.regularisation, tolerance: self.tolerance, iterations: self.iterations };
+                let masses = vec![1.0 / costs.nrows() as f64; costs.nrows()];
+                let found = solver.plan(costs.view(), &masses, &masses).map_err(failed)?;
+                course.iterations = course.iterations.max(found.iterations);
+                if !found.converged {
+                    course.outcome = Outcome::IterationLimit;
+                }
+                let mut plan = found.plan;
+                for mut row in plan.rows_mut() {
+                    let mass = row.sum();
+                    row /= mass;
+                }
+                Ok((UnitMap::Plan(plan.mapv(|share| share as f32)), Certificate::default()))
+            }
+        }
+    }
+}
+
+/// Whether the rows of a parameter are class scores.
+fn is_output(parameter: &Parameter) -> bool {
+    parameter.rows.is_none() && matches!(parameter.role, Role::Weight | Role::Bias)
+}
+
+/// How many class scores there are.
+fn output_units(spec: &PermutationSpec) -> usize {
+    spec.parameters.iter().rfind(|parameter| is_output(parameter)).map_or(0, |parameter| parameter.shape[0])
+}
