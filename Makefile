@@ -1,0 +1,55 @@
+# `make setup` installs what a fresh machine lacks; every other target calls it. Nothing here is needed beside cargo: it only names the commands.
+
+PROFILE ?= cpu
+JOBS ?=
+ONEBASIN = cargo run --release --locked --quiet --bin onebasin --
+RUN = $(ONEBASIN) run --profile $(PROFILE) $(if $(JOBS),--jobs $(JOBS))
+
+.PHONY: setup test quickstart smoke reproduce-figure-7a reproduce-git-rebasin-mnist bench peers lint docs ci
+
+setup:
+	@command -v cc >/dev/null || { echo "installing a C compiler"; sudo=$$(command -v sudo || true); $$sudo apt-get update && $$sudo apt-get install --yes gcc libc6-dev; }
+	@command -v cargo >/dev/null || { echo "installing Rust"; curl --proto '=https' --tlsv1.2 --silent --show-error --fail https://sh.rustup.rs | sh -s -- -y --profile minimal --default-toolchain none; }
+	@PATH="$$HOME/.cargo/bin:$$PATH" cargo fetch --locked --quiet
+
+# Every test, of every crate.
+test: setup
+	cargo test --release --locked --workspace
+
+# Three networks on generated images, every method: results/quickstart/, plots/quickstart/.
+quickstart: setup
+	$(ONEBASIN) run experiments/quickstart.toml
+
+# All methods on tiny nets, in seconds.
+smoke: setup
+	$(ONEBASIN) run experiments/smoke.toml --results target/smoke/results --plots target/smoke/plots --store target/smoke/store
+
+# C²M³, figure 7a. PROFILE=paper merges up to 20 models.
+reproduce-figure-7a: setup
+	$(RUN) experiments/mnist-mlp.toml
+
+# Git Re-Basin on MNIST: figure 2 and table 3.
+reproduce-git-rebasin-mnist: setup
+	$(RUN) experiments/git-rebasin-mnist.toml
+
+# Ours beside the peers', in one run each; the peers come from PyPI into .venv.
+bench: setup peers
+	cargo bench --locked --workspace
+	cargo build --release --locked --workspace --examples
+	for script in benchmarks/*.py; do .venv/bin/python $$script || exit 1; done
+
+peers: .venv/installed
+
+.venv/installed: benchmarks/requirements.txt
+	python3 -m venv .venv
+	.venv/bin/pip install --quiet --requirement benchmarks/requirements.txt
+	touch $@
+
+lint: setup
+	cargo fmt --all --check
+	cargo clippy --release --locked --workspace --all-targets -- --deny warnings
+
+docs: setup
+	RUSTDOCFLAGS="--deny warnings" cargo doc --release --locked --workspace --no-deps
+
+ci: lint docs smoke test
