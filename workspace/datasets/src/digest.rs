@@ -1,11 +1,12 @@
-use std::path::Path;
-
 use onebasin_repro::Fingerprint;
 use rayon::prelude::*;
 use serde_json::json;
 
+use crate::content::{reader, unreadable};
 use crate::error::DatasetError;
-use crate::idx::{Idx, reader};
+use crate::fetch::fetch_missing;
+use crate::idx::Idx;
+use crate::memo::Memo;
 use crate::places::Places;
 use crate::source::Source;
 
@@ -15,27 +16,46 @@ pub type Digest = Fingerprint;
 /// Names everything that decides what [`open`](crate::open) returns: the decompressed content of the files and the settings of the
 /// reader, or the options of the generator. Paths, times and compression do not count.
 ///
+/// Files are read once; later calls compare path, size, time and inode with what `digests.json` in the cache remembers.
+///
 /// # Errors
 /// As [`open`](crate::open), but files are not checked beyond being readable.
 pub fn digest(source: &Source, places: &Places) -> Result<Digest, DatasetError> {
     match source {
-        Source::Idx(idx) => of_idx(idx, places),
+        Source::Idx(idx) => {
+            fetch_missing(source, places, &mut |_| ())?;
+            of_idx(idx, places)
+        }
         Source::Glyphs(glyphs) => glyphs.digest(),
         Source::Cifar(_) | Source::Emnist(_) | Source::Folder(_) => Err(DatasetError::NoReader { format: source.format() }),
     }
 }
 
 fn of_idx(idx: &Idx, places: &Places) -> Result<Digest, DatasetError> {
+    idx.check()?;
     let located = idx.locate(places)?;
-    let contents: Vec<Fingerprint> = located.files.par_iter().map(|path| content(path)).collect::<Result<_, _>>()?;
+    let memo = Memo::load(&places.cache);
+    let recalled: Vec<Option<Fingerprint>> = located.iter().map(|path| memo.recall(path)).collect();
+    let read: Vec<_> = located
+        .par_iter()
+        .zip(&recalled)
+        .filter(|(_, recalled)| recalled.is_none())
+        .map(|(path, _)| {
+            let before = path.metadata().map_err(DatasetError::io("read", path))?;
+            let content = Fingerprint::of_reader(reader(path)?).map_err(unreadable(path))?;
+            Ok((path.clone(), before, content))
+        })
+        .collect::<Result<_, DatasetError>>()?;
+    let mut fresh = read.iter().map(|(_, _, content)| *content);
+    // The files that were not recalled are exactly those read, in the same order.
+    let contents: Vec<Option<Fingerprint>> = recalled.into_iter().map(|recalled| recalled.or_else(|| fresh.next())).collect();
+    if !read.is_empty() {
+        memo.remember(read);
+    }
     Ok(Fingerprint::of_json(&json!({
         "format": "idx",
         "files": contents,
         "classes": idx.classes,
         "normalisation": idx.normalisation,
     })))
-}
-
-fn content(path: &Path) -> Result<Fingerprint, DatasetError> {
-    Fingerprint::of_reader(reader(path)?).map_err(DatasetError::io("read", path))
 }

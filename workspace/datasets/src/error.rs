@@ -33,18 +33,6 @@ pub enum DatasetError {
         /// How to get the files.
         hint: String,
     },
-    /// A folder whose content is that of another data set with the same file names.
-    #[error(
-        "`{path}` holds the labels of `{found}`, expected those of `{expected}`\nhint: the two share their file names; keep each in a folder of its own name"
-    )]
-    OtherDataset {
-        /// The file of labels.
-        path: PathBuf,
-        /// The data set it belongs to.
-        found: &'static str,
-        /// The data set asked for.
-        expected: String,
-    },
     /// A file that is not what its format says.
     #[error("`{path}`: {what}: expected {expected}, got {got}\nhint: {hint}")]
     Format {
@@ -71,6 +59,24 @@ pub enum DatasetError {
         /// What to write instead.
         hint: String,
     },
+    /// No mirror gave a file.
+    #[error(
+        "could not fetch `{file}`\n{tried}hint: try again to go on where it ended, set `ONEBASIN_MIRROR`, or name a folder with the files by `--data DIR`"
+    )]
+    Fetch {
+        /// The file's name.
+        file: String,
+        /// One line for each mirror: its address and the reason.
+        tried: String,
+    },
+    /// A known set that this version cannot fetch.
+    #[error("data set `{name}` does not come as single files, which is all this version fetches\nhint: {hint}")]
+    NotFetchable {
+        /// The data set.
+        name: &'static str,
+        /// What to do instead.
+        hint: String,
+    },
     /// The file system refused.
     #[error("cannot {action} `{path}`")]
     Io {
@@ -91,6 +97,12 @@ impl DatasetError {
 
     /// Whether the person who asked can mend it in the spec or on the command line, rather than by trying again.
     pub fn is_usage(&self) -> bool {
-        matches!(self, DatasetError::UnknownName { .. } | DatasetError::NoReader { .. } | DatasetError::Setting { .. })
+        matches!(
+            self,
+            DatasetError::UnknownName { .. }
+                | DatasetError::NoReader { .. }
+                | DatasetError::Setting { .. }
+                | DatasetError::NotFetchable { .. }
+        )
     }
 }

@@ -1,14 +1,13 @@
-use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
+use crate::content::{contents, reader, sha256, unreadable};
 use crate::error::DatasetError;
 use crate::known::{self, Known};
-use crate::places::{Located, Places};
+use crate::places::{Places, Wanted};
 use crate::source::Geometry;
 use crate::split::{Dataset, Normalisation, Split};
 
@@ -101,7 +100,8 @@ impl Idx {
         Path::new(&self.directory).file_name().and_then(|name| name.to_str()).unwrap_or(&self.directory)
     }
 
-    pub(crate) fn locate(&self, places: &Places) -> Result<Located, DatasetError> {
+    /// The four files, in the order train images, train labels, test images, test labels.
+    pub(crate) fn locate(&self, places: &Places) -> Result<Vec<PathBuf>, DatasetError> {
         let known = known::known(&self.directory);
         let hint = match known {
             Some(known) => {
@@ -113,11 +113,11 @@ impl Idx {
             }
         };
         let files = [&*self.train_images, &self.train_labels, &self.test_images, &self.test_labels];
-        let located = places.locate(self.name(), &self.directory, known.map_or(&[], |known| known.nested), &files, &hint)?;
-        if let (Some(known), true) = (known, located.loose) {
-            refuse_namesake(known, &located.files[1])?;
-        }
-        Ok(located)
+        let nested = known.map_or(&[][..], |known| known.nested);
+        places.locate(&Wanted { name: self.name(), directory: &self.directory, nested, files: &files, hint }, |paths| match known {
+            Some(known) => namesake(known, &paths[1]),
+            None => Ok(None),
+        })
     }
 
     pub(crate) fn geometry(&self, places: &Places) -> Result<Geometry, DatasetError> {
@@ -125,7 +125,7 @@ impl Idx {
         let (height, width) = match self.size {
             Some(size) => size,
             None => {
-                let path = &self.locate(places)?.files[0];
+                let path = &self.locate(places)?[0];
                 let mut reader = reader(path)?;
                 let header: [u32; 4] = header(path, &mut reader, IMAGES)?;
                 (header[2] as usize, header[3] as usize)
@@ -134,7 +134,7 @@ impl Idx {
         Ok(Geometry { shape: (1, height, width), classes: self.classes })
     }
 
-    fn check(&self) -> Result<(), DatasetError> {
+    pub(crate) fn check(&self) -> Result<(), DatasetError> {
         let wrong = |key, expected: &str, got: String, hint: &str| {
             Err(DatasetError::Setting { key, expected: expected.into(), got, hint: hint.into() })
         };
@@ -163,15 +163,15 @@ impl Idx {
     pub(crate) fn open(&self, places: &Places) -> Result<Dataset, DatasetError> {
         self.check()?;
         let located = self.locate(places)?;
-        let contents: Vec<Vec<u8>> = located.files.par_iter().map(|path| contents(path)).collect::<Result<_, _>>()?;
+        let contents: Vec<Vec<u8>> = located.par_iter().map(|path| contents(path)).collect::<Result<_, _>>()?;
         let [train_images, train_labels, test_images, test_labels]: [Vec<u8>; 4] = contents.try_into().expect("four files were located");
-        let train = self.split(&located.files[..2], train_images, train_labels)?;
-        let test = self.split(&located.files[2..], test_images, test_labels)?;
+        let train = self.split(&located[..2], train_images, train_labels)?;
+        let test = self.split(&located[2..], test_images, test_labels)?;
         if train.shape != test.shape {
             return Err(DatasetError::Format {
-                path: located.files[2].clone(),
+                path: located[2].clone(),
                 what: "size of the images".into(),
-                expected: format!("{}x{}, as in `{}`", train.shape.1, train.shape.2, located.files[0].display()),
+                expected: format!("{}x{}, as in `{}`", train.shape.1, train.shape.2, located[0].display()),
                 got: format!("{}x{}", test.shape.1, test.shape.2),
                 hint: "the files belong to different data sets".into(),
             });
@@ -215,41 +215,18 @@ impl Idx {
     }
 }
 
-/// Files of another known set with the same names in a folder that does not say which set it is for: labels tell them apart.
-fn refuse_namesake(expected: &Known, labels: &Path) -> Result<(), DatasetError> {
-    let sha256 = hex(&Sha256::digest(contents(labels)?));
-    let namesake = known::known_names()
+/// The other known set that this file of labels belongs to, in words: MNIST's file names are those of its successors too.
+fn namesake(expected: &Known, labels: &Path) -> Result<Option<String>, DatasetError> {
+    let sha256 = sha256(reader(labels)?).map_err(unreadable(labels))?;
+    let other = known::known_names()
         .filter_map(known::known)
         .find(|other| other.name != expected.name && other.files.iter().any(|file| file.sha256 == Some(&sha256)));
-    match namesake {
-        Some(other) => Err(DatasetError::OtherDataset { path: labels.to_owned(), found: other.name, expected: expected.name.to_owned() }),
-        None => Ok(()),
-    }
-}
-
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// A reader of the decompressed content.
-pub(crate) fn reader(path: &Path) -> Result<Box<dyn Read + Send>, DatasetError> {
-    let file = File::open(path).map_err(DatasetError::io("open", path))?;
-    Ok(match path.extension() {
-        Some(extension) if extension == "gz" => Box::new(flate2::read::MultiGzDecoder::new(BufReader::with_capacity(1 << 16, file))),
-        _ => Box::new(file),
-    })
-}
-
-/// The decompressed content.
-pub(crate) fn contents(path: &Path) -> Result<Vec<u8>, DatasetError> {
-    let mut bytes = Vec::new();
-    reader(path)?.read_to_end(&mut bytes).map_err(DatasetError::io("read", path))?;
-    Ok(bytes)
+    Ok(other.map(|other| format!("holds `{}`, whose files have the same names", other.name)))
 }
 
 fn header<const WORDS: usize>(path: &Path, reader: &mut impl Read, magic: u32) -> Result<[u32; WORDS], DatasetError> {
     let mut bytes = Vec::with_capacity(4 * WORDS);
-    reader.take(4 * WORDS as u64).read_to_end(&mut bytes).map_err(DatasetError::io("read", path))?;
+    reader.take(4 * WORDS as u64).read_to_end(&mut bytes).map_err(unreadable(path))?;
     let format = |what: &str, expected: String, got: String, hint: &str| {
         Err(DatasetError::Format { path: path.to_owned(), what: what.into(), expected, got, hint: hint.into() })
     };

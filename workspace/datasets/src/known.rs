@@ -228,7 +228,7 @@ static KNOWN: [Known; 6] = [
         deviation: MNIST_LIKE.1,
         nested: &["EMNIST/raw", "gzip", "raw"],
         mirrors: &["https://biometrics.nist.gov/cs_links/EMNIST/", "https://www.itl.nist.gov/iaui/vip/cs_links/EMNIST/"],
-        archive: Some(Remote { name: "gzip.zip", bytes: 561_753_746, sha256: None }),
+        archive: Some(remote("gzip.zip", 561_753_746, "fb9bb67e33772a9cc0b895e4ecf36d2cf35be8b709693c3564cea2a019fcda8e")),
         files: &[
             plain("emnist-letters-train-images-idx3-ubyte", 97_843_216, None),
             plain("emnist-letters-train-labels-idx1-ubyte", 124_808, None),

@@ -60,13 +60,25 @@ impl Places {
         candidates
     }
 
-    /// The first folder that holds all `files`, each plain or with one of the readable endings.
-    pub(crate) fn locate(&self, name: &str, directory: &str, nested: &[&str], files: &[&str], hint: &str) -> Result<Located, DatasetError> {
+    /// The first folder that holds all `files`, each plain or compressed.
+    ///
+    /// `refuse` may say why the files of a folder whose path does not name the set are not those wanted.
+    pub(crate) fn locate(
+        &self,
+        wanted: &Wanted<'_>,
+        refuse: impl Fn(&[PathBuf]) -> Result<Option<String>, DatasetError>,
+    ) -> Result<Vec<PathBuf>, DatasetError> {
+        let files = wanted.files;
         let mut looked = String::new();
-        for candidate in self.candidates(directory, nested) {
+        for candidate in self.candidates(wanted.directory, wanted.nested) {
             let found: Vec<Option<PathBuf>> = files.iter().map(|file| present(&candidate.path, file)).collect();
             if found.iter().all(Option::is_some) {
-                return Ok(Located { files: found.into_iter().flatten().collect(), loose: candidate.loose });
+                let paths: Vec<PathBuf> = found.into_iter().flatten().collect();
+                match if candidate.loose { refuse(&paths)? } else { None } {
+                    None => return Ok(paths),
+                    Some(reason) => looked.push_str(&format!("  `{}`: {reason}\n", candidate.path.display())),
+                }
+                continue;
             }
             let missing: Vec<String> =
                 files.iter().zip(&found).filter(|(_, found)| found.is_none()).map(|(file, _)| format!("`{file}`")).collect();
@@ -79,7 +91,7 @@ impl Places {
             };
             looked.push_str(&line);
         }
-        Err(DatasetError::Missing { name: name.to_owned(), looked, hint: hint.to_owned() })
+        Err(DatasetError::Missing { name: wanted.name.to_owned(), looked, hint: wanted.hint.clone() })
     }
 }
 
@@ -90,13 +102,18 @@ pub(crate) struct Candidate {
     pub loose: bool,
 }
 
-/// A complete set of files.
-#[derive(Debug)]
-pub(crate) struct Located {
-    /// In the order asked for.
-    pub files: Vec<PathBuf>,
-    /// As the candidate's.
-    pub loose: bool,
+/// Files to look for.
+pub(crate) struct Wanted<'a> {
+    /// The set's name in messages.
+    pub name: &'a str,
+    /// Its folder below a root.
+    pub directory: &'a str,
+    /// Folders below that one, or below a root, which tools unpack the files into.
+    pub nested: &'a [&'a str],
+    /// Names of the files, decompressed.
+    pub files: &'a [&'a str],
+    /// How to get them.
+    pub hint: String,
 }
 
 /// The plain file, or the compressed one where only that exists.

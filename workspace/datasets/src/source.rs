@@ -1,6 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::DatasetError;
+use crate::fetch::fetch_missing;
 use crate::glyphs::Glyphs;
 use crate::idx::Idx;
 use crate::known::{self, Known};
@@ -93,7 +94,10 @@ pub fn geometry(source: &Source, places: &Places) -> Result<Geometry, DatasetErr
 /// Files that are missing (with every place looked at), truncated or inconsistent; settings out of range; a format without a reader.
 pub fn open(source: &Source, places: &Places) -> Result<Dataset, DatasetError> {
     match source {
-        Source::Idx(idx) => idx.open(places),
+        Source::Idx(idx) => {
+            fetch_missing(source, places, &mut |_| ())?;
+            idx.open(places)
+        }
         Source::Glyphs(glyphs) => glyphs.open(),
         Source::Cifar(_) | Source::Emnist(_) | Source::Folder(_) => Err(DatasetError::NoReader { format: source.format() }),
     }

@@ -1,0 +1,222 @@
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ureq::http::{Response, StatusCode, header};
+use ureq::{Agent, Body};
+
+use crate::content::sha256;
+use crate::error::DatasetError;
+use crate::known::Remote;
+
+/// How persistently files are fetched.
+#[derive(Clone, Debug)]
+pub struct Patience {
+    /// Tries in a row that bring no new byte, on each mirror, before the next mirror is tried.
+    pub attempts: u32,
+    /// Waited after the first failed try; doubled after each further one, up to half a minute.
+    pub backoff: Duration,
+    /// How long a server may be silent.
+    pub silence: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Patience {
+        Patience { attempts: 4, backoff: Duration::from_millis(500), silence: Duration::from_secs(30) }
+    }
+}
+
+/// A try that failed, in words, and what to do about it.
+enum Failure {
+    /// The connection broke or the server was busy: the bytes so far are good, try again.
+    Passing(String),
+    /// This mirror will not give the file.
+    Final(String),
+    /// The disk, not the network.
+    Local(DatasetError),
+}
+
+/// Tries with new bytes are not counted as failed, but there are not endlessly many.
+const TRIES: u32 = 200;
+
+pub(crate) struct Download<'a> {
+    pub agent: &'a Agent,
+    pub patience: &'a Patience,
+    /// Full addresses of the same file, tried in turn.
+    pub addresses: &'a [String],
+    pub remote: &'a Remote,
+    /// Where the file belongs; beside it lies `<name>.part` until it is whole and checked.
+    pub target: &'a Path,
+}
+
+pub(crate) fn agent(patience: &Patience) -> Agent {
+    Agent::config_builder()
+        .http_status_as_error(false)
+        .user_agent(concat!("onebasin/", env!("CARGO_PKG_VERSION")))
+        .timeout_connect(Some(patience.silence))
+        .timeout_recv_response(Some(patience.silence))
+        .timeout_per_read(Some(patience.silence))
+        .build()
+        .new_agent()
+}
+
+impl Download<'_> {
+    /// Fetches the file, going on where an earlier try ended, and puts it in place once its digest is right.
+    ///
+    /// `progress` is told the bytes there are.
+    ///
+    /// # Errors
+    /// When no mirror gave the file whole and right, with the reason for each; when it cannot be written.
+    pub fn run(&self, progress: &mut dyn FnMut(u64)) -> Result<(), DatasetError> {
+        let part = self.part();
+        let mut tried = String::new();
+        for address in self.addresses {
+            match self.from(address, &part, progress) {
+                Ok(()) => return Ok(()),
+                Err(Failure::Local(error)) => return Err(error),
+                Err(Failure::Passing(reason) | Failure::Final(reason)) => tried.push_str(&format!("  `{address}`: {reason}\n")),
+            }
+        }
+        Err(DatasetError::Fetch { file: self.remote.name.to_owned(), tried })
+    }
+
+    fn part(&self) -> PathBuf {
+        let mut name = self.target.as_os_str().to_owned();
+        name.push(".part");
+        PathBuf::from(name)
+    }
+
+    fn from(&self, address: &str, part: &Path, progress: &mut dyn FnMut(u64)) -> Result<(), Failure> {
+        let mut failures = 0;
+        let mut wrong = 0;
+        for _ in 0..TRIES {
+            let resumed = length(part);
+            match self.attempt(address, part, progress) {
+                Ok(()) => {
+                    let Some(found) = self.mismatch(part)? else {
+                        return std::fs::rename(part, self.target).map_err(|error| local("rename", part)(error));
+                    };
+                    // Never left where something could take it for the file.
+                    std::fs::remove_file(part).map_err(local("remove", part))?;
+                    wrong += 1;
+                    // A continued file may have had a bad beginning: it gets one whole try.
+                    if resumed == 0 || wrong > 1 {
+                        return Err(Failure::Final(found));
+                    }
+                }
+                Err(Failure::Passing(reason)) => {
+                    failures = if length(part) > resumed { 1 } else { failures + 1 };
+                    if failures >= self.patience.attempts.max(1) {
+                        return Err(Failure::Passing(format!("{reason} (after {failures} tries without a new byte)")));
+                    }
+                    let pause = self.patience.backoff.saturating_mul(1 << (failures - 1).min(10));
+                    std::thread::sleep(pause.min(Duration::from_secs(30)));
+                }
+                Err(failure) => return Err(failure),
+            }
+        }
+        Err(Failure::Final(format!("the connection broke {TRIES} times")))
+    }
+
+    /// One request: afterwards the part holds all bytes, or as many as came.
+    fn attempt(&self, address: &str, part: &Path, progress: &mut dyn FnMut(u64)) -> Result<(), Failure> {
+        let mut file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(part).map_err(local("write", part))?;
+        let mut offset = length(part);
+        if offset > self.remote.bytes {
+            file.set_len(0).map_err(local("write", part))?;
+            offset = 0;
+        }
+        progress(offset);
+        if offset == self.remote.bytes {
+            return Ok(());
+        }
+        let mut request = self.agent.get(address);
+        if offset > 0 {
+            request = request.header(header::RANGE, format!("bytes={offset}-"));
+        }
+        let response = request.call().map_err(|error| match error {
+            ureq::Error::BadUri(_) | ureq::Error::Http(_) | ureq::Error::TooManyRedirects | ureq::Error::RedirectFailed => {
+                Failure::Final(error.to_string())
+            }
+            _ => Failure::Passing(error.to_string()),
+        })?;
+        match response.status() {
+            StatusCode::PARTIAL_CONTENT if starts_at(&response) == Some(offset) => {}
+            // The server does not continue files: from the start.
+            StatusCode::OK | StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE => {
+                file.set_len(0).map_err(local("write", part))?;
+                let whole = response.status() == StatusCode::OK;
+                offset = 0;
+                progress(0);
+                if !whole {
+                    return Err(Failure::Passing(format!("the server cannot continue the file (status {})", response.status())));
+                }
+            }
+            status if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS || status == StatusCode::REQUEST_TIMEOUT => {
+                return Err(Failure::Passing(format!("status {status}")));
+            }
+            status => return Err(Failure::Final(format!("status {status}"))),
+        }
+        file.seek(SeekFrom::Start(offset)).map_err(local("write", part))?;
+        self.receive(response, &mut file, part, offset, progress)
+    }
+
+    fn receive(
+        &self,
+        response: Response<Body>,
+        file: &mut File,
+        part: &Path,
+        mut offset: u64,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<(), Failure> {
+        let mut body = response.into_body().into_reader();
+        let mut buffer = vec![0; 1 << 16];
+        loop {
+            let length = match body.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(length) => length,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => {
+                    return Err(Failure::Passing(format!("the connection broke at byte {offset} of {}: {error}", self.remote.bytes)));
+                }
+            };
+            offset += length as u64;
+            if offset > self.remote.bytes {
+                file.set_len(0).map_err(local("write", part))?;
+                return Err(Failure::Final(format!("more than the {} bytes expected; another file", self.remote.bytes)));
+            }
+            file.write_all(&buffer[..length]).map_err(local("write", part))?;
+            progress(offset);
+        }
+        if offset < self.remote.bytes {
+            return Err(Failure::Passing(format!("the connection ended at byte {offset} of {}", self.remote.bytes)));
+        }
+        file.sync_all().map_err(local("write", part))
+    }
+
+    fn mismatch(&self, part: &Path) -> Result<Option<String>, Failure> {
+        let found = File::open(part).and_then(sha256).map_err(local("read", part))?;
+        Ok(match self.remote.sha256 {
+            Some(expected) if expected != found => {
+                Some(format!("wrong SHA-256: expected `{expected}`, got `{found}`; the file was removed"))
+            }
+            _ => None,
+        })
+    }
+}
+
+fn local(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Failure {
+    let error = DatasetError::io(action, path);
+    move |source| Failure::Local(error(source))
+}
+
+fn length(path: &Path) -> u64 {
+    path.metadata().map_or(0, |metadata| metadata.len())
+}
+
+/// The first byte of `Content-Range: bytes 500-999/1000`.
+fn starts_at(response: &Response<Body>) -> Option<u64> {
+    let range = response.headers().get(header::CONTENT_RANGE)?.to_str().ok()?;
+    range.strip_prefix("bytes ")?.split_once('-')?.0.parse().ok()
+}

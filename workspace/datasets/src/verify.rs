@@ -1,0 +1,111 @@
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+
+use crate::content::{is_gzip, reader, sha256, unreadable};
+use crate::error::DatasetError;
+use crate::known::{Known, KnownFile};
+use crate::places::Places;
+
+/// What became of checking one file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verified {
+    /// Its official name, decompressed.
+    pub file: &'static str,
+    /// Where it lies, where it is anywhere.
+    pub path: Option<PathBuf>,
+    /// What was found.
+    pub finding: Finding,
+}
+
+/// What a file turned out to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Finding {
+    /// The official file; compressed ones may have been compressed anew.
+    Official,
+    /// Another content.
+    Different {
+        /// SHA-256 of the official content.
+        expected: &'static str,
+        /// SHA-256 of the content found.
+        found: String,
+    },
+    /// No trusted source states the digest of this file; this is the content's.
+    Unstated {
+        /// SHA-256 of the content found.
+        found: String,
+    },
+    /// It is there but cannot be read: damaged, or compressed in a way this version does not know.
+    Unreadable {
+        /// Why, in words.
+        reason: String,
+    },
+    /// In none of the places.
+    Missing,
+}
+
+/// Reads the files of a known set again and compares their SHA-256 with the official ones, file by file in the official order.
+///
+/// The copy checked is the one [`open`](crate::open) would read: that of the first folder that holds all files; where none does, each
+/// file's first occurrence. A generated set has no files.
+pub fn verify(known: &'static Known, places: &Places) -> Vec<Verified> {
+    let mut folders: Vec<PathBuf> = places.candidates(known.name, known.nested).into_iter().map(|candidate| candidate.path).collect();
+    let complete = folders.iter().find(|folder| known.files.iter().all(|file| present(folder, file.name).is_some())).cloned();
+    if let Some(folder) = complete {
+        folders = vec![folder];
+    }
+    known
+        .files
+        .par_iter()
+        .map(|file| {
+            let path = folders.iter().find_map(|folder| present(folder, file.name));
+            let finding = path.as_deref().map_or(Finding::Missing, |path| {
+                check(file, path).unwrap_or_else(|error| Finding::Unreadable { reason: one_line(&error) })
+            });
+            Verified { file: file.name, path, finding }
+        })
+        .collect()
+}
+
+/// The folder in which all files of a known set lie, as [`open`](crate::open) would find it.
+pub fn whereabouts(known: &Known, places: &Places) -> Option<PathBuf> {
+    if known.files.is_empty() {
+        return None;
+    }
+    let candidates = places.candidates(known.name, known.nested).into_iter();
+    candidates.map(|candidate| candidate.path).find(|folder| known.files.iter().all(|file| present(folder, file.name).is_some()))
+}
+
+fn present(folder: &Path, name: &str) -> Option<PathBuf> {
+    ["", ".gz", ".xz"].iter().map(|ending| folder.join(format!("{name}{ending}"))).find(|path| path.is_file())
+}
+
+fn check(file: &KnownFile, path: &Path) -> Result<Finding, DatasetError> {
+    if path.extension().is_some_and(|extension| extension == "xz") {
+        return Ok(Finding::Unreadable { reason: "this version does not decompress `.xz`".to_owned() });
+    }
+    if let (true, Some(packed)) = (is_gzip(path), file.packed.and_then(|packed| packed.sha256)) {
+        let found = File::open(path).and_then(sha256).map_err(DatasetError::io("read", path))?;
+        if found == packed {
+            return Ok(Finding::Official);
+        }
+    }
+    let found = sha256(reader(path)?).map_err(unreadable(path))?;
+    Ok(match file.sha256 {
+        Some(expected) if expected == found => Finding::Official,
+        Some(expected) => Finding::Different { expected, found },
+        None => Finding::Unstated { found },
+    })
+}
+
+/// The message and its causes without hints, for a table.
+fn one_line(error: &DatasetError) -> String {
+    let mut text = error.to_string().lines().next().unwrap_or_default().to_owned();
+    let mut cause = std::error::Error::source(error);
+    while let Some(inner) = cause {
+        text.push_str(&format!(": {inner}"));
+        cause = inner.source();
+    }
+    text
+}

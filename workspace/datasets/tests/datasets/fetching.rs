@@ -1,0 +1,279 @@
+use std::path::PathBuf;
+use std::time::Duration;
+
+use onebasin_datasets::{DatasetError, Fetching, Known, KnownFile, Patience, Places, Remote, Transfer, fetch, known};
+use sha2::{Digest, Sha256};
+use tempfile::TempDir;
+
+use crate::server::{Reply, Server};
+
+const NAME: &str = "numbers-idx1-ubyte.gz";
+
+/// Bytes enough for several reads.
+fn content() -> Vec<u8> {
+    (0..300_000u32).map(|index| (index.wrapping_mul(2_654_435_761) >> 24) as u8).collect()
+}
+
+/// A set of one file with this content.
+fn set(content: &[u8]) -> Known {
+    let sha256: String = Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect();
+    let packed = Remote { name: NAME, bytes: content.len() as u64, sha256: Some(sha256.leak()) };
+    let files = vec![KnownFile { name: "numbers-idx1-ubyte", bytes: 0, sha256: None, packed: Some(packed) }];
+    Known {
+        name: "numbers",
+        title: "",
+        format: "idx",
+        licence: "",
+        citation: "",
+        shape: (1, 1, 1),
+        classes: 2,
+        train: 0,
+        test: 0,
+        mean: &[],
+        deviation: &[],
+        nested: &[],
+        mirrors: &[],
+        archive: None,
+        files: files.leak(),
+    }
+}
+
+struct Case {
+    cache: TempDir,
+    seen: Vec<u64>,
+}
+
+impl Case {
+    fn new() -> Case {
+        Case { cache: tempfile::tempdir().unwrap(), seen: Vec::new() }
+    }
+
+    fn fetch(&mut self, servers: &[&Server], content: &[u8]) -> Result<Vec<PathBuf>, DatasetError> {
+        let patience = Patience { attempts: 3, backoff: Duration::ZERO, silence: Duration::from_secs(5) };
+        let fetching = Fetching { mirrors: servers.iter().map(|server| server.address.clone()).collect(), patience };
+        let places = Places::offline([], self.cache.path());
+        fetch(&set(content), &places, &fetching, &mut |transfer: &Transfer<'_>| {
+            assert_eq!((transfer.file, transfer.index, transfer.files, transfer.total), (NAME, 0, 1, content.len() as u64));
+            self.seen.push(transfer.bytes);
+        })
+    }
+
+    fn target(&self) -> PathBuf {
+        self.cache.path().join("numbers").join(NAME)
+    }
+
+    fn part(&self) -> PathBuf {
+        self.target().with_file_name(format!("{NAME}.part"))
+    }
+
+    #[track_caller]
+    fn has(&self, content: &[u8]) {
+        assert!(std::fs::read(self.target()).unwrap() == content, "the file differs");
+        assert!(!self.part().exists());
+    }
+
+    #[track_caller]
+    fn has_nothing(&self) {
+        assert!(!self.target().exists());
+        assert!(!self.part().exists());
+    }
+}
+
+#[test]
+fn a_file_is_fetched_once_and_kept() {
+    let content = content();
+    let served = content.clone();
+    let server = Server::start(move |_, request| Reply::ranged(&served, request));
+    let mut case = Case::new();
+    assert_eq!(case.fetch(&[&server], &content).unwrap(), [case.target()]);
+    case.has(&content);
+    assert_eq!(case.seen.last(), Some(&300_000));
+    assert!(case.seen.is_sorted() && case.seen.len() > 3, "{:?}", case.seen);
+    case.fetch(&[&server], &content).unwrap();
+    assert_eq!(server.requests().len(), 1);
+    assert_eq!(server.requests()[0].path, format!("/sets/{NAME}"));
+}
+
+#[test]
+fn a_cut_connection_goes_on_where_it_ended() {
+    let content = content();
+    let served = content.clone();
+    let server = Server::start(move |before, request| {
+        let reply = Reply::ranged(&served, request);
+        if before < 4 { reply.cut(50_000) } else { reply }
+    });
+    let mut case = Case::new();
+    // Four cuts with three tries: those that brought bytes do not count.
+    case.fetch(&[&server], &content).unwrap();
+    case.has(&content);
+    assert_eq!(server.ranges(), [None, Some(50_000), Some(100_000), Some(150_000), Some(200_000)]);
+}
+
+#[test]
+fn a_later_call_goes_on_where_an_earlier_one_gave_up() {
+    let content = content();
+    let served = content.clone();
+    let server = Server::start(move |before, request| match before {
+        0 => Reply::ranged(&served, request).cut(70_000),
+        1..=3 => Reply::status("503 Service Unavailable"),
+        _ => Reply::ranged(&served, request),
+    });
+    let mut case = Case::new();
+    let text = case.fetch(&[&server], &content).unwrap_err().to_string();
+    assert!(text.contains("503") && text.contains("3 tries"), "{text}");
+    assert_eq!(std::fs::read(case.part()).unwrap(), content[..70_000]);
+    case.fetch(&[&server], &content).unwrap();
+    case.has(&content);
+    assert_eq!(server.ranges().last(), Some(&Some(70_000)));
+}
+
+#[test]
+fn a_server_that_ignores_ranges_sends_the_file_again_from_the_start() {
+    let content = content();
+    let served = content.clone();
+    let server = Server::start(move |before, _| if before == 0 { Reply::whole(&served).cut(80_000) } else { Reply::whole(&served) });
+    let mut case = Case::new();
+    case.fetch(&[&server], &content).unwrap();
+    case.has(&content);
+    assert_eq!(server.ranges(), [None, Some(80_000)]);
+    assert!(case.seen.windows(2).any(|pair| pair[1] == 0 && pair[0] == 80_000), "{:?}", case.seen);
+}
+
+#[test]
+fn a_server_that_refuses_the_range_is_asked_for_the_whole_file() {
+    let content = content();
+    let served = content.clone();
+    let server = Server::start(move |before, request| match (before, request.range) {
+        (0, _) => Reply::whole(&served).cut(80_000),
+        (_, Some(_)) => Reply::status("416 Range Not Satisfiable"),
+        (_, None) => Reply::whole(&served),
+    });
+    let mut case = Case::new();
+    case.fetch(&[&server], &content).unwrap();
+    case.has(&content);
+    assert_eq!(server.ranges(), [None, Some(80_000), None]);
+}
+
+#[test]
+fn a_file_with_a_wrong_digest_is_removed_and_both_digests_are_named() {
+    let content = content();
+    let mut served = content.clone();
+    served[123_456] ^= 1;
+    let server = Server::start(move |_, request| Reply::ranged(&served, request));
+    let mut case = Case::new();
+    let text = case.fetch(&[&server], &content).unwrap_err().to_string();
+    let expected: String = Sha256::digest(&content).iter().map(|byte| format!("{byte:02x}")).collect();
+    assert!(text.contains("wrong SHA-256") && text.contains(&expected) && text.contains(&server.address), "{text}");
+    assert_eq!(server.requests().len(), 1);
+    case.has_nothing();
+}
+
+#[test]
+fn a_damaged_beginning_is_found_out_and_the_file_is_fetched_whole_again() {
+    let content = content();
+    let served = content.clone();
+    let server = Server::start(move |_, request| Reply::ranged(&served, request));
+    for length in [90_000, 300_000, 400_000] {
+        let mut case = Case::new();
+        std::fs::create_dir_all(case.part().parent().unwrap()).unwrap();
+        std::fs::write(case.part(), vec![7; length]).unwrap();
+        case.fetch(&[&server], &content).unwrap();
+        case.has(&content);
+        assert_eq!(server.ranges().last(), Some(&None), "{length}");
+    }
+}
+
+#[test]
+fn a_missing_file_is_looked_for_at_the_next_mirror_and_not_asked_for_twice() {
+    let content = content();
+    let served = content.clone();
+    let empty = Server::start(|_, _| Reply::status("404 Not Found"));
+    let full = Server::start(move |_, request| Reply::ranged(&served, request));
+    let mut case = Case::new();
+    case.fetch(&[&empty, &full], &content).unwrap();
+    case.has(&content);
+    assert_eq!((empty.requests().len(), full.requests().len()), (1, 1));
+
+    let mut case = Case::new();
+    let other = Server::start(|_, _| Reply::status("403 Forbidden"));
+    let text = case.fetch(&[&empty, &other], &content).unwrap_err().to_string();
+    for word in ["404 Not Found", "403 Forbidden", &empty.address, &other.address, "`--data DIR`"] {
+        assert!(text.contains(word), "{word}: {text}");
+    }
+    assert!(!case.target().exists());
+}
+
+#[test]
+fn a_second_mirror_continues_what_the_first_one_began() {
+    let content = content();
+    let served = content.clone();
+    let first = Server::start(move |before, request| match before {
+        0 => Reply::ranged(&served, request).cut(100_000),
+        _ => Reply::status("500 Internal Server Error"),
+    });
+    let served = content.clone();
+    let second = Server::start(move |_, request| Reply::ranged(&served, request));
+    let mut case = Case::new();
+    case.fetch(&[&first, &second], &content).unwrap();
+    case.has(&content);
+    assert_eq!(second.ranges(), [Some(100_000)]);
+}
+
+#[test]
+fn a_page_longer_than_the_file_is_not_the_file() {
+    let content = content();
+    let served = [content.clone(), b"more".to_vec()].concat();
+    let server = Server::start(move |_, request| Reply::ranged(&served, request));
+    let mut case = Case::new();
+    let text = case.fetch(&[&server], &content).unwrap_err().to_string();
+    assert!(text.contains("more than the 300000 bytes expected"), "{text}");
+    assert!(!case.target().exists());
+}
+
+#[test]
+fn a_wrong_file_in_place_is_replaced() {
+    let content = content();
+    let served = content.clone();
+    let server = Server::start(move |_, request| Reply::ranged(&served, request));
+    let mut case = Case::new();
+    std::fs::create_dir_all(case.target().parent().unwrap()).unwrap();
+    std::fs::write(case.target(), vec![1; content.len()]).unwrap();
+    case.fetch(&[&server], &content).unwrap();
+    case.has(&content);
+}
+
+#[test]
+fn nobody_listening_is_an_error_after_the_tries_and_two_at_once_fetch_once() {
+    let content = content();
+    let closed = {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        format!("http://{}", listener.local_addr().unwrap())
+    };
+    let cache = tempfile::tempdir().unwrap();
+    let places = Places::offline([], cache.path());
+    let patience = Patience { attempts: 2, backoff: Duration::ZERO, silence: Duration::from_secs(5) };
+    let fetching = Fetching { mirrors: vec![closed.clone()], patience: patience.clone() };
+    let text = fetch(&set(&content), &places, &fetching, &mut |_| ()).unwrap_err().to_string();
+    assert!(text.contains(&closed) && text.contains("after 2 tries"), "{text}");
+
+    let served = content.clone();
+    let server = Server::start(move |_, request| Reply::ranged(&served, request));
+    let fetching = Fetching { mirrors: vec![server.address.clone()], patience };
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| fetch(&set(&content), &places, &fetching, &mut |_| ()).unwrap());
+        }
+    });
+    assert_eq!(server.requests().len(), 1);
+}
+
+#[test]
+fn a_set_in_an_archive_or_without_files_is_not_fetched_and_the_hint_says_what_to_do() {
+    let cache = tempfile::tempdir().unwrap();
+    let places = Places::offline([], cache.path());
+    for (name, words) in [("cifar10", "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"), ("glyphs", "generated")] {
+        let known = known(name).unwrap();
+        let error = fetch(known, &places, &Fetching::standard(known), &mut |_| ()).unwrap_err();
+        assert!(error.is_usage() && error.to_string().contains(words), "{error}");
+    }
+}

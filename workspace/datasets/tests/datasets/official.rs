@@ -1,0 +1,91 @@
+//! Against the real files, where this machine has them.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use onebasin_datasets::{Finding, Idx, Places, Source, digest, known, open, verify};
+
+/// The folder with real data sets, if it has this one.
+fn data(name: &str) -> Option<PathBuf> {
+    let beside = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
+    let root = std::env::var_os("ONEBASIN_DATA").map_or(beside, PathBuf::from);
+    if root.join(name).is_dir() {
+        return Some(root);
+    }
+    skip(&format!("`{}` is not there; set ONEBASIN_DATA to run this test", root.join(name).display()));
+    None
+}
+
+#[expect(clippy::print_stderr, reason = "a skipped test should say so")]
+fn skip(reason: &str) {
+    eprintln!("skipped: {reason}");
+}
+
+fn places(root: PathBuf, cache: &tempfile::TempDir) -> Places {
+    Places::offline([root], cache.path())
+}
+
+#[test]
+fn the_official_mnist_has_its_counts_constants_and_first_labels() {
+    let Some(root) = data("mnist") else { return };
+    let cache = tempfile::tempdir().unwrap();
+    let places = places(root, &cache);
+    let mnist = open(&Source::named("mnist").unwrap(), &places).unwrap();
+    assert_eq!(mnist.train.class_counts(), [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]);
+    assert_eq!(mnist.test.class_counts(), [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]);
+    assert_eq!(mnist.train.labels[..10], [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]);
+    // The customary constants are the training images' own, rounded.
+    let own = onebasin_datasets::Normalisation::of(&mnist.train);
+    assert!((own.mean[0] - 0.1307).abs() < 5e-5 && (own.deviation[0] - 0.3081).abs() < 5e-5, "{own:?}");
+    assert_eq!((mnist.normalisation.mean, mnist.normalisation.deviation), (vec![0.1307], vec![0.3081]));
+}
+
+#[test]
+fn the_official_files_verify() {
+    let Some(root) = data("fashion-mnist") else { return };
+    let cache = tempfile::tempdir().unwrap();
+    let places = places(root, &cache);
+    for name in ["mnist", "fashion-mnist"] {
+        for verified in verify(known(name).unwrap(), &places) {
+            assert_eq!(verified.finding, Finding::Official, "{name}: {verified:?}");
+        }
+    }
+}
+
+#[test]
+fn a_root_that_is_another_sets_folder_is_not_taken_for_it() {
+    let Some(root) = data("fashion-mnist") else { return };
+    let cache = tempfile::tempdir().unwrap();
+    let places = places(root.join("fashion-mnist"), &cache);
+    assert_eq!(open(&Source::named("fashion-mnist").unwrap(), &places).unwrap().train.len(), 60_000);
+    let text = open(&Source::named("mnist").unwrap(), &places).unwrap_err().to_string();
+    assert!(text.contains("holds `fashion-mnist`, whose files have the same names"), "{text}");
+}
+
+#[test]
+fn a_remembered_digest_takes_milliseconds() {
+    let Some(root) = data("mnist") else { return };
+    let cache = tempfile::tempdir().unwrap();
+    let places = places(root, &cache);
+    let mnist = Source::named("mnist").unwrap();
+    let first = digest(&mnist, &places).unwrap();
+    let (second, seconds) = (0..5)
+        .map(|_| {
+            let start = Instant::now();
+            (digest(&mnist, &places).unwrap(), start.elapsed().as_secs_f64())
+        })
+        .min_by(|left, right| left.1.total_cmp(&right.1))
+        .unwrap();
+    assert_eq!(first, second);
+    // Reading the files takes some hundred milliseconds; remembering well below one.
+    assert!(seconds < 0.02, "{seconds}");
+}
+
+#[test]
+fn a_small_cut_of_mnist_is_read_by_a_table() {
+    let Some(root) = data("tiny/mnist-512") else { return };
+    let cache = tempfile::tempdir().unwrap();
+    let tiny = open(&Source::Idx(Idx::in_directory("tiny/mnist-512")), &places(root, &cache)).unwrap();
+    assert_eq!((tiny.train.len(), tiny.test.len(), tiny.train.shape), (512, 256, (1, 28, 28)));
+    assert_eq!(tiny.train.class_counts(), [52, 52, 51, 51, 51, 51, 51, 51, 51, 51]);
+}

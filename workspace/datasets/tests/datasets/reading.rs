@@ -1,0 +1,301 @@
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use onebasin_datasets::{
+    DatasetError, Finding, Geometry, Idx, Places, Source, digest, geometry, known, known_names, open, verify, whereabouts,
+};
+use tempfile::TempDir;
+
+const NAMES: [&str; 4] = ["train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"];
+
+fn images(count: u32, height: u32, width: u32, first: u8) -> Vec<u8> {
+    let words = [0x0803, count, height, width];
+    let pixels = (0..count * height * width).map(|index| first.wrapping_add(index as u8));
+    words.iter().flat_map(|word| word.to_be_bytes()).chain(pixels).collect()
+}
+
+fn labels(labels: &[u8]) -> Vec<u8> {
+    [&0x0801u32.to_be_bytes()[..], &(labels.len() as u32).to_be_bytes(), labels].concat()
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// Three training and two test images of 2x3 pixels.
+fn contents() -> [Vec<u8>; 4] {
+    [images(3, 2, 3, 0), labels(&[2, 0, 1]), images(2, 2, 3, 100), labels(&[1, 2])]
+}
+
+struct House {
+    root: TempDir,
+    cache: TempDir,
+}
+
+impl House {
+    fn new() -> House {
+        House { root: tempfile::tempdir().unwrap(), cache: tempfile::tempdir().unwrap() }
+    }
+
+    /// The four files in this folder below the root.
+    fn with(folder: &str) -> House {
+        let house = House::new();
+        house.put(folder, &contents());
+        house
+    }
+
+    fn put(&self, folder: &str, contents: &[Vec<u8>; 4]) {
+        NAMES.iter().zip(contents).for_each(|(name, bytes)| self.write(&format!("{folder}/{name}"), bytes));
+    }
+
+    fn write(&self, file: &str, bytes: &[u8]) {
+        let path = self.path(file);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+    }
+
+    fn path(&self, file: &str) -> PathBuf {
+        self.root.path().join(file)
+    }
+
+    fn places(&self) -> Places {
+        Places::offline([self.root.path().to_owned()], self.cache.path())
+    }
+
+    fn error(&self, source: &Source) -> String {
+        open(source, &self.places()).unwrap_err().to_string()
+    }
+}
+
+fn source(directory: &str) -> Source {
+    Source::Idx(Idx { classes: 3, ..Idx::in_directory(directory) })
+}
+
+/// Files changed a moment ago are not remembered; this makes them old.
+fn age(path: &Path) {
+    std::fs::File::options().write(true).open(path).unwrap().set_modified(SystemTime::now() - Duration::from_secs(60)).unwrap();
+}
+
+#[test]
+fn images_and_labels_are_read_in_order_plain_or_compressed() {
+    let house = House::with("own");
+    let plain = open(&source("own"), &house.places()).unwrap();
+    assert_eq!(plain.name, "own");
+    assert_eq!((plain.train.shape, plain.train.classes), ((1, 2, 3), 3));
+    assert_eq!(plain.train.labels, [2, 0, 1]);
+    assert_eq!(plain.train.image(1), [6, 7, 8, 9, 10, 11]);
+    assert_eq!(plain.test.image(1), [106, 107, 108, 109, 110, 111]);
+    // The mean of 0..=17 is 8.5, its variance (18² - 1) / 12.
+    assert!((plain.normalisation.mean[0] - 8.5 / 255.0).abs() < 1e-8);
+    assert!((plain.normalisation.deviation[0] - (323.0f32 / 12.0).sqrt() / 255.0).abs() < 1e-8);
+
+    let packed = House::new();
+    NAMES.iter().zip(contents()).for_each(|(name, bytes)| packed.write(&format!("own/{name}.gz"), &gzip(&bytes)));
+    assert_eq!(open(&source("own"), &packed.places()).unwrap(), plain);
+    assert_eq!(digest(&source("own"), &packed.places()).unwrap(), digest(&source("own"), &house.places()).unwrap());
+}
+
+#[test]
+fn the_digest_follows_contents_and_settings_and_survives_in_the_memo() {
+    let house = House::with("own");
+    NAMES.iter().for_each(|name| age(&house.path(&format!("own/{name}"))));
+    let name = |idx: Idx| digest(&Source::Idx(idx), &house.places()).unwrap();
+    let idx = Idx { classes: 3, ..Idx::in_directory("own") };
+    let first = name(idx.clone());
+    assert_ne!(first, name(Idx { classes: 4, ..idx.clone() }));
+    let memo = house.cache.path().join("digests.json");
+    let remembered = std::fs::read_to_string(&memo).unwrap();
+    assert!(NAMES.iter().all(|name| remembered.contains(name)), "{remembered}");
+
+    // The memo is what is asked: a false entry for an unchanged file shows through.
+    let wrong = remembered.replace("\"content\": \"", "\"content\": \"0000000000000000");
+    let wrong: String = wrong
+        .lines()
+        .map(|line| match line.split_once("\"content\": \"") {
+            Some((head, digits)) => format!("{head}\"content\": \"{}\"\n", &digits[..64]),
+            None => format!("{line}\n"),
+        })
+        .collect();
+    std::fs::write(&memo, wrong).unwrap();
+    assert_ne!(name(idx.clone()), first);
+    std::fs::write(&memo, "not JSON").unwrap();
+    assert_eq!(name(idx.clone()), first);
+
+    let mut other = contents();
+    other[0][20] ^= 1;
+    house.put("own", &other);
+    assert_ne!(name(idx), first);
+}
+
+#[test]
+fn files_are_found_below_each_root_in_its_nested_folders_and_in_the_cache() {
+    for folder in ["mnist", "mnist/MNIST/raw", "mnist/raw", "MNIST/raw", "raw", "."] {
+        let house = House::new();
+        house.put(folder, &[images(1, 28, 28, 0), labels(&[2]), images(1, 28, 28, 5), labels(&[1])]);
+        let mnist = Source::named("mnist").unwrap();
+        assert_eq!(open(&mnist, &house.places()).unwrap().train.len(), 1, "{folder}");
+        let cached = Places::offline([house.path("nowhere")], house.root.path());
+        assert_eq!(open(&mnist, &cached).unwrap().train.len(), 1, "{folder}");
+        assert!(whereabouts(known("mnist").unwrap(), &house.places()).is_some());
+    }
+    let house = House::with("own");
+    let absolute = house.path("own").to_str().unwrap().to_owned();
+    let elsewhere = Places::offline([], house.cache.path());
+    assert_eq!(open(&source(&absolute), &elsewhere).unwrap().name, "own");
+}
+
+#[test]
+fn an_earlier_root_wins_and_an_incomplete_folder_is_passed_over() {
+    let (first, second) = (House::with("own"), House::new());
+    let mut other = contents();
+    other[1] = labels(&[0, 0, 0]);
+    second.put("own", &other);
+    let places = |roots: [&House; 2]| Places::offline(roots.map(|house| house.root.path().to_owned()), first.cache.path());
+    assert_eq!(open(&source("own"), &places([&first, &second])).unwrap().train.labels, [2, 0, 1]);
+    assert_eq!(open(&source("own"), &places([&second, &first])).unwrap().train.labels, [0, 0, 0]);
+    std::fs::remove_file(second.path(&format!("own/{}", NAMES[3]))).unwrap();
+    assert_eq!(open(&source("own"), &places([&second, &first])).unwrap().train.labels, [2, 0, 1]);
+}
+
+#[test]
+fn a_missing_file_lists_every_place_and_how_to_get_it() {
+    let house = House::new();
+    house.write("mnist/train-images-idx3-ubyte.gz", b"");
+    let text = house.error(&Source::named("mnist").unwrap());
+    let part = format!("`{}`: no `train-labels-idx1-ubyte`, `t10k-images-idx3-ubyte`", house.path("mnist").display());
+    let cache = format!("`{}`: no such folder", house.cache.path().join("mnist").display());
+    for words in [&*part, &*cache, "`onebasin data fetch mnist`", "`--data DIR`"] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    let text = house.error(&source("own"));
+    assert!(text.contains("data set `own`") && text.contains("`train-images`"), "{text}");
+}
+
+#[test]
+fn every_defect_of_a_file_says_where_what_was_expected_and_what_came() {
+    let cut = |bytes: &[u8], length: usize| bytes[..length].to_vec();
+    let [train, train_labels, ..] = contents();
+    let mut magic = train.clone();
+    magic[2] = 0x0d;
+    let longer = [train.clone(), vec![1, 2]].concat();
+    let cases: Vec<(usize, Vec<u8>, [&str; 3])> = vec![
+        (0, cut(&train, 33), ["truncated file", "expected 34 bytes", "got 33 bytes"]),
+        (0, cut(&train, 9), ["header", "expected 16 bytes", "got 9 bytes"]),
+        (0, vec![], ["header", "expected 16 bytes", "got 0 bytes"]),
+        (0, longer, ["trailing bytes", "expected 34 bytes", "got 36 bytes"]),
+        (0, magic, ["magic number", "0x00000803", "0x00000d03"]),
+        (0, train_labels.clone(), ["header", "expected 16 bytes", "got 11 bytes"]),
+        (1, train.clone(), ["magic number", "0x00000801", "images where labels are expected"]),
+        (1, cut(&train_labels, 10), ["truncated file", "expected 11 bytes", "got 10 bytes"]),
+        (1, labels(&[2, 0]), ["number of labels", "expected 3, as many as images in", "got 2"]),
+        (1, labels(&[2, 0, 3]), ["label 2", "expected a label below 3", "set key `classes` to at least 4"]),
+        (0, images(0, 2, 3, 0), ["header", "at least one image", "0 images of 2x3"]),
+        (0, images(3, 0, 3, 0), ["header", "at least one pixel", "3 images of 0x3"]),
+        // A header that announces more than any memory holds.
+        (0, [&images(u32::MAX, 1, 1, 0)[..0], &[0, 0, 8, 3], &[255; 12]].concat(), ["truncated file", "bytes", "got 16 bytes"]),
+        (2, images(2, 3, 2, 0), ["size of the images", "expected 2x3, as in", "got 3x2"]),
+    ];
+    for (index, bytes, words) in cases {
+        let house = House::with("own");
+        house.write(&format!("own/{}", NAMES[index]), &bytes);
+        let text = house.error(&source("own"));
+        let path = house.path(&format!("own/{}", NAMES[index]));
+        assert!(text.contains(&format!("`{}`", path.display())) && text.contains("\nhint: "), "{text}");
+        assert!(words.iter().all(|word| text.contains(word)), "{words:?}: {text}");
+    }
+}
+
+#[test]
+fn a_damaged_compressed_file_is_named() {
+    let packed = gzip(&images(3, 2, 3, 0));
+    let trailing = [packed.clone(), b"rubbish".to_vec()].concat();
+    for bytes in [packed[..packed.len() - 9].to_vec(), packed[..5].to_vec(), b"no gzip".to_vec(), trailing] {
+        let house = House::with("own");
+        std::fs::remove_file(house.path(&format!("own/{}", NAMES[0]))).unwrap();
+        house.write(&format!("own/{}.gz", NAMES[0]), &bytes);
+        for error in [open(&source("own"), &house.places()).unwrap_err(), digest(&source("own"), &house.places()).unwrap_err()] {
+            let text = error.to_string();
+            assert!(text.contains("compressed content") && text.contains(NAMES[0]) && text.contains("fetch it again"), "{text}");
+        }
+    }
+}
+
+#[test]
+fn shape_and_classes_are_known_without_pixels() {
+    let house = House::with("own");
+    // The header is enough.
+    house.write(&format!("own/{}", NAMES[0]), &images(3, 2, 3, 0)[..16]);
+    assert_eq!(geometry(&source("own"), &house.places()).unwrap(), Geometry { shape: (1, 2, 3), classes: 3 });
+    let nowhere = Places::offline([], house.path("nowhere"));
+    let said = Source::Idx(Idx { size: Some((9, 8)), ..Idx::in_directory("nowhere") });
+    assert_eq!(geometry(&said, &nowhere).unwrap(), Geometry { shape: (1, 9, 8), classes: 10 });
+    for name in known_names() {
+        let known = known(name).unwrap();
+        let expected = Geometry { shape: known.shape, classes: known.classes };
+        assert_eq!(geometry(&known.source(), &nowhere).unwrap(), expected, "{name}");
+    }
+}
+
+#[test]
+fn a_size_other_than_the_one_said_is_an_error() {
+    let house = House::with("own");
+    let text = house.error(&Source::Idx(Idx { size: Some((2, 4)), classes: 3, ..Idx::in_directory("own") }));
+    assert!(text.contains("expected 2x4, got 2x3") && text.contains("`size`"), "{text}");
+    let text = house.error(&Source::Idx(Idx { classes: 1, ..Idx::in_directory("own") }));
+    assert!(text.contains("`classes`") && text.contains("from 2 to 256"), "{text}");
+}
+
+#[test]
+fn a_source_is_read_from_a_table_with_its_defaults_and_unknown_keys_are_errors() {
+    let read = |text: &str| serde_json::from_str::<Source>(text);
+    let Source::Idx(idx) = read(r#"{"format": "idx", "directory": "own", "classes": 3}"#).unwrap() else { panic!("another format") };
+    assert_eq!(idx, Idx { classes: 3, ..Idx::in_directory("own") });
+    for name in known_names() {
+        let source = Source::named(name).unwrap();
+        assert_eq!(read(&serde_json::to_string(&source).unwrap()).unwrap(), source, "{name}");
+    }
+    for (text, word) in [
+        (r#"{"format": "idx", "directory": "own", "clases": 3}"#, "clases"),
+        (r#"{"format": "idx"}"#, "directory"),
+        (r#"{"format": "glyphs", "sizes": 3}"#, "sizes"),
+        (r#"{"format": "hdf5"}"#, "glyphs"),
+    ] {
+        let error = read(text).unwrap_err().to_string();
+        assert!(error.contains(word), "{error}");
+    }
+}
+
+#[test]
+fn a_format_without_a_reader_says_so() {
+    let places = Places::offline([], std::env::temp_dir());
+    for (name, format) in [("cifar10", "cifar"), ("cifar100", "cifar"), ("emnist-letters", "emnist")] {
+        let source = Source::named(name).unwrap();
+        for error in [open(&source, &places).unwrap_err(), digest(&source, &places).unwrap_err()] {
+            assert!(matches!(error, DatasetError::NoReader { .. }) && error.is_usage());
+            assert!(error.to_string().starts_with(&format!("the reader for format `{format}` is not part of this version")), "{error}");
+        }
+    }
+    let folder: Source = serde_json::from_str(r#"{"format": "folder", "directory": "pictures"}"#).unwrap();
+    assert!(geometry(&folder, &places).unwrap_err().to_string().contains("`folder`"));
+}
+
+#[test]
+fn verifying_tells_official_different_damaged_and_missing_files_apart() {
+    let house = House::new();
+    house.write("mnist/train-images-idx3-ubyte", b"something else");
+    house.write("mnist/train-labels-idx1-ubyte.gz", &gzip(b"something else")[..12]);
+    house.write("mnist/t10k-labels-idx1-ubyte.xz", b"");
+    let found = verify(known("mnist").unwrap(), &house.places());
+    assert_eq!(found.iter().map(|verified| verified.file).collect::<Vec<_>>(), NAMES);
+    assert!(matches!(&found[0].finding, Finding::Different { expected, found } if expected.starts_with("ba891046") && found.len() == 64));
+    assert!(matches!(&found[1].finding, Finding::Unreadable { reason } if reason.contains("compressed content")));
+    assert_eq!(found[2].finding, Finding::Missing);
+    assert!(matches!(&found[3].finding, Finding::Unreadable { reason } if reason.contains("`.xz`")));
+    assert_eq!(found[0].path, Some(house.path("mnist/train-images-idx3-ubyte")));
+    house.write("emnist-letters/gzip/emnist-letters-test-labels-idx1-ubyte", b"abc");
+    let found = verify(known("emnist-letters").unwrap(), &house.places());
+    assert!(matches!(&found[3].finding, Finding::Unstated { found } if found.starts_with("ba7816bf")));
+}
