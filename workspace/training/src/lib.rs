@@ -1,1 +1,35 @@
-//! onebasin-training.
+//! Trains and evaluates networks: everything that needs a forward pass or a gradient, with burn.
+//!
+//! A training minimises the mean cross-entropy `-(1/n) Σᵢ log softmax(f(xᵢ; w))[yᵢ]` over the weights `w` of a
+//! [`Graph`](onebasin_network::Graph), from weights and in an order of images drawn from named streams only: equal streams give equal
+//! bytes, beside any other training in the process and on any number of threads.
+//!
+//! This crate neither matches nor merges models, reads no files and prints nothing.
+
+mod device;
+mod error;
+mod evaluate;
+mod fit;
+mod forward;
+mod initialise;
+mod inputs;
+mod kernels;
+mod line;
+mod optimizer;
+mod options;
+mod schedule;
+mod score;
+mod tensors;
+mod update;
+
+pub use device::Device;
+pub use error::TrainingError;
+pub use evaluate::{Averaging, evaluate, evaluate_ensemble, logits};
+pub use fit::{Progress, fit};
+pub use initialise::{Initialisation, initialise};
+pub use kernels::Kernels;
+pub use line::evaluate_line;
+pub use optimizer::{Adam, Optimizer, Sgd};
+pub use options::Training;
+pub use schedule::{Per, Schedule, ScheduleKind, Span};
+pub use score::Evaluation;

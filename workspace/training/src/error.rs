@@ -1,0 +1,85 @@
+/// What can go wrong while training or evaluating a network.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TrainingError {
+    /// The text names no kind of device.
+    #[error("unknown device `{text}`, expected `cpu`, `ndarray` or `cuda[:index]`\nhint: {hint}")]
+    UnknownDevice {
+        /// What was asked for.
+        text: String,
+        /// What to do about it.
+        hint: String,
+    },
+    /// The device exists, but not in this build or not on this machine.
+    #[error("device `{text}` is not available: {problem}\nhint: {hint}")]
+    DeviceUnavailable {
+        /// What was asked for.
+        text: String,
+        /// Why it cannot be had.
+        problem: String,
+        /// What to do about it.
+        hint: String,
+    },
+    /// A training option has a value that no training can have.
+    #[error("`{key}` is `{value}`, expected {expected}\nhint: {hint}")]
+    Option {
+        /// The key, as in a spec: `optimizer.learning-rate`.
+        key: &'static str,
+        /// The value that came.
+        value: String,
+        /// Which values are possible.
+        expected: &'static str,
+        /// What to do about it.
+        hint: &'static str,
+    },
+    /// The data do not fit the network.
+    #[error("the data do not fit the network: {what} is `{got}`, expected `{expected}`\nhint: {hint}")]
+    Data {
+        /// Which property differs.
+        what: &'static str,
+        /// What the data have.
+        got: String,
+        /// What the network needs.
+        expected: String,
+        /// What to do about it.
+        hint: &'static str,
+    },
+    /// The loss is no longer a number.
+    #[error(
+        "training diverged: the loss is `{loss}` at step {step} (epoch {epoch})\nhint: lower `learning-rate`, lengthen the warm-up or set `gradient-clip`"
+    )]
+    Diverged {
+        /// The loss that was seen.
+        loss: f64,
+        /// The step, counted from 0 over the whole training.
+        step: usize,
+        /// The epoch of that step, counted from 0.
+        epoch: usize,
+    },
+    /// The watcher asked to stop.
+    #[error("training stopped on request after {step} of {steps} steps")]
+    Interrupted {
+        /// Steps done.
+        step: usize,
+        /// Steps there would have been.
+        steps: usize,
+    },
+    /// The graph uses an operation in a way this crate does not carry out.
+    #[error("node `{node}` cannot be computed: {problem}\nhint: {hint}")]
+    Unsupported {
+        /// The node of the graph.
+        node: String,
+        /// What is wrong with it.
+        problem: String,
+        /// What to do about it.
+        hint: &'static str,
+    },
+    /// The trained weights do not form a network.
+    #[error("the weights do not fit the network")]
+    Network(#[from] onebasin_network::NetworkError),
+}
+
+/// A training option `key` whose `value` no training can have.
+pub(crate) fn impossible(key: &'static str, value: impl std::fmt::Display, expected: &'static str, hint: &'static str) -> TrainingError {
+    TrainingError::Option { key, value: value.to_string(), expected, hint }
+}

@@ -1,0 +1,59 @@
+use burn::tensor::{Device as BurnDevice, Tensor, TensorData};
+use onebasin_datasets::{Normalisation, Split};
+use onebasin_network::Graph;
+
+use crate::TrainingError;
+
+/// Turns bytes of a split into what a network sees: `(pixel / 255 - mean) / deviation`, by a table per channel.
+pub(crate) struct Inputs<'a> {
+    pub(crate) data: &'a Split,
+    tables: Vec<[f32; 256]>,
+}
+
+impl<'a> Inputs<'a> {
+    /// # Errors
+    /// When the images are none, or of another shape or number of classes than the network's.
+    pub(crate) fn new(graph: &Graph, data: &'a Split, normalisation: &Normalisation) -> Result<Inputs<'a>, TrainingError> {
+        let input = graph.architecture.input;
+        let error = |what, got: String, expected: String, hint| Err(TrainingError::Data { what, got, expected, hint });
+        let (channels, height, width) = data.shape;
+        if (channels, height, width) != (input.channels, input.height, input.width) {
+            let expected = format!("{} × {} × {}", input.channels, input.height, input.width);
+            let hint = "build the network for the data set it is given";
+            return error("the shape of an image", format!("{channels} × {height} × {width}"), expected, hint);
+        }
+        if data.classes > graph.architecture.classes {
+            let expected = format!("at most {}", graph.architecture.classes);
+            return error("the number of classes", data.classes.to_string(), expected, "build the network for the data set it is given");
+        }
+        if data.labels.is_empty() {
+            return error("the number of images", "0".to_owned(), "at least 1".to_owned(), "check the split and its subset");
+        }
+        for (what, values) in [("the number of means", &normalisation.mean), ("the number of deviations", &normalisation.deviation)] {
+            if values.len() != channels {
+                let hint = "give one per channel";
+                return error(what, values.len().to_string(), channels.to_string(), hint);
+            }
+        }
+        let table = |channel: usize| {
+            let (mean, deviation) = (f64::from(normalisation.mean[channel]), f64::from(normalisation.deviation[channel]));
+            std::array::from_fn(|pixel| ((pixel as f64 / 255.0 - mean) / deviation) as f32)
+        };
+        Ok(Inputs { data, tables: (0..channels).map(table).collect() })
+    }
+
+    /// The images of `indices` as `[n, c, h, w]`.
+    pub(crate) fn gather(&self, indices: impl ExactSizeIterator<Item = usize>, device: &BurnDevice) -> Tensor<4> {
+        let (channels, height, width) = self.data.shape;
+        let (area, size) = (height * width, channels * height * width);
+        let count = indices.len();
+        let mut values = Vec::with_capacity(count * size);
+        for index in indices {
+            let image = &self.data.pixels[index * size..(index + 1) * size];
+            for (plane, table) in image.chunks_exact(area).zip(&self.tables) {
+                values.extend(plane.iter().map(|&pixel| table[usize::from(pixel)]));
+            }
+        }
+        Tensor::from_data(TensorData::new(values, [count, channels, height, width]), device)
+    }
+}

@@ -1,0 +1,20 @@
+//! Operations of this crate's own, with their gradients, for the `cpu` device.
+//!
+//! They are ordinary nodes of burn's tape: nets mix them freely with burn's operations.
+
+mod cross_entropy;
+mod flex;
+mod linear;
+
+pub(crate) use cross_entropy::cross_entropy;
+pub(crate) use flex::{FlexTensor, slice};
+pub(crate) use linear::linear;
+
+/// Which operations carry out a network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kernels {
+    /// burn's own operations only: every device has them, and they are the reference for the others.
+    Plain,
+    /// This crate's operations where there is one (`cpu` only), burn's elsewhere.
+    Fused,
+}

@@ -1,0 +1,167 @@
+use serde::{Deserialize, Serialize};
+
+use crate::TrainingError;
+use crate::error::impossible;
+use crate::initialise::Initialisation;
+use crate::optimizer::Optimizer;
+use crate::schedule::{Schedule, Span};
+
+/// Everything a person says about how a network is trained: one `[trainings.NAME]` table of a spec.
+///
+/// The loss is the mean cross-entropy of a batch. Serialising writes every default that was filled in.
+///
+/// ```
+/// let training: onebasin_training::Training = serde_json::from_str(
+///     r#"{ "epochs": 3, "optimizer": { "kind": "sgd", "learning-rate": 0.1, "momentum": 0.9 } }"#)?;
+/// assert_eq!((training.batch, training.drop_last), (100, false));
+/// assert!(training.check().is_ok());
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Training {
+    /// Passes over the data. With `steps` too, whichever ends first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epochs: Option<usize>,
+    /// Optimiser updates. At least one of `epochs` and `steps` is needed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steps: Option<usize>,
+    /// Images in a step; 100 by default.
+    #[serde(default = "batch")]
+    pub batch: usize,
+    /// Whether an epoch's last, smaller batch is left out. No by default, as PyTorch's loaders and C²M³ do; Git Re-Basin leaves it out.
+    #[serde(default)]
+    pub drop_last: bool,
+    /// How gradients become updates.
+    pub optimizer: Optimizer,
+    /// How the learning rate changes; constant by default.
+    #[serde(default)]
+    pub schedule: Schedule,
+    /// The greatest norm of all gradients together: longer ones are scaled down to it. None by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gradient_clip: Option<f64>,
+    /// Where the weights start; `pytorch` by default.
+    #[serde(default)]
+    pub initialisation: Initialisation,
+}
+
+fn batch() -> usize {
+    100
+}
+
+impl Training {
+    /// Whether a training could run with these options.
+    ///
+    /// # Errors
+    /// Names the first key whose value no training can have.
+    pub fn check(&self) -> Result<(), TrainingError> {
+        if self.epochs.is_none() && self.steps.is_none() {
+            return Err(impossible("epochs", "absent", "`epochs`, `steps` or both", "say how long to train, as in `epochs = 10`"));
+        }
+        if self.epochs == Some(0) {
+            return Err(impossible("epochs", 0, "at least 1", "leave it out when `steps` ends the training"));
+        }
+        if self.steps == Some(0) {
+            return Err(impossible("steps", 0, "at least 1", "leave it out when `epochs` ends the training"));
+        }
+        if self.batch == 0 {
+            return Err(impossible("batch", 0, "at least 1", "100 is usual"));
+        }
+        if let Some(clip) = self.gradient_clip
+            && !(clip.is_finite() && clip > 0.0)
+        {
+            return Err(impossible("gradient-clip", clip, "a norm above 0", "leave it out for no clipping"));
+        }
+        self.optimizer.check()?;
+        self.schedule.check(self.optimizer.learning_rate())
+    }
+
+    /// Steps of an epoch and of the whole training over `images` images.
+    ///
+    /// # Errors
+    /// When that is no step at all, or the warm-up is longer than the training.
+    pub fn span(&self, images: usize) -> Result<Span, TrainingError> {
+        let steps_per_epoch = if self.drop_last { images / self.batch } else { images.div_ceil(self.batch) };
+        if steps_per_epoch == 0 {
+            let hint = "choose a batch no larger than the data, or set `drop-last = false`";
+            return Err(impossible("batch", self.batch, "at most the number of training images", hint));
+        }
+        let by_epochs = self.epochs.map_or(usize::MAX, |epochs| epochs.saturating_mul(steps_per_epoch));
+        let steps = by_epochs.min(self.steps.unwrap_or(usize::MAX));
+        let warmup = (self.schedule.warmup_epochs * steps_per_epoch as f64).max(self.schedule.warmup_steps as f64);
+        if warmup > steps as f64 {
+            let hint = "shorten it, or train longer";
+            return Err(impossible("schedule.warmup-epochs", self.schedule.warmup_epochs, "a warm-up within the training", hint));
+        }
+        Ok(Span { steps_per_epoch, steps })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Training {
+        serde_json::from_str(text).unwrap()
+    }
+
+    const SHORT: &str = r#"{ "epochs": 2, "optimizer": { "kind": "adam", "learning-rate": 1e-3 } }"#;
+
+    #[test]
+    fn what_is_written_is_read_back_and_holds_every_default() {
+        let training = parse(SHORT);
+        let text = serde_json::to_string(&training).unwrap();
+        assert_eq!(parse(&text), training);
+        for key in
+            ["\"batch\":100", "\"drop-last\":false", "\"kind\":\"constant\"", "\"initialisation\":\"pytorch\"", "\"weight-decay\":0.0"]
+        {
+            assert!(text.contains(key), "{text}");
+        }
+    }
+
+    #[test]
+    fn unknown_keys_are_errors_at_every_level() {
+        for text in [
+            r#"{ "epochs": 2, "epoch": 3, "optimizer": { "kind": "adam", "learning-rate": 1e-3 } }"#,
+            r#"{ "epochs": 2, "optimizer": { "kind": "adam", "learning-rate": 1e-3, "momentum": 0.9 } }"#,
+            r#"{ "epochs": 2, "optimizer": { "kind": "sgd", "learning-rate": 1e-3, "betas": [0.9, 0.99] } }"#,
+            r#"{ "epochs": 2, "optimizer": { "kind": "adam", "learning-rate": 1e-3 }, "schedule": { "warmup": 1 } }"#,
+            r#"{ "epochs": 2, "optimizer": { "kind": "lion", "learning-rate": 1e-3 } }"#,
+        ] {
+            assert!(serde_json::from_str::<Training>(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn impossible_values_are_refused_by_key() {
+        let cases: [(&str, fn(&mut Training)); 6] = [
+            ("epochs", |training| training.epochs = None),
+            ("epochs", |training| training.epochs = Some(0)),
+            ("steps", |training| training.steps = Some(0)),
+            ("batch", |training| training.batch = 0),
+            ("gradient-clip", |training| training.gradient_clip = Some(0.0)),
+            ("schedule.minimum", |training| training.schedule.minimum = -1.0),
+        ];
+        for (key, spoil) in cases {
+            let mut training = parse(SHORT);
+            spoil(&mut training);
+            let message = training.check().unwrap_err().to_string();
+            assert!(message.starts_with(&format!("`{key}`")) && message.contains("hint: "), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_training_ends_with_its_epochs_or_its_steps_whichever_comes_first() {
+        let mut training = parse(SHORT);
+        assert_eq!(training.span(250).unwrap(), Span { steps_per_epoch: 3, steps: 6 });
+        training.steps = Some(5);
+        assert_eq!(training.span(250).unwrap().steps, 5);
+        training.steps = Some(50);
+        assert_eq!(training.span(250).unwrap().steps, 6);
+        training.drop_last = true;
+        assert_eq!(training.span(250).unwrap(), Span { steps_per_epoch: 2, steps: 4 });
+        assert!(training.span(99).is_err());
+        training.schedule.warmup_epochs = 3.0;
+        assert!(training.span(250).is_err());
+    }
+}

@@ -1,0 +1,172 @@
+use burn::backend::Flex;
+use burn::tensor::Tensor;
+
+use crate::kernels::{FlexTensor, Kernels, slice};
+use crate::optimizer::{Adam, Optimizer, Sgd};
+use crate::tensors::{AnyTensor, Tensors};
+
+/// An optimiser at work: its options and what it remembers of earlier gradients.
+pub(crate) struct Updater<'a> {
+    optimizer: &'a Optimizer,
+    clip: Option<f64>,
+    kernels: Kernels,
+    updates: i32,
+    /// First and second moments of each parameter, once it has had a gradient.
+    moments: Vec<[Option<AnyTensor>; 2]>,
+}
+
+impl<'a> Updater<'a> {
+    pub(crate) fn new(optimizer: &'a Optimizer, clip: Option<f64>, kernels: Kernels, parameters: usize) -> Updater<'a> {
+        let moments = (0..parameters).map(|_| [None, None]).collect();
+        Updater { optimizer, clip, kernels, updates: 0, moments }
+    }
+
+    /// One step at learning rate `rate`; parameters without a gradient stay.
+    pub(crate) fn update(&mut self, tensors: &mut Tensors, gradients: Vec<Option<AnyTensor>>, rate: f64) {
+        self.updates += 1;
+        let factor = self.clip.map_or(1.0, |clip| clip_factor(&gradients, clip));
+        let old = std::mem::take(&mut tensors.0);
+        for ((tensor, gradient), moments) in old.into_iter().zip(gradients).zip(&mut self.moments) {
+            let Some(gradient) = gradient else {
+                tensors.0.push(tensor);
+                continue;
+            };
+            let step = Step { rate, factor, updates: self.updates };
+            tensors.0.push(match self.kernels {
+                Kernels::Plain => step.plain(self.optimizer, tensor, gradient, moments),
+                Kernels::Fused => step.fused(self.optimizer, tensor, gradient, moments),
+            });
+        }
+    }
+}
+
+/// What scales the gradients so that their norm together is at most `clip`.
+///
+/// Source: PyTorch, `torch.nn.utils.clip_grad_norm_` (with its 1e-6 against division by nothing).
+fn clip_factor(gradients: &[Option<AnyTensor>], clip: f64) -> f64 {
+    let square: f64 = gradients.iter().flatten().map(AnyTensor::sum_of_squares).sum();
+    (clip / (square.sqrt() + 1e-6)).min(1.0)
+}
+
+struct Step {
+    rate: f64,
+    factor: f64,
+    updates: i32,
+}
+
+impl Step {
+    /// `rate / (1 - β₁ᵗ)` and `√(1 - β₂ᵗ)`.
+    fn corrections(&self, adam: &Adam) -> (f64, f64) {
+        let [first, second] = adam.betas;
+        (self.rate / (1.0 - first.powi(self.updates)), (1.0 - second.powi(self.updates)).sqrt())
+    }
+
+    fn plain(&self, optimizer: &Optimizer, tensor: AnyTensor, gradient: AnyTensor, moments: &mut [Option<AnyTensor>; 2]) -> AnyTensor {
+        let decay = match optimizer {
+            Optimizer::Sgd(Sgd { weight_decay, .. }) | Optimizer::Adam(Adam { weight_decay, .. }) => *weight_decay,
+        };
+        let gradient = if self.factor < 1.0 { gradient.scale(self.factor) } else { gradient };
+        let gradient = if decay > 0.0 { gradient.add(tensor.clone().scale(decay)) } else { gradient };
+        let [first, second] = moments;
+        match optimizer {
+            Optimizer::Sgd(sgd) => {
+                let direction = if sgd.momentum > 0.0 {
+                    let memory = match first.take() {
+                        Some(memory) => memory.scale(sgd.momentum).add(gradient.clone()),
+                        None => gradient.clone(),
+                    };
+                    *first = Some(memory.clone());
+                    if sgd.nesterov { gradient.add(memory.scale(sgd.momentum)) } else { memory }
+                } else {
+                    gradient
+                };
+                tensor.add(direction.scale(-self.rate))
+            }
+            Optimizer::Adam(adam) => {
+                let old = |moment: &mut Option<AnyTensor>| moment.take().unwrap_or_else(|| gradient.zeros_like());
+                let [beta, beta_square] = adam.betas;
+                let mean = old(first).scale(beta).add(gradient.clone().scale(1.0 - beta));
+                let square = old(second).scale(beta_square).add(gradient.clone().square().scale(1.0 - beta_square));
+                let (rate, root) = self.corrections(adam);
+                let scale = square.clone().scale(1.0 / (root * root)).root_plus(adam.epsilon);
+                (*first, *second) = (Some(mean.clone()), Some(square));
+                tensor.add(mean.divide(scale).scale(-rate))
+            }
+        }
+    }
+
+    /// The same in one pass over memory, into the parameter's own storage.
+    fn fused(&self, optimizer: &Optimizer, tensor: AnyTensor, gradient: AnyTensor, moments: &mut [Option<AnyTensor>; 2]) -> AnyTensor {
+        let mut parameter = to_flex(tensor);
+        let gradient = to_flex(gradient);
+        let gradient = slice(&gradient);
+        let fresh = |moment: &mut Option<AnyTensor>| {
+            moment.take().map_or_else(|| FlexTensor::zeros(parameter.layout().shape().clone(), parameter.dtype()), to_flex)
+        };
+        let factor = self.factor as f32;
+        let [first, second] = moments;
+        match optimizer {
+            Optimizer::Sgd(sgd) => {
+                let (rate, decay, momentum) = (self.rate as f32, sgd.weight_decay as f32, sgd.momentum as f32);
+                if momentum == 0.0 {
+                    for (value, gradient) in parameter.storage_mut::<f32>().iter_mut().zip(gradient) {
+                        *value -= rate * (gradient * factor + decay * *value);
+                    }
+                } else {
+                    let mut memory = fresh(first);
+                    let values = parameter.storage_mut::<f32>().iter_mut().zip(memory.storage_mut::<f32>()).zip(gradient);
+                    if sgd.nesterov {
+                        for ((value, memory), gradient) in values {
+                            let slope = gradient * factor + decay * *value;
+                            *memory = momentum * *memory + slope;
+                            *value -= rate * (slope + momentum * *memory);
+                        }
+                    } else {
+                        for ((value, memory), gradient) in values {
+                            *memory = momentum * *memory + (gradient * factor + decay * *value);
+                            *value -= rate * *memory;
+                        }
+                    }
+                    *first = Some(from_flex(memory));
+                }
+            }
+            Optimizer::Adam(adam) => {
+                let (mut mean, mut square) = (fresh(first), fresh(second));
+                let [beta, beta_square] = adam.betas.map(|beta| beta as f32);
+                let [rest, rest_square] = adam.betas.map(|beta| (1.0 - beta) as f32);
+                let (rate, root) = self.corrections(adam);
+                let (rate, root, epsilon, decay) = (rate as f32, (1.0 / root) as f32, adam.epsilon as f32, adam.weight_decay as f32);
+                let values = parameter.storage_mut::<f32>().iter_mut().zip(gradient);
+                for ((value, gradient), (mean, square)) in values.zip(mean.storage_mut::<f32>().iter_mut().zip(square.storage_mut::<f32>()))
+                {
+                    let slope = gradient * factor + decay * *value;
+                    *mean = beta * *mean + rest * slope;
+                    *square = beta_square * *square + rest_square * (slope * slope);
+                    *value -= rate * *mean / (square.sqrt() * root + epsilon);
+                }
+                (*first, *second) = (Some(from_flex(mean)), Some(from_flex(square)));
+            }
+        }
+        from_flex(parameter)
+    }
+}
+
+fn to_flex(tensor: AnyTensor) -> FlexTensor {
+    let primitive = match tensor {
+        AnyTensor::Vector(tensor) => tensor.try_into_primitive::<Flex>(),
+        AnyTensor::Matrix(tensor) => tensor.try_into_primitive::<Flex>(),
+        AnyTensor::Kernel(tensor) => tensor.try_into_primitive::<Flex>(),
+    };
+    let primitive = primitive.expect("fused kernels are chosen for the `cpu` device only");
+    // In place only when the tensor is the whole of its storage.
+    let whole = primitive.as_slice::<f32>().is_some_and(|values| size_of_val(values) == primitive.bytes().len());
+    if whole { primitive } else { FlexTensor::from_data(primitive.into_data()) }
+}
+
+fn from_flex(primitive: FlexTensor) -> AnyTensor {
+    match primitive.layout().shape().len() {
+        1 => AnyTensor::Vector(Tensor::from_primitive::<Flex>(primitive)),
+        2 => AnyTensor::Matrix(Tensor::from_primitive::<Flex>(primitive)),
+        _ => AnyTensor::Kernel(Tensor::from_primitive::<Flex>(primitive)),
+    }
+}
