@@ -1,6 +1,7 @@
 //! Weights and their architecture in one file.
 
 use std::collections::{BTreeMap, HashMap};
+use std::error::Error;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -34,7 +35,7 @@ impl Checkpoint {
     /// If the architecture is impossible, the weights are not of it, or the file cannot be written.
     pub fn save(&self, path: &Path) -> Result<(), NetworkError> {
         // Never leave a file that `load` would refuse.
-        Weights::new(Graph::build(&self.architecture)?.spec(), self.weights.clone().into_arrays())?;
+        self.weights.fits(Graph::build(&self.architecture)?.spec())?;
         write_whole(path, &self.to_bytes(path)?)
     }
 
@@ -49,50 +50,59 @@ impl Checkpoint {
     }
 
     fn to_bytes(&self, path: &Path) -> Result<Vec<u8>, NetworkError> {
-        let values: Vec<(&str, &[usize], Vec<u8>)> = (self.weights.iter())
-            .map(|(name, array)| (name, array.shape(), array.iter().flat_map(|value| value.to_le_bytes()).collect()))
-            .collect();
+        let refused = |error| broken(path, "cannot be put into the safetensors format", error);
+        let values: Vec<(&str, &[usize], Vec<u8>)> =
+            (self.weights.iter()).map(|(name, array)| (name, array.shape(), little_endian(self.weights.values(name)))).collect();
         let mut views = Vec::with_capacity(values.len());
         for (name, shape, bytes) in &values {
-            let view = TensorView::new(Dtype::F32, shape.to_vec(), bytes).map_err(|error| broken(path, error.to_string()))?;
-            views.push((*name, view));
+            views.push((*name, TensorView::new(Dtype::F32, shape.to_vec(), bytes).map_err(refused)?));
         }
         let metadata = HashMap::from([(KEY.to_owned(), self.architecture.to_json())]);
-        safetensors::serialize(views, Some(metadata)).map_err(|error| broken(path, error.to_string()))
+        safetensors::serialize(views, Some(metadata)).map_err(refused)
     }
 
     fn from_bytes(bytes: &[u8], path: &Path) -> Result<Checkpoint, NetworkError> {
-        let (_, header) =
-            SafeTensors::read_metadata(bytes).map_err(|error| broken(path, format!("not a whole safetensors file: {error}")))?;
+        let partial = |error| broken(path, "not a whole safetensors file", error);
+        let (_, header) = SafeTensors::read_metadata(bytes).map_err(partial)?;
         let Some(json) = header.metadata().as_ref().and_then(|metadata| metadata.get(KEY)) else {
             return Err(NetworkError::Checkpoint {
                 path: path.to_owned(),
                 problem: format!("its metadata has no `{KEY}`"),
                 hint: "this safetensors file was written by another program; the architecture must travel with the weights".to_owned(),
+                source: None,
             });
         };
-        let architecture = Architecture::from_json(json).map_err(|error| broken(path, error.to_string()))?;
-        let graph = Graph::build(&architecture).map_err(|error| broken(path, error.to_string()))?;
-        let tensors = SafeTensors::deserialize(bytes).map_err(|error| broken(path, format!("not a whole safetensors file: {error}")))?;
+        let impossible = |error| broken(path, "its architecture cannot be built", error);
+        let architecture = Architecture::from_json(json).map_err(impossible)?;
+        let graph = Graph::build(&architecture).map_err(impossible)?;
+        let tensors = SafeTensors::deserialize(bytes).map_err(partial)?;
+        let foreign = |error| broken(path, "its tensors are not those of its architecture", error);
         let mut arrays = BTreeMap::new();
         for (name, view) in tensors.tensors() {
             if view.dtype() != Dtype::F32 {
-                return Err(broken(path, format!("parameter `{name}` is of type {:?}, expected F32", view.dtype())));
+                return Err(foreign(NetworkError::Parameter { name, problem: format!("is of type {:?}, expected F32", view.dtype()) }));
             }
             let values = view.data().chunks_exact(4).map(|four| f32::from_le_bytes([four[0], four[1], four[2], four[3]])).collect();
-            let array = ArrayD::from_shape_vec(IxDyn(view.shape()), values).map_err(|error| broken(path, error.to_string()))?;
-            arrays.insert(name, array);
+            let array = ArrayD::from_shape_vec(IxDyn(view.shape()), values);
+            arrays.insert(name, array.map_err(|error| broken(path, "a tensor's shape and length differ", error))?);
         }
-        let weights = Weights::new(graph.spec(), arrays).map_err(|error| broken(path, error.to_string()))?;
+        let weights = Weights::new(graph.spec(), arrays).map_err(foreign)?;
         Ok(Checkpoint { architecture, weights })
     }
 }
 
-fn broken(path: &Path, problem: String) -> NetworkError {
+fn little_endian(values: &[f32]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(4 * values.len());
+    values.iter().for_each(|value| bytes.extend_from_slice(&value.to_le_bytes()));
+    bytes
+}
+
+fn broken(path: &Path, problem: &str, source: impl Error + Send + Sync + 'static) -> NetworkError {
     NetworkError::Checkpoint {
         path: path.to_owned(),
-        problem,
-        hint: "the file is damaged or no checkpoint; delete it and make it again".to_owned(),
+        problem: problem.to_owned(),
+        hint: "the file is damaged or no checkpoint of this program; delete it and make it again".to_owned(),
+        source: Some(Box::new(source)),
     }
 }
 

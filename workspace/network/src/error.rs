@@ -56,6 +56,8 @@ pub enum NetworkError {
         problem: String,
         /// What to do.
         hint: String,
+        /// What the file's content said no to, if anything did.
+        source: Option<Box<dyn std::error::Error + Send + Sync>>,
     },
     /// The operating system refused.
     #[error("cannot {action} `{}`", path.display())]

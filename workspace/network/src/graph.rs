@@ -146,3 +146,21 @@ pub enum Operation {
     /// The network's output: its input as it is.
     Output,
 }
+
+impl Operation {
+    /// Indices of its parameters, in the order of the spec.
+    pub fn parameters(&self) -> impl Iterator<Item = usize> {
+        let slots = match *self {
+            Operation::Linear { weight, bias } | Operation::Conv { weight, bias, .. } => [Some(weight), bias, None, None],
+            Operation::Norm { scale, shift, mean, variance, .. } => [Some(scale), Some(shift), mean, variance],
+            Operation::Input
+            | Operation::Relu
+            | Operation::MaxPool { .. }
+            | Operation::GlobalMean
+            | Operation::Flatten
+            | Operation::Add
+            | Operation::Output => [None; 4],
+        };
+        slots.into_iter().flatten()
+    }
+}

@@ -18,6 +18,7 @@
 
 mod architecture;
 mod checkpoint;
+mod describe;
 mod error;
 mod families;
 mod graph;
@@ -30,6 +31,7 @@ mod weights;
 
 pub use architecture::{Architecture, Layer, NormKind, Shape, Width};
 pub use checkpoint::Checkpoint;
+pub use describe::{Description, Row};
 pub use error::NetworkError;
 pub use families::{Blueprint, Listed, Mlp, NormChoice, Resnet, Stem, Vgg};
 pub use graph::{Graph, Node, NodeId, Operation};

@@ -92,3 +92,54 @@ impl From<Permutation> for Vec<u32> {
         permutation.0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn permutation(length: usize) -> impl Strategy<Value = Permutation> {
+        Just((0..length as u32).collect::<Vec<_>>()).prop_shuffle().prop_map(|indices| Permutation::new(indices).unwrap())
+    }
+
+    fn take(permutation: &Permutation, units: &[u32]) -> Vec<u32> {
+        permutation.as_slice().iter().map(|&index| units[index as usize]).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn permutations_are_a_group((a, b, c) in (1_usize..40).prop_flat_map(|n| (permutation(n), permutation(n), permutation(n)))) {
+            let identity = Permutation::identity(a.len());
+            prop_assert_eq!(a.then(&b).then(&c), a.then(&b.then(&c)));
+            prop_assert_eq!(&a.then(&identity), &a);
+            prop_assert_eq!(&identity.then(&a), &a);
+            prop_assert!(a.then(&a.inverse()).is_identity());
+            prop_assert!(a.inverse().then(&a).is_identity());
+        }
+
+        #[test]
+        fn then_is_taking_twice((a, b) in (1_usize..40).prop_flat_map(|n| (permutation(n), permutation(n)))) {
+            let units: Vec<u32> = (0..a.len() as u32).map(|unit| unit * 7 + 3).collect();
+            prop_assert_eq!(take(&a.then(&b), &units), take(&b, &take(&a, &units)));
+        }
+    }
+
+    #[test]
+    fn then_has_the_documented_direction() {
+        let turn = Permutation::new(vec![1, 2, 0]).unwrap();
+        let swap = Permutation::new(vec![1, 0, 2]).unwrap();
+        assert_eq!(turn.then(&swap).as_slice(), [2, 1, 0]);
+        assert_eq!(swap.then(&turn).as_slice(), [0, 2, 1]);
+        assert_eq!(turn.inverse().as_slice(), [2, 0, 1]);
+    }
+
+    #[test]
+    fn lists_that_are_no_bijections_are_refused() {
+        let message = |indices| Permutation::new(indices).unwrap_err().to_string();
+        assert_eq!(message(vec![0, 3, 1]), "the 3 indices are not a permutation: slot 1 holds `3`, expected less than 3");
+        assert_eq!(message(vec![0, 1, 1]), "the 3 indices are not a permutation: `1` comes a second time in slot 2");
+        assert!(serde_json::from_str::<Permutation>("[0, 0]").is_err());
+        assert_eq!(serde_json::to_string(&Permutation::identity(3)).unwrap(), "[0,1,2]");
+    }
+}

@@ -4,8 +4,8 @@ use serde::Serialize;
 
 /// The permutation symmetry of an architecture: its groups of units, and the axes of its parameters that are tied to them.
 ///
-/// Groups and parameters are in graph order. A group never stands on both axes of one parameter, unless a residual stream feeds
-/// a layer that writes to the same stream; methods that need the former check it.
+/// Groups and parameters are in graph order. In the families no group stands on both axes of one parameter; a residual whose body is
+/// a single layer has one that does, and a method whose update needs otherwise must check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PermutationSpec {
     /// Units that must be permuted together.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ndarray::{ArrayD, IxDyn, Zip};
 
-use crate::{NetworkError, PermutationSpec};
+use crate::{NetworkError, Parameter, PermutationSpec};
 
 /// One array of `f32` for each parameter of an architecture, in the layout `[out, in, height, width]`, contiguous in memory.
 ///
@@ -19,25 +19,29 @@ impl Weights {
     ///
     /// # Errors
     /// Names the first parameter that is missing, unknown or of another shape.
-    pub fn new(spec: &PermutationSpec, mut arrays: BTreeMap<String, ArrayD<f32>>) -> Result<Weights, NetworkError> {
-        let mut taken = BTreeMap::new();
-        for parameter in &spec.parameters {
-            let problem = match arrays.remove(&parameter.name) {
-                None => format!("missing, expected an array of shape {:?}", parameter.shape),
-                Some(array) if array.shape() != parameter.shape => {
-                    format!("has shape {:?}, expected {:?}", array.shape(), parameter.shape)
-                }
-                Some(array) => {
-                    let array = if array.is_standard_layout() { array } else { array.as_standard_layout().into_owned() };
-                    taken.insert(parameter.name.clone(), array);
-                    continue;
-                }
-            };
-            return Err(NetworkError::Parameter { name: parameter.name.clone(), problem });
+    pub fn new(spec: &PermutationSpec, arrays: BTreeMap<String, ArrayD<f32>>) -> Result<Weights, NetworkError> {
+        let contiguous = |array: ArrayD<f32>| if array.is_standard_layout() { array } else { array.as_standard_layout().into_owned() };
+        let weights = Weights { arrays: arrays.into_iter().map(|(name, array)| (name, contiguous(array))).collect() };
+        weights.fits(spec)?;
+        Ok(weights)
+    }
+
+    /// Whether these are weights of this spec.
+    ///
+    /// # Errors
+    /// As [`new`](Weights::new).
+    pub fn fits(&self, spec: &PermutationSpec) -> Result<(), NetworkError> {
+        let refuse = |name: &str, problem: String| Err(NetworkError::Parameter { name: name.to_owned(), problem });
+        for Parameter { name, shape, .. } in &spec.parameters {
+            match self.arrays.get(name) {
+                None => return refuse(name, missing(shape)),
+                Some(array) if array.shape() != shape => return refuse(name, misshapen(array.shape(), shape)),
+                Some(_) => {}
+            }
         }
-        match arrays.into_keys().next() {
-            Some(name) => Err(NetworkError::Parameter { name, problem: "not a parameter of this architecture".to_owned() }),
-            None => Ok(Weights { arrays: taken }),
+        match self.arrays.keys().find(|name| spec.parameter(name).is_none()) {
+            Some(name) => refuse(name, UNKNOWN.to_owned()),
+            None => Ok(()),
         }
     }
 
@@ -117,4 +121,14 @@ impl Weights {
     pub fn is_finite(&self) -> bool {
         self.arrays.values().all(|array| array.iter().all(|value| value.is_finite()))
     }
+}
+
+const UNKNOWN: &str = "not a parameter of this architecture";
+
+fn missing(shape: &[usize]) -> String {
+    format!("missing, expected an array of shape {shape:?}")
+}
+
+fn misshapen(came: &[usize], expected: &[usize]) -> String {
+    format!("has shape {came:?}, expected {expected:?}")
 }

@@ -1,0 +1,9 @@
+//! Tests of the public surface, in one binary.
+
+mod checkpoints;
+mod errors;
+mod families;
+mod forward;
+mod golden;
+mod permuting;
+mod samples;
