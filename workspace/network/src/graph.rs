@@ -88,6 +88,13 @@ pub struct Node {
     pub group: Option<Binding>,
 }
 
+impl Node {
+    /// What comes out of it, for messages.
+    fn value(&self) -> String {
+        if self.flat { format!("`{}` features", self.shape.channels) } else { format!("shape {}", self.shape) }
+    }
+}
+
 /// What a node does. Numbers of type `usize` named after a role are indices into [`PermutationSpec::parameters`].
 #[derive(Clone, Debug, PartialEq)]
 pub enum Operation {

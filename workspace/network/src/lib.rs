@@ -12,6 +12,20 @@
 //!
 //! and [`permute`] does it: a network under any permutations of its groups computes the same function.
 //!
+//! ```
+//! use onebasin_network::{Blueprint, Graph, Permutation, Shape, Weights, permute};
+//!
+//! let blueprint: Blueprint = toml::from_str("family = 'mlp'\nhidden = [3]")?;
+//! let graph = Graph::build(&blueprint.build(Shape::new(1, 2, 2), 10)?)?;
+//! let [hidden] = graph.spec().groups.as_slice() else { panic!("one hidden layer, one group") };
+//! assert_eq!((hidden.name.as_str(), hidden.units), ("fc1", 3));
+//!
+//! let weights = Weights::zeros(graph.spec());
+//! let turned = permute(graph.spec(), &weights, &[Permutation::new(vec![1, 2, 0])?]);
+//! assert_eq!(turned.get("fc2.weight").shape(), [10, 3]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! [`Weights`] are `f32` arrays in the layout `[out, in, height, width]`; a [`Checkpoint`] stores them with their architecture.
 //!
 //! Not here: running or training a network (no forward pass, no gradients), finding permutations, random numbers, hashes.

@@ -131,7 +131,8 @@ impl Builder {
             }
             Layer::Norm { name, kind, epsilon } => {
                 let name = self.named(name.as_deref(), "norm")?;
-                if !(epsilon.is_finite() && *epsilon > 0.0) {
+                let narrow = *epsilon as f32;
+                if !(narrow.is_finite() && narrow > 0.0) {
                     return Err(misplaced(&name, format!("has epsilon `{epsilon}`, expected a positive number"), "leave it out for 1e-5"));
                 }
                 let mut vector = |role| self.parameter(&name, role, vec![shape.channels], axis, None);
@@ -140,7 +141,7 @@ impl Builder {
                     NormKind::Layer => (None, None),
                     NormKind::Batch => (Some(vector(Role::RunningMean)?), Some(vector(Role::RunningVariance)?)),
                 };
-                let operation = Operation::Norm { kind: *kind, scale, shift, mean, variance, epsilon: *epsilon as f32 };
+                let operation = Operation::Norm { kind: *kind, scale, shift, mean, variance, epsilon: narrow };
                 Ok(self.push(name, operation, vec![at], shape, flat, axis))
             }
             Layer::Relu {} => {
@@ -175,7 +176,8 @@ impl Builder {
                 let short = self.layers(shortcut, at)?;
                 let (there, here) = (&self.nodes[long], &self.nodes[short]);
                 if there.shape != here.shape || there.flat != here.flat {
-                    let problem = format!("adds a body of shape {} to a shortcut of shape {}", there.shape, here.shape);
+                    let (body, shortcut) = (there.value(), here.value());
+                    let problem = format!("adds a body of {body} to a shortcut of {shortcut}");
                     return Err(misplaced(
                         &name,
                         problem,

@@ -96,6 +96,7 @@ fn impossible_shapes_name_the_layer() {
         ("layers = [{ op = 'max-pool', padding = 2 }]", "layer `pool1`: has padding `2`, expected less than its size `2`"),
         ("layers = [{ op = 'max-pool', size = 0 }]", "layer `pool1`: has size `0`"),
         ("layers = [{ op = 'norm', kind = 'layer', epsilon = -1 }]", "layer `norm1`: has epsilon `-1`"),
+        ("layers = [{ op = 'norm', kind = 'layer', epsilon = 1e-60 }]", "layer `norm1`: has epsilon"),
         ("layers = [{ op = 'residual', body = [] }]", "layer `add1`: is a residual with an empty body"),
         (
             "layers = [{ op = 'residual', body = [{ op = 'conv', out = 3, stride = 2 }] }]",
@@ -103,7 +104,7 @@ fn impossible_shapes_name_the_layer() {
         ),
         (
             "layers = [{ op = 'residual', body = [{ op = 'flatten' }], shortcut = [{ op = 'conv', out = 784, kernel = 28, padding = 0 }] }]",
-            "layer `add1`: adds",
+            "layer `add1`: adds a body of `784` features to a shortcut of shape [784, 1, 1]\nhint: ",
         ),
         ("layers = [{ op = 'conv', out = 3 }, { op = 'conv', name = 'conv1', out = 3 }]", "layer `conv1`: two layers have this name"),
         ("layers = [{ op = 'conv', name = 'a b', out = 3 }]", "layer `a b`: the name `a b` cannot be a parameter's prefix"),
