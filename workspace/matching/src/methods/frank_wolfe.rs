@@ -1,20 +1,59 @@
+use onebasin_network::Permutation;
 use onebasin_repro::Stream;
 use serde::{Deserialize, Serialize};
 
-use crate::{Alignment, Matcher, MatchingError, Problem, methods::identity::Identity};
+use super::at_least_one;
+use super::c2m3::Stop;
+use super::c2m3::ascent::climb;
+use super::c2m3::mixture::Mixture;
+use super::c2m3::universe::Universe;
+use crate::{Alignment, Certificate, Course, Frame, Iterate, Matcher, MatchingError, Outcome, Problem};
 
-/// Placeholder of the module's owner.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+/// Frank–Wolfe between two models, not factorised: `f(P) = Σ_ℓ ⟨W_ℓ^A, P_r W_ℓ^B P_cᵀ⟩` with `P` mapping the units of B onto those of A.
+///
+/// Each group of `d` units has one doubly stochastic matrix [d units of A, d units of B], which starts as the identity. Of more than two
+/// models each is matched to the first, whose units are the frame. It is the problem of [`C2m3`](super::c2m3::C2m3) with A held in
+/// the universe, where its line search becomes a parabola: so both share their code.
+///
+/// Source: C²M³ (arXiv 2405.17897), section 3, equation of two models; 400 iterations at a tolerance of 1e-4 as in the authors' settings. The line
+/// search is exact.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub struct FrankWolfe {}
+pub struct FrankWolfe {
+    /// The most iterations for each model; default 400, as published.
+    pub iterations: usize,
+    /// When to stop earlier; default, as published, absolute with tolerance 1e-4 and patience 5.
+    pub stop: Stop,
+}
+
+impl Default for FrankWolfe {
+    fn default() -> FrankWolfe {
+        FrankWolfe { iterations: 400, stop: Stop::Absolute { tolerance: 1e-4, patience: 5 } }
+    }
+}
 
 impl Matcher for FrankWolfe {
-    fn align(&self, problem: &Problem<'_>, stream: &Stream) -> Result<Alignment, MatchingError> {
-        Identity {}.align(problem, stream)
+    fn align(&self, problem: &Problem<'_>, _stream: &Stream) -> Result<Alignment, MatchingError> {
+        self.check()?;
+        problem.check()?;
+        let spec = problem.spec;
+        let identity = || spec.groups.iter().map(|group| Mixture::vertex((0..group.units as u32).collect())).collect::<Vec<_>>();
+        let mut maps = vec![spec.groups.iter().map(|group| Permutation::identity(group.units)).collect::<Vec<_>>()];
+        let mut courses = Vec::new();
+        for moving in &problem.models[1..] {
+            let pair = [problem.models[0], *moving];
+            let universe = Universe::new(spec, &pair, vec![identity(), identity()], |model| model == 0);
+            let start = universe.objective();
+            let (found, course) = climb(universe, self.iterations, self.stop)?;
+            maps.extend(found.into_iter().skip(1));
+            courses.push((start, course));
+        }
+        Ok(Alignment::from_permutations(problem, Frame::Reference(0), maps, together(&courses)))
     }
 
     fn check(&self) -> Result<(), MatchingError> {
-        Ok(())
+        at_least_one("iterations", self.iterations)?;
+        self.stop.check()
     }
 
     fn is_random(&self) -> bool {
@@ -23,5 +62,25 @@ impl Matcher for FrankWolfe {
 
     fn is_joint(&self) -> bool {
         false
+    }
+}
+
+/// The courses of all pairs as one: objectives summed, a pair that has ended keeping its last. Steps are told for a single pair only.
+fn together(courses: &[(f64, Course)]) -> Course {
+    let iterations = courses.iter().map(|(_, course)| course.iterations).max().unwrap_or(0);
+    let after = |(start, course): &(f64, Course), iteration: usize| {
+        course.trace.get(iteration).or(course.trace.last()).map_or(*start, |iterate| iterate.objective)
+    };
+    let step = |iteration: usize| match courses {
+        [(_, course)] => course.trace[iteration].step,
+        _ => None,
+    };
+    let iterate = |iteration| Iterate { objective: courses.iter().map(|course| after(course, iteration)).sum(), step: step(iteration) };
+    let converged = courses.iter().all(|(_, course)| course.outcome == Outcome::Converged);
+    Course {
+        trace: (0..iterations).map(iterate).collect(),
+        outcome: if converged { Outcome::Converged } else { Outcome::IterationLimit },
+        iterations,
+        certificate: courses.iter().fold(Certificate::default(), |worst, (_, course)| worst.worst(course.certificate)),
     }
 }

@@ -1,0 +1,43 @@
+//! The loop of Frank–Wolfe, for any number of models.
+
+use super::stop::Stop;
+use super::universe::Universe;
+use crate::{Course, Iterate, MatchingError, Outcome};
+use onebasin_network::Permutation;
+
+/// Steps after which carried images are computed anew. A carried entry is off by at most one rounding for each step, so this keeps it
+/// within 1e-5 of the greatest weight; a full step clears what was carried by itself.
+const REFRESH: usize = 100;
+
+/// Climbs from where `universe` is, then takes the nearest permutations.
+///
+/// # Errors
+/// Gradients beyond single precision.
+pub(crate) fn climb(mut universe: Universe, iterations: usize, stop: Stop) -> Result<(Vec<Vec<Permutation>>, Course), MatchingError> {
+    let mut solvers = universe.solvers();
+    let mut watch = stop.watch(universe.objective());
+    let mut trace = Vec::new();
+    let mut outcome = Outcome::IterationLimit;
+    let mut carried = 0;
+    while trace.len() < iterations {
+        let vertices = universe.vertices(&mut solvers)?;
+        let step = if universe.is_at(&vertices) { 0.0 } else { universe.line(&vertices).best_step() };
+        if step > 0.0 {
+            universe.advance(&vertices, step);
+            carried = if step >= 1.0 { 0 } else { carried + 1 };
+            if carried == REFRESH {
+                universe.refresh();
+                carried = 0;
+            }
+        }
+        trace.push(Iterate { objective: universe.objective(), step: Some(step) });
+        // Without a step the next iteration would be this one again.
+        if step == 0.0 || watch.ended(universe.objective()) {
+            outcome = Outcome::Converged;
+            break;
+        }
+    }
+    let (maps, certificate) = universe.project()?;
+    let iterations = trace.len();
+    Ok((maps, Course { trace, outcome, iterations, certificate }))
+}

@@ -1,0 +1,295 @@
+//! All models at one point of the ascent.
+
+use ndarray::{Array2, ArrayView2};
+use onebasin_network::{Permutation, PermutationSpec, Threads, Weights, multiply_add};
+use onebasin_transport::assignment::{self, Solver};
+use rayon::prelude::*;
+
+use super::images::Images;
+use super::layout::Layout;
+use super::mixture::Mixture;
+use super::quartic::Quartic;
+use super::segment::{Norms, Stretch, agreement};
+use crate::{Certificate, MatchingError};
+
+/// Rows that one task of the line search takes.
+const ROWS: usize = 16;
+
+/// For each model and group, the unit of each slot; empty for a model that is held.
+pub(crate) type Vertices = Vec<Vec<Vec<u32>>>;
+
+/// The models' images in the universe, their sum, and the objective there.
+///
+/// Memory: four times the weights tied by both axes and twice the others, for each model; a gradient for each thread.
+#[derive(Clone, Debug)]
+pub(crate) struct Universe {
+    names: Vec<String>,
+    layout: Layout,
+    models: Vec<Images>,
+    /// `Σ_p U^p` of each flat, then of each cross.
+    flat_sums: Vec<Vec<f32>>,
+    cross_sums: Vec<Vec<f32>>,
+    constant: f64,
+    objective: f64,
+}
+
+/// The warm assignment solvers of all models and groups.
+pub(crate) struct Solvers(Vec<Vec<Solver>>);
+
+impl Universe {
+    /// Images of `models` at `start`; those for which `held` says so stay there.
+    pub fn new(spec: &PermutationSpec, models: &[&Weights], start: Vec<Vec<Mixture>>, held: impl Fn(usize) -> bool) -> Universe {
+        let layout = Layout::new(spec);
+        let points = models.iter().zip(start).enumerate();
+        let models_at = points.map(|(model, (weights, point))| Images::new(&layout, weights, point, held(model))).collect();
+        let flat_sums = layout.flats.iter().map(|flat| vec![0.0; flat.units * flat.width]).collect();
+        let cross_sums = layout.crosses.iter().map(|cross| vec![0.0; cross.rows * cross.row_length()]).collect();
+        let names = spec.groups.iter().map(|group| group.name.clone()).collect();
+        let constant = layout.constant(models);
+        let mut universe = Universe { names, layout, models: models_at, flat_sums, cross_sums, constant, objective: 0.0 };
+        universe.refresh();
+        universe
+    }
+
+    /// Solvers that have seen nothing yet.
+    pub fn solvers(&self) -> Solvers {
+        let of =
+            |images: &Images| if images.held { Vec::new() } else { self.layout.units.iter().map(|&units| Solver::new(units)).collect() };
+        Solvers(self.models.iter().map(of).collect())
+    }
+
+    /// `Σ_{p<q} Σ_ℓ ⟨U_ℓ^p, U_ℓ^q⟩` here, over all matched parameters.
+    pub fn objective(&self) -> f64 {
+        self.objective
+    }
+
+    /// Computes all images anew from weights and points.
+    pub fn refresh(&mut self) {
+        let layout = &self.layout;
+        self.models.par_iter_mut().for_each(|images| images.compute(layout));
+        self.sum();
+    }
+
+    /// `∂f/∂P`, [units of the model, slots]: the sum over all parameters tied to the group of
+    /// `(W P_c) Rᵀ` by rows and `(P_rᵀ W)ᵀ R` by columns, `R` being the sum of the other models' images.
+    ///
+    /// Source: C²M³ (arXiv 2405.17897), algorithm 1, with the sum over other models pulled into `R`, which makes it linear in their number.
+    pub fn gradient(&self, model: usize, group: usize) -> Array2<f32> {
+        let images = &self.models[model];
+        let units = self.layout.units[group];
+        let mut gradient = Array2::zeros((units, units));
+        let mut add = |left: ArrayView2<'_, f32>, right: ArrayView2<'_, f32>| {
+            multiply_add(1.0, left, right, 1.0, gradient.view_mut(), Threads::One);
+        };
+        for ((flat, held), sum) in self.layout.flats.iter().zip(&images.flats).zip(&self.flat_sums) {
+            if flat.group == group {
+                let others = difference(sum, &held.image);
+                add(flat.matrix(&held.weights), flat.matrix(&others).t());
+            }
+        }
+        for ((cross, held), sum) in self.layout.crosses.iter().zip(&images.crosses).zip(&self.cross_sums) {
+            if cross.row_group != group && cross.column_group != group {
+                continue;
+            }
+            let others = difference(sum, &held.image);
+            if cross.row_group == group {
+                add(cross.by_rows(&held.right), cross.by_rows(&others).t());
+            }
+            if cross.column_group == group {
+                add(cross.by_columns(&held.left).t(), cross.by_columns(&others));
+            }
+        }
+        gradient
+    }
+
+    /// The permutations that gain most along the gradient: one assignment for each model and group, side by side.
+    ///
+    /// # Errors
+    /// A gradient beyond single precision.
+    pub fn vertices(&self, solvers: &mut Solvers) -> Result<Vertices, MatchingError> {
+        let tasks: Vec<(usize, usize, &mut Solver)> = (solvers.0.iter_mut().enumerate())
+            .flat_map(|(model, solvers)| solvers.iter_mut().enumerate().map(move |(group, solver)| (model, group, solver)))
+            .collect();
+        let solve = |(model, group, solver): (usize, usize, &mut Solver)| {
+            let gain = self.gradient(model, group);
+            (model, group, solver.maximise(gain.view()).map(|best| slots(&best.columns)))
+        };
+        let solved: Vec<_> = tasks.into_par_iter().with_max_len(1).map(solve).collect();
+        let mut vertices: Vertices = vec![Vec::new(); self.models.len()];
+        for (model, group, units) in solved {
+            vertices[model].push(units.map_err(|source| MatchingError::Transport { group: self.names[group].clone(), source })?);
+        }
+        Ok(vertices)
+    }
+
+    /// Whether the point is these permutations already.
+    pub fn is_at(&self, vertices: &Vertices) -> bool {
+        self.models.iter().zip(vertices).all(|(images, vertices)| {
+            images.held || images.point.iter().zip(vertices).all(|(point, units)| point.as_vertex() == Some(units))
+        })
+    }
+
+    /// The objective along the way to `vertices`, less the objective here: exact, from one pass over the images.
+    pub fn line(&self, vertices: &Vertices) -> Quartic {
+        let flats = self.layout.flats.iter().enumerate().flat_map(|(index, flat)| tasks(flat.units).map(move |rows| (false, index, rows)));
+        let crosses =
+            self.layout.crosses.iter().enumerate().flat_map(|(index, cross)| tasks(cross.rows).map(move |rows| (true, index, rows)));
+        let tasks: Vec<_> = flats.chain(crosses).collect();
+        let norms = |(is_cross, index, rows): (bool, usize, std::ops::Range<usize>)| {
+            pulp::Arch::new().dispatch(|| match is_cross {
+                false => self.flat_norms(index, rows.clone(), vertices),
+                true => self.cross_norms(index, rows.clone(), vertices),
+            })
+        };
+        let parts: Vec<[f64; 5]> = tasks.into_par_iter().map(norms).collect();
+        let mut total = [0.0; 5];
+        for part in parts {
+            total.iter_mut().zip(part).for_each(|(sum, value)| *sum += value);
+        }
+        Quartic::from_ends(total)
+    }
+
+    #[inline(always)]
+    fn flat_norms(&self, index: usize, rows: std::ops::Range<usize>, vertices: &Vertices) -> [f64; 5] {
+        let flat = &self.layout.flats[index];
+        let (mut norms, mut stretch) = (Norms::new(flat.width), Stretch::new(flat.width));
+        for slot in rows {
+            for (images, vertices) in self.models.iter().zip(vertices) {
+                let held = &images.flats[index];
+                let now = &held.image[slot * flat.width..][..flat.width];
+                if images.held {
+                    stretch.set_held(now);
+                } else {
+                    let unit = vertices[flat.group][slot] as usize;
+                    stretch.set_linear(now, &held.weights[unit * flat.width..][..flat.width]);
+                }
+                norms.add(&stretch);
+            }
+            norms.close();
+        }
+        norms.total()
+    }
+
+    #[inline(always)]
+    fn cross_norms(&self, index: usize, rows: std::ops::Range<usize>, vertices: &Vertices) -> [f64; 5] {
+        let cross = &self.layout.crosses[index];
+        let (mut norms, mut stretch) = (Norms::new(cross.columns), Stretch::new(cross.columns));
+        for slot in rows {
+            for place in 0..cross.depth {
+                let here = (slot * cross.depth + place) * cross.columns;
+                for (images, vertices) in self.models.iter().zip(vertices) {
+                    let held = &images.crosses[index];
+                    let now = &held.image[here..][..cross.columns];
+                    if images.held {
+                        stretch.set_held(now);
+                    } else {
+                        let there = (vertices[cross.row_group][slot] as usize * cross.depth + place) * cross.columns;
+                        let (right, left) = (&held.right[there..][..cross.columns], &held.left[here..][..cross.columns]);
+                        let weights = &held.weights[there..][..cross.columns];
+                        stretch.set_cross(now, right, left, weights, &vertices[cross.column_group]);
+                    }
+                    norms.add(&stretch);
+                }
+                norms.close();
+            }
+        }
+        norms.total()
+    }
+
+    /// Moves all models by one step towards `vertices`.
+    pub fn advance(&mut self, vertices: &Vertices, step: f64) {
+        let layout = &self.layout;
+        let mut tasks: Vec<Box<dyn FnMut() + Send + '_>> = Vec::new();
+        for (images, vertices) in self.models.iter_mut().zip(vertices).filter(|(images, _)| !images.held) {
+            for (point, units) in images.point.iter_mut().zip(vertices) {
+                point.step(step, units);
+            }
+            for (flat, held) in layout.flats.iter().zip(&mut images.flats) {
+                let units = vertices[flat.group].as_slice();
+                tasks.push(Box::new(move || pulp::Arch::new().dispatch(|| held.advance(flat, units, step))));
+            }
+            for (cross, held) in layout.crosses.iter().zip(&mut images.crosses) {
+                let (rows, columns) = (vertices[cross.row_group].as_slice(), vertices[cross.column_group].as_slice());
+                tasks.push(Box::new(move || pulp::Arch::new().dispatch(|| held.advance(cross, rows, columns, step))));
+            }
+        }
+        tasks.par_iter_mut().for_each(|task| task());
+        drop(tasks);
+        self.sum();
+    }
+
+    /// Sums the models' images and takes the objective from them.
+    fn sum(&mut self) {
+        let models = &self.models;
+        let mut shares = vec![self.constant];
+        for ((index, flat), sums) in self.layout.flats.iter().enumerate().zip(&mut self.flat_sums) {
+            shares.extend(agreements(sums, ROWS * flat.width, |from, length| {
+                models.iter().map(move |images| &images.flats[index].image[from..][..length])
+            }));
+        }
+        for ((index, cross), sums) in self.layout.crosses.iter().enumerate().zip(&mut self.cross_sums) {
+            shares.extend(agreements(sums, ROWS * cross.row_length(), |from, length| {
+                models.iter().map(move |images| &images.crosses[index].image[from..][..length])
+            }));
+        }
+        self.objective = shares.into_iter().sum();
+    }
+
+    /// The permutations nearest to the point: for each model and group the map model → universe, and the worst certificate.
+    ///
+    /// # Errors
+    /// A point that is not finite.
+    pub fn project(&self) -> Result<(Vec<Vec<Permutation>>, Certificate), MatchingError> {
+        let of = |images: &Images| -> Vec<Result<(Permutation, Certificate), MatchingError>> {
+            let project = |(group, point): (usize, &Mixture)| {
+                let dense = point.to_dense();
+                let transport = |source| MatchingError::Transport { group: self.names[group].clone(), source };
+                let best = assignment::maximise(dense.view()).map_err(transport)?;
+                let certificate = best.certificate(dense.view()).into();
+                Ok((Permutation::new(slots(&best.columns)).expect("an assignment is a bijection"), certificate))
+            };
+            images.point.iter().enumerate().map(project).collect()
+        };
+        let projected: Vec<_> = self.models.par_iter().map(of).collect();
+        let mut worst = Certificate::default();
+        let mut maps = Vec::with_capacity(projected.len());
+        for model in projected {
+            let mut of_model = Vec::with_capacity(model.len());
+            for result in model {
+                let (map, certificate) = result?;
+                worst = worst.worst(certificate);
+                of_model.push(map);
+            }
+            maps.push(of_model);
+        }
+        Ok((maps, worst))
+    }
+}
+
+/// From the slot of each unit to the unit of each slot.
+fn slots(columns: &[u32]) -> Vec<u32> {
+    let mut units = vec![0; columns.len()];
+    for (unit, &slot) in (0_u32..).zip(columns) {
+        units[slot as usize] = unit;
+    }
+    units
+}
+
+/// `sum − image`, entry by entry.
+fn difference(sum: &[f32], image: &[f32]) -> Vec<f32> {
+    sum.iter().zip(image).map(|(sum, image)| sum - image).collect()
+}
+
+/// `0..rows` in stretches of [`ROWS`].
+fn tasks(rows: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
+    (0..rows).step_by(ROWS).map(move |from| from..(from + ROWS).min(rows))
+}
+
+/// The agreement of each stretch of entries, whose sums over models go into `sums`.
+fn agreements<'a, M: Iterator<Item = &'a [f32]>>(sums: &mut [f32], length: usize, models: impl Fn(usize, usize) -> M + Sync) -> Vec<f64> {
+    let share = |(index, sums): (usize, &mut [f32])| {
+        let parts = models(index * length, sums.len());
+        pulp::Arch::new().dispatch(|| agreement(parts, sums))
+    };
+    sums.par_chunks_mut(length.max(1)).enumerate().map(share).collect()
+}
