@@ -41,6 +41,7 @@ struct Point {
 
 /// What the report reads of `alignment.json`.
 #[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
 struct Alignment {
     objective: f64,
     iterations: usize,
