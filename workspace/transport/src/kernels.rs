@@ -132,3 +132,38 @@ pub(crate) fn column_maxima<T: Cost>(entries: &[T], columns: usize) -> (Vec<f64>
     }
     (maxima, rows)
 }
+
+/// The smallest `cost[j] - potential[j]` and the first column that has it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Least {
+    pub value: f64,
+    pub column: usize,
+}
+
+/// Finds the smallest `cost[j] - potential[j]` of a row that is not empty; a potential of -∞ hides its column.
+#[inline(always)]
+pub(crate) fn least(costs: &[f64], potentials: &[f64]) -> Least {
+    let mut smallest = [f64::INFINITY; LANES];
+    let mut block_of = [0.0_f64; LANES];
+    let (cost_blocks, cost_rest) = costs.as_chunks::<LANES>();
+    let (potential_blocks, potential_rest) = potentials.as_chunks::<LANES>();
+    let mut block = 0.0;
+    for (cost, potential) in cost_blocks.iter().zip(potential_blocks) {
+        for lane in 0..LANES {
+            let value = cost[lane] - potential[lane];
+            let smaller = value < smallest[lane];
+            block_of[lane] = if smaller { block } else { block_of[lane] };
+            smallest[lane] = if smaller { value } else { smallest[lane] };
+        }
+        block += 1.0;
+    }
+    let mut nearest = Nearest { distance: f64::INFINITY, column: usize::MAX };
+    for lane in 0..LANES {
+        nearer_of(&mut nearest, smallest[lane], block_of[lane] as usize * LANES + lane);
+    }
+    let done = cost_blocks.len() * LANES;
+    for (offset, (cost, potential)) in cost_rest.iter().zip(potential_rest).enumerate() {
+        nearer_of(&mut nearest, cost - potential, done + offset);
+    }
+    Least { value: nearest.distance, column: nearest.column }
+}

@@ -121,7 +121,8 @@ impl<'a> Fit<'a> {
             self.absorb();
             loop {
                 let sums = self.row_sums();
-                let error = sums.iter().zip(&self.row_scales).zip(self.rows).map(|((sum, scale), mass)| (sum * scale - mass).abs()).sum::<f64>();
+                let error =
+                    sums.iter().zip(&self.row_scales).zip(self.rows).map(|((sum, scale), mass)| (sum * scale - mass).abs()).sum::<f64>();
                 if error <= tolerance * self.total {
                     return (done, true);
                 }
@@ -142,7 +143,9 @@ impl<'a> Fit<'a> {
 
     /// One fit of rows, then columns, by log-sum-exp; starts from and leaves unit scales.
     fn fit_in_logs(&mut self) {
-        for (log, scale) in self.row_logs.iter_mut().zip(&mut self.row_scales).chain(self.column_logs.iter_mut().zip(&mut self.column_scales)) {
+        for (log, scale) in
+            self.row_logs.iter_mut().zip(&mut self.row_scales).chain(self.column_logs.iter_mut().zip(&mut self.column_scales))
+        {
             if *scale > 0.0 {
                 *log += scale.ln();
             }

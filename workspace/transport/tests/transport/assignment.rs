@@ -24,7 +24,8 @@ fn solve(gain: &Array2<f64>) -> Assignment {
 
 fn small_square(entries: impl Strategy<Value = f64> + Clone) -> impl Strategy<Value = Array2<f64>> {
     (1_usize..=7).prop_flat_map(move |size| {
-        proptest::collection::vec(entries.clone(), size * size).prop_map(move |entries| Array2::from_shape_vec((size, size), entries).unwrap())
+        proptest::collection::vec(entries.clone(), size * size)
+            .prop_map(move |entries| Array2::from_shape_vec((size, size), entries).unwrap())
     })
 }
 
@@ -51,7 +52,9 @@ proptest! {
 #[test]
 fn agrees_with_cycle_cancelling_at_fifty() {
     for seed in 0..8 {
-        for gain in [uniform(50, 50, seed), gram(50, 3, seed), gram(50, 60, seed), uniform(53, 53, seed).mapv(|value| (value * 5.0).floor())] {
+        for gain in
+            [uniform(50, 50, seed), gram(50, 3, seed), gram(50, 60, seed), uniform(53, 53, seed).mapv(|value| (value * 5.0).floor())]
+        {
             let expected = best_by_cycle_cancelling(&gain);
             let scale = gain.iter().fold(0.0_f64, |largest, value| largest.max(value.abs()));
             assert!((solve(&gain).value - expected).abs() <= 1e-10 * scale * 50.0);

@@ -102,7 +102,11 @@ fn unequal_sizes_and_masses_are_proven_optimal() {
 
 #[test]
 fn tied_costs_give_a_vertex_too() {
-    for cost in [Array2::zeros((30, 20)), Array2::from_shape_fn((30, 20), |(i, j)| ((i + j) % 3) as f64), uniform(30, 20, 1).mapv(|value| (value * 3.0).floor())] {
+    for cost in [
+        Array2::zeros((30, 20)),
+        Array2::from_shape_fn((30, 20), |(i, j)| ((i + j) % 3) as f64),
+        uniform(30, 20, 1).mapv(|value| (value * 3.0).floor()),
+    ] {
         solve(&cost, &[1.0 / 30.0; 30], &[1.0 / 20.0; 20]);
         solve(&cost, &shares(30, 1), &shares(20, 2));
         solve(&cost, &[20.0; 30], &[30.0; 20]);

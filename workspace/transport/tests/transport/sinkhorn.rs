@@ -7,7 +7,8 @@ use crate::reference::uniform;
 
 fn assert_marginals(plan: &Array2<f64>, rows: &[f64], columns: &[f64], tolerance: f64) {
     assert!(plan.iter().all(|value| value.is_finite() && *value >= 0.0));
-    let off: f64 = plan.sum_axis(Axis(1)).iter().zip(rows).chain(plan.sum_axis(Axis(0)).iter().zip(columns)).map(|(a, b)| (a - b).abs()).sum();
+    let off: f64 =
+        plan.sum_axis(Axis(1)).iter().zip(rows).chain(plan.sum_axis(Axis(0)).iter().zip(columns)).map(|(a, b)| (a - b).abs()).sum();
     assert!(off <= tolerance, "{off}");
 }
 

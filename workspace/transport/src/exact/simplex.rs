@@ -1,0 +1,54 @@
+//! The network simplex on the complete bipartite graph: pivots on a spanning tree of rows and columns.
+//!
+//! Pricing reads one row at a time in turn and takes its most negative reduced cost, a loop without branches. Cycling is excluded by perturbing
+//! the masses symbolically: each row has an infinitesimal more, the last column all of them, so no basic entry is ever exactly zero.
+
+use super::masses::Masses;
+use super::start::greedy_basis;
+use super::tree::{Mass, Tree};
+use crate::kernels::least;
+
+/// Reduced costs above minus this share of the largest cost are rounding.
+const NEGLIGIBLE: f64 = 1e-13;
+
+pub(crate) struct Solution {
+    /// The basis, sorted by row, then column; masses may be zero.
+    pub entries: Vec<(u32, u32, f64)>,
+    pub row_duals: Vec<f64>,
+    pub column_duals: Vec<f64>,
+}
+
+#[inline(always)]
+pub(crate) fn solve(costs: &[f64], masses: &Masses) -> Solution {
+    let (height, width) = (masses.rows.len(), masses.columns.len());
+    if height == 0 || width == 0 {
+        return Solution { entries: Vec::new(), row_duals: vec![0.0; height], column_duals: vec![0.0; width] };
+    }
+    let mut tree = Tree::new(costs, height, width, greedy_basis(costs, masses));
+    let threshold = NEGLIGIBLE * costs.iter().fold(0.0_f64, |largest, cost| largest.max(cost.abs()));
+    let (mut row, mut idle) = (0, 0);
+    let mut exact_potentials = true;
+    loop {
+        let entering = least(&costs[row * width..][..width], tree.column_potentials());
+        let reduced = entering.value - tree.row_potential(row);
+        if reduced < -threshold {
+            tree.pivot(row, entering.column, reduced);
+            (idle, exact_potentials) = (0, false);
+        } else {
+            idle += 1;
+        }
+        row = if row + 1 == height { 0 } else { row + 1 };
+        if idle == height {
+            if exact_potentials {
+                break;
+            }
+            // Potentials were updated by differences: once more with fresh ones.
+            tree.refresh_potentials(costs);
+            (idle, exact_potentials) = (0, true);
+        }
+    }
+    let mut entries: Vec<(u32, u32, f64)> = tree.basis().map(|(row, column, mass): (u32, u32, Mass)| (row, column, mass.real)).collect();
+    entries.sort_unstable_by_key(|(row, column, _)| (*row, *column));
+    let (row_duals, column_duals) = tree.into_potentials();
+    Solution { entries, row_duals, column_duals }
+}
