@@ -1,3 +1,5 @@
+use std::ops::ControlFlow;
+
 use onebasin_repro::Fingerprint;
 use rayon::prelude::*;
 use serde_json::json;
@@ -23,7 +25,7 @@ pub type Digest = Fingerprint;
 pub fn digest(source: &Source, places: &Places) -> Result<Digest, DatasetError> {
     match source {
         Source::Idx(idx) => {
-            fetch_missing(source, places, &mut |_| ())?;
+            fetch_missing(source, places, &mut |_| ControlFlow::Continue(()))?;
             of_idx(idx, places)
         }
         Source::Glyphs(glyphs) => glyphs.digest(),

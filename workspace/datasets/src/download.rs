@@ -1,5 +1,6 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -33,9 +34,12 @@ enum Failure {
     Passing(String),
     /// This mirror will not give the file.
     Final(String),
-    /// The disk, not the network.
+    /// The disk or the caller, not the network.
     Local(DatasetError),
 }
+
+/// Told the bytes there are; says whether to go on.
+pub(crate) type Progress<'a> = dyn FnMut(u64) -> ControlFlow<()> + 'a;
 
 /// Tries with new bytes are not counted as failed, but there are not endlessly many.
 const TRIES: u32 = 200;
@@ -64,11 +68,11 @@ pub(crate) fn agent(patience: &Patience) -> Agent {
 impl Download<'_> {
     /// Fetches the file, going on where an earlier try ended, and puts it in place once its digest is right.
     ///
-    /// `progress` is told the bytes there are.
+    /// `progress` is told the bytes there are, and may stop it; what has come is kept.
     ///
     /// # Errors
     /// When no mirror gave the file whole and right, with the reason for each; when it cannot be written.
-    pub fn run(&self, progress: &mut dyn FnMut(u64)) -> Result<(), DatasetError> {
+    pub fn run(&self, progress: &mut Progress<'_>) -> Result<(), DatasetError> {
         let part = self.part();
         let mut tried = String::new();
         for address in self.addresses {
@@ -81,13 +85,20 @@ impl Download<'_> {
         Err(DatasetError::Fetch { file: self.remote.name.to_owned(), tried })
     }
 
+    fn tell(&self, progress: &mut Progress<'_>, bytes: u64) -> Result<(), Failure> {
+        match progress(bytes) {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(()) => Err(Failure::Local(DatasetError::Interrupted { file: self.remote.name.to_owned() })),
+        }
+    }
+
     fn part(&self) -> PathBuf {
         let mut name = self.target.as_os_str().to_owned();
         name.push(".part");
         PathBuf::from(name)
     }
 
-    fn from(&self, address: &str, part: &Path, progress: &mut dyn FnMut(u64)) -> Result<(), Failure> {
+    fn from(&self, address: &str, part: &Path, progress: &mut Progress<'_>) -> Result<(), Failure> {
         let mut failures = 0;
         let mut wrong = 0;
         for _ in 0..TRIES {
@@ -120,14 +131,14 @@ impl Download<'_> {
     }
 
     /// One request: afterwards the part holds all bytes, or as many as came.
-    fn attempt(&self, address: &str, part: &Path, progress: &mut dyn FnMut(u64)) -> Result<(), Failure> {
+    fn attempt(&self, address: &str, part: &Path, progress: &mut Progress<'_>) -> Result<(), Failure> {
         let mut file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(part).map_err(local("write", part))?;
         let mut offset = length(part);
         if offset > self.remote.bytes {
             file.set_len(0).map_err(local("write", part))?;
             offset = 0;
         }
-        progress(offset);
+        self.tell(progress, offset)?;
         if offset == self.remote.bytes {
             return Ok(());
         }
@@ -136,9 +147,13 @@ impl Download<'_> {
             request = request.header(header::RANGE, format!("bytes={offset}-"));
         }
         let response = request.call().map_err(|error| match error {
-            ureq::Error::BadUri(_) | ureq::Error::Http(_) | ureq::Error::TooManyRedirects | ureq::Error::RedirectFailed => {
-                Failure::Final(error.to_string())
-            }
+            ureq::Error::BadUri(_)
+            | ureq::Error::Http(_)
+            | ureq::Error::TooManyRedirects
+            | ureq::Error::RedirectFailed
+            | ureq::Error::HostNotFound
+            | ureq::Error::Tls(_)
+            | ureq::Error::Rustls(_) => Failure::Final(error.to_string()),
             _ => Failure::Passing(error.to_string()),
         })?;
         match response.status() {
@@ -148,7 +163,7 @@ impl Download<'_> {
                 file.set_len(0).map_err(local("write", part))?;
                 let whole = response.status() == StatusCode::OK;
                 offset = 0;
-                progress(0);
+                self.tell(progress, 0)?;
                 if !whole {
                     return Err(Failure::Passing(format!("the server cannot continue the file (status {})", response.status())));
                 }
@@ -168,7 +183,7 @@ impl Download<'_> {
         file: &mut File,
         part: &Path,
         mut offset: u64,
-        progress: &mut dyn FnMut(u64),
+        progress: &mut Progress<'_>,
     ) -> Result<(), Failure> {
         let mut body = response.into_body().into_reader();
         let mut buffer = vec![0; 1 << 16];
@@ -187,7 +202,7 @@ impl Download<'_> {
                 return Err(Failure::Final(format!("more than the {} bytes expected; another file", self.remote.bytes)));
             }
             file.write_all(&buffer[..length]).map_err(local("write", part))?;
-            progress(offset);
+            self.tell(progress, offset)?;
         }
         if offset < self.remote.bytes {
             return Err(Failure::Passing(format!("the connection ended at byte {offset} of {}", self.remote.bytes)));

@@ -69,6 +69,12 @@ pub enum DatasetError {
         /// One line for each mirror: its address and the reason.
         tried: String,
     },
+    /// Fetching was stopped by its caller.
+    #[error("fetching `{file}` was stopped\nhint: the next try goes on where it ended")]
+    Interrupted {
+        /// The file's name.
+        file: String,
+    },
     /// A known set that this version cannot fetch.
     #[error("data set `{name}` does not come as single files, which is all this version fetches\nhint: {hint}")]
     NotFetchable {

@@ -1,4 +1,5 @@
 use std::fs::File;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use crate::content::sha256;
@@ -45,15 +46,16 @@ impl Fetching {
 /// Fetches the files of a known data set into its folder in the cache and returns their paths.
 ///
 /// Files that are there with the right SHA-256 are kept. A broken transfer goes on where it ended, also in a later call; a file is put in
-/// place only whole and with the right SHA-256. Two processes fetching the same set do not disturb each other: one waits.
+/// place only whole and with the right SHA-256. `progress` may stop it, keeping what has come. Two processes fetching the same set do not disturb each other: one waits.
 ///
 /// # Errors
-/// A set without files or without a reader; no mirror that gives a file, with the reason for each; a folder that cannot be written.
+/// A set without files or without a reader; no mirror that gives a file, with the reason for each; a folder that cannot be written;
+/// `progress` said to stop.
 pub fn fetch(
     known: &Known,
     places: &Places,
     fetching: &Fetching,
-    progress: &mut dyn FnMut(&Transfer<'_>),
+    progress: &mut dyn FnMut(&Transfer<'_>) -> ControlFlow<()>,
 ) -> Result<Vec<PathBuf>, DatasetError> {
     let remotes: Vec<Remote> = known.files.iter().filter_map(|file| file.packed).collect();
     if remotes.is_empty() || remotes.len() < known.files.len() {
@@ -81,7 +83,7 @@ pub(crate) fn fetch_files(
     remotes: &[Remote],
     places: &Places,
     fetching: &Fetching,
-    progress: &mut dyn FnMut(&Transfer<'_>),
+    progress: &mut dyn FnMut(&Transfer<'_>) -> ControlFlow<()>,
 ) -> Result<Vec<PathBuf>, DatasetError> {
     let folder = places.fetched(name);
     std::fs::create_dir_all(&folder).map_err(DatasetError::io("create", &folder))?;
@@ -93,7 +95,9 @@ pub(crate) fn fetch_files(
         let target = folder.join(remote.name);
         let mut tell = |bytes| progress(&Transfer { file: remote.name, index, files: remotes.len(), bytes, total: remote.bytes });
         if is_right(&target, remote)? {
-            tell(remote.bytes);
+            if tell(remote.bytes).is_break() {
+                return Err(DatasetError::Interrupted { file: remote.name.to_owned() });
+            }
         } else {
             let addresses: Vec<String> =
                 fetching.mirrors.iter().map(|mirror| format!("{}/{}", mirror.trim_end_matches('/'), remote.name)).collect();
@@ -125,7 +129,11 @@ fn is_right(path: &Path, remote: &Remote) -> Result<bool, DatasetError> {
 ///
 /// # Errors
 /// As [`fetch`].
-pub fn fetch_missing(source: &Source, places: &Places, progress: &mut dyn FnMut(&Transfer<'_>)) -> Result<(), DatasetError> {
+pub fn fetch_missing(
+    source: &Source,
+    places: &Places,
+    progress: &mut dyn FnMut(&Transfer<'_>) -> ControlFlow<()>,
+) -> Result<(), DatasetError> {
     if !places.fetch {
         return Ok(());
     }

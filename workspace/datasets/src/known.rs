@@ -1,3 +1,5 @@
+use serde::Serialize;
+
 use crate::error::DatasetError;
 use crate::glyphs::Glyphs;
 use crate::idx::Idx;
@@ -5,7 +7,7 @@ use crate::source::{Later, Source};
 use crate::split::Normalisation;
 
 /// A data set the program knows by name.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
 pub struct Known {
     /// As a spec writes it; also the folder looked for below a root.
     pub name: &'static str,
@@ -25,7 +27,7 @@ pub struct Known {
     pub train: usize,
     /// Test images.
     pub test: usize,
-    /// Per-channel means of `pixel / 255`.
+    /// Per-channel means of `pixel / 255`, as the literature rounds them; none for a generated set, whose images are asked.
     pub mean: &'static [f32],
     /// Per-channel deviations of `pixel / 255`.
     pub deviation: &'static [f32],
@@ -40,7 +42,7 @@ pub struct Known {
 }
 
 /// A file as a server has it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Remote {
     /// Its name below a mirror.
     pub name: &'static str,
@@ -51,7 +53,7 @@ pub struct Remote {
 }
 
 /// A file of a known data set.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize)]
 pub struct KnownFile {
     /// Official name, decompressed.
     pub name: &'static str,
@@ -74,7 +76,7 @@ impl Known {
         }
     }
 
-    /// The constants used with this set.
+    /// The constants used with this set; empty for a generated one.
     pub fn normalisation(&self) -> Normalisation {
         Normalisation { mean: self.mean.to_vec(), deviation: self.deviation.to_vec() }
     }

@@ -1,3 +1,5 @@
+use std::ops::ControlFlow;
+
 use serde::{Deserialize, Serialize};
 
 use crate::error::DatasetError;
@@ -95,7 +97,7 @@ pub fn geometry(source: &Source, places: &Places) -> Result<Geometry, DatasetErr
 pub fn open(source: &Source, places: &Places) -> Result<Dataset, DatasetError> {
     match source {
         Source::Idx(idx) => {
-            fetch_missing(source, places, &mut |_| ())?;
+            fetch_missing(source, places, &mut |_| ControlFlow::Continue(()))?;
             idx.open(places)
         }
         Source::Glyphs(glyphs) => glyphs.open(),

@@ -2,6 +2,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
+use serde::Serialize;
 
 use crate::content::{is_gzip, reader, sha256, unreadable};
 use crate::error::DatasetError;
@@ -9,7 +10,7 @@ use crate::known::{Known, KnownFile};
 use crate::places::Places;
 
 /// What became of checking one file.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Verified {
     /// Its official name, decompressed.
     pub file: &'static str,
@@ -20,7 +21,8 @@ pub struct Verified {
 }
 
 /// What a file turned out to be.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "is", rename_all = "kebab-case")]
 pub enum Finding {
     /// The official file; compressed ones may have been compressed anew.
     Official,

@@ -1,3 +1,4 @@
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -55,6 +56,7 @@ impl Case {
         fetch(&set(content), &places, &fetching, &mut |transfer: &Transfer<'_>| {
             assert_eq!((transfer.file, transfer.index, transfer.files, transfer.total), (NAME, 0, 1, content.len() as u64));
             self.seen.push(transfer.bytes);
+            ControlFlow::Continue(())
         })
     }
 
@@ -253,7 +255,7 @@ fn nobody_listening_is_an_error_after_the_tries_and_two_at_once_fetch_once() {
     let places = Places::offline([], cache.path());
     let patience = Patience { attempts: 2, backoff: Duration::ZERO, silence: Duration::from_secs(5) };
     let fetching = Fetching { mirrors: vec![closed.clone()], patience: patience.clone() };
-    let text = fetch(&set(&content), &places, &fetching, &mut |_| ()).unwrap_err().to_string();
+    let text = fetch(&set(&content), &places, &fetching, &mut |_| ControlFlow::Continue(())).unwrap_err().to_string();
     assert!(text.contains(&closed) && text.contains("after 2 tries"), "{text}");
 
     let served = content.clone();
@@ -261,10 +263,45 @@ fn nobody_listening_is_an_error_after_the_tries_and_two_at_once_fetch_once() {
     let fetching = Fetching { mirrors: vec![server.address.clone()], patience };
     std::thread::scope(|scope| {
         for _ in 0..4 {
-            scope.spawn(|| fetch(&set(&content), &places, &fetching, &mut |_| ()).unwrap());
+            scope.spawn(|| fetch(&set(&content), &places, &fetching, &mut |_| ControlFlow::Continue(())).unwrap());
         }
     });
     assert_eq!(server.requests().len(), 1);
+}
+
+#[test]
+fn a_silent_server_counts_as_a_cut_connection() {
+    let content = content();
+    let served = content.clone();
+    let server = Server::start(move |before, request| {
+        let reply = Reply::ranged(&served, request);
+        if before == 0 { reply.stall(60_000, Duration::from_secs(3)) } else { reply }
+    });
+    let cache = tempfile::tempdir().unwrap();
+    let patience = Patience { attempts: 2, backoff: Duration::ZERO, silence: Duration::from_millis(300) };
+    let fetching = Fetching { mirrors: vec![server.address.clone()], patience };
+    let start = std::time::Instant::now();
+    let places = Places::offline([], cache.path());
+    let paths = fetch(&set(&content), &places, &fetching, &mut |_| ControlFlow::Continue(())).unwrap();
+    assert!(start.elapsed() < Duration::from_millis(2900), "{:?}", start.elapsed());
+    assert!(std::fs::read(&paths[0]).unwrap() == content);
+    assert_eq!(server.ranges(), [None, Some(60_000)]);
+}
+
+#[test]
+fn a_caller_may_stop_it_and_go_on_later() {
+    let content = content();
+    let served = content.clone();
+    let server = Server::start(move |_, request| Reply::ranged(&served, request));
+    let cache = tempfile::tempdir().unwrap();
+    let fetching = Fetching { mirrors: vec![server.address.clone()], patience: Patience::default() };
+    let places = Places::offline([], cache.path());
+    let mut stop = |transfer: &Transfer<'_>| if transfer.bytes > 100_000 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
+    let error = fetch(&set(&content), &places, &fetching, &mut stop).unwrap_err();
+    assert!(matches!(error, DatasetError::Interrupted { .. }), "{error}");
+    let paths = fetch(&set(&content), &places, &fetching, &mut |_| ControlFlow::Continue(())).unwrap();
+    assert!(std::fs::read(&paths[0]).unwrap() == content);
+    assert!(server.ranges()[1].is_some_and(|from| from > 100_000), "{:?}", server.ranges());
 }
 
 #[test]
@@ -273,7 +310,7 @@ fn a_set_in_an_archive_or_without_files_is_not_fetched_and_the_hint_says_what_to
     let places = Places::offline([], cache.path());
     for (name, words) in [("cifar10", "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"), ("glyphs", "generated")] {
         let known = known(name).unwrap();
-        let error = fetch(known, &places, &Fetching::standard(known), &mut |_| ()).unwrap_err();
+        let error = fetch(known, &places, &Fetching::standard(known), &mut |_| ControlFlow::Continue(())).unwrap_err();
         assert!(error.is_usage() && error.to_string().contains(words), "{error}");
     }
 }

@@ -195,7 +195,7 @@ fn every_defect_of_a_file_says_where_what_was_expected_and_what_came() {
         (0, images(0, 2, 3, 0), ["header", "at least one image", "0 images of 2x3"]),
         (0, images(3, 0, 3, 0), ["header", "at least one pixel", "3 images of 0x3"]),
         // A header that announces more than any memory holds.
-        (0, [&images(u32::MAX, 1, 1, 0)[..0], &[0, 0, 8, 3], &[255; 12]].concat(), ["truncated file", "bytes", "got 16 bytes"]),
+        (0, [&[0, 0, 8, 3][..], &[255; 12]].concat(), ["truncated file", "bytes", "got 16 bytes"]),
         (2, images(2, 3, 2, 0), ["size of the images", "expected 2x3, as in", "got 3x2"]),
     ];
     for (index, bytes, words) in cases {

@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 /// A request as the server saw it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,16 +21,18 @@ pub struct Reply {
     body: Vec<u8>,
     /// Bytes after which the connection is cut although more were announced.
     cut: Option<usize>,
+    /// How long the connection stays open and silent after that.
+    silence: Duration,
 }
 
 impl Reply {
     pub fn status(status: &'static str) -> Reply {
-        Reply { status, extra: String::new(), body: b"a page of words".to_vec(), cut: None }
+        Reply { status, extra: String::new(), body: b"a page of words".to_vec(), cut: None, silence: Duration::ZERO }
     }
 
     /// The whole content, whatever was asked for.
     pub fn whole(content: &[u8]) -> Reply {
-        Reply { status: "200 OK", extra: String::new(), body: content.to_vec(), cut: None }
+        Reply { status: "200 OK", extra: String::new(), body: content.to_vec(), cut: None, silence: Duration::ZERO }
     }
 
     /// The content from the byte asked for.
@@ -40,6 +43,7 @@ impl Reply {
                 extra: format!("Content-Range: bytes {from}-{}/{}\r\n", content.len() - 1, content.len()),
                 body: content[from..].to_vec(),
                 cut: None,
+                silence: Duration::ZERO,
             },
             Some(_) => Reply::status("416 Range Not Satisfiable"),
             None => Reply::whole(content),
@@ -48,6 +52,10 @@ impl Reply {
 
     pub fn cut(self, after: usize) -> Reply {
         Reply { cut: Some(after), ..self }
+    }
+
+    pub fn stall(self, after: usize, silence: Duration) -> Reply {
+        Reply { cut: Some(after), silence, ..self }
     }
 }
 
@@ -58,15 +66,17 @@ pub struct Server {
 
 impl Server {
     /// Answers every request by `answer`, which is told how many there were before.
-    pub fn start(answer: impl Fn(usize, &Request) -> Reply + Send + 'static) -> Server {
+    pub fn start(answer: impl Fn(usize, &Request) -> Reply + Send + Sync + 'static) -> Server {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = format!("http://{}/sets", listener.local_addr().unwrap());
         let requests = Arc::new(Mutex::new(Vec::new()));
         let seen = Arc::clone(&requests);
+        let answer = Arc::new(answer);
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 let Ok(stream) = stream else { continue };
-                serve(stream, &seen, &answer);
+                let (seen, answer) = (Arc::clone(&seen), Arc::clone(&answer));
+                std::thread::spawn(move || serve(stream, &seen, &*answer));
             }
         });
         Server { address, requests }
@@ -102,4 +112,5 @@ fn serve(mut stream: TcpStream, seen: &Mutex<Vec<Request>>, answer: &impl Fn(usi
     let _ = stream.write_all(head.as_bytes());
     let _ = stream.write_all(&reply.body[..reply.cut.unwrap_or(reply.body.len())]);
     let _ = stream.flush();
+    std::thread::sleep(reply.silence);
 }
