@@ -154,6 +154,8 @@ impl Download<'_> {
             | ureq::Error::HostNotFound
             | ureq::Error::Tls(_)
             | ureq::Error::Rustls(_) => Failure::Final(error.to_string()),
+            // A certificate that is not trusted will not be at the next try.
+            ureq::Error::Io(ref inner) if inner.kind() == io::ErrorKind::InvalidData => Failure::Final(error.to_string()),
             _ => Failure::Passing(error.to_string()),
         })?;
         match response.status() {

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use onebasin_datasets::{Finding, Idx, Places, Source, digest, known, open, verify};
+use onebasin_datasets::{DatasetError, Finding, Idx, Places, Source, digest, known, open, verify};
+
+use crate::server::{Reply, Server};
 
 /// The folder with real data sets, if it has this one.
 fn data(name: &str) -> Option<PathBuf> {
@@ -88,4 +90,34 @@ fn a_small_cut_of_mnist_is_read_by_a_table() {
     let tiny = open(&Source::Idx(Idx::in_directory("tiny/mnist-512")), &places(root, &cache)).unwrap();
     assert_eq!((tiny.train.len(), tiny.test.len(), tiny.train.shape), (512, 256, (1, 28, 28)));
     assert_eq!(tiny.train.class_counts(), [52, 52, 51, 51, 51, 51, 51, 51, 51, 51]);
+}
+
+#[test]
+fn a_missing_known_set_is_fetched_where_that_is_allowed() {
+    // The child of this test: its environment cannot be changed from within.
+    if let Some(cache) = std::env::var_os("ONEBASIN_TEST_CACHE") {
+        let mut places = Places { roots: Vec::new(), cache: cache.into(), fetch: false };
+        let mnist = Source::named("mnist").unwrap();
+        assert!(matches!(open(&mnist, &places).unwrap_err(), DatasetError::Missing { .. }));
+        places.fetch = true;
+        digest(&mnist, &places).unwrap();
+        assert_eq!(open(&mnist, &places).unwrap().train.len(), 60_000);
+        return;
+    }
+    let Some(root) = data("mnist") else { return };
+    let server = Server::start(move |_, request| {
+        let file = root.join(request.path.trim_start_matches("/sets/"));
+        std::fs::read(file).map_or_else(|_| Reply::status("404 Not Found"), |bytes| Reply::ranged(&bytes, request))
+    });
+    let cache = tempfile::tempdir().unwrap();
+    let child = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "official::a_missing_known_set_is_fetched_where_that_is_allowed"])
+        .env("ONEBASIN_MIRROR", &server.address)
+        .env("ONEBASIN_TEST_CACHE", cache.path())
+        .output()
+        .unwrap();
+    assert!(child.status.success(), "{}", String::from_utf8_lossy(&child.stdout));
+    let paths: Vec<String> = server.requests().into_iter().map(|request| request.path).collect();
+    assert_eq!(paths.len(), 4, "{paths:?}");
+    assert_eq!(paths[0], "/sets/mnist/train-images-idx3-ubyte.gz");
 }
