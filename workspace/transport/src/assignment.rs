@@ -28,7 +28,7 @@ pub struct Assignment {
 
 /// Finds a permutation of greatest gain for a square matrix of any strides.
 ///
-/// Cost: O(n³) at worst; about n² · log n on random matrices. One copy of the matrix unless its rows are contiguous already.
+/// Cost: O(n³) at worst; about n² · log n on random matrices. One copy of the matrix unless it is `f64` with contiguous rows.
 ///
 /// # Errors
 /// The matrix is not square, or an entry is NaN, infinite or beyond 1e150 in magnitude.
@@ -43,12 +43,14 @@ pub fn maximise<T: Cost>(gain: ArrayView2<'_, T>) -> Result<Assignment, Transpor
 pub struct Solver {
     size: usize,
     prices: Option<Vec<f64>>,
+    /// Row-major copy of a matrix that is not so itself.
+    buffer: Vec<f64>,
 }
 
 impl Solver {
     /// A solver for `size` × `size` matrices that has seen none yet.
     pub fn new(size: usize) -> Solver {
-        Solver { size, prices: None }
+        Solver { size, prices: None, buffer: Vec::new() }
     }
 
     /// As [`maximise`](fn@maximise), from where the last solution was.
@@ -63,9 +65,9 @@ impl Solver {
         if rows != self.size {
             return Err(TransportError::SizeChanged { expected: self.size, got: rows });
         }
-        let entries = row_major(gain);
-        check_entries(&entries, columns)?;
-        let assignment = pulp::Arch::new().dispatch(|| search::solve(&entries, self.size, self.prices.as_deref()));
+        let entries = row_major(gain, &mut self.buffer);
+        check_entries(entries, columns)?;
+        let assignment = pulp::Arch::new().dispatch(search::Problem { gains: entries, size: self.size, prices: self.prices.as_deref() });
         self.prices = Some(assignment.column_duals.clone());
         Ok(assignment)
     }

@@ -11,24 +11,28 @@ pub trait Cost: Copy + Send + Sync + sealed::Sealed + 'static {
     /// The value as `f64`, exactly.
     fn to_f64(self) -> f64;
 
-    /// Zero, to fill a buffer.
-    const ZERO: Self;
+    /// The slice itself where it holds `f64` already.
+    fn as_f64(slice: &[Self]) -> Option<&[f64]>;
 }
 
 impl Cost for f32 {
-    const ZERO: Self = 0.0;
-
     #[inline(always)]
     fn to_f64(self) -> f64 {
         f64::from(self)
     }
+
+    fn as_f64(_: &[f32]) -> Option<&[f64]> {
+        None
+    }
 }
 
 impl Cost for f64 {
-    const ZERO: Self = 0.0;
-
     #[inline(always)]
     fn to_f64(self) -> f64 {
         self
+    }
+
+    fn as_f64(slice: &[f64]) -> Option<&[f64]> {
+        Some(slice)
     }
 }

@@ -30,13 +30,14 @@ use crate::{Plan, TransportError, assignment};
 pub fn plan(cost: ArrayView2<'_, f64>, rows: &[f64], columns: &[f64]) -> Result<Plan, TransportError> {
     let shape = cost.dim();
     let total = masses::check(shape, rows, columns)?;
-    let costs = row_major(cost);
-    check_entries(&costs, shape.1)?;
+    let mut buffer = Vec::new();
+    let costs = row_major(cost, &mut buffer);
+    check_entries(costs, shape.1)?;
     if shape.0 == shape.1 && masses::uniform(rows) && masses::uniform(columns) {
-        return permutation(&costs, shape.0, rows);
+        return permutation(costs, shape.0, rows);
     }
     let masses = masses::balance(rows, columns, total);
-    let mut solution = pulp::Arch::new().dispatch(|| simplex::solve(&costs, &masses));
+    let mut solution = pulp::Arch::new().dispatch(simplex::Problem { costs, masses: &masses });
     solution.entries.retain(|(_, _, mass)| *mass > 0.0);
     for (_, _, mass) in &mut solution.entries {
         *mass *= masses.unit;

@@ -1,11 +1,10 @@
-//! The inner loops over one row, without branches, so that the compiler turns them into vector instructions.
+//! The inner loops over one row, without branches, in the machine's widest vectors.
 //!
-//! Each keeps [`LANES`] independent partial results and joins them by (value, index), so the answer never depends on the width of
-//! the machine's vectors. They are `inline(always)`: the caller runs them inside `pulp`'s dispatch, whose target features they take on.
+//! Each lane keeps its own best value and the block it came from; lanes are joined by (value, index), so the answer never depends on the
+//! width of the vectors. Two independent sets of lanes hide the latency of the comparisons. Callers run inside `pulp`'s dispatch (as `WithSimd`
+//! types: a closure may stay a call of its own, without the features).
 
-use crate::Cost;
-
-pub(crate) const LANES: usize = 16;
+use pulp::Simd;
 
 /// The best and second-best profit of a row.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -15,155 +14,216 @@ pub(crate) struct BestTwo {
     pub second: f64,
 }
 
-/// The largest and second-largest `gain[j] - price[j]`; the first column among equals. `second` is -∞ for a single column.
-#[inline(always)]
-pub(crate) fn best_two<T: Cost>(gains: &[T], prices: &[f64]) -> BestTwo {
-    let mut best = [f64::NEG_INFINITY; LANES];
-    let mut second = [f64::NEG_INFINITY; LANES];
-    // Block numbers as f64: the same width as the values, exact up to 2^53.
-    let mut block_of = [0.0_f64; LANES];
-    let (gain_blocks, gain_rest) = gains.as_chunks::<LANES>();
-    let (price_blocks, price_rest) = prices.as_chunks::<LANES>();
-    let mut block = 0.0;
-    for (gain, price) in gain_blocks.iter().zip(price_blocks) {
-        for lane in 0..LANES {
-            let profit = gain[lane].to_f64() - price[lane];
-            let larger = profit > best[lane];
-            let loser = if larger { best[lane] } else { profit };
-            second[lane] = if loser > second[lane] { loser } else { second[lane] };
-            block_of[lane] = if larger { block } else { block_of[lane] };
-            best[lane] = if larger { profit } else { best[lane] };
-        }
-        block += 1.0;
-    }
-    let mut result = BestTwo { best: f64::NEG_INFINITY, column: usize::MAX, second: f64::NEG_INFINITY };
-    for lane in 0..LANES {
-        if best[lane] > f64::NEG_INFINITY {
-            join(&mut result, best[lane], block_of[lane] as usize * LANES + lane);
-            result.second = if second[lane] > result.second { second[lane] } else { result.second };
-        }
-    }
-    let done = gain_blocks.len() * LANES;
-    for (offset, (gain, price)) in gain_rest.iter().zip(price_rest).enumerate() {
-        join(&mut result, gain.to_f64() - price, done + offset);
-    }
-    result
-}
-
-#[inline(always)]
-fn join(result: &mut BestTwo, profit: f64, column: usize) {
-    if profit > result.best || (profit == result.best && column < result.column) {
-        result.second = result.best;
-        result.best = profit;
-        result.column = column;
-    } else if profit > result.second {
-        result.second = profit;
-    }
-}
-
-/// The smallest tentative distance and where it is.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Nearest {
-    pub distance: f64,
-    pub column: usize,
-}
-
-/// Relaxes the edges of one row: `distance[j] = min(distance[j], offset + (price[j] - gain[j]))`, recording `row` as the parent where it
-/// improved, and returns the smallest distance (the first column among equals). Finished columns have price and distance +∞, so they
-/// neither change nor win.
-#[inline(always)]
-pub(crate) fn relax<T: Cost>(gains: &[T], prices: &[f64], distances: &mut [f64], parents: &mut [u32], offset: f64, row: u32) -> Nearest {
-    let mut least = [f64::INFINITY; LANES];
-    let mut block_of = [0.0_f64; LANES];
-    let (gain_blocks, gain_rest) = gains.as_chunks::<LANES>();
-    let (price_blocks, price_rest) = prices.as_chunks::<LANES>();
-    let (distance_blocks, distance_rest) = distances.as_chunks_mut::<LANES>();
-    let (parent_blocks, parent_rest) = parents.as_chunks_mut::<LANES>();
-    let mut block = 0.0;
-    for (((gain, price), distance), parent) in gain_blocks.iter().zip(price_blocks).zip(distance_blocks).zip(parent_blocks) {
-        for lane in 0..LANES {
-            let candidate = offset + (price[lane] - gain[lane].to_f64());
-            let better = candidate < distance[lane];
-            let kept = if better { candidate } else { distance[lane] };
-            distance[lane] = kept;
-            parent[lane] = if better { row } else { parent[lane] };
-            let nearer = kept < least[lane];
-            block_of[lane] = if nearer { block } else { block_of[lane] };
-            least[lane] = if nearer { kept } else { least[lane] };
-        }
-        block += 1.0;
-    }
-    let mut nearest = Nearest { distance: f64::INFINITY, column: usize::MAX };
-    for lane in 0..LANES {
-        nearer_of(&mut nearest, least[lane], block_of[lane] as usize * LANES + lane);
-    }
-    let done = gain_blocks.len() * LANES;
-    let rest = gain_rest.iter().zip(price_rest).zip(distance_rest).zip(parent_rest);
-    for (offset_in_rest, (((gain, price), distance), parent)) in rest.enumerate() {
-        let candidate = offset + (price - gain.to_f64());
-        if candidate < *distance {
-            *distance = candidate;
-            *parent = row;
-        }
-        nearer_of(&mut nearest, *distance, done + offset_in_rest);
-    }
-    nearest
-}
-
-#[inline(always)]
-fn nearer_of(nearest: &mut Nearest, distance: f64, column: usize) {
-    if distance < nearest.distance || (distance == nearest.distance && distance < f64::INFINITY && column < nearest.column) {
-        *nearest = Nearest { distance, column };
-    }
-}
-
-/// The largest value of each column and the first row that has it.
-#[inline(always)]
-pub(crate) fn column_maxima<T: Cost>(entries: &[T], columns: usize) -> (Vec<f64>, Vec<u32>) {
-    let mut maxima = vec![f64::NEG_INFINITY; columns];
-    let mut rows = vec![0_u32; columns];
-    for (row, entries) in entries.chunks_exact(columns.max(1)).enumerate() {
-        for ((entry, maximum), first) in entries.iter().zip(&mut maxima).zip(&mut rows) {
-            let value = entry.to_f64();
-            let larger = value > *maximum;
-            *maximum = if larger { value } else { *maximum };
-            *first = if larger { row as u32 } else { *first };
-        }
-    }
-    (maxima, rows)
-}
-
-/// The smallest `cost[j] - potential[j]` and the first column that has it.
+/// A smallest value and the first column that has it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Least {
     pub value: f64,
     pub column: usize,
 }
 
+/// Running minima of each lane, with the number of the block each came from (as `f64`: the same width, exact up to 2^53).
+#[derive(Clone, Copy)]
+struct Lanes<S: Simd> {
+    value: S::f64s,
+    block: S::f64s,
+}
+
+impl<S: Simd> Lanes<S> {
+    #[inline(always)]
+    fn new(simd: S) -> Self {
+        Lanes { value: simd.splat_f64s(f64::INFINITY), block: simd.splat_f64s(0.0) }
+    }
+
+    #[inline(always)]
+    fn take(&mut self, simd: S, value: S::f64s, block: S::f64s) {
+        let smaller = simd.less_than_f64s(value, self.value);
+        self.block = simd.select_f64s(smaller, block, self.block);
+        self.value = simd.select_f64s(smaller, value, self.value);
+    }
+
+    /// Joins the lanes into `least`.
+    #[inline(always)]
+    fn join(&self, least: &mut Least) {
+        let (values, blocks) = (lanes::<S>(&self.value), lanes::<S>(&self.block));
+        for (lane, (value, block)) in values.iter().zip(blocks).enumerate() {
+            least.take(*value, *block as usize * S::F64_LANES + lane);
+        }
+    }
+}
+
+impl Least {
+    const NONE: Least = Least { value: f64::INFINITY, column: usize::MAX };
+
+    #[inline(always)]
+    fn take(&mut self, value: f64, column: usize) {
+        if value < self.value || (value == self.value && value < f64::INFINITY && column < self.column) {
+            *self = Least { value, column };
+        }
+    }
+}
+
+#[inline(always)]
+fn lanes<S: Simd>(vector: &S::f64s) -> &[f64] {
+    pulp::bytemuck::cast_slice(std::slice::from_ref(vector))
+}
+
+/// Calls `step(set, block)` for each of `count` blocks, with sets 0 and 1 in turn.
+macro_rules! two_at_a_time {
+    ($simd:ident, $count:expr, |$set:ident, $index:ident, $block:ident| $step:expr) => {{
+        let one = $simd.splat_f64s(1.0);
+        let mut $block = $simd.splat_f64s(0.0);
+        let count: usize = $count;
+        for pair in 0..count / 2 {
+            {
+                let ($set, $index) = (0_usize, 2 * pair);
+                $step
+            }
+            $block = $simd.add_f64s($block, one);
+            {
+                let ($set, $index) = (1_usize, 2 * pair + 1);
+                $step
+            }
+            $block = $simd.add_f64s($block, one);
+        }
+        if count % 2 == 1 {
+            let ($set, $index) = (0_usize, count - 1);
+            $step
+        }
+    }};
+}
+
+/// The largest and second-largest `gain[j] - price[j]`; the first column among equals. `second` is -∞ for a single column.
+#[inline(always)]
+pub(crate) fn best_two<S: Simd>(simd: S, gains: &[f64], prices: &[f64]) -> BestTwo {
+    let (gain_blocks, gain_rest) = S::as_simd_f64s(gains);
+    let (price_blocks, price_rest) = S::as_simd_f64s(prices);
+    let blocks = gain_blocks.len();
+    let price_blocks = &price_blocks[..blocks];
+    // Negated: the smallest loss is the largest profit.
+    let mut best = [Lanes::new(simd); 2];
+    let mut second = [simd.splat_f64s(f64::INFINITY); 2];
+    two_at_a_time!(simd, blocks, |set, index, block| {
+        let loss = simd.sub_f64s(price_blocks[index], gain_blocks[index]);
+        let loser = simd.max_f64s(best[set].value, loss);
+        second[set] = simd.min_f64s(second[set], loser);
+        best[set].take(simd, loss, block);
+    });
+    let mut least = Least::NONE;
+    best[0].join(&mut least);
+    best[1].join(&mut least);
+    let done = blocks * S::F64_LANES;
+    for (offset, (gain, price)) in gain_rest.iter().zip(price_rest).enumerate() {
+        least.take(price - gain, done + offset);
+    }
+    let mut runner_up = f64::INFINITY;
+    for set in 0..2 {
+        let (values, seconds, from) = (lanes::<S>(&best[set].value), lanes::<S>(&second[set]), lanes::<S>(&best[set].block));
+        for (lane, ((value, other), block)) in values.iter().zip(seconds).zip(from).enumerate() {
+            let winner = *value == least.value && *block as usize * S::F64_LANES + lane == least.column;
+            runner_up = runner_up.min(if winner { *other } else { *value });
+        }
+    }
+    for (offset, (gain, price)) in gain_rest.iter().zip(price_rest).enumerate() {
+        if done + offset != least.column {
+            runner_up = runner_up.min(price - gain);
+        }
+    }
+    BestTwo { best: -least.value, column: least.column, second: -runner_up }
+}
+
+/// Relaxes the edges of one row: `distance[j] = min(distance[j], offset + (price[j] - gain[j]))`, recording `row` as the parent where it
+/// improved, and returns the smallest distance. Finished columns have price and distance +∞, so they neither change nor win. With `first`,
+/// what `distances` and `parents` held before does not count.
+#[inline(always)]
+pub(crate) fn relax<S: Simd>(
+    simd: S,
+    gains: &[f64],
+    prices: &[f64],
+    distances: &mut [f64],
+    parents: &mut [f64],
+    offset: f64,
+    row: u32,
+    first: bool,
+) -> Least {
+    let (gain_blocks, gain_rest) = S::as_simd_f64s(gains);
+    let (price_blocks, price_rest) = S::as_simd_f64s(prices);
+    let (distance_blocks, distance_rest) = S::as_mut_simd_f64s(distances);
+    let (parent_blocks, parent_rest) = S::as_mut_simd_f64s(parents);
+    let blocks = gain_blocks.len();
+    let (price_blocks, distance_blocks, parent_blocks) =
+        (&price_blocks[..blocks], &mut distance_blocks[..blocks], &mut parent_blocks[..blocks]);
+    let row = f64::from(row);
+    let (offsets, rows) = (simd.splat_f64s(offset), simd.splat_f64s(row));
+    let mut best = [Lanes::new(simd); 2];
+    if first {
+        two_at_a_time!(simd, blocks, |set, index, block| {
+            let candidate = simd.add_f64s(offsets, simd.sub_f64s(price_blocks[index], gain_blocks[index]));
+            distance_blocks[index] = candidate;
+            parent_blocks[index] = rows;
+            best[set].take(simd, candidate, block);
+        });
+    } else {
+        two_at_a_time!(simd, blocks, |set, index, block| {
+            let candidate = simd.add_f64s(offsets, simd.sub_f64s(price_blocks[index], gain_blocks[index]));
+            let better = simd.less_than_f64s(candidate, distance_blocks[index]);
+            let kept = simd.select_f64s(better, candidate, distance_blocks[index]);
+            distance_blocks[index] = kept;
+            parent_blocks[index] = simd.select_f64s(better, rows, parent_blocks[index]);
+            best[set].take(simd, kept, block);
+        });
+    }
+    let mut least = Least::NONE;
+    best[0].join(&mut least);
+    best[1].join(&mut least);
+    let done = blocks * S::F64_LANES;
+    let rest = gain_rest.iter().zip(price_rest).zip(distance_rest).zip(parent_rest);
+    for (column, (((gain, price), distance), parent)) in rest.enumerate() {
+        let candidate = offset + (price - gain);
+        if first || candidate < *distance {
+            *distance = candidate;
+            *parent = row;
+        }
+        least.take(*distance, done + column);
+    }
+    least
+}
+
 /// Finds the smallest `cost[j] - potential[j]` of a row that is not empty; a potential of -∞ hides its column.
 #[inline(always)]
-pub(crate) fn least(costs: &[f64], potentials: &[f64]) -> Least {
-    let mut smallest = [f64::INFINITY; LANES];
-    let mut block_of = [0.0_f64; LANES];
-    let (cost_blocks, cost_rest) = costs.as_chunks::<LANES>();
-    let (potential_blocks, potential_rest) = potentials.as_chunks::<LANES>();
-    let mut block = 0.0;
-    for (cost, potential) in cost_blocks.iter().zip(potential_blocks) {
-        for lane in 0..LANES {
-            let value = cost[lane] - potential[lane];
-            let smaller = value < smallest[lane];
-            block_of[lane] = if smaller { block } else { block_of[lane] };
-            smallest[lane] = if smaller { value } else { smallest[lane] };
-        }
-        block += 1.0;
-    }
-    let mut nearest = Nearest { distance: f64::INFINITY, column: usize::MAX };
-    for lane in 0..LANES {
-        nearer_of(&mut nearest, smallest[lane], block_of[lane] as usize * LANES + lane);
-    }
-    let done = cost_blocks.len() * LANES;
+pub(crate) fn least<S: Simd>(simd: S, costs: &[f64], potentials: &[f64]) -> Least {
+    let (cost_blocks, cost_rest) = S::as_simd_f64s(costs);
+    let (potential_blocks, potential_rest) = S::as_simd_f64s(potentials);
+    let blocks = cost_blocks.len();
+    let potential_blocks = &potential_blocks[..blocks];
+    let mut best = [Lanes::new(simd); 2];
+    two_at_a_time!(simd, blocks, |set, index, block| best[set].take(
+        simd,
+        simd.sub_f64s(cost_blocks[index], potential_blocks[index]),
+        block
+    ));
+    let mut least = Least::NONE;
+    best[0].join(&mut least);
+    best[1].join(&mut least);
+    let done = blocks * S::F64_LANES;
     for (offset, (cost, potential)) in cost_rest.iter().zip(potential_rest).enumerate() {
-        nearer_of(&mut nearest, cost - potential, done + offset);
+        least.take(cost - potential, done + offset);
     }
-    Least { value: nearest.distance, column: nearest.column }
+    least
+}
+
+/// The largest value of each column and the first row that has it.
+#[inline(always)]
+pub(crate) fn column_maxima(entries: &[f64], columns: usize) -> (Vec<f64>, Vec<f64>) {
+    let mut maxima = vec![f64::NEG_INFINITY; columns];
+    let mut rows = vec![0.0; columns];
+    let mut row = 0.0;
+    for entries in entries.chunks_exact(columns.max(1)) {
+        for ((value, maximum), first) in entries.iter().zip(&mut maxima).zip(&mut rows) {
+            let larger = *value > *maximum;
+            *maximum = if larger { *value } else { *maximum };
+            *first = if larger { row } else { *first };
+        }
+        row += 1.0;
+    }
+    (maxima, rows)
 }

@@ -55,20 +55,22 @@ impl Sinkhorn {
             let value = self.regularisation;
             return Err(TransportError::BadSetting { setting: "regularisation", value, expected: "a finite number above 0" });
         }
-        if !(self.tolerance >= 0.0) {
+        if self.tolerance.is_nan() || self.tolerance < 0.0 {
             return Err(TransportError::BadSetting { setting: "tolerance", value: self.tolerance, expected: "a number, at least 0" });
         }
         let shape = cost.dim();
         let total = exact::masses::check(shape, rows, columns)?;
-        let costs = row_major(cost);
-        check_entries(&costs, shape.1)?;
+        let mut buffer = Vec::new();
+        let costs = row_major(cost, &mut buffer);
+        check_entries(costs, shape.1)?;
         if total == 0.0 {
             return Ok(Entropic { plan: Array2::zeros(shape), iterations: 0, marginal_error: 0.0, converged: true });
         }
         let column_sum = columns.iter().sum::<f64>();
         let scaled: Vec<f64> = columns.iter().map(|mass| mass * (total / column_sum)).collect();
-        let mut fit = Fit::new(&costs, rows, &scaled, total, self.regularisation);
-        let (iterations, converged) = pulp::Arch::new().dispatch(|| fit.run(self.tolerance, self.iterations));
+        let mut fit = Fit::new(costs, rows, &scaled, total, self.regularisation);
+        let run = Run { fit: &mut fit, tolerance: self.tolerance, limit: self.iterations };
+        let (iterations, converged) = pulp::Arch::new().dispatch(run);
         let plan = Array2::from_shape_vec(shape, fit.into_plan()).expect("as many entries as costs");
         let marginal_error = marginal_error(&plan, rows, columns, total);
         Ok(Entropic { plan, iterations, marginal_error, converged })
@@ -94,6 +96,21 @@ struct Fit<'a> {
     kernel: Vec<f64>,
     row_scales: Vec<f64>,
     column_scales: Vec<f64>,
+}
+
+struct Run<'a, 'b> {
+    fit: &'a mut Fit<'b>,
+    tolerance: f64,
+    limit: usize,
+}
+
+impl pulp::WithSimd for Run<'_, '_> {
+    type Output = (usize, bool);
+
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(self, _: S) -> (usize, bool) {
+        self.fit.run(self.tolerance, self.limit)
+    }
 }
 
 impl<'a> Fit<'a> {

@@ -18,18 +18,33 @@ pub(crate) struct Solution {
     pub column_duals: Vec<f64>,
 }
 
+/// Costs, row after row, and the masses of both sides.
+pub(crate) struct Problem<'a> {
+    pub costs: &'a [f64],
+    pub masses: &'a Masses,
+}
+
+impl pulp::WithSimd for Problem<'_> {
+    type Output = Solution;
+
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(self, simd: S) -> Solution {
+        solve(simd, self.costs, self.masses)
+    }
+}
+
 #[inline(always)]
-pub(crate) fn solve(costs: &[f64], masses: &Masses) -> Solution {
+fn solve<S: pulp::Simd>(simd: S, costs: &[f64], masses: &Masses) -> Solution {
     let (height, width) = (masses.rows.len(), masses.columns.len());
     if height == 0 || width == 0 {
         return Solution { entries: Vec::new(), row_duals: vec![0.0; height], column_duals: vec![0.0; width] };
     }
-    let mut tree = Tree::new(costs, height, width, greedy_basis(costs, masses));
+    let mut tree = Tree::new(costs, height, width, greedy_basis(simd, costs, masses));
     let threshold = NEGLIGIBLE * costs.iter().fold(0.0_f64, |largest, cost| largest.max(cost.abs()));
     let (mut row, mut idle) = (0, 0);
     let mut exact_potentials = true;
     loop {
-        let entering = least(&costs[row * width..][..width], tree.column_potentials());
+        let entering = least(simd, &costs[row * width..][..width], tree.column_potentials());
         let reduced = entering.value - tree.row_potential(row);
         if reduced < -threshold {
             tree.pivot(row, entering.column, reduced);

@@ -7,7 +7,7 @@ use crate::kernels::least;
 /// Each row in turn fills the columns cheapest for it, measured against the cheapest of the column. Each entry uses up one row or one column,
 /// so there are rows + columns - 1 of them and they form a tree; the last row and the last column take what rounding left.
 #[inline(always)]
-pub(crate) fn greedy_basis(costs: &[f64], masses: &Masses) -> Vec<(u32, u32, Mass)> {
+pub(crate) fn greedy_basis<S: pulp::Simd>(simd: S, costs: &[f64], masses: &Masses) -> Vec<(u32, u32, Mass)> {
     let (height, width) = (masses.rows.len(), masses.columns.len());
     let mut minima = vec![f64::INFINITY; width];
     for costs in costs.chunks_exact(width) {
@@ -24,7 +24,7 @@ pub(crate) fn greedy_basis(costs: &[f64], masses: &Masses) -> Vec<(u32, u32, Mas
         let mut supply = Mass { real: *supply, perturbation: 1 };
         let last_row = row + 1 == height;
         loop {
-            let column = least(costs, &minima).column;
+            let column = least(simd, costs, &minima).column;
             let closes_column = open > 1 && (last_row || rooms[column] < supply);
             if closes_column || last_row {
                 basis.push((row as u32, column as u32, rooms[column]));
