@@ -11,6 +11,8 @@ mod error;
 mod evaluate;
 mod fit;
 mod forward;
+#[cfg(test)]
+mod gradients;
 mod initialise;
 mod inputs;
 mod kernels;

@@ -170,3 +170,80 @@ fn from_flex(primitive: FlexTensor) -> AnyTensor {
         _ => AnyTensor::Kernel(Tensor::from_primitive::<Flex>(primitive)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+
+    use super::*;
+
+    /// The weight 1 after gradients 0.2, -0.1 and 0.3 at rate 0.1, by both forms of the update.
+    fn steps(optimizer: Optimizer) -> [Vec<f64>; 2] {
+        [Kernels::Plain, Kernels::Fused].map(|kernels| {
+            let device = Device::flex();
+            let mut tensors = Tensors(vec![AnyTensor::Vector(Tensor::from_floats([1.0], &device))]);
+            let mut updater = Updater::new(&optimizer, None, kernels, 1);
+            let mut step = |gradient: f32| {
+                let gradient = AnyTensor::Vector(Tensor::from_floats([gradient], &device));
+                updater.update(&mut tensors, vec![Some(gradient)], 0.1);
+                f64::from(tensors.0[0].clone().into_values()[0])
+            };
+            vec![step(0.2), step(-0.1), step(0.3)]
+        })
+    }
+
+    fn assert_steps(optimizer: Optimizer, expected: [f64; 3]) {
+        for came in steps(optimizer) {
+            for (came, expected) in came.iter().zip(expected) {
+                assert!((came - expected).abs() < 3e-7, "{came} and {expected}");
+            }
+        }
+    }
+
+    fn sgd(momentum: f64, nesterov: bool, weight_decay: f64) -> Optimizer {
+        Optimizer::Sgd(Sgd { learning_rate: 0.1, momentum, nesterov, weight_decay })
+    }
+
+    fn adam(weight_decay: f64) -> Optimizer {
+        Optimizer::Adam(Adam { learning_rate: 0.1, betas: [0.9, 0.999], epsilon: 1e-8, weight_decay })
+    }
+
+    #[test]
+    fn plain_descent_takes_the_steps_worked_by_hand() {
+        // 1 - 0.02, + 0.01, - 0.03.
+        assert_steps(sgd(0.0, false, 0.0), [0.98, 0.99, 0.96]);
+    }
+
+    #[test]
+    fn momentum_and_decay_take_the_steps_of_pytorch() {
+        // d = 0.2 + 0.5 = 0.7, w = 0.93; d = -0.1 + 0.465, b = 0.63 + 0.365 = 0.995, w = 0.8305; ...
+        assert_steps(sgd(0.9, false, 0.5), [0.93, 0.8305, 0.669425]);
+    }
+
+    #[test]
+    fn nesterov_takes_the_steps_of_pytorch() {
+        // d = 0.7, b = 0.7, direction 0.7 + 0.63 = 1.33; ...
+        assert_steps(sgd(0.9, true, 0.5), [0.867, 0.746935, 0.5409327]);
+    }
+
+    #[test]
+    fn adam_takes_the_steps_of_pytorch() {
+        assert_steps(adam(0.0), [0.9, 0.8733663, 0.8098342]);
+        assert_steps(adam(0.5), [0.9, 0.806782, 0.7104874]);
+    }
+
+    #[test]
+    fn gradients_longer_than_the_clip_are_scaled_to_it_together() {
+        let device = Device::flex();
+        for kernels in [Kernels::Plain, Kernels::Fused] {
+            let zeros = || AnyTensor::Vector(Tensor::zeros([1], &device));
+            let mut tensors = Tensors(vec![zeros(), zeros()]);
+            let gradient = |value: f32| Some(AnyTensor::Vector(Tensor::from_floats([value], &device)));
+            let optimizer = sgd(0.0, false, 0.0);
+            // (3, 4) has norm 5; scaled to norm 1 it is (0.6, 0.8).
+            Updater::new(&optimizer, Some(1.0), kernels, 2).update(&mut tensors, vec![gradient(3.0), gradient(4.0)], 1.0);
+            let values: Vec<f32> = tensors.0.into_iter().flat_map(AnyTensor::into_values).collect();
+            assert!((values[0] + 0.6).abs() < 1e-6 && (values[1] + 0.8).abs() < 1e-6, "{values:?}");
+        }
+    }
+}

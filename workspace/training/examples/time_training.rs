@@ -1,0 +1,98 @@
+//! Times the training step of an MLP in two threads side by side, or the barrier job, for `benchmarks/training.py`.
+//!
+//! `time_training steps own|plain SECONDS` prints images per second of both trainings together;
+//! `time_training line own|plain THREADS IMAGES` prints seconds.
+
+use std::ops::ControlFlow;
+use std::time::Instant;
+
+use onebasin_datasets::{Normalisation, Split};
+use onebasin_network::{Blueprint, Graph, Shape};
+use onebasin_repro::Stream;
+use onebasin_training::{Device, Initialisation, Progress, Training, evaluate_line, fit, initialise};
+use rand::RngCore;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn graph(hidden: &str) -> Result<Graph, Box<dyn std::error::Error>> {
+    let blueprint: Blueprint = serde_json::from_str(&format!(r#"{{ "family": "mlp", "hidden": {hidden} }}"#))?;
+    Ok(Graph::build(&blueprint.build(Shape::new(1, 28, 28), 10)?)?)
+}
+
+fn noise(images: usize) -> Split {
+    let mut pixels = vec![0; images * 784];
+    Stream::root(1).rng().fill_bytes(&mut pixels);
+    let labels = pixels.iter().step_by(784).map(|pixel| pixel % 10).collect();
+    Split { shape: (1, 28, 28), classes: 10, pixels, labels }
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let usage = "usage: time_training steps own|plain SECONDS | time_training line own|plain THREADS IMAGES";
+    let [job, kernels, numbers @ ..] = arguments.as_slice() else { return Err(usage.into()) };
+    let device = Device::select("cpu")?;
+    let device = if kernels == "plain" { device.plain() } else { device };
+    let normalisation = Normalisation { mean: vec![0.1307], deviation: vec![0.3081] };
+    let result = match (job.as_str(), numbers) {
+        ("steps", [seconds]) => steps(seconds.parse()?, &device, &normalisation)?,
+        ("line", [threads, images]) => {
+            let graph = graph("[512, 512, 512, 256]")?;
+            let data = noise(images.parse()?);
+            let [a, b] = ["a", "b"].map(|name| initialise(&graph, Initialisation::Pytorch, &Stream::root(1).child(name)));
+            let (a, b) = (a?, b?);
+            let lambdas: Vec<f64> = (0..25).map(|place| f64::from(place) / 24.0).collect();
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.parse()?).build()?;
+            let start = Instant::now();
+            pool.install(|| evaluate_line(&graph, &a, &b, &lambdas, &data, &normalisation, &device))?;
+            start.elapsed().as_secs_f64()
+        }
+        _ => return Err(usage.into()),
+    };
+    #[expect(clippy::print_stdout, reason = "the figure is the output")]
+    {
+        println!("{result:.3}");
+    }
+    Ok(())
+}
+
+/// Images per second of two trainings at once, each in a pool of one thread.
+fn steps(seconds: f64, device: &Device, normalisation: &Normalisation) -> Result<f64, Box<dyn std::error::Error>> {
+    let graph = graph("[512, 512, 512]")?;
+    let data = noise(10_000);
+    let training: Training = serde_json::from_str(
+        r#"{ "steps": 1000000000, "batch": 100, "optimizer": { "kind": "sgd", "learning-rate": 1e-3, "momentum": 0.9 } }"#,
+    )?;
+    let rates = std::thread::scope(|scope| {
+        let run = |seed| -> Result<f64, String> {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().map_err(|error| error.to_string())?;
+            let mut begun: Option<(Instant, usize)> = None;
+            let mut rate = 0.0;
+            pool.install(|| {
+                let start = Instant::now();
+                let mut watch = |progress: &Progress| {
+                    // The first half second warms up.
+                    if start.elapsed().as_secs_f64() < 0.5 {
+                        return ControlFlow::Continue(());
+                    }
+                    let (from, first) = *begun.get_or_insert((Instant::now(), progress.step));
+                    let elapsed = from.elapsed().as_secs_f64();
+                    if elapsed < seconds {
+                        return ControlFlow::Continue(());
+                    }
+                    rate = 100.0 * (progress.step - first) as f64 / elapsed;
+                    ControlFlow::Break(())
+                };
+                // Ends by the watcher's interruption, which is an error.
+                fit(&graph, &data, normalisation, &training, &Stream::root(seed), device, &mut watch).err()
+            });
+            Ok(rate)
+        };
+        [1, 2].map(|seed| scope.spawn(move || run(seed))).map(|thread| thread.join())
+    });
+    let mut sum = 0.0;
+    for rate in rates {
+        sum += rate.map_err(|_| "a training panicked")??;
+    }
+    Ok(sum)
+}
