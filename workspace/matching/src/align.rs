@@ -59,7 +59,7 @@ pub(crate) fn map_rows(array: ArrayD<f32>, map: &UnitMap, block: usize) -> Array
         UnitMap::Permutation(permutation) => matrix.select(Axis(0), &indices(permutation)),
         UnitMap::Plan(plan) => product(plan.view(), matrix.view()),
     };
-    mapped.into_shape_with_order(shape).expect("a square map").into_dyn()
+    mapped.as_standard_layout().into_owned().into_shape_with_order(shape).expect("a square map").into_dyn()
 }
 
 /// Maps axis 1, seen as [rows, units, block · spatial].
@@ -85,7 +85,7 @@ pub(crate) fn map_columns(array: ArrayD<f32>, map: &UnitMap, block: usize) -> Ar
             mapped.into_dyn()
         }
     };
-    mapped.into_shape_with_order(shape).expect("a square map")
+    mapped.as_standard_layout().into_owned().into_shape_with_order(shape).expect("a square map")
 }
 
 fn indices(permutation: &Permutation) -> Vec<usize> {
@@ -169,4 +169,97 @@ pub fn cycle_error(spec: &PermutationSpec, models: &[&Weights], pair: impl Fn(us
 fn distance(left: &Weights, right: &Weights) -> f64 {
     let pairs = left.iter().zip(right.iter()).flat_map(|((_, left), (_, right))| left.iter().zip(right));
     pairs.map(|(&left, &right)| (f64::from(left) - f64::from(right)).powi(2)).sum::<f64>().sqrt()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{chain, mixed, numbers, random, shuffles};
+    use ndarray::array;
+
+    fn hard(maps: &[Permutation]) -> UnitMaps {
+        maps.iter().cloned().map(UnitMap::Permutation).collect()
+    }
+
+    /// The same maps as matrices of zeros and ones.
+    fn dense(maps: &[Permutation]) -> UnitMaps {
+        let matrix = |map: &Permutation| {
+            let mut plan = Array2::zeros((map.len(), map.len()));
+            map.as_slice().iter().enumerate().for_each(|(slot, &unit)| plan[[slot, unit as usize]] = 1.0);
+            UnitMap::Plan(plan)
+        };
+        maps.iter().map(matrix).collect()
+    }
+
+    #[test]
+    fn permutations_and_the_same_as_plans_give_the_same_image() {
+        let graph = mixed();
+        let (weights, maps) = (random(graph.spec(), 1), shuffles(graph.spec(), 2));
+        let gathered = to_frame(graph.spec(), &weights, &hard(&maps));
+        assert_eq!(gathered, permute(graph.spec(), &weights, &maps));
+        assert_eq!(gathered, to_frame(graph.spec(), &weights, &dense(&maps)));
+        let mixture: UnitMaps =
+            hard(&maps).into_iter().zip(dense(&maps)).enumerate().map(|(i, (hard, soft))| if i % 2 == 0 { hard } else { soft }).collect();
+        assert_eq!(gathered, to_frame(graph.spec(), &weights, &mixture));
+    }
+
+    #[test]
+    fn a_plan_mixes_rows_and_columns_by_its_shares() {
+        let graph = chain(&[2]);
+        let weights = numbers(graph.spec(), &[&[4.0, 8.0], &[1.0, 3.0]]);
+        let plan = UnitMap::Plan(array![[0.25, 0.75], [1.0, 0.0]]);
+        let image = to_frame(graph.spec(), &weights, &vec![plan]);
+        assert_eq!(image, numbers(graph.spec(), &[&[7.0, 4.0], &[2.5, 1.0]]));
+    }
+
+    #[test]
+    fn one_more_map_moves_the_class_scores() {
+        let graph = crate::testing::graph(r#"{"family": "mlp", "hidden": [2]}"#, (1, 1, 1), 3);
+        let weights = numbers(graph.spec(), &[&[1.0, 2.0], &[3.0, 4.0], &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], &[7.0, 8.0, 9.0]]);
+        let maps = hard(&[Permutation::identity(2), Permutation::new(vec![2, 0, 1]).unwrap()]);
+        let expected = numbers(graph.spec(), &[&[1.0, 2.0], &[3.0, 4.0], &[5.0, 6.0, 1.0, 2.0, 3.0, 4.0], &[9.0, 7.0, 8.0]]);
+        assert_eq!(to_frame(graph.spec(), &weights, &maps), expected);
+    }
+
+    #[test]
+    fn a_pair_meets_through_the_frame() {
+        let graph = mixed();
+        let spec = graph.spec();
+        let universe = random(spec, 1);
+        let (p, q) = (shuffles(spec, 2), shuffles(spec, 3));
+        let inverse = |maps: &[Permutation]| maps.iter().map(Permutation::inverse).collect::<Vec<_>>();
+        let (a, b) = (permute(spec, &universe, &inverse(&p)), permute(spec, &universe, &inverse(&q)));
+        assert_eq!(to_frame(spec, &b, &pair_maps(&hard(&q), &hard(&p))), a);
+        let soft = to_frame(spec, &b, &pair_maps(&dense(&q), &dense(&p)));
+        assert_eq!(soft, a);
+        assert_eq!(to_frame(spec, &b, &pair_maps(&dense(&q), &hard(&p))), a);
+        assert_eq!(to_frame(spec, &b, &pair_maps(&hard(&q), &dense(&p))), a);
+    }
+
+    #[test]
+    fn cycles_close_through_a_frame_and_not_between_pairs_matched_apart() {
+        let graph = chain(&[3]);
+        let spec = graph.spec();
+        let models = [1, 2, 3].map(|seed| random(spec, seed));
+        let models: Vec<&Weights> = models.iter().collect();
+        let maps = [4, 5, 6].map(|seed| hard(&shuffles(spec, seed)));
+        assert_eq!(cycle_error(spec, &models, |from, onto| pair_maps(&maps[from], &maps[onto])), 0.0);
+        assert_eq!(cycle_error(spec, &models[..2], |from, onto| pair_maps(&maps[from], &maps[onto])), 0.0);
+        // Every step turns the units by one, except the last, which leaves them: w comes back as w[2], w[0], w[1].
+        let turn = || hard(&[Permutation::new(vec![1, 2, 0]).unwrap()]);
+        let stay = || hard(&[Permutation::identity(3)]);
+        let model = numbers(spec, &[&[1.0, 2.0, 4.0], &[0.0, 0.0, 0.0]]);
+        let found = cycle_error(spec, &[&model, &model, &model], |_, onto| if onto == 0 { stay() } else { turn() });
+        assert_eq!(found, (3.0f64 * 3.0 + 1.0 + 2.0 * 2.0).sqrt());
+    }
+
+    #[test]
+    fn soft_maps_do_not_come_back_and_a_unit_without_mass_comes_back_as_the_mean() {
+        let graph = chain(&[2]);
+        let model = numbers(graph.spec(), &[&[0.0, 2.0], &[0.0, 0.0]]);
+        // Both slots hold unit 0, so unit 1 comes back as the mean of both slots: 0 instead of 2.
+        let plan = vec![UnitMap::Plan(array![[1.0, 0.0], [1.0, 0.0]])];
+        let found = cycle_error(graph.spec(), &[&model, &model], |_, _| pair_maps(&plan, &plan));
+        assert_eq!(found, 2.0);
+    }
 }

@@ -160,3 +160,92 @@ fn load_plans(path: &Path) -> Result<BTreeMap<String, Array2<f32>>, MatchingErro
     }
     Ok(plans)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::array;
+
+    fn alignment() -> Alignment {
+        let hard = |indices: &[u32]| UnitMap::Permutation(Permutation::new(indices.to_vec()).unwrap());
+        Alignment {
+            frame: Frame::Reference(0),
+            groups: vec!["fc2".to_owned(), "fc1".to_owned()],
+            maps: vec![vec![hard(&[0, 1]), hard(&[0, 1, 2])], vec![hard(&[1, 0]), hard(&[2, 0, 1])]],
+            trace: vec![Iterate { objective: 0.1 + 0.2, step: None }, Iterate { objective: 7.0 / 3.0, step: Some(0.3) }],
+            outcome: Outcome::Converged,
+            objective: 7.0 / 3.0,
+            iterations: 2,
+            certificate: Certificate { duality_gap: 1e-17, worst_violation: 0.0 },
+            cycle_error: 0.0,
+        }
+    }
+
+    fn soft() -> Alignment {
+        let mut soft = alignment();
+        soft.maps[1][0] = UnitMap::Plan(array![[0.25, 0.75], [0.75, 0.25]]);
+        soft
+    }
+
+    #[test]
+    fn what_was_saved_is_loaded_and_equal_alignments_have_equal_bytes() {
+        for alignment in [alignment(), soft()] {
+            let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+            alignment.save(first.path()).unwrap();
+            let loaded = Alignment::load(first.path()).unwrap();
+            assert_eq!(loaded, alignment);
+            loaded.save(second.path()).unwrap();
+            for name in [ALIGNMENT, PERMUTATIONS, PLANS] {
+                assert_eq!(fs::read(first.path().join(name)).ok(), fs::read(second.path().join(name)).ok(), "{name}");
+            }
+            assert_eq!(first.path().join(PLANS).exists(), !alignment.is_hard());
+        }
+    }
+
+    #[test]
+    fn permutations_are_a_list_of_indices_for_each_model_and_group() {
+        let directory = tempfile::tempdir().unwrap();
+        alignment().save(directory.path()).unwrap();
+        let text = fs::read_to_string(directory.path().join(PERMUTATIONS)).unwrap();
+        let expected = r#"{"direction":"slot i of the frame holds the model's unit p[i]","models":[{"fc1":[0,1,2],"fc2":[0,1]},{"fc1":[2,0,1],"fc2":[1,0]}]}"#;
+        assert_eq!(text.trim_end(), expected);
+    }
+
+    /// What loading says after one file's text was changed.
+    fn damaged(alignment: &Alignment, name: &str, damage: impl Fn(Vec<u8>) -> Vec<u8>) -> String {
+        let directory = tempfile::tempdir().unwrap();
+        alignment.save(directory.path()).unwrap();
+        let path = directory.path().join(name);
+        fs::write(&path, damage(fs::read(&path).unwrap())).unwrap();
+        let error = Alignment::load(directory.path()).unwrap_err().to_string();
+        assert!(error.contains(name), "{error}");
+        error
+    }
+
+    #[test]
+    fn a_damaged_file_is_an_error_that_names_it() {
+        let swap =
+            |from: &'static str, to: &'static str| move |bytes: Vec<u8>| String::from_utf8(bytes).unwrap().replace(from, to).into_bytes();
+        for name in [ALIGNMENT, PERMUTATIONS, PLANS] {
+            damaged(&soft(), name, |bytes| bytes[..bytes.len() / 2].to_vec());
+        }
+        assert!(damaged(&alignment(), PERMUTATIONS, swap("[1,0]", "[1,1]")).contains("comes a second time"));
+        assert!(damaged(&alignment(), PERMUTATIONS, swap("[1,0]", "[1,0,2]")).contains("other sizes"));
+        assert!(damaged(&alignment(), PERMUTATIONS, swap("fc2", "fc3")).contains("`fc2`"));
+        assert!(damaged(&alignment(), PERMUTATIONS, swap("{\"fc1\"", "{\"fc9\":[0],\"fc1\"")).contains("`fc9`"));
+        let more = swap(r#"{"fc1":[0,1,2],"fc2":[0,1]}"#, r#"{"fc1":[0,1,2],"fc2":[0,1]},{"fc1":[0,1,2],"fc2":[0,1]}"#);
+        assert!(damaged(&alignment(), PERMUTATIONS, more).contains("3 models, expected 2"));
+        let broken = |mut bytes: Vec<u8>| {
+            let end = bytes.len();
+            bytes[end - 4..].copy_from_slice(&f32::NAN.to_le_bytes());
+            bytes
+        };
+        assert!(damaged(&soft(), PLANS, broken).contains("row 1 of `1/fc2`"));
+    }
+
+    #[test]
+    fn a_missing_file_is_an_error_that_says_which() {
+        let directory = tempfile::tempdir().unwrap();
+        assert!(Alignment::load(directory.path()).unwrap_err().to_string().contains(ALIGNMENT));
+    }
+}

@@ -69,3 +69,42 @@ impl Rows {
         products
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{chain, numbers};
+    use ndarray::array;
+    use onebasin_network::Permutation;
+
+    fn rows(columns: Option<(&UnitMap, usize)>) -> Rows {
+        let graph = chain(&[2, 2]);
+        let a = numbers(graph.spec(), &[&[0.0, 0.0], &[0.0, 3.0, 1.0, 0.0], &[0.0, 0.0]]);
+        let b = numbers(graph.spec(), &[&[0.0, 0.0], &[4.0, 0.0, 1.0, 0.0], &[0.0, 0.0]]);
+        let mut rows = Rows::new(2);
+        rows.add(&graph.spec().parameters[1], &a, &b, columns);
+        rows
+    }
+
+    #[test]
+    fn distances_between_rows_by_hand() {
+        // (0, 3) and (1, 0) against (4, 0) and (1, 0).
+        assert_eq!(rows(None).costs(Ground::Squared, false), array![[25.0, 10.0], [9.0, 0.0]]);
+        assert_eq!(rows(None).costs(Ground::Euclidean, false), array![[5.0, 10.0f64.sqrt()], [3.0, 0.0]]);
+    }
+
+    #[test]
+    fn rows_of_length_one_are_two_apart_when_orthogonal() {
+        let found = rows(None).costs(Ground::Squared, true);
+        for (found, expected) in found.iter().zip([2.0, 2.0, 0.0, 0.0]) {
+            assert!((found - expected).abs() < 1e-8, "{found} and {expected}");
+        }
+    }
+
+    #[test]
+    fn the_other_axis_is_brought_into_order_first() {
+        let swap = UnitMap::Permutation(Permutation::new(vec![1, 0]).unwrap());
+        // (0, 3) and (1, 0) against (0, 4) and (0, 1).
+        assert_eq!(rows(Some((&swap, 1))).costs(Ground::Squared, false), array![[1.0, 4.0], [17.0, 2.0]]);
+    }
+}

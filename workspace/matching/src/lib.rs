@@ -17,6 +17,8 @@ mod merge;
 pub mod methods;
 mod objective;
 pub mod similarity;
+#[cfg(test)]
+mod testing;
 
 pub use align::{cycle_error, pair_maps, to_frame};
 pub use barrier::{Barrier, barrier, lambdas};

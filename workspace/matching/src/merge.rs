@@ -43,3 +43,47 @@ pub fn mean(models: &[&Weights], coefficients: Option<&[f64]>) -> Result<Weights
 pub fn interpolate(a: &Weights, b: &Weights, lambda: f64) -> Weights {
     a.zip_map(b, |a, b| ((1.0 - lambda) * f64::from(a) + lambda * f64::from(b)) as f32)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{chain, mixed, numbers, random};
+
+    #[test]
+    fn means_by_hand() {
+        let graph = chain(&[2]);
+        let models = [[1.0, 2.0], [5.0, -2.0]].map(|row| numbers(graph.spec(), &[&row, &[8.0, 0.0]]));
+        let models: Vec<&Weights> = models.iter().collect();
+        assert_eq!(mean(&models, None).unwrap(), numbers(graph.spec(), &[&[3.0, 0.0], &[8.0, 0.0]]));
+        assert_eq!(mean(&models, Some(&[0.25, 0.75])).unwrap(), numbers(graph.spec(), &[&[4.0, -1.0], &[8.0, 0.0]]));
+    }
+
+    #[test]
+    fn the_mean_of_equal_models_is_that_model() {
+        let graph = mixed();
+        let model = random(graph.spec(), 1);
+        assert_eq!(mean(&[&model; 7], None).unwrap(), model);
+    }
+
+    #[test]
+    fn a_line_has_its_ends_exactly() {
+        let graph = mixed();
+        let (a, b) = (random(graph.spec(), 1), random(graph.spec(), 2));
+        assert_eq!((interpolate(&a, &b, 0.0), interpolate(&a, &b, 1.0)), (a.clone(), b.clone()));
+        assert_eq!(interpolate(&a, &b, 0.5), mean(&[&a, &b], None).unwrap());
+    }
+
+    #[test]
+    fn coefficients_that_make_no_mean_are_errors_that_say_why() {
+        let graph = chain(&[2]);
+        let model = random(graph.spec(), 1);
+        let says = |coefficients: &[f64], text: &str| {
+            let error = mean(&[&model, &model], Some(coefficients)).unwrap_err().to_string();
+            assert!(error.contains(text) && error.contains("hint: "), "{error}");
+        };
+        says(&[1.0], "1 coefficients for 2 models");
+        says(&[0.5, f64::NAN], "`NaN` is not finite");
+        says(&[0.5, 0.6], "sum to `1.1`");
+        assert!(mean(&[], None).unwrap_err().to_string().contains("no models"));
+    }
+}

@@ -122,3 +122,39 @@ fn gathered_dot(left: &[f32], right: &[f32], map: &[u32]) -> f64 {
     }
     sums.iter().sum::<f64>() + tail
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{chain, identities, mixed, numbers, random, shuffles};
+    use onebasin_network::permute;
+
+    #[test]
+    fn three_models_by_hand() {
+        let graph = chain(&[1]);
+        let models = [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]].map(|[first, second]| numbers(graph.spec(), &[&[first], &[second]]));
+        // 1·3 + 2·4 + 1·5 + 2·6 + 3·5 + 4·6
+        assert_eq!(objective(graph.spec(), &models.iter().collect::<Vec<_>>()), 67.0);
+    }
+
+    #[test]
+    fn a_pair_that_moves_agrees_with_its_image_and_running_statistics_take_no_part() {
+        let graph = mixed();
+        let spec = graph.spec();
+        let (a, b) = (random(spec, 1), random(spec, 2));
+        let mut maps = identities(spec);
+        let mut pair = PairObjective::new(spec, &a, &b, &maps);
+        for (seed, group) in (0..spec.groups.len()).cycle().take(7).enumerate() {
+            maps[group] = shuffles(spec, seed as u64).swap_remove(group);
+            pair.moved(group);
+            let found = pair.settle(&maps);
+            let expected = objective(spec, &[&a, &permute(spec, &b, &maps)]);
+            assert!((found - expected).abs() < 1e-12 * (1.0 + expected.abs()), "{found} and {expected}");
+        }
+        let dot = |name: &str| a.values(name).iter().zip(b.values(name)).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum::<f64>();
+        let matched = spec.parameters.iter().filter(|parameter| !parameter.name.contains("running"));
+        let expected: f64 = matched.map(|parameter| dot(&parameter.name)).sum();
+        assert!((objective(spec, &[&a, &b]) - expected).abs() < 1e-12);
+        assert!(spec.parameters.iter().any(|parameter| parameter.name.contains("running")));
+    }
+}

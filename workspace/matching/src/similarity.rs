@@ -192,3 +192,100 @@ fn pack<'a>(parameter: &Parameter, array: ArrayViewD<'a, f32>, side: Side) -> (C
     };
     (matrix, chunk)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{chain, identities, mixed, numbers, random, shuffles};
+    use ndarray::{Dimension, array};
+
+    /// Entry by entry from the formula, without packing.
+    fn plain(spec: &PermutationSpec, group: usize, fixed: &Weights, moving: &Weights, maps: &[Permutation]) -> Array2<f64> {
+        let units = spec.groups[group].units;
+        let mut total = Array2::zeros((units, units));
+        let source = |binding: &Option<Binding>, entry: usize| {
+            let Some(binding) = binding else { return entry };
+            maps[binding.group].as_slice()[entry / binding.block] as usize * binding.block + entry % binding.block
+        };
+        for parameter in spec.parameters.iter().filter(|parameter| parameter.role.is_matched()) {
+            let (a, b) = (fixed.get(&parameter.name), moving.get(&parameter.name));
+            for (axis, own) in [parameter.rows, parameter.columns].iter().enumerate() {
+                let Some(own) = own.filter(|binding| binding.group == group) else { continue };
+                for (index, &value) in a.indexed_iter() {
+                    for unit in 0..units {
+                        let mut there = index.clone();
+                        let other = 1 - axis;
+                        if there.ndim() > 1 {
+                            there[other] = source(if other == 0 { &parameter.rows } else { &parameter.columns }, there[other]);
+                        }
+                        let here = there[axis] / own.block;
+                        there[axis] = unit * own.block + there[axis] % own.block;
+                        total[[here, unit]] += f64::from(value) * f64::from(b[there]);
+                    }
+                }
+            }
+        }
+        total
+    }
+
+    fn close(left: &Array2<f64>, right: &Array2<f64>) {
+        for (left, right) in left.iter().zip(right) {
+            assert!((left - right).abs() < 1e-5, "{left} and {right}");
+        }
+    }
+
+    #[test]
+    fn the_two_by_two_case_by_hand() {
+        let graph = chain(&[2, 2]);
+        let (a, b) = (
+            numbers(graph.spec(), &[&[1.0, 2.0], &[1.0, 0.0, 0.0, 3.0], &[1.0, 0.0]]),
+            numbers(graph.spec(), &[&[1.0, 2.0], &[0.0, 0.0, 0.0, 1.0], &[0.0, 1.0]]),
+        );
+        let swap = Permutation::new(vec![1, 0]).unwrap();
+        let maps = [Permutation::identity(2), swap];
+        // [1 2]^T [1 2] + diag(1, 3) (rows of diag(0, 1) swapped): [[1, 2], [2, 4]] + [[0, 1], [0, 0]].
+        assert_eq!(similarity(graph.spec(), 0, &a, &b, &maps), array![[1.0, 3.0], [2.0, 4.0]]);
+    }
+
+    #[test]
+    fn convolutions_norms_blocks_and_residual_streams_follow_the_formula() {
+        let graph = mixed();
+        let spec = graph.spec();
+        let (a, b, maps) = (random(spec, 1), random(spec, 2), shuffles(spec, 3));
+        for group in 0..spec.groups.len() {
+            close(&similarity(spec, group, &a, &b, &maps), &plain(spec, group, &a, &b, &maps));
+        }
+    }
+
+    #[test]
+    fn a_kept_matrix_follows_changing_maps_and_a_refresh_makes_it_anew() {
+        let graph = mixed();
+        let spec = graph.spec();
+        let (a, b) = (random(spec, 1), random(spec, 2));
+        for group in 0..spec.groups.len() {
+            let mut kept = Similarity::new(spec, group, &a, &b, &identities(spec));
+            assert!(!kept.refresh());
+            for seed in 0..5 {
+                kept.update(&shuffles(spec, seed));
+            }
+            let anew = similarity(spec, group, &a, &b, &shuffles(spec, 4));
+            close(&kept.matrix().to_owned(), &anew);
+            kept.refresh();
+            assert_eq!(kept.matrix(), anew);
+        }
+    }
+
+    #[test]
+    fn running_statistics_take_no_part() {
+        let graph = mixed();
+        let spec = graph.spec();
+        let parameters = (0..spec.groups.len()).flat_map(|group| ties(spec, group)).map(|(index, _)| &spec.parameters[index]);
+        let names: Vec<&str> = parameters.map(|parameter| parameter.name.as_str()).collect();
+        assert!(names.iter().any(|name| name.ends_with(".scale")) && !names.iter().any(|name| name.contains("running")), "{names:?}");
+    }
+
+    #[test]
+    fn neighbours_share_a_parameter() {
+        assert_eq!(neighbours(chain(&[2, 2, 2]).spec()), [vec![1], vec![0, 2], vec![1]]);
+    }
+}

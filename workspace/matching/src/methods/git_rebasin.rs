@@ -1,6 +1,6 @@
 use onebasin_network::{Permutation, PermutationSpec, Weights};
 use onebasin_repro::Stream;
-use onebasin_transport::assignment::Solver;
+use onebasin_transport::assignment::{Assignment, Solver};
 use serde::{Deserialize, Serialize};
 
 use super::{at_least_one, tolerance};
@@ -150,7 +150,7 @@ impl Ascent {
         let mut pair = PairObjective::new(spec, fixed, moving, &start);
         let mut maps = start;
         let mut similarities: Vec<Similarity> = (0..groups).map(|group| Similarity::new(spec, group, fixed, moving, &maps)).collect();
-        let mut certificates = vec![Certificate::default(); groups];
+        let mut last: Vec<Option<Assignment>> = vec![None; groups];
         let mut stale = vec![true; groups];
         let start = pair.value();
         let mut climb = Climb { maps: Vec::new(), start, trace: Vec::new(), converged: false, certificate: Certificate::default() };
@@ -164,12 +164,12 @@ impl Ascent {
                 let gain = similarities[group].matrix();
                 let transport = |source| MatchingError::Transport { group: spec.groups[group].name.clone(), source };
                 let best = solvers[group].maximise(gain).map_err(transport)?;
-                certificates[group] = best.certificate(gain).into();
                 let held: f64 = maps[group].as_slice().iter().zip(gain.rows()).map(|(&unit, row)| row[unit as usize]).sum();
+                let best = last[group].insert(best);
                 if best.value - held <= self.tolerance * before.abs() {
                     continue;
                 }
-                let better = Permutation::new(best.columns).expect("an assignment is a bijection");
+                let better = Permutation::new(best.columns.clone()).expect("an assignment is a bijection");
                 // With both axes of one parameter in the group, the matrix is only the slope at the old map: look before the step counts.
                 let looks = neighbours[group].contains(&group);
                 let level = if looks { pair.settle(&maps) } else { before };
@@ -196,8 +196,131 @@ impl Ascent {
                 stale.fill(true);
             }
         }
-        climb.certificate = certificates.into_iter().fold(Certificate::default(), Certificate::worst);
+        // A kept matrix changes only when its group is visited, so each is still the one that was solved last.
+        let solved = last.iter().flatten().zip(&similarities).map(|(best, similarity)| best.certificate(similarity.matrix()).into());
+        climb.certificate = solved.fold(Certificate::default(), Certificate::worst);
         climb.maps = maps;
         Ok(climb)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{chain, graph, mixed, numbers, random, shuffles};
+    use crate::{UnitMap, objective, similarity::similarity, to_frame};
+    use onebasin_network::permute;
+
+    fn all_orders() -> impl Iterator<Item = (GitReBasin, Stream)> {
+        let orders = [Order::Forward, Order::Backward].into_iter().map(|order| (order, 0));
+        let orders = orders.chain((0..10).map(|seed| (Order::Random, seed)));
+        orders.map(|(order, seed)| (GitReBasin { order, ..GitReBasin::default() }, Stream::root(seed)))
+    }
+
+    fn permutations(maps: &[UnitMap]) -> Vec<&[u32]> {
+        let indices = |map| match map {
+            &UnitMap::Permutation(ref permutation) => permutation.as_slice(),
+            UnitMap::Plan(_) => panic!("weight matching makes permutations"),
+        };
+        maps.iter().map(indices).collect()
+    }
+
+    /// Three linear layers on which layer-by-layer matching stays at the identity. Source: Git Re-Basin, section A.7.2.
+    #[test]
+    fn the_case_on_which_greedy_matching_fails_is_swapped_twice_in_any_order() {
+        let graph = chain(&[2, 2]);
+        let small = 0.125;
+        let a = numbers(graph.spec(), &[&[1.0, 1.0 + small], &[1.0, 0.0, 0.0, small], &[1.0, 0.0]]);
+        let b = numbers(graph.spec(), &[&[1.0, 1.0 + small], &[0.0, 0.0, 0.0, 1.0], &[0.0, 1.0]]);
+        let problem = Problem { spec: graph.spec(), models: vec![&a, &b] };
+        for (matching, stream) in all_orders() {
+            let alignment = matching.align(&problem, &stream).unwrap();
+            assert_eq!(permutations(&alignment.maps[1]), [&[1, 0], &[1, 0]], "{:?}", matching.order);
+            // (1 + ε) from each of both units of the first layer, 1 from the second, 1 from the third.
+            assert_eq!(alignment.objective, 2.0 * 1.125 + 1.0 + 1.0);
+            assert_eq!((alignment.outcome, alignment.cycle_error), (Outcome::Converged, 0.0));
+        }
+    }
+
+    #[test]
+    fn shuffled_copies_are_matched_back_exactly() {
+        for blueprint in [r#"{"family": "mlp", "hidden": [30, 20, 10]}"#, r#"{"family": "mlp", "hidden": [12], "bias": false}"#] {
+            let graph = graph(blueprint, (1, 4, 4), 5);
+            let a = random(graph.spec(), 1);
+            let copies = [2, 3].map(|seed| permute(graph.spec(), &a, &shuffles(graph.spec(), seed)));
+            let problem = Problem { spec: graph.spec(), models: vec![&copies[0], &a, &copies[1]] };
+            let matching = GitReBasin { reference: 1, ..GitReBasin::default() };
+            let alignment = matching.align(&problem, &Stream::root(0)).unwrap();
+            for (model, maps) in problem.models.iter().zip(&alignment.maps) {
+                assert_eq!(to_frame(graph.spec(), model, maps), a);
+            }
+            assert_eq!(alignment.frame, Frame::Reference(1));
+        }
+    }
+
+    #[test]
+    fn the_trace_never_falls_and_ends_where_no_group_alone_can_gain() {
+        let graph = mixed();
+        let spec = graph.spec();
+        let (a, b) = (random(spec, 1), random(spec, 2));
+        let problem = Problem { spec, models: vec![&a, &b] };
+        let start = objective(spec, &[&a, &b]);
+        for (matching, stream) in all_orders() {
+            let alignment = matching.align(&problem, &stream).unwrap();
+            let trace: Vec<f64> = alignment.trace.iter().map(|iterate| iterate.objective).collect();
+            assert!(trace[0] > start && trace.windows(2).all(|pair| pair[0] <= pair[1]), "{trace:?}");
+            let last = trace[trace.len() - 1];
+            assert!((alignment.objective - last).abs() < 1e-9 * last.abs(), "{} and {last}", alignment.objective);
+            let certificate = alignment.certificate;
+            assert!(certificate.duality_gap.abs() < 1e-12 && certificate.worst_violation < 1e-12, "{certificate:?}");
+            let maps: Vec<Permutation> =
+                permutations(&alignment.maps[1]).into_iter().map(|indices| Permutation::new(indices.to_vec()).unwrap()).collect();
+            for (group, map) in maps.iter().enumerate() {
+                let gain = similarity(spec, group, &a, &b, &maps);
+                let held: f64 = map.as_slice().iter().enumerate().map(|(slot, &unit)| gain[[slot, unit as usize]]).sum();
+                let best = onebasin_transport::assignment::maximise(gain.view()).unwrap().value;
+                assert!(best - held < 1e-6, "group {group}: {best} over {held}");
+            }
+        }
+    }
+
+    /// A residual body of one layer holds its stream on both axes, where the matrix is only a slope.
+    #[test]
+    fn a_stream_on_both_axes_of_a_layer_never_loses_by_a_step() {
+        let text = r#"{"layers": [{"op": "flatten"}, {"op": "linear", "out": 8},
+            {"op": "residual", "body": [{"op": "linear", "out": 8}], "shortcut": []}, {"op": "linear", "out": "classes"}]}"#;
+        let graph = graph(text, (1, 2, 2), 3);
+        let spec = graph.spec();
+        assert_eq!(neighbours(spec), [[0]]);
+        for seed in 0..20 {
+            let (a, b) = (random(spec, seed), random(spec, 100 + seed));
+            let problem = Problem { spec, models: vec![&a, &b] };
+            let alignment = GitReBasin::default().align(&problem, &Stream::root(seed)).unwrap();
+            let trace: Vec<f64> = alignment.trace.iter().map(|iterate| iterate.objective).collect();
+            assert!(trace[0] >= objective(spec, &[&a, &b]) && trace.windows(2).all(|pair| pair[0] <= pair[1]), "{trace:?}");
+        }
+    }
+
+    #[test]
+    fn the_cap_on_sweeps_is_kept_and_said() {
+        let graph = mixed();
+        let (a, b) = (random(graph.spec(), 1), random(graph.spec(), 2));
+        let problem = Problem { spec: graph.spec(), models: vec![&a, &b] };
+        let alignment = GitReBasin { sweeps: 1, ..GitReBasin::default() }.align(&problem, &Stream::root(0)).unwrap();
+        assert_eq!((alignment.outcome, alignment.iterations, alignment.trace.len()), (Outcome::IterationLimit, 1, 1));
+    }
+
+    #[test]
+    fn impossible_options_are_errors_that_name_the_key() {
+        let graph = chain(&[2]);
+        let model = random(graph.spec(), 1);
+        let problem = Problem { spec: graph.spec(), models: vec![&model, &model] };
+        let says = |matching: GitReBasin, text: &str| {
+            let error = matching.align(&problem, &Stream::root(0)).unwrap_err().to_string();
+            assert!(error.contains(text) && error.contains("hint: "), "{error}");
+        };
+        says(GitReBasin { sweeps: 0, ..GitReBasin::default() }, "`sweeps` is `0`");
+        says(GitReBasin { tolerance: -1e-9, ..GitReBasin::default() }, "`tolerance` is");
+        says(GitReBasin { reference: 2, ..GitReBasin::default() }, "`reference` is `2`, but there are 2 models");
     }
 }

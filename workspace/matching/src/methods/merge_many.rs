@@ -104,3 +104,47 @@ impl Matcher for MergeMany {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{graph, mixed, random, shuffles};
+    use crate::to_frame;
+
+    #[test]
+    fn shuffled_copies_of_one_model_meet_in_one_order() {
+        let graph = graph(r#"{"family": "mlp", "hidden": [20]}"#, (1, 4, 4), 5);
+        let spec = graph.spec();
+        let first = random(spec, 1);
+        let copies: Vec<Weights> = (0..4).map(|seed| permute(spec, &first, &shuffles(spec, seed))).collect();
+        let problem = Problem { spec, models: copies.iter().collect() };
+        let alignment = MergeMany::default().align(&problem, &Stream::root(3)).unwrap();
+        let images: Vec<Weights> = copies.iter().zip(&alignment.maps).map(|(copy, maps)| to_frame(spec, copy, maps)).collect();
+        assert!(images.iter().all(|image| *image == images[0]));
+        assert_eq!((alignment.frame, alignment.outcome), (Frame::Universe, Outcome::Converged));
+    }
+
+    #[test]
+    fn the_objective_never_falls_from_round_to_round() {
+        let graph = mixed();
+        let spec = graph.spec();
+        let models: Vec<Weights> = (0..4).map(|seed| random(spec, seed)).collect();
+        let problem = Problem { spec, models: models.iter().collect() };
+        let alignment = MergeMany::default().align(&problem, &Stream::root(3)).unwrap();
+        let trace: Vec<f64> = alignment.trace.iter().map(|iterate| iterate.objective).collect();
+        assert!(
+            trace[0] > objective(spec, &problem.models) && trace.windows(2).all(|pair| pair[0] <= pair[1] * (1.0 + 1e-12)),
+            "{trace:?}"
+        );
+        assert_eq!(alignment.objective, trace[trace.len() - 1]);
+        assert_eq!(alignment.cycle_error, 0.0);
+    }
+
+    #[test]
+    fn impossible_options_are_errors() {
+        assert!(MergeMany { rounds: 0, ..MergeMany::default() }.check().unwrap_err().to_string().contains("`rounds` is `0`"));
+        assert!(
+            MergeMany { tolerance: f64::NAN, ..MergeMany::default() }.check().unwrap_err().to_string().contains("`tolerance` is `NaN`")
+        );
+    }
+}

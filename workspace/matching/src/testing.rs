@@ -1,0 +1,67 @@
+//! Small networks for the tests of this crate.
+
+use std::collections::BTreeMap;
+
+use ndarray::{Array, ArrayD, IxDyn};
+use onebasin_network::{Blueprint, Graph, Permutation, PermutationSpec, Shape, Weights};
+use onebasin_repro::Stream;
+use rand::Rng;
+
+/// The graph of what a spec says, on images of `input` and with `classes` scores.
+pub fn graph(blueprint: &str, input: (usize, usize, usize), classes: usize) -> Graph {
+    let blueprint: Blueprint = serde_json::from_str(blueprint).unwrap();
+    Graph::build(&blueprint.build(Shape::new(input.0, input.1, input.2), classes).unwrap()).unwrap()
+}
+
+/// Linear layers of the given widths, without biases, on one input.
+pub fn chain(widths: &[usize]) -> Graph {
+    let layers = widths.iter().map(|width| format!(r#"{{"op": "linear", "out": {width}, "bias": false}},"#)).collect::<String>();
+    let text = format!(r#"{{"layers": [{{"op": "flatten"}}, {layers} {{"op": "linear", "out": "classes", "bias": false}}]}}"#);
+    graph(&text, (1, 1, 1), 1)
+}
+
+/// Convolutions, norms with running statistics, a residual stream, and a flatten that makes blocks of four.
+pub fn mixed() -> Graph {
+    let text = r#"{"layers": [
+        {"op": "conv", "out": 6, "kernel": 3, "bias": true},
+        {"op": "norm", "kind": "batch"},
+        {"op": "relu"},
+        {"op": "residual", "body": [{"op": "conv", "out": 5, "kernel": 3}, {"op": "relu"}, {"op": "conv", "out": 6, "kernel": 3}], "shortcut": []},
+        {"op": "max-pool", "size": 2},
+        {"op": "flatten"},
+        {"op": "linear", "out": 7},
+        {"op": "relu"},
+        {"op": "linear", "out": "classes"}
+    ]}"#;
+    graph(text, (2, 4, 4), 3)
+}
+
+/// Weights uniform in [-1, 1], from `seed`.
+pub fn random(spec: &PermutationSpec, seed: u64) -> Weights {
+    let arrays = spec.parameters.iter().map(|parameter| {
+        let mut rng = Stream::root(seed).child(&parameter.name).rng();
+        (parameter.name.clone(), Array::from_shape_simple_fn(parameter.shape.clone(), || rng.random_range(-1.0f32..1.0)))
+    });
+    Weights::new(spec, arrays.collect()).unwrap()
+}
+
+/// Weights of the given numbers, parameter after parameter in the order of the spec.
+pub fn numbers(spec: &PermutationSpec, values: &[&[f32]]) -> Weights {
+    let arrays = spec
+        .parameters
+        .iter()
+        .zip(values)
+        .map(|(parameter, values)| (parameter.name.clone(), ArrayD::from_shape_vec(IxDyn(&parameter.shape), values.to_vec()).unwrap()));
+    Weights::new(spec, arrays.collect::<BTreeMap<_, _>>()).unwrap()
+}
+
+/// A random permutation for each group.
+pub fn shuffles(spec: &PermutationSpec, seed: u64) -> Vec<Permutation> {
+    let stream = Stream::root(seed);
+    spec.groups.iter().map(|group| Permutation::new(stream.child(&group.name).shuffled(group.units)).unwrap()).collect()
+}
+
+/// The identity for each group.
+pub fn identities(spec: &PermutationSpec) -> Vec<Permutation> {
+    spec.groups.iter().map(|group| Permutation::identity(group.units)).collect()
+}

@@ -1,0 +1,165 @@
+use std::collections::BTreeMap;
+use std::fs;
+
+use onebasin_matching::{Alignment, Frame, Matching, Outcome, Problem, UnitMap, objective, to_frame};
+use onebasin_network::{Graph, Weights, permute};
+use onebasin_repro::Stream;
+
+use crate::networks::{all, random, shuffles};
+
+/// Every method by its name alone, and the variants that take other paths.
+pub fn methods() -> Vec<Matching> {
+    let plain = Matching::NAMES.iter().map(|name| format!(r#"{{"by": "{name}"}}"#));
+    let variants = [
+        r#"{"by": "git-re-basin", "order": "forward"}"#,
+        r#"{"by": "git-re-basin", "order": "backward", "reference": 1}"#,
+        r#"{"by": "ot-fusion", "plan": "sinkhorn", "regularisation": 0.1}"#,
+        r#"{"by": "ot-fusion", "ground": "squared", "normalise-rows": true, "output": "transported", "append-vectors": false}"#,
+    ];
+    plain.chain(variants.map(str::to_owned)).map(|text| serde_json::from_str(&text).unwrap()).collect()
+}
+
+/// Calls `check` for three random models of every architecture and every method.
+fn everywhere(check: impl Fn(&str, &Matching, &Graph, &Problem<'_>)) {
+    for (name, graph) in all() {
+        let models: Vec<Weights> = (0..3).map(|seed| random(graph.spec(), seed)).collect();
+        let problem = Problem { spec: graph.spec(), models: models.iter().collect() };
+        for matching in methods() {
+            check(&format!("{matching:?} on {name}"), &matching, &graph, &problem);
+        }
+    }
+}
+
+fn align(matching: &Matching, problem: &Problem<'_>, seed: u64) -> Alignment {
+    matching.matcher().align(problem, &Stream::root(seed)).unwrap()
+}
+
+/// Everything an alignment leaves on disk.
+fn bytes(alignment: &Alignment) -> BTreeMap<String, Vec<u8>> {
+    let directory = tempfile::tempdir().unwrap();
+    alignment.save(directory.path()).unwrap();
+    assert_eq!(Alignment::load(directory.path()).unwrap(), *alignment);
+    let files = fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap());
+    files.map(|file| (file.file_name().into_string().unwrap(), fs::read(file.path()).unwrap())).collect()
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bytes_on_one_thread_and_on_two() {
+    let pools = [1, 2].map(|threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap());
+    everywhere(|what, matching, _, problem| {
+        let first = bytes(&align(matching, problem, 7));
+        for pool in &pools {
+            assert_eq!(pool.install(|| bytes(&align(matching, problem, 7))), first, "{what}");
+        }
+    });
+}
+
+#[test]
+fn only_methods_that_say_so_depend_on_the_seed() {
+    everywhere(|what, matching, _, problem| {
+        if !matching.is_random() {
+            assert_eq!(align(matching, problem, 1), align(matching, problem, 2), "{what}");
+        }
+    });
+}
+
+#[test]
+fn inputs_are_not_touched() {
+    everywhere(|what, matching, graph, problem| {
+        let before: Vec<Weights> = problem.models.iter().map(|&weights| weights.clone()).collect();
+        let alignment = align(matching, problem, 3);
+        for ((weights, maps), before) in problem.models.iter().zip(&alignment.maps).zip(&before) {
+            to_frame(graph.spec(), weights, maps);
+            assert_eq!(*weights, before, "{what}");
+        }
+    });
+}
+
+#[test]
+fn every_group_of_every_model_has_a_map_of_its_size_and_plans_have_unit_rows() {
+    everywhere(|what, matching, graph, problem| {
+        let alignment = align(matching, problem, 3);
+        assert_eq!(alignment.maps.len(), problem.models.len(), "{what}");
+        for maps in &alignment.maps {
+            assert_eq!(maps.len(), alignment.groups.len(), "{what}");
+            for (group, map) in graph.spec().groups.iter().zip(maps) {
+                assert_eq!(map.units(), group.units, "{what}");
+                if let UnitMap::Plan(plan) = map {
+                    assert!(plan.iter().all(|share| *share >= 0.0), "{what}");
+                    assert!(plan.rows().into_iter().all(|row| (row.sum() - 1.0).abs() < 1e-5), "{what}");
+                }
+            }
+        }
+        // The reference stands still.
+        if let Frame::Reference(reference) = alignment.frame {
+            assert_eq!(to_frame(graph.spec(), problem.models[reference], &alignment.maps[reference]), *problem.models[reference], "{what}");
+        }
+    });
+}
+
+#[test]
+fn permutations_compose_to_the_identity_around_every_cycle() {
+    everywhere(|what, matching, graph, problem| {
+        let alignment = align(matching, problem, 3);
+        if !alignment.is_hard() {
+            assert!(alignment.cycle_error > 0.0, "{what}");
+            return;
+        }
+        assert_eq!(alignment.cycle_error, 0.0, "{what}");
+        for (from, weights) in problem.models.iter().enumerate() {
+            let there = to_frame(graph.spec(), weights, &alignment.pair_maps(from, (from + 1) % 3));
+            let further = to_frame(graph.spec(), &there, &alignment.pair_maps((from + 1) % 3, (from + 2) % 3));
+            let back = to_frame(graph.spec(), &further, &alignment.pair_maps((from + 2) % 3, from));
+            assert_eq!(back, **weights, "{what}");
+        }
+    });
+}
+
+#[test]
+fn the_objective_is_that_of_the_models_in_the_frame_and_better_than_doing_nothing() {
+    everywhere(|what, matching, graph, problem| {
+        let alignment = align(matching, problem, 3);
+        let images: Vec<Weights> =
+            problem.models.iter().zip(&alignment.maps).map(|(weights, maps)| to_frame(graph.spec(), weights, maps)).collect();
+        let found = objective(graph.spec(), &images.iter().collect::<Vec<_>>());
+        assert_eq!(alignment.objective, found, "{what}");
+        let naive = objective(graph.spec(), &problem.models);
+        if matches!(matching, Matching::GitReBasin(_) | Matching::MergeMany(_) | Matching::C2m3(_) | Matching::FrankWolfe(_)) {
+            assert!(found > naive, "{what}: {found} and {naive}");
+            assert_eq!(alignment.iterations, alignment.trace.len(), "{what}");
+        }
+        if let Matching::Identity(_) = matching {
+            assert_eq!((found, alignment.outcome), (naive, Outcome::Direct), "{what}");
+        }
+        let certificate = alignment.certificate;
+        assert!(certificate.duality_gap.abs() < 1e-9 && certificate.worst_violation < 1e-9, "{what}: {certificate:?}");
+    });
+}
+
+#[test]
+fn a_shuffled_copy_of_a_net_with_one_hidden_layer_is_matched_back_exactly() {
+    let blueprint: onebasin_network::Blueprint = serde_json::from_str(r#"{"family": "mlp", "hidden": [16]}"#).unwrap();
+    let graph = Graph::build(&blueprint.build(onebasin_network::Shape::new(1, 4, 4), 5).unwrap()).unwrap();
+    let spec = graph.spec();
+    let original = random(spec, 1);
+    let copy = permute(spec, &original, &shuffles(spec, 2));
+    let problem = Problem { spec, models: vec![&original, &copy] };
+    for matching in methods() {
+        let alignment = align(&matching, &problem, 3);
+        let [first, second] = [0, 1].map(|model| to_frame(spec, problem.models[model], &alignment.maps[model]));
+        match (&matching, alignment.is_hard()) {
+            // Nothing is moved, so the copy stays shuffled.
+            (Matching::Identity(_), _) => assert_ne!(first, second),
+            (_, true) => assert_eq!(first, second, "{matching:?}"),
+            // Sinkhorn's plan spreads every unit a little; most of it arrives where it belongs.
+            (_, false) => {
+                let UnitMap::Plan(plan) = &alignment.maps[1][0] else { panic!("{matching:?}") };
+                let image = to_frame(spec, &copy, &alignment.maps[1]);
+                let distance = |left: &Weights, right: &Weights| -> f64 {
+                    left.flat().iter().zip(right.flat()).map(|(&left, right)| f64::from(left - right).powi(2)).sum::<f64>().sqrt()
+                };
+                assert!(distance(&image, &original) < 0.05 * distance(&copy, &original), "{matching:?}: {plan}");
+            }
+        }
+    }
+}
