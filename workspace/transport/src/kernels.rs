@@ -131,38 +131,39 @@ pub(crate) fn best_two<S: Simd>(simd: S, gains: &[f64], prices: &[f64]) -> BestT
     BestTwo { best: -least.value, column: least.column, second: -runner_up }
 }
 
-/// Relaxes the edges of one row: `distance[j] = min(distance[j], offset + (price[j] - gain[j]))`, recording `row` as the parent where it
-/// improved, and returns the smallest distance. Finished columns have price and distance +∞, so they neither change nor win. With `first`,
-/// what `distances` and `parents` held before does not count.
-#[inline(always)]
-pub(crate) fn relax<S: Simd>(
-    simd: S,
-    gains: &[f64],
-    prices: &[f64],
-    distances: &mut [f64],
-    parents: &mut [f64],
-    offset: f64,
-    row: u32,
-    first: bool,
-) -> Least {
-    let (gain_blocks, gain_rest) = S::as_simd_f64s(gains);
-    let (price_blocks, price_rest) = S::as_simd_f64s(prices);
-    let (distance_blocks, distance_rest) = S::as_mut_simd_f64s(distances);
-    let (parent_blocks, parent_rest) = S::as_mut_simd_f64s(parents);
-    let blocks = gain_blocks.len();
-    let (price_blocks, distance_blocks, parent_blocks) =
-        (&price_blocks[..blocks], &mut distance_blocks[..blocks], &mut parent_blocks[..blocks]);
-    let row = f64::from(row);
-    let (offsets, rows) = (simd.splat_f64s(offset), simd.splat_f64s(row));
-    let mut best = [Lanes::new(simd); 2];
-    if first {
-        two_at_a_time!(simd, blocks, |set, index, block| {
-            let candidate = simd.add_f64s(offsets, simd.sub_f64s(price_blocks[index], gain_blocks[index]));
-            distance_blocks[index] = candidate;
-            parent_blocks[index] = rows;
-            best[set].take(simd, candidate, block);
-        });
-    } else {
+/// The tentative distance of each column and the row it was reached from; rows as `f64`, so that both move in the same vectors.
+#[derive(Debug, Clone)]
+pub(crate) struct Reach {
+    pub distances: Vec<f64>,
+    pub parents: Vec<f64>,
+}
+
+impl Reach {
+    pub(crate) fn new(size: usize) -> Reach {
+        Reach { distances: vec![0.0; size], parents: vec![0.0; size] }
+    }
+
+    /// Starts afresh from `row`: its edges are all there is. Returns the smallest distance.
+    #[inline(always)]
+    pub(crate) fn start<S: Simd>(&mut self, simd: S, gains: &[f64], prices: &[f64], row: u32) -> Least {
+        self.distances.fill(f64::INFINITY);
+        self.relax(simd, gains, prices, 0.0, row)
+    }
+
+    /// Relaxes the edges of one row: `distance[j] = min(distance[j], offset + (price[j] - gain[j]))`, with `row` as the parent where that is an
+    /// improvement. Finished columns have price and distance +∞, so they neither change nor win. Returns the smallest distance.
+    #[inline(always)]
+    pub(crate) fn relax<S: Simd>(&mut self, simd: S, gains: &[f64], prices: &[f64], offset: f64, row: u32) -> Least {
+        let (gain_blocks, gain_rest) = S::as_simd_f64s(gains);
+        let (price_blocks, price_rest) = S::as_simd_f64s(prices);
+        let (distance_blocks, distance_rest) = S::as_mut_simd_f64s(&mut self.distances);
+        let (parent_blocks, parent_rest) = S::as_mut_simd_f64s(&mut self.parents);
+        let blocks = gain_blocks.len();
+        let (price_blocks, distance_blocks) = (&price_blocks[..blocks], &mut distance_blocks[..blocks]);
+        let parent_blocks = &mut parent_blocks[..blocks];
+        let row = f64::from(row);
+        let (offsets, rows) = (simd.splat_f64s(offset), simd.splat_f64s(row));
+        let mut best = [Lanes::new(simd); 2];
         two_at_a_time!(simd, blocks, |set, index, block| {
             let candidate = simd.add_f64s(offsets, simd.sub_f64s(price_blocks[index], gain_blocks[index]));
             let better = simd.less_than_f64s(candidate, distance_blocks[index]);
@@ -171,21 +172,21 @@ pub(crate) fn relax<S: Simd>(
             parent_blocks[index] = simd.select_f64s(better, rows, parent_blocks[index]);
             best[set].take(simd, kept, block);
         });
-    }
-    let mut least = Least::NONE;
-    best[0].join(&mut least);
-    best[1].join(&mut least);
-    let done = blocks * S::F64_LANES;
-    let rest = gain_rest.iter().zip(price_rest).zip(distance_rest).zip(parent_rest);
-    for (column, (((gain, price), distance), parent)) in rest.enumerate() {
-        let candidate = offset + (price - gain);
-        if first || candidate < *distance {
-            *distance = candidate;
-            *parent = row;
+        let mut least = Least::NONE;
+        best[0].join(&mut least);
+        best[1].join(&mut least);
+        let done = blocks * S::F64_LANES;
+        let rest = gain_rest.iter().zip(price_rest).zip(distance_rest).zip(parent_rest);
+        for (column, (((gain, price), distance), parent)) in rest.enumerate() {
+            let candidate = offset + (price - gain);
+            if candidate < *distance {
+                *distance = candidate;
+                *parent = row;
+            }
+            least.take(*distance, done + column);
         }
-        least.take(*distance, done + column);
+        least
     }
-    least
 }
 
 /// Finds the smallest `cost[j] - potential[j]` of a row that is not empty; a potential of -∞ hides its column.
@@ -226,4 +227,66 @@ pub(crate) fn column_maxima(entries: &[f64], columns: usize) -> (Vec<f64>, Vec<f
         row += 1.0;
     }
     (maxima, rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use pulp::{Scalar, WithSimd};
+
+    use super::*;
+
+    /// All kernels on one row, in one dispatch.
+    struct Everything<'a>(&'a [f64], &'a [f64]);
+
+    impl WithSimd for Everything<'_> {
+        type Output = (BestTwo, Least, Least, Least, Vec<f64>, Vec<f64>);
+
+        #[inline(always)]
+        fn with_simd<S: Simd>(self, simd: S) -> Self::Output {
+            let Everything(gains, prices) = self;
+            let mut reach = Reach::new(gains.len());
+            let started = reach.start(simd, gains, prices, 3);
+            let relaxed = reach.relax(simd, prices, gains, 0.5, 4);
+            (best_two(simd, gains, prices), least(simd, gains, prices), started, relaxed, reach.distances, reach.parents)
+        }
+    }
+
+    /// Many ties, many lengths.
+    fn rows(length: usize) -> (Vec<f64>, Vec<f64>) {
+        let values = |step: usize| (0..length).map(|index| ((index * step + 5) % 13) as f64).collect();
+        (values(7), values(4))
+    }
+
+    #[test]
+    fn every_length_agrees_with_plain_loops_in_any_width() {
+        for length in 1..150 {
+            let (gains, prices) = rows(length);
+            let (best, least, started, relaxed, distances, parents) = pulp::Arch::new().dispatch(Everything(&gains, &prices));
+            assert_eq!(
+                (best, least, started, relaxed, distances.clone(), parents.clone()),
+                Everything(&gains, &prices).with_simd(Scalar::new())
+            );
+            let first_least = |values: &[f64]| {
+                let value = values.iter().copied().fold(f64::INFINITY, f64::min);
+                Least { value, column: values.iter().position(|other| *other == value).unwrap() }
+            };
+            let losses: Vec<f64> = prices.iter().zip(&gains).map(|(price, gain)| price - gain).collect();
+            assert_eq!(started, first_least(&losses));
+            assert_eq!((best.best, best.column), (-started.value, started.column));
+            let mut others = losses.clone();
+            others.remove(best.column);
+            assert_eq!(-best.second, others.iter().copied().fold(f64::INFINITY, f64::min));
+            let profits: Vec<f64> = losses.iter().map(|loss| -loss).collect();
+            assert_eq!(least, first_least(&profits));
+            let expected: Vec<f64> = losses.iter().map(|loss| loss.min(0.5 - loss)).collect();
+            assert_eq!(distances, expected);
+            assert_eq!(relaxed, first_least(&expected));
+            assert!(parents.iter().zip(&losses).all(|(parent, loss)| *parent == if 0.5 - loss < *loss { 4.0 } else { 3.0 }));
+        }
+    }
+
+    #[test]
+    fn column_maxima_keep_the_first_row() {
+        assert_eq!(column_maxima(&[1.0, 2.0, 1.0, 3.0, 0.0, 3.0], 2), (vec![1.0, 3.0], vec![0.0, 1.0]));
+    }
 }

@@ -5,7 +5,7 @@
 use pulp::{Simd, WithSimd};
 
 use super::Assignment;
-use crate::kernels::{best_two, column_maxima, relax};
+use crate::kernels::{Reach, best_two, column_maxima};
 
 /// No partner yet.
 const FREE: u32 = u32::MAX;
@@ -133,12 +133,9 @@ impl State<'_> {
     #[inline(always)]
     fn augment<S: Simd>(&mut self, simd: S, start: u32, search: &mut Search) {
         search.finished.clear();
-        let mut row = start;
-        let mut offset = 0.0;
+        let mut nearest = search.reach.start(simd, self.row(start), &self.prices, start);
         let mut level = f64::NEG_INFINITY;
         let sink = loop {
-            let gains = &self.gains[row as usize * self.size..][..self.size];
-            let nearest = relax(simd, gains, &self.prices, &mut search.distances, &mut search.parents, offset, row, row == start);
             let mut column = nearest.column as u32;
             if nearest.value <= level && self.row_of[nearest.column] != FREE {
                 column = search.free_at(nearest.value).unwrap_or(column);
@@ -149,10 +146,10 @@ impl State<'_> {
                 break column;
             }
             let price = std::mem::replace(&mut self.prices[column as usize], f64::INFINITY);
-            search.distances[column as usize] = f64::INFINITY;
+            search.reach.distances[column as usize] = f64::INFINITY;
             search.finished.push(Finished { column, distance: level, price });
-            offset = level + (self.gain(holder, column) - price);
-            row = holder;
+            let offset = level + (self.gain(holder, column) - price);
+            nearest = search.reach.relax(simd, self.row(holder), &self.prices, offset, holder);
         };
         for finished in &search.finished {
             self.prices[finished.column as usize] = finished.price + (level - finished.distance);
@@ -160,7 +157,7 @@ impl State<'_> {
         search.free_columns.retain(|column| *column != sink);
         let mut column = sink;
         loop {
-            let row = search.parents[column as usize] as u32;
+            let row = search.reach.parents[column as usize] as u32;
             let previous = self.column_of[row as usize];
             self.assign(row, column);
             if row == start {
@@ -191,9 +188,7 @@ struct Finished {
 
 /// Buffers of the path search, kept between searches.
 struct Search {
-    distances: Vec<f64>,
-    /// Row numbers, as wide as the distances so that both move in the same vectors.
-    parents: Vec<f64>,
+    reach: Reach,
     finished: Vec<Finished>,
     free_columns: Vec<u32>,
 }
@@ -201,12 +196,32 @@ struct Search {
 impl Search {
     fn new(row_of: &[u32]) -> Search {
         let free_columns = (0_u32..).zip(row_of).filter(|(_, row)| **row == FREE).map(|(column, _)| column).collect();
-        Search { distances: vec![0.0; row_of.len()], parents: vec![0.0; row_of.len()], finished: Vec::new(), free_columns }
+        Search { reach: Reach::new(row_of.len()), finished: Vec::new(), free_columns }
     }
 
     /// The first unassigned column at exactly this distance: ending the search at once is what keeps matrices full of ties cheap.
     #[inline(always)]
     fn free_at(&self, distance: f64) -> Option<u32> {
-        self.free_columns.iter().copied().find(|column| self.distances[*column as usize] == distance)
+        self.free_columns.iter().copied().find(|column| self.reach.distances[*column as usize] == distance)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pulp::{Scalar, WithSimd};
+
+    use super::Problem;
+
+    #[test]
+    fn narrow_and_wide_vectors_give_the_same_bytes() {
+        for size in [1, 2, 9, 40, 131] {
+            // A small congruential sequence: some values distinct, some tied.
+            let gains: Vec<f64> = (0..size * size).map(|index| ((index * index * 31 + index * 7) % 1009) as f64 / 7.0).collect();
+            let problem = || Problem { gains: &gains, size, prices: None };
+            let narrow = problem().with_simd(Scalar::new());
+            assert_eq!(narrow, pulp::Arch::new().dispatch(problem()));
+            let again = || Problem { prices: Some(&narrow.column_duals), ..problem() };
+            assert_eq!(again().with_simd(Scalar::new()), pulp::Arch::new().dispatch(again()));
+        }
     }
 }

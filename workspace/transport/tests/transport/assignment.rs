@@ -95,7 +95,16 @@ fn large_matrices_full_of_ties_stay_fast() {
     solve(&Array2::from_elem((size, size), 1.0));
     solve(&Array2::from_shape_fn((size, size), |(i, j)| f64::from(u8::from((i * 7 + j * 13) % 11 == 0))));
     solve(&Array2::from_shape_fn((size, size), |(i, j)| (i % 3 + j % 4) as f64));
+    // A product of ranks makes every path long.
+    solve(&Array2::from_shape_fn((700, 700), |(i, j)| -((i * j) as f64)));
     assert!(started.elapsed().as_secs_f64() < 20.0, "{:?}", started.elapsed());
+}
+
+#[test]
+fn large_gram_matrices_are_proven_optimal() {
+    solve(&gram(600, 20, 1));
+    solve(&(gram(600, 300, 3) * 1e-9));
+    solve(&(uniform(600, 600, 3) - 1e6));
 }
 
 #[test]
