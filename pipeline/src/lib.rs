@@ -4,9 +4,19 @@
 //! known before anything runs, and equal work is done once. The science is in the libraries; this package reads specs ([`spec`]), makes
 //! plans ([`plan`]), runs them and reports. It is the only one that prints.
 
+pub mod cli;
+pub mod commands;
+pub mod console;
+pub mod events;
+pub mod explain;
+pub mod images;
+pub mod interrupt;
 pub mod plan;
+pub mod publish;
 pub mod report;
+pub mod runner;
 pub mod spec;
 pub mod stage;
 pub mod stages;
+pub mod store;
 pub mod subject;

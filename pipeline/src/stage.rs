@@ -2,12 +2,13 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use onebasin_datasets::Places;
 use onebasin_repro::Fingerprint;
 use onebasin_training::Device;
 use serde::{Deserialize, Serialize};
+
+use crate::images::Images;
 
 /// The name of a stage in its plan, for example `train/glyphs-mlp/replicate-0/a`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -55,7 +56,7 @@ pub struct Artifact {
 }
 
 /// How far a running stage has come.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Progress {
     /// A training after one of its steps.
     Training {
@@ -89,8 +90,19 @@ pub struct Context<'a> {
     pub interrupted: &'a AtomicBool,
     /// Where forward passes run.
     pub device: &'a Device,
-    /// Where data files are looked for.
-    pub places: &'a Places,
+    /// The data sets.
+    pub images: &'a Images,
+}
+
+impl Context<'_> {
+    /// An error once the run should end; to be asked between pieces of work.
+    ///
+    /// # Errors
+    /// When the run should end.
+    pub fn look(&self) -> anyhow::Result<()> {
+        anyhow::ensure!(!self.interrupted.load(Ordering::Relaxed), "stopped on request");
+        Ok(())
+    }
 }
 
 /// One piece of work of the DAG.

@@ -1,0 +1,146 @@
+//! The lines as text.
+
+use std::path::Path;
+
+use anyhow::Error;
+
+use crate::publish::Published;
+use crate::runner::Outcome;
+use crate::stage::Progress;
+
+/// `  SKIPPED            train/a: ...`: a word, the room of a duration, what it is about.
+pub(super) fn line(word: &str, text: &str) -> String {
+    format!("{word:>9}           {text}")
+}
+
+/// `  TRAINED [  12.3s] train/a`.
+pub(super) fn timed(word: &str, seconds: f64, text: &str) -> String {
+    format!("{word:>9} [{seconds:>6.1}s] {text}")
+}
+
+/// What was done to a stage of a kind.
+pub(super) fn past(kind: &str) -> &'static str {
+    match kind {
+        "train" => "TRAINED",
+        "evaluate" => "EVALUATED",
+        "align" => "ALIGNED",
+        "merge" => "MERGED",
+        "measure" | "line" => "MEASURED",
+        "tabulate" => "TABULATED",
+        "plot" => "PLOTTED",
+        _ => "DONE",
+    }
+}
+
+/// What is being done to a stage of a kind.
+pub(super) fn present(kind: &str) -> &'static str {
+    match kind {
+        "train" => "training",
+        "evaluate" | "measure" | "line" => "measuring",
+        "align" => "aligning",
+        "merge" => "merging",
+        "plot" => "plotting",
+        _ => "running",
+    }
+}
+
+/// How far a stage has come after so many seconds.
+pub(super) fn progress(progress: &Progress, elapsed: f64) -> String {
+    let share = |done: usize, total: usize| {
+        let left = if done == 0 { String::new() } else { format!(", {:.0} s left", elapsed / done as f64 * total.saturating_sub(done) as f64) };
+        (100 * done / total.max(1), left)
+    };
+    match *progress {
+        Progress::Training { step, steps, loss, rate } => {
+            let (percent, left) = share(step, steps);
+            format!("{percent} %, loss {loss:.4}, rate {rate:.1e}{left}")
+        }
+        Progress::Share { done, total } => {
+            let (percent, left) = share(done, total);
+            format!("{percent} %{left}")
+        }
+    }
+}
+
+/// An error and its causes, each on lines of its own.
+pub(super) fn chain(error: &Error) -> String {
+    let mut text = String::new();
+    for (depth, cause) in error.chain().enumerate() {
+        let word = if depth == 0 { "error" } else { "cause" };
+        for (number, row) in cause.to_string().lines().enumerate() {
+            let start = if number == 0 { format!("{word}: ") } else { "       ".to_owned() };
+            text.push_str(&format!("{:>20}{start}{row}\n", ""));
+        }
+    }
+    text
+}
+
+/// The last line of a run.
+pub(super) fn conclusion(name: &str, outcome: &Outcome, published: Option<&Published>, results: &Path, plots: &Path) -> String {
+    let Outcome { ran, cached, failed, skipped, left, interrupted, seconds } = outcome;
+    let mut counts = vec![format!("{ran} run"), format!("{cached} cached")];
+    for (count, what) in [(failed.len(), "failed"), (skipped.len(), "skipped"), (*left, "not finished")] {
+        if count > 0 {
+            counts.push(format!("{count} {what}"));
+        }
+    }
+    let word = match (outcome.is_complete(), interrupted) {
+        (true, _) if *ran == 0 => "CACHED",
+        (true, _) => "DONE",
+        (false, true) => "STOPPED",
+        (false, false) => "FAILED",
+    };
+    let place = match published {
+        Some(published) => {
+            let change = match published.written.len() {
+                0 => "unchanged".to_owned(),
+                1 => "1 file changed".to_owned(),
+                count => format!("{count} files changed"),
+            };
+            format!("; results in `{}`, plots in `{}`, {change}", results.display(), plots.display())
+        }
+        None => "; what is finished is kept".to_owned(),
+    };
+    timed(word, *seconds, &format!("{name}: {}{place}", counts.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::anyhow;
+
+    use super::*;
+    use crate::stage::StageId;
+
+    #[test]
+    fn words_durations_and_names_stand_below_each_other() {
+        assert_eq!(timed("TRAINED", 12.34, "train/a"), "  TRAINED [  12.3s] train/a");
+        assert_eq!(line("SKIPPED", "train/a"), "  SKIPPED           train/a");
+        assert_eq!(timed("FAILED", 9999.94, "").find(']'), timed("FAILED", 0.0, "").find(']'));
+    }
+
+    #[test]
+    fn causes_keep_their_hints_below_them() {
+        let error = anyhow!("no file\nhint: fetch it").context("cannot open the data set");
+        let text = chain(&error);
+        let rows: Vec<&str> = text.lines().map(str::trim).collect();
+        assert_eq!(rows, ["error: cannot open the data set", "cause: no file", "hint: fetch it"]);
+    }
+
+    #[test]
+    fn progress_says_what_is_left() {
+        let training = Progress::Training { step: 25, steps: 100, loss: 0.5, rate: 1e-3 };
+        assert_eq!(progress(&training, 10.0), "25 %, loss 0.5000, rate 1.0e-3, 30 s left");
+        assert_eq!(progress(&Progress::Share { done: 0, total: 0 }, 10.0), "0 %");
+    }
+
+    #[test]
+    fn the_last_line_counts_what_happened_and_says_where_the_results_are() {
+        let (results, plots) = (Path::new("results/x"), Path::new("plots/x"));
+        let cached = Outcome { cached: 7, ..Outcome::default() };
+        let text = conclusion("x", &cached, Some(&Published::default()), results, plots);
+        assert_eq!(text, "   CACHED [   0.0s] x: 0 run, 7 cached; results in `results/x`, plots in `plots/x`, unchanged");
+        let failed = Outcome { ran: 1, failed: vec![StageId::new("a")], skipped: vec![StageId::new("b")], left: 2, ..Outcome::default() };
+        let text = conclusion("x", &failed, None, results, plots);
+        assert_eq!(text, "   FAILED [   0.0s] x: 1 run, 0 cached, 1 failed, 1 skipped, 2 not finished; what is finished is kept");
+    }
+}

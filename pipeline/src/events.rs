@@ -1,0 +1,99 @@
+//! What happens in a run, as the runner tells it. The runner prints nothing; see [`crate::console`].
+
+use anyhow::Error;
+
+use crate::stage::{Progress, StageId};
+
+/// One thing that happened.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// The plan was compared with the store.
+    Surveyed {
+        /// Stages of the plan.
+        stages: usize,
+        /// Artifacts at hand, or not needed because everything made of them is.
+        cached: usize,
+        /// Stages to run.
+        to_run: usize,
+    },
+    /// An artifact was at hand.
+    Cached {
+        /// Whose.
+        stage: &'a StageId,
+    },
+    /// A stage equals another one in everything, so their artifact is one.
+    Shared {
+        /// Which.
+        stage: &'a StageId,
+        /// The one that stands for both.
+        with: &'a StageId,
+    },
+    /// An artifact is in the store but cannot be used; the stage runs again.
+    Damaged {
+        /// Whose.
+        stage: &'a StageId,
+        /// What is wrong with it.
+        problem: &'a str,
+    },
+    /// Another run is making the artifact.
+    Waiting {
+        /// Whose.
+        stage: &'a StageId,
+        /// The process of that run, where known.
+        holder: Option<u32>,
+    },
+    /// A stage began.
+    Started {
+        /// Which.
+        stage: &'a StageId,
+        /// Its kind of work.
+        kind: &'static str,
+    },
+    /// A stage came further.
+    Advanced {
+        /// Which.
+        stage: &'a StageId,
+        /// How far.
+        progress: &'a Progress,
+    },
+    /// A stage ended and its artifact is in the store.
+    Finished {
+        /// Which.
+        stage: &'a StageId,
+        /// Its kind of work.
+        kind: &'static str,
+        /// How long it ran.
+        seconds: f64,
+    },
+    /// A stage ended without an artifact.
+    Failed {
+        /// Which.
+        stage: &'a StageId,
+        /// How long it ran.
+        seconds: f64,
+        /// Why.
+        error: &'a Error,
+    },
+    /// A stage cannot run because one that it needs failed.
+    Skipped {
+        /// Which.
+        stage: &'a StageId,
+        /// The one that failed.
+        because: &'a StageId,
+    },
+    /// The run was asked to end; running stages stop at their next look.
+    Stopping,
+    /// A stage stopped because the run was asked to end.
+    Stopped {
+        /// Which.
+        stage: &'a StageId,
+        /// How long it ran.
+        seconds: f64,
+    },
+}
+
+/// Hears of everything that happens, from several threads at once.
+pub trait Reporter: Sync {
+    /// Called with each event, in the order in which they happen to one stage.
+    fn event(&self, event: &Event<'_>);
+}

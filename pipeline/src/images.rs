@@ -1,0 +1,60 @@
+//! Data sets in memory: each opened once a process, however many stages look at it.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::{Context, Result};
+use onebasin_datasets::{Dataset, Normalisation, Places, Split, open};
+
+use crate::spec::Part;
+use crate::subject::Subject;
+
+/// The data sets that stages share, by content.
+#[derive(Debug)]
+pub struct Images {
+    places: Places,
+    opened: Mutex<BTreeMap<String, Arc<Slot>>>,
+}
+
+/// Filled by the first that asks, while others of the same data set wait.
+type Slot = Mutex<Option<Arc<Dataset>>>;
+
+impl Images {
+    /// Nothing opened yet; files are looked for in `places`.
+    pub fn new(places: Places) -> Images {
+        Images { places, opened: Mutex::new(BTreeMap::new()) }
+    }
+
+    /// Where files are looked for.
+    pub fn places(&self) -> &Places {
+        &self.places
+    }
+
+    /// The data set of a subject.
+    ///
+    /// # Errors
+    /// When it cannot be read; the next that asks tries again.
+    pub fn of(&self, subject: &Subject) -> Result<Arc<Dataset>> {
+        let slot = self.opened.lock().unwrap_or_else(PoisonError::into_inner).entry(subject.digest.clone()).or_default().clone();
+        let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(dataset) = &*slot {
+            return Ok(dataset.clone());
+        }
+        let dataset = Arc::new(open(&subject.source, &self.places).context("cannot open the data set")?);
+        *slot = Some(dataset.clone());
+        Ok(dataset)
+    }
+}
+
+/// One half of a data set.
+pub fn part(dataset: &Dataset, part: Part) -> &Split {
+    match part {
+        Part::Train => &dataset.train,
+        Part::Test => &dataset.test,
+    }
+}
+
+/// What the networks of a subject see instead of bytes.
+pub fn normalisation<'a>(subject: &'a Subject, dataset: &'a Dataset) -> &'a Normalisation {
+    subject.normalisation.as_ref().unwrap_or(&dataset.normalisation)
+}

@@ -1,0 +1,122 @@
+//! From the store to the folders a person looks into: tables to `results/NAME`, pictures to `plots/NAME`.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use tempfile::NamedTempFile;
+
+use crate::plan::Plan;
+use crate::stage::{Artifact, StageId};
+use crate::store::{Lookup, Store};
+
+const TABLES: &str = "tabulate";
+const PICTURES: &str = "plot";
+const TIMINGS: &str = "timings.csv";
+
+/// The stages whose artifacts are published.
+pub fn targets() -> Vec<StageId> {
+    vec![StageId::new(TABLES), StageId::new(PICTURES)]
+}
+
+/// What publishing changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Published {
+    /// Files whose bytes changed or that are new.
+    pub written: Vec<PathBuf>,
+    /// Files in the folders that are not of this experiment as it is now. They stay.
+    pub leftovers: Vec<PathBuf>,
+}
+
+/// Copies tables and pictures of a finished run, and writes `timings.csv` from the receipts of all stages at hand.
+///
+/// Files with the right bytes are not touched; others are replaced as a whole. Fully cached runs therefore write nothing.
+///
+/// # Errors
+/// When the run is not finished, or a folder cannot be written.
+pub fn publish(plan: &Plan, store: &Store, results: &Path, plots: &Path) -> Result<Published> {
+    let mut published = Published::default();
+    let mut tables = outputs(plan, store, TABLES)?;
+    tables.push((TIMINGS.to_owned(), timings(plan, store).into_bytes()));
+    place(results, "results", &tables, &mut published)?;
+    place(plots, "plots", &outputs(plan, store, PICTURES)?, &mut published)?;
+    Ok(published)
+}
+
+/// The files of a stage's artifact, by name.
+fn outputs(plan: &Plan, store: &Store, id: &str) -> Result<Vec<(String, Vec<u8>)>> {
+    let planned = plan.find(id).with_context(|| format!("no stage is called `{id}`"))?;
+    let Lookup::Hit(Artifact { directory, .. }) = store.verify(&planned.fingerprint) else {
+        bail!("stage `{id}` has no whole artifact\nhint: run again");
+    };
+    let read = |name: String| {
+        let path = directory.join(&name);
+        let bytes = fs::read(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
+        Ok((name, bytes))
+    };
+    let names = store.receipt(&planned.fingerprint)?.files.into_keys();
+    names.filter(|name| name != crate::store::RECIPE).map(read).collect()
+}
+
+/// Puts files into a folder.
+fn place(folder: &Path, option: &str, files: &[(String, Vec<u8>)], published: &mut Published) -> Result<()> {
+    for (name, bytes) in files {
+        let path = folder.join(name);
+        if fs::read(&path).is_ok_and(|present| present == *bytes) {
+            continue;
+        }
+        replace(&path, bytes)
+            .with_context(|| format!("cannot write `{}`\nhint: choose another folder with `--{option} DIR`", path.display()))?;
+        published.written.push(path);
+    }
+    let present = fs::read_dir(folder).map(|present| present.flatten().collect::<Vec<_>>()).unwrap_or_default();
+    let mut leftovers: Vec<PathBuf> = present
+        .into_iter()
+        .filter(|item| files.iter().all(|(name, _)| item.file_name().to_str() != Some(name)) && item.path().is_file())
+        .map(|item| item.path())
+        .collect();
+    leftovers.sort();
+    published.leftovers.append(&mut leftovers);
+    Ok(())
+}
+
+/// Replaces a file by a rename, so that nobody sees half of it.
+fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(folder)?;
+    let mut builder = tempfile::Builder::new();
+    // Private by default, but results are for everyone whom the folder is for.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
+    let mut file: NamedTempFile = builder.prefix(".partial-").tempfile_in(folder)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    Ok(())
+}
+
+/// A row per stage of the plan that has a receipt, in the order of the plan: the only table that may differ between equal runs.
+fn timings(plan: &Plan, store: &Store) -> String {
+    let mut text = String::from("stage,kind,seconds,threads,device,fingerprint\n");
+    for planned in &plan.stages {
+        if let Ok(receipt) = store.receipt(&planned.fingerprint) {
+            let cells = [
+                planned.stage.id().to_string(),
+                planned.stage.recipe().kind.to_owned(),
+                format!("{:.3}", receipt.seconds),
+                receipt.threads.to_string(),
+                receipt.device,
+                planned.fingerprint.short(),
+            ];
+            text.push_str(&cells.map(|cell| quoted(&cell)).join(","));
+            text.push('\n');
+        }
+    }
+    text
+}
+
+/// A cell as CSV writes it.
+fn quoted(cell: &str) -> String {
+    if cell.contains([',', '"', '\n', '\r']) { format!("\"{}\"", cell.replace('"', "\"\"")) } else { cell.to_owned() }
+}

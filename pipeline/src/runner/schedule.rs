@@ -1,0 +1,257 @@
+//! Which stage runs when: a queue of those whose inputs are there, and workers that take from it.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::Ordering;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use super::graph::{Graph, Need};
+use super::perform::{Ending, perform};
+use super::{Outcome, RunOptions};
+use crate::events::{Event, Reporter};
+use crate::stage::Artifact;
+use crate::store::{Claim, Store};
+
+/// How often workers without work look for interrupts and for artifacts that other runs are making.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// A run in progress.
+pub(super) struct Schedule<'a> {
+    pub graph: &'a Graph<'a>,
+    pub store: &'a Store,
+    pub options: &'a RunOptions,
+    pub reporter: &'a dyn Reporter,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+struct State {
+    nodes: Vec<Fate>,
+    /// Inputs that a node still waits for.
+    pending: Vec<usize>,
+    /// Nodes that could run, the next one first: longest chain behind it, then order of the plan.
+    ready: BTreeSet<(Reverse<usize>, usize)>,
+    running: usize,
+    workers: usize,
+    /// How often a node was found claimed by another run.
+    refused: BTreeMap<usize, usize>,
+    /// Whether nothing new starts.
+    stopping: bool,
+    interrupted: bool,
+}
+
+/// What became of a node.
+enum Fate {
+    Unneeded,
+    Hit(Artifact),
+    Open,
+    Ran(Artifact),
+    Failed,
+    Skipped,
+}
+
+impl Fate {
+    fn artifact(&self) -> Option<&Artifact> {
+        match self {
+            Fate::Hit(artifact) | Fate::Ran(artifact) => Some(artifact),
+            Fate::Unneeded | Fate::Open | Fate::Failed | Fate::Skipped => None,
+        }
+    }
+}
+
+/// A node that a worker has the right to run, or failed to get it for.
+struct Task {
+    node: usize,
+    claim: Result<Claim>,
+    inputs: Vec<Artifact>,
+}
+
+impl<'a> Schedule<'a> {
+    pub fn new(
+        graph: &'a Graph<'a>,
+        needs: Vec<Need>,
+        store: &'a Store,
+        options: &'a RunOptions,
+        reporter: &'a dyn Reporter,
+    ) -> Schedule<'a> {
+        let nodes: Vec<Fate> = needs
+            .into_iter()
+            .map(|need| match need {
+                Need::Hit(artifact) => Fate::Hit(artifact),
+                Need::Run(_) => Fate::Open,
+                Need::None => Fate::Unneeded,
+            })
+            .collect();
+        let open = |node: &usize| matches!(nodes[*node], Fate::Open);
+        let distinct = |inputs: &[usize]| inputs.iter().copied().filter(open).collect::<BTreeSet<_>>().len();
+        let pending: Vec<usize> = graph.nodes.iter().map(|node| distinct(&node.inputs)).collect();
+        let ready = (0..nodes.len()).filter(open).filter(|&node| pending[node] == 0).map(|node| rank(graph, node)).collect();
+        let state =
+            State { nodes, pending, ready, running: 0, workers: 0, refused: BTreeMap::new(), stopping: false, interrupted: false };
+        Schedule { graph, store, options, reporter, state: Mutex::new(state), changed: Condvar::new() }
+    }
+
+    /// Runs workers until nothing is left that they could do, and watches for the request to end.
+    pub fn work(&self, to_run: usize) -> Result<()> {
+        std::thread::scope(|scope| {
+            for worker in 0..self.options.jobs.clamp(1, to_run) {
+                let builder = std::thread::Builder::new().name(format!("worker-{worker}"));
+                self.lock().workers += 1;
+                let spawned = builder.spawn_scoped(scope, move || self.serve(worker));
+                if let Err(error) = spawned {
+                    let mut state = self.lock();
+                    state.workers -= 1;
+                    state.stopping = true;
+                    return Err(error).context("cannot start a thread");
+                }
+            }
+            let mut state = self.lock();
+            while state.workers > 0 {
+                if !state.interrupted && self.options.interrupted.load(Ordering::Relaxed) {
+                    (state.interrupted, state.stopping) = (true, true);
+                    self.reporter.event(&Event::Stopping);
+                    self.changed.notify_all();
+                }
+                state = self.pause(state);
+            }
+            Ok(())
+        })
+    }
+
+    /// What became of everything.
+    pub fn conclude(self) -> Outcome {
+        let state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut outcome = Outcome { interrupted: state.interrupted, ..Outcome::default() };
+        for (planned, &node) in self.graph.plan.stages.iter().zip(&self.graph.node_of_stage) {
+            let id = planned.stage.id();
+            match &state.nodes[node] {
+                Fate::Unneeded | Fate::Hit(_) => outcome.cached += 1,
+                Fate::Ran(_) if id == self.graph.id(node) => outcome.ran += 1,
+                Fate::Ran(_) => outcome.cached += 1,
+                Fate::Open => outcome.left += 1,
+                Fate::Failed if id == self.graph.id(node) => outcome.failed.push(id.clone()),
+                Fate::Failed | Fate::Skipped => outcome.skipped.push(id.clone()),
+            }
+        }
+        outcome
+    }
+
+    fn serve(&self, worker: usize) {
+        let mut pool = None;
+        while let Some(Task { node, claim, inputs }) = self.next() {
+            let ending = match claim {
+                Ok(claim) => perform(self, &mut pool, worker, node, claim, &inputs),
+                Err(error) => Ending::Failed { seconds: 0.0, error },
+            };
+            self.settle(node, ending);
+        }
+        self.lock().workers -= 1;
+        self.changed.notify_all();
+    }
+
+    /// The next node to run, as soon as there is one; `None` when there will be none.
+    fn next(&self) -> Option<Task> {
+        let mut state = self.lock();
+        loop {
+            let ended = state.ready.is_empty() && state.running == 0;
+            if ended || state.stopping || self.options.interrupted.load(Ordering::Relaxed) {
+                return None;
+            }
+            if let Some(task) = self.take(&mut state) {
+                state.running += 1;
+                return Some(task);
+            }
+            state = self.pause(state);
+        }
+    }
+
+    /// The first ready node that no other run is working on.
+    fn take(&self, state: &mut State) -> Option<Task> {
+        let ready: Vec<(Reverse<usize>, usize)> = state.ready.iter().copied().collect();
+        for place in ready {
+            let node = place.1;
+            let claim = self.store.claim(&self.graph.nodes[node].fingerprint).transpose();
+            if let Some(claim) = claim {
+                state.ready.remove(&place);
+                let inputs = self.graph.nodes[node].inputs.iter();
+                let inputs = inputs.map(|&input| state.nodes[input].artifact().expect("ready means that all inputs are there").clone());
+                return Some(Task { node, claim, inputs: inputs.collect() });
+            }
+            let refused = state.refused.entry(node).or_insert(0);
+            *refused += 1;
+            // Once may be a run that only looks for what was left behind.
+            if *refused == 2 {
+                let holder = self.store.holder(&self.graph.nodes[node].fingerprint);
+                self.reporter.event(&Event::Waiting { stage: self.graph.id(node), holder });
+            }
+        }
+        None
+    }
+
+    /// Notes how a node ended and what follows from it.
+    fn settle(&self, node: usize, ending: Ending) {
+        let stage = self.graph.id(node);
+        let mut state = self.lock();
+        state.running -= 1;
+        let fate = match ending {
+            Ending::Made { artifact, seconds } => {
+                self.reporter.event(&Event::Finished { stage, kind: self.graph.stage(node).recipe().kind, seconds });
+                Fate::Ran(artifact)
+            }
+            Ending::Found(artifact) => {
+                self.reporter.event(&Event::Cached { stage });
+                Fate::Hit(artifact)
+            }
+            Ending::Stopped { seconds } => {
+                self.reporter.event(&Event::Stopped { stage, seconds });
+                Fate::Open
+            }
+            Ending::Failed { seconds, error } => {
+                self.reporter.event(&Event::Failed { stage, seconds, error: &error });
+                Fate::Failed
+            }
+        };
+        if fate.artifact().is_some() {
+            for &dependent in &self.graph.nodes[node].dependents {
+                state.pending[dependent] -= 1;
+                if state.pending[dependent] == 0 && matches!(state.nodes[dependent], Fate::Open) {
+                    state.ready.insert(rank(self.graph, dependent));
+                }
+            }
+        } else if matches!(fate, Fate::Failed) {
+            state.stopping |= !self.options.keep_going;
+            self.skip(&mut state, node);
+        }
+        state.nodes[node] = fate;
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    /// Gives up everything that needs a node that failed.
+    fn skip(&self, state: &mut State, failed: usize) {
+        let mut lost = BTreeSet::from([failed]);
+        // Inputs come first, so one pass finds all.
+        for node in failed + 1..self.graph.nodes.len() {
+            if matches!(state.nodes[node], Fate::Open) && self.graph.nodes[node].inputs.iter().any(|input| lost.contains(input)) {
+                lost.insert(node);
+                state.nodes[node] = Fate::Skipped;
+                self.reporter.event(&Event::Skipped { stage: self.graph.id(node), because: self.graph.id(failed) });
+            }
+        }
+    }
+
+    fn pause<'s>(&self, state: MutexGuard<'s, State>) -> MutexGuard<'s, State> {
+        self.changed.wait_timeout(state, PAUSE).unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn rank(graph: &Graph<'_>, node: usize) -> (Reverse<usize>, usize) {
+    (Reverse(graph.nodes[node].height), node)
+}

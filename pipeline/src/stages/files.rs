@@ -1,0 +1,56 @@
+//! The files of artifacts that more than one stage knows.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result, ensure};
+use onebasin_network::{Architecture, Checkpoint, Graph, Weights};
+use onebasin_training::Evaluation;
+use serde::Serialize;
+
+use crate::spec::Part;
+use crate::stage::Artifact;
+
+const WEIGHTS: &str = "weights.safetensors";
+
+/// Loss and accuracy on one split: an item of `evaluation.json`.
+#[derive(Serialize)]
+pub(super) struct Measured {
+    pub split: &'static str,
+    pub loss: f64,
+    pub accuracy: f64,
+    pub count: usize,
+}
+
+impl Measured {
+    /// Refuses what is not a number, which neither JSON nor a table could say.
+    pub fn new(part: Part, evaluation: Evaluation) -> Result<Measured> {
+        let Evaluation { loss, accuracy, count } = evaluation;
+        let split = part.name();
+        ensure!(loss.is_finite(), "the loss on the {split} split is `{loss}`\nhint: the model diverged; lower its learning rate");
+        Ok(Measured { split, loss, accuracy, count })
+    }
+}
+
+/// Writes a model into a folder.
+pub(super) fn save(folder: &Path, architecture: &Architecture, weights: Weights) -> Result<()> {
+    let checkpoint = Checkpoint { architecture: architecture.clone(), weights };
+    checkpoint.save(&folder.join(WEIGHTS)).context("cannot save the model")
+}
+
+/// The model of an artifact, which must be of the graph's architecture.
+pub(super) fn load(artifact: &Artifact, graph: &Graph) -> Result<Weights> {
+    let checkpoint = Checkpoint::load(&artifact.directory.join(WEIGHTS)).context("cannot load a model")?;
+    ensure!(
+        checkpoint.architecture == graph.architecture,
+        "the model in `{}` is of another architecture than the spec says",
+        artifact.directory.display()
+    );
+    Ok(checkpoint.weights)
+}
+
+/// Writes a value as JSON, every number so that it is read back exactly.
+pub(super) fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
+    let mut text = serde_json::to_string_pretty(value).with_context(|| format!("cannot write `{}`", path.display()))?;
+    text.push('\n');
+    std::fs::write(path, text).with_context(|| format!("cannot write `{}`", path.display()))
+}

@@ -1,0 +1,77 @@
+//! The stage that measures what several models became.
+
+use std::sync::Arc;
+
+use anyhow::Result;
+use onebasin_network::Weights;
+use onebasin_training::{Averaging, evaluate, evaluate_ensemble};
+use serde_json::json;
+
+use super::evaluate::over_parts;
+use super::files;
+use crate::spec::Part;
+use crate::stage::{Context, Recipe, Stage, StageId};
+use crate::subject::Subject;
+
+/// Measures loss and accuracy of a merged model, or of the averaged predictions of several: `evaluation.json`.
+pub struct Measure {
+    id: StageId,
+    inputs: Vec<StageId>,
+    subject: Arc<Subject>,
+    parts: Vec<Part>,
+    of: Of,
+}
+
+/// What is measured.
+#[derive(Clone, Copy)]
+enum Of {
+    Merged,
+    Ensemble(Averaging),
+}
+
+impl Measure {
+    /// The model that `merged` makes.
+    pub fn merged(id: StageId, merged: StageId, subject: Arc<Subject>, parts: Vec<Part>) -> Measure {
+        Measure { id, inputs: vec![merged], subject, parts, of: Of::Merged }
+    }
+
+    /// The mean of the probabilities that `models` give.
+    pub fn ensemble(id: StageId, models: Vec<StageId>, subject: Arc<Subject>, parts: Vec<Part>) -> Measure {
+        Measure { id, inputs: models, subject, parts, of: Of::Ensemble(Averaging::Probabilities) }
+    }
+}
+
+impl Stage for Measure {
+    fn id(&self) -> &StageId {
+        &self.id
+    }
+
+    fn inputs(&self) -> &[StageId] {
+        &self.inputs
+    }
+
+    fn recipe(&self) -> Recipe {
+        let of = match self.of {
+            Of::Merged => json!("merged"),
+            Of::Ensemble(averaging) => json!({ "ensemble": averaging }),
+        };
+        let settings = json!({ "data": self.subject.data_recipe(), "parts": self.parts, "of": of, "device": self.subject.device });
+        Recipe { kind: "measure", version: 1, settings }
+    }
+
+    fn run(&self, context: &Context<'_>) -> Result<()> {
+        let graph = &self.subject.graph;
+        let models: Vec<Weights> = context.inputs.iter().map(|artifact| files::load(artifact, graph)).collect::<Result<_>>()?;
+        let measured = over_parts(context, &self.subject, &self.parts, |split, normalisation| {
+            let measured = match self.of {
+                Of::Merged => evaluate(graph, &models[0], split, normalisation, context.device),
+                Of::Ensemble(averaging) => {
+                    let models: Vec<&Weights> = models.iter().collect();
+                    evaluate_ensemble(graph, &models, split, normalisation, context.device, averaging)
+                }
+            };
+            Ok(measured?)
+        })?;
+        files::write_json(&context.out.join("evaluation.json"), &measured)
+    }
+}

@@ -1,0 +1,56 @@
+//! The stage that makes one model of several.
+
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result, ensure};
+use onebasin_matching::{Alignment, mean, to_frame};
+use onebasin_network::Weights;
+use serde_json::json;
+
+use super::files;
+use crate::stage::{Context, Recipe, Stage, StageId};
+use crate::subject::Subject;
+
+/// Averages models in the frame of their alignment and saves the mean as `weights.safetensors`.
+pub struct Merge {
+    id: StageId,
+    inputs: Vec<StageId>,
+    subject: Arc<Subject>,
+    coefficients: Option<Vec<f64>>,
+}
+
+impl Merge {
+    /// The mean of `models`, which `alignment` brings into one frame; each with its coefficient, or all alike.
+    pub fn new(id: StageId, alignment: StageId, models: Vec<StageId>, subject: Arc<Subject>, coefficients: Option<Vec<f64>>) -> Merge {
+        let inputs = std::iter::once(alignment).chain(models).collect();
+        Merge { id, inputs, subject, coefficients }
+    }
+}
+
+impl Stage for Merge {
+    fn id(&self) -> &StageId {
+        &self.id
+    }
+
+    fn inputs(&self) -> &[StageId] {
+        &self.inputs
+    }
+
+    fn recipe(&self) -> Recipe {
+        Recipe { kind: "merge", version: 1, settings: json!({ "coefficients": self.coefficients }) }
+    }
+
+    fn run(&self, context: &Context<'_>) -> Result<()> {
+        let graph = &self.subject.graph;
+        let (alignment, models) = context.inputs.split_first().context("a merge without an alignment")?;
+        let alignment = Alignment::load(&alignment.directory)?;
+        ensure!(alignment.maps.len() == models.len(), "an alignment of {} models for {} models", alignment.maps.len(), models.len());
+        let mut aligned: Vec<Weights> = Vec::with_capacity(models.len());
+        for (artifact, maps) in models.iter().zip(&alignment.maps) {
+            context.look()?;
+            aligned.push(to_frame(graph.spec(), &files::load(artifact, graph)?, maps));
+        }
+        let merged = mean(&aligned.iter().collect::<Vec<_>>(), self.coefficients.as_deref())?;
+        files::save(context.out, &graph.architecture, merged)
+    }
+}

@@ -1,0 +1,20 @@
+//! The kinds of work, one file each. A stage reads the artifacts of its inputs and writes files into its own folder.
+
+mod align;
+mod evaluate;
+mod files;
+mod line;
+mod measure;
+mod merge;
+mod plot;
+mod tabulate;
+mod train;
+
+pub use align::Align;
+pub use evaluate::Evaluate;
+pub use line::Line;
+pub use measure::Measure;
+pub use merge::Merge;
+pub use plot::Plot;
+pub use tabulate::Tabulate;
+pub use train::Train;

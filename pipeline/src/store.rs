@@ -1,0 +1,156 @@
+//! The store: finished artifacts by fingerprint, complete or absent.
+//!
+//! ```text
+//! .store/<fingerprint>/            outputs, recipe.json, receipt.json
+//! .store/tmp/<fingerprint>.P.N/    being written by process P; renamed when done
+//! .store/locks/<fingerprint>       held by whoever makes that artifact
+//! ```
+//!
+//! An entry appears by a rename, so whatever ends a process, an entry is never half there. What the receipt says and the files
+//! disagree on is damage: a warning and a miss. Reading needs no rights to write.
+
+mod claim;
+mod entry;
+mod receipt;
+mod workdir;
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use onebasin_repro::Fingerprint;
+
+use crate::stage::Artifact;
+
+pub use claim::Claim;
+pub use entry::{Entry, Input};
+pub use receipt::{FileRecord, Machine, Receipt};
+pub use workdir::{Labour, Workdir};
+
+/// Says what an artifact is made of.
+pub const RECIPE: &str = "recipe.json";
+/// Says which bytes belong to an artifact and what they cost.
+pub const RECEIPT: &str = "receipt.json";
+
+/// What the store has under a fingerprint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lookup {
+    /// A complete artifact.
+    Hit(Artifact),
+    /// Nothing.
+    Miss,
+    /// Something that cannot be used, and why.
+    Damaged(String),
+}
+
+/// A folder of artifacts. It is made when something is written, not before.
+#[derive(Clone, Debug)]
+pub struct Store {
+    root: PathBuf,
+}
+
+impl Store {
+    /// The store in a folder, which need not exist yet.
+    pub fn new(root: impl Into<PathBuf>) -> Store {
+        Store { root: root.into() }
+    }
+
+    /// The folder.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Whether the artifact is there with all its files, each of the right size. Content is not read: see [`Store::verify`].
+    pub fn lookup(&self, fingerprint: &Fingerprint) -> Lookup {
+        self.inspect(fingerprint, FileRecord::check_size)
+    }
+
+    /// As [`Store::lookup`], but every byte is read and checked against the receipt.
+    pub fn verify(&self, fingerprint: &Fingerprint) -> Lookup {
+        self.inspect(fingerprint, FileRecord::check_content)
+    }
+
+    fn inspect(&self, fingerprint: &Fingerprint, check: impl Fn(&FileRecord, &Path) -> std::result::Result<(), String>) -> Lookup {
+        let directory = self.directory(fingerprint);
+        match fs::symlink_metadata(&directory) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound || error.kind() == io::ErrorKind::NotADirectory => return Lookup::Miss,
+            Err(error) => return Lookup::Damaged(format!("`{}`: {error}", directory.display())),
+            Ok(_) => {}
+        }
+        let receipt = match Receipt::read(&directory.join(RECEIPT)) {
+            Ok(receipt) => receipt,
+            Err(problem) => return Lookup::Damaged(problem),
+        };
+        for (name, record) in &receipt.files {
+            if let Err(problem) = check(record, &directory.join(name)) {
+                return Lookup::Damaged(format!("`{name}` {problem}"));
+            }
+        }
+        Lookup::Hit(Artifact { fingerprint: *fingerprint, directory })
+    }
+
+    /// What making an artifact took.
+    ///
+    /// # Errors
+    /// When there is no readable receipt.
+    pub fn receipt(&self, fingerprint: &Fingerprint) -> Result<Receipt> {
+        let path = self.directory(fingerprint).join(RECEIPT);
+        Receipt::read(&path).map_err(|problem| anyhow::anyhow!("{problem}")).with_context(|| format!("artifact `{}`", fingerprint.short()))
+    }
+
+    /// What every readable entry was made of, by fingerprint. Entries that cannot be read are left out.
+    pub fn entries(&self) -> Vec<Entry> {
+        let Ok(folders) = fs::read_dir(&self.root) else { return Vec::new() };
+        let mut entries: Vec<Entry> = folders
+            .filter_map(|folder| {
+                let folder = folder.ok()?;
+                let fingerprint: Fingerprint = folder.file_name().to_str()?.parse().ok()?;
+                Entry::read(fingerprint, &folder.path().join(RECIPE))
+            })
+            .collect();
+        entries.sort_by_key(|entry| entry.fingerprint);
+        entries
+    }
+
+    /// Makes the folders that writing needs, and removes what processes that have ended left in the middle of their work.
+    ///
+    /// # Errors
+    /// When the folder cannot be made or written to.
+    pub fn prepare(&self) -> Result<()> {
+        let failure = || format!("cannot write into the store `{}`\nhint: choose another folder with `--store DIR`", self.root.display());
+        for folder in [self.temporary(), self.locks()] {
+            fs::create_dir_all(&folder).with_context(failure)?;
+        }
+        tempfile::tempfile_in(self.temporary()).with_context(failure)?;
+        self.clean();
+        Ok(())
+    }
+
+    /// Removes temporary folders that nobody works on: those of fingerprints that can be claimed.
+    fn clean(&self) {
+        let Ok(folders) = fs::read_dir(self.temporary()) else { return };
+        for folder in folders.flatten() {
+            let name = folder.file_name();
+            let fingerprint = name.to_str().and_then(|name| name.split('.').next()).and_then(|text| text.parse().ok());
+            let Some(fingerprint) = fingerprint else { continue };
+            if let Ok(Some(_claim)) = self.claim(&fingerprint)
+                && let Err(error) = fs::remove_dir_all(folder.path())
+            {
+                tracing::debug!(folder = %folder.path().display(), %error, "a folder left behind stays");
+            }
+        }
+    }
+
+    fn directory(&self, fingerprint: &Fingerprint) -> PathBuf {
+        self.root.join(fingerprint.to_string())
+    }
+
+    fn temporary(&self) -> PathBuf {
+        self.root.join("tmp")
+    }
+
+    fn locks(&self) -> PathBuf {
+        self.root.join("locks")
+    }
+}

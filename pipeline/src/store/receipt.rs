@@ -1,0 +1,104 @@
+//! What an artifact consists of and what it took to make.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::path::Path;
+use std::sync::OnceLock;
+
+use onebasin_repro::Fingerprint;
+use serde::{Deserialize, Serialize};
+
+/// `receipt.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// Every file of the artifact but the receipt itself, by its path below the artifact's folder (`/` between folders).
+    pub files: BTreeMap<String, FileRecord>,
+    /// How long the stage ran.
+    pub seconds: f64,
+    /// On how many threads.
+    pub threads: usize,
+    /// On which device, as `--device` names it.
+    pub device: String,
+    /// Name and version of the program.
+    pub program: String,
+    /// Where.
+    pub machine: Machine,
+}
+
+/// Size and digest of one file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FileRecord {
+    /// Its size.
+    pub bytes: u64,
+    /// BLAKE3 of its content.
+    pub digest: Fingerprint,
+}
+
+/// A kind of machine; nothing that names a particular one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Machine {
+    /// `linux`, ...
+    pub system: String,
+    /// `x86_64`, ...
+    pub architecture: String,
+    /// The processor's name as the system tells it; empty where it does not.
+    pub processor: String,
+    /// Cores that a process may use.
+    pub cores: usize,
+}
+
+impl Receipt {
+    /// Reads a receipt; the error is a phrase for a person.
+    pub(super) fn read(path: &Path) -> Result<Receipt, String> {
+        let bytes = fs::read(path).map_err(|error| format!("`{}` cannot be read: {error}", super::RECEIPT))?;
+        serde_json::from_slice(&bytes).map_err(|error| format!("`{}` is no receipt: {error}", super::RECEIPT))
+    }
+}
+
+impl FileRecord {
+    /// The record of a file as it is.
+    pub(super) fn of(path: &Path) -> std::io::Result<FileRecord> {
+        let file = File::open(path)?;
+        Ok(FileRecord { bytes: file.metadata()?.len(), digest: Fingerprint::of_reader(file)? })
+    }
+
+    /// Whether a file has the recorded size.
+    pub(super) fn check_size(&self, path: &Path) -> Result<(), String> {
+        match fs::symlink_metadata(path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err("is missing".to_owned()),
+            Err(error) => Err(format!("cannot be read: {error}")),
+            Ok(found) if !found.is_file() => Err("is not a file".to_owned()),
+            Ok(found) if found.len() != self.bytes => Err(format!("has {} bytes, its receipt says {}", found.len(), self.bytes)),
+            Ok(_) => Ok(()),
+        }
+    }
+
+    /// Whether a file has the recorded content.
+    pub(super) fn check_content(&self, path: &Path) -> Result<(), String> {
+        self.check_size(path)?;
+        match File::open(path).and_then(Fingerprint::of_reader) {
+            Err(error) => Err(format!("cannot be read: {error}")),
+            Ok(digest) if digest != self.digest => Err("does not have the content of its receipt".to_owned()),
+            Ok(_) => Ok(()),
+        }
+    }
+}
+
+impl Machine {
+    /// This machine.
+    pub fn here() -> &'static Machine {
+        static HERE: OnceLock<Machine> = OnceLock::new();
+        HERE.get_or_init(|| Machine {
+            system: std::env::consts::OS.to_owned(),
+            architecture: std::env::consts::ARCH.to_owned(),
+            processor: processor().unwrap_or_default(),
+            cores: std::thread::available_parallelism().map_or(1, usize::from),
+        })
+    }
+}
+
+fn processor() -> Option<String> {
+    let text = fs::read_to_string("/proc/cpuinfo").ok()?;
+    let line = text.lines().find(|line| line.starts_with("model name"))?;
+    Some(line.split_once(':')?.1.trim().to_owned())
+}

@@ -1,0 +1,154 @@
+//! From an empty folder to an entry of the store.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use anyhow::{Context, Result, bail};
+use serde::Serialize;
+
+use super::{Claim, Entry, FileRecord, Lookup, Machine, RECEIPT, RECIPE, Receipt, Store};
+use crate::stage::Artifact;
+
+/// A folder to fill; removed with everything in it unless it is committed.
+#[derive(Debug)]
+pub struct Workdir {
+    path: PathBuf,
+    claim: Claim,
+}
+
+/// What a stage took.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Labour {
+    /// How long it ran.
+    pub seconds: f64,
+    /// On how many threads.
+    pub threads: usize,
+    /// On which device.
+    pub device: String,
+}
+
+impl Workdir {
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for Workdir {
+    fn drop(&mut self) {
+        // Gone already after a commit; otherwise the next run's cleaning takes what cannot be removed now.
+        let _ = fs::remove_dir_all(&self.path);
+    }
+}
+
+impl Store {
+    /// An empty folder for the artifact that was claimed.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn begin(&self, claim: Claim) -> Result<Workdir> {
+        let path = self.fresh(&claim, "");
+        fs::create_dir(&path).with_context(|| format!("cannot make the folder `{}`", path.display()))?;
+        Ok(Workdir { path, claim })
+    }
+
+    /// Makes a filled folder the artifact: writes recipe and receipt, brings all to the disk, renames.
+    ///
+    /// An entry that is there already and whole stays; a damaged one is moved out of the way.
+    ///
+    /// # Errors
+    /// When the folder holds something other than files and folders, a file of a reserved name, or cannot be written.
+    pub fn commit(&self, workdir: Workdir, entry: &Entry, labour: Labour) -> Result<Artifact> {
+        let folder = workdir.path();
+        for name in [RECIPE, RECEIPT] {
+            if folder.join(name).exists() {
+                bail!("a stage wrote `{name}`, which is the store's own");
+            }
+        }
+        write_json(&folder.join(RECIPE), entry)?;
+        let mut files = BTreeMap::new();
+        record(folder, "", &mut files)?;
+        let Labour { seconds, threads, device } = labour;
+        let program = concat!("onebasin ", env!("CARGO_PKG_VERSION")).to_owned();
+        let receipt = Receipt { files, seconds, threads, device, program, machine: Machine::here().clone() };
+        write_json(&folder.join(RECEIPT), &receipt)?;
+        seal(&folder.join(RECEIPT))?;
+        synchronise(folder)?;
+        self.settle(&workdir)
+    }
+
+    fn settle(&self, workdir: &Workdir) -> Result<Artifact> {
+        let fingerprint = *workdir.claim.fingerprint();
+        let directory = self.directory(&fingerprint);
+        if fs::symlink_metadata(&directory).is_ok() {
+            if let Lookup::Hit(artifact) = self.verify(&fingerprint) {
+                return Ok(artifact);
+            }
+            let aside = self.fresh(&workdir.claim, ".damaged");
+            fs::rename(&directory, &aside).with_context(|| format!("cannot move the damaged `{}` aside", directory.display()))?;
+            let removed = if aside.is_dir() { fs::remove_dir_all(&aside) } else { fs::remove_file(&aside) };
+            if let Err(error) = removed {
+                tracing::debug!(folder = %aside.display(), %error, "a damaged entry stays aside");
+            }
+        }
+        fs::rename(workdir.path(), &directory)
+            .with_context(|| format!("cannot move `{}` to `{}`", workdir.path().display(), directory.display()))?;
+        synchronise(self.root())?;
+        Ok(Artifact { fingerprint, directory })
+    }
+
+    /// A path nobody uses yet.
+    fn fresh(&self, claim: &Claim, ending: &str) -> PathBuf {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        self.temporary().join(format!("{}.{}.{count}{ending}", claim.fingerprint(), std::process::id()))
+    }
+}
+
+/// Records every file below a folder, by its path from the top.
+fn record(folder: &Path, prefix: &str, files: &mut BTreeMap<String, FileRecord>) -> Result<()> {
+    let failure = || format!("cannot record `{}`", folder.display());
+    for item in fs::read_dir(folder).with_context(failure)? {
+        let item = item.with_context(failure)?;
+        let path = item.path();
+        let Ok(name) = item.file_name().into_string() else { bail!("a stage wrote `{}`, whose name is no text", path.display()) };
+        let name = format!("{prefix}{name}");
+        let kind = item.file_type().with_context(failure)?;
+        if kind.is_dir() {
+            record(&path, &format!("{name}/"), files)?;
+            synchronise(&path)?;
+        } else if kind.is_file() {
+            seal(&path)?;
+            files.insert(name, FileRecord::of(&path).with_context(|| format!("cannot read `{}`", path.display()))?);
+        } else {
+            bail!("a stage wrote `{}`, which is neither a file nor a folder", path.display());
+        }
+    }
+    Ok(())
+}
+
+fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
+    let mut text = serde_json::to_string_pretty(value).context("cannot write JSON")?;
+    text.push('\n');
+    fs::write(path, text).with_context(|| format!("cannot write `{}`", path.display()))
+}
+
+/// Brings a file's content to the disk and takes away the right to write it: artifacts do not change.
+fn seal(path: &Path) -> Result<()> {
+    let failure = || format!("cannot bring `{}` to the disk", path.display());
+    let file = File::options().write(true).open(path).with_context(failure)?;
+    file.sync_all().with_context(failure)?;
+    let mut permissions = file.metadata().with_context(failure)?.permissions();
+    permissions.set_readonly(true);
+    fs::set_permissions(path, permissions).with_context(failure)
+}
+
+/// Brings the names in a folder to the disk, where the system can.
+fn synchronise(folder: &Path) -> Result<()> {
+    if cfg!(unix) {
+        File::open(folder).and_then(|folder| folder.sync_all()).with_context(|| format!("cannot bring `{}` to the disk", folder.display()))?;
+    }
+    Ok(())
+}
