@@ -36,7 +36,7 @@ def distances(rows, columns, features, generator):
     return ot.dist(a, b, metric="euclidean")
 
 
-def series(gain, generator, count=8, share=0.02):
+def series(gain, generator, count=3, share=0.02):
     """Matrices that drift by `share` of their spread a step, as the gradients of Frank-Wolfe do."""
     matrices = [gain]
     for _ in range(count):

@@ -13,6 +13,9 @@ use ndarray::ArrayView2;
 use crate::layout::{check_entries, row_major};
 use crate::{Certificate, Cost, TransportError};
 
+/// Prices of an optimum are seldom farther apart than the gains; beyond this many times that, they belong to another problem.
+const FARTHEST: f64 = 100.0;
+
 /// An optimal assignment and the potentials that prove it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Assignment {
@@ -66,11 +69,19 @@ impl Solver {
             return Err(TransportError::SizeChanged { expected: self.size, got: rows });
         }
         let entries = row_major(gain, &mut self.buffer);
-        check_entries(entries, columns)?;
-        let assignment = pulp::Arch::new().dispatch(search::Problem { gains: entries, size: self.size, prices: self.prices.as_deref() });
+        let (lowest, highest) = check_entries(entries, columns)?;
+        let start = self.prices.take().and_then(|prices| usable_start(prices, highest - lowest));
+        let assignment = pulp::Arch::new().dispatch(search::Problem { gains: entries, size: self.size, prices: start.as_deref() });
         self.prices = Some(assignment.column_duals.clone());
         Ok(assignment)
     }
+}
+
+/// Earlier prices, moved to begin at 0; none if they are so far apart, for gains of this range, that their rounding would blur the optimum.
+fn usable_start(mut prices: Vec<f64>, range: f64) -> Option<Vec<f64>> {
+    let lowest = prices.iter().copied().fold(f64::INFINITY, f64::min);
+    prices.iter_mut().for_each(|price| *price -= lowest);
+    prices.iter().all(|price| *price <= FARTHEST * range).then_some(prices)
 }
 
 impl Assignment {

@@ -1,6 +1,7 @@
 //! Rows in one piece, whatever the strides of the view, and checked numbers.
 
 use ndarray::ArrayView2;
+use pulp::{Simd, WithSimd};
 
 use crate::{Cost, TransportError};
 
@@ -37,29 +38,40 @@ pub(crate) fn row_major<'a, T: Cost>(view: ArrayView2<'a, T>, buffer: &'a mut Ve
     buffer
 }
 
+/// The lowest and the highest entry; (+∞, -∞) when there is none.
+///
 /// # Errors
 /// The first entry, in reading order, that is NaN, infinite or beyond [`LARGEST`].
-pub(crate) fn check_entries(entries: &[f64], columns: usize) -> Result<(), TransportError> {
-    if pulp::Arch::new().dispatch(AllUsable(entries)) {
-        return Ok(());
+pub(crate) fn check_entries(entries: &[f64], columns: usize) -> Result<(f64, f64), TransportError> {
+    if let Some(range) = pulp::Arch::new().dispatch(UsableRange(entries)) {
+        return Ok(range);
     }
-    let bad = entries.iter().position(|entry| !usable(*entry));
-    bad.map_or(Ok(()), |index| Err(TransportError::BadEntry { row: index / columns, column: index % columns, value: entries[index] }))
+    let usable = |entry: &f64| entry.abs() <= LARGEST;
+    let index = entries.iter().position(|entry| !usable(entry)).expect("one was just found");
+    Err(TransportError::BadEntry { row: index / columns, column: index % columns, value: entries[index] })
 }
 
-#[inline(always)]
-fn usable(entry: f64) -> bool {
-    // NaN compares false, so it is refused too.
-    entry.abs() <= LARGEST
-}
+/// The range of the entries, if all are usable.
+struct UsableRange<'a>(&'a [f64]);
 
-struct AllUsable<'a>(&'a [f64]);
-
-impl pulp::WithSimd for AllUsable<'_> {
-    type Output = bool;
+impl WithSimd for UsableRange<'_> {
+    type Output = Option<(f64, f64)>;
 
     #[inline(always)]
-    fn with_simd<S: pulp::Simd>(self, _: S) -> bool {
-        self.0.iter().fold(true, |all, entry| all & usable(*entry))
+    fn with_simd<S: Simd>(self, simd: S) -> Option<(f64, f64)> {
+        let (blocks, rest) = S::as_simd_f64s(self.0);
+        let mut lowest = simd.splat_f64s(f64::INFINITY);
+        let mut highest = simd.splat_f64s(f64::NEG_INFINITY);
+        // Stays 0, or becomes and stays NaN: x - x is NaN for NaN and for the infinities.
+        let mut poison = simd.splat_f64s(0.0);
+        for block in blocks {
+            lowest = simd.min_f64s(lowest, *block);
+            highest = simd.max_f64s(highest, *block);
+            poison = simd.add_f64s(poison, simd.sub_f64s(*block, *block));
+        }
+        let low = rest.iter().copied().fold(simd.reduce_min_f64s(lowest), f64::min);
+        let high = rest.iter().copied().fold(simd.reduce_max_f64s(highest), f64::max);
+        let sound = simd.reduce_sum_f64s(poison) == 0.0 && rest.iter().all(|entry| entry.is_finite());
+        (sound && low >= -LARGEST && high <= LARGEST).then_some((low, high))
     }
 }

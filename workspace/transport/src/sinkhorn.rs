@@ -63,6 +63,10 @@ impl Sinkhorn {
         let mut buffer = Vec::new();
         let costs = row_major(cost, &mut buffer);
         check_entries(costs, shape.1)?;
+        if !costs.iter().all(|cost| (cost / self.regularisation).is_finite()) {
+            let (setting, value) = ("regularisation", self.regularisation);
+            return Err(TransportError::BadSetting { setting, value, expected: "large enough that every cost divided by it is finite" });
+        }
         if total == 0.0 {
             return Ok(Entropic { plan: Array2::zeros(shape), iterations: 0, marginal_error: 0.0, converged: true });
         }

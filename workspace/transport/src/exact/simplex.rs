@@ -8,8 +8,11 @@ use super::start::greedy_basis;
 use super::tree::{Mass, Tree};
 use crate::kernels::least;
 
-/// Reduced costs above minus this share of the largest cost are rounding.
+/// A reduced cost below this share of the numbers it is the difference of is rounding.
 const NEGLIGIBLE: f64 = 1e-13;
+
+/// After this many pivots for each row and column, which no problem is known to take, rounding is allowed twice as much, and again.
+const PATIENCE: u64 = 1000;
 
 pub(crate) struct Solution {
     /// The basis, sorted by row, then column; masses may be zero.
@@ -40,15 +43,26 @@ fn solve<S: pulp::Simd>(simd: S, costs: &[f64], masses: &Masses) -> Solution {
         return Solution { entries: Vec::new(), row_duals: vec![0.0; height], column_duals: vec![0.0; width] };
     }
     let mut tree = Tree::new(costs, height, width, greedy_basis(simd, costs, masses));
-    let threshold = NEGLIGIBLE * costs.iter().fold(0.0_f64, |largest, cost| largest.max(cost.abs()));
-    let (mut row, mut idle) = (0, 0);
-    let mut exact_potentials = true;
+    let nodes = (height + width) as u64;
+    let (mut row, mut idle, mut pivots) = (0, 0, 0_u64);
+    let (mut negligible, mut exact_potentials) = (NEGLIGIBLE, true);
     loop {
-        let entering = least(simd, &costs[row * width..][..width], tree.column_potentials());
-        let reduced = entering.value - tree.row_potential(row);
-        if reduced < -threshold {
+        let costs_here = &costs[row * width..][..width];
+        let entering = least(simd, costs_here, tree.column_potentials());
+        let potential = tree.row_potential(row);
+        let reduced = entering.value - potential;
+        let size = costs_here[entering.column].abs() + tree.column_potentials()[entering.column].abs() + potential.abs();
+        if reduced < -negligible * size {
             tree.pivot(row, entering.column, reduced);
+            pivots += 1;
             (idle, exact_potentials) = (0, false);
+            if pivots.is_multiple_of(nodes) {
+                // Potentials are updated by differences: what a large cost left behind in them must not steer for long.
+                tree.refresh_potentials(costs);
+            }
+            if pivots.is_multiple_of(PATIENCE * nodes) {
+                negligible *= 2.0;
+            }
         } else {
             idle += 1;
         }
@@ -57,7 +71,6 @@ fn solve<S: pulp::Simd>(simd: S, costs: &[f64], masses: &Masses) -> Solution {
             if exact_potentials {
                 break;
             }
-            // Potentials were updated by differences: once more with fresh ones.
             tree.refresh_potentials(costs);
             (idle, exact_potentials) = (0, true);
         }

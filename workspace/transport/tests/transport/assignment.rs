@@ -176,3 +176,27 @@ fn restarts_find_the_same_optimum_on_changing_and_on_unrelated_matrices() {
         assert_proven(&Array2::zeros((size, size)), &solver.maximise(Array2::<f64>::zeros((size, size)).view()).unwrap());
     }
 }
+
+#[test]
+fn restarts_stay_sharp_when_the_scale_or_the_level_collapses() {
+    let small = uniform(60, 60, 2);
+    let expected = solve(&small).value;
+    for before in [uniform(60, 60, 1) * 1e12, uniform(60, 60, 1) + 1e12, &small * 1e15 - 1e18] {
+        let mut solver = Solver::new(60);
+        solver.maximise(before.view()).unwrap();
+        let found = solver.maximise(small.view()).unwrap();
+        assert_proven(&small, &found);
+        assert!((found.value - expected).abs() < 1e-12);
+    }
+}
+
+#[test]
+fn forbidding_entries_by_a_huge_loss_leaves_the_others_sharp() {
+    let forbidden = uniform(60, 60, 8);
+    let gain = |loss: f64| Array2::from_shape_fn((60, 60), |at| if forbidden[at] < 0.4 { -loss } else { forbidden[at] });
+    let expected = solve(&gain(1e3)).value;
+    assert!(expected > 0.0, "the forbidden entries can be avoided");
+    for loss in [1e6, 1e9, 1e12, 1e30] {
+        assert!((solve(&gain(loss)).value - expected).abs() < 1e-12);
+    }
+}

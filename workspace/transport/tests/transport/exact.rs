@@ -132,6 +132,19 @@ fn large_problems_full_of_ties_end() {
 }
 
 #[test]
+fn forbidding_entries_by_a_huge_cost_leaves_the_others_sharp() {
+    let (rows, columns) = (shares(40, 1), shares(30, 2));
+    let forbidden = uniform(40, 30, 8);
+    let cost = |price: f64| Array2::from_shape_fn((40, 30), |at| if forbidden[at] < 0.4 { price } else { forbidden[at] });
+    let expected = solve(&cost(1e3), &rows, &columns);
+    assert!(expected.cost < 1.0, "the forbidden entries can be avoided");
+    for price in [1e6, 1e9, 1e12, 1e30] {
+        let plan = solve(&cost(price), &rows, &columns);
+        assert!((plan.cost - expected.cost).abs() < 1e-12, "{price}: {} against {}", plan.cost, expected.cost);
+    }
+}
+
+#[test]
 fn masses_may_be_zero() {
     let cost = uniform(12, 8, 2);
     let mut rows = vec![1.0; 12];

@@ -88,6 +88,7 @@ fn bad_settings_are_errors() {
     };
     assert!(matches!(plan(0.0, 0.1), TransportError::BadSetting { setting: "regularisation", .. }));
     assert!(matches!(plan(f64::NAN, 0.1), TransportError::BadSetting { setting: "regularisation", .. }));
+    assert!(matches!(plan(1e-310, 0.1), TransportError::BadSetting { setting: "regularisation", .. }));
     assert!(matches!(plan(1.0, -0.1), TransportError::BadSetting { setting: "tolerance", .. }));
 }
 
