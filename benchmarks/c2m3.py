@@ -1,0 +1,296 @@
+"""The Frank-Wolfe of C2M3 beside a PyTorch rewrite of it, on the same checkpoints, one after the other; prints a table.
+
+    python3 benchmarks/c2m3.py --weights DIR [--models 2,5,10,20] [--iterations 200] [--rounds 3]
+    python3 benchmarks/c2m3.py --data DIR    trains the MLPs 784-512-512-512-256-10 first, on MNIST's IDX files in DIR
+
+DIR of checkpoints: safetensors of one MLP architecture, as `onebasin` writes them, taken in the order of their names. Needs `cargo` and the
+packages of `benchmarks/requirements.txt`.
+
+The peer is what a careful Python user would write from the formulas, with the same algebra: gradients by the sum over models, one pass for
+the exact line search on a quartic, products with a permutation as indexing, models stacked in batched products, f32 with sums in f64,
+`scipy.optimize.linear_sum_assignment`. It computes the images PᵀW, WP and PᵀWP by products each time, where the Rust carries them.
+Both stop by the published rule (1e-6, patience 5) or when no step gains. Two threads each, or `BENCHMARK_THREADS`.
+"""
+
+import argparse
+import gzip
+import json
+import os
+import pathlib
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+# Of both sides; set before NumPy and PyTorch are imported.
+THREADS = int(os.environ.get("BENCHMARK_THREADS", min(2, os.cpu_count() or 1)))
+for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS"):
+    os.environ[name] = str(THREADS)
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+WIDTHS = [784, 512, 512, 512, 256, 10]
+
+
+def build():
+    command = ["cargo", "build", "--release", "-p", "onebasin-matching", "--example", "time_c2m3", "--message-format", "json"]
+    lines = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()
+    messages = [json.loads(line) for line in lines]
+    return next(m["executable"] for m in messages if m.get("executable") and m["target"]["name"] == "time_c2m3")
+
+
+def cpu_seconds(usage):
+    return usage.ru_utime + usage.ru_stime
+
+
+def run(command):
+    """The JSON a command prints, with the processor time it took."""
+    before = cpu_seconds(resource.getrusage(resource.RUSAGE_CHILDREN))
+    result = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
+    result["process"] = cpu_seconds(resource.getrusage(resource.RUSAGE_CHILDREN)) - before
+    return result
+
+
+# The peer
+
+
+def load(directory, models):
+    from safetensors.torch import load_file
+
+    paths = sorted(pathlib.Path(directory).glob("*.safetensors"))[:models]
+    if len(paths) < models:
+        sys.exit(f"{directory} holds {len(paths)} checkpoints, expected {models}")
+    import torch
+
+    loaded = [load_file(path) for path in paths]
+    layers = len([name for name in loaded[0] if name.endswith(".weight")])
+    stack = lambda name: torch.stack([weights[name] for weights in loaded]).contiguous()
+    return [stack(f"fc{layer}.weight") for layer in range(1, layers + 1)], [stack(f"fc{layer}.bias") for layer in range(1, layers + 1)]
+
+
+def norms(parts):
+    """Inner products in f64 of all pairs among stacks of models: of their sums over models, less those of the models."""
+    import torch
+
+    double = [part.double() for part in parts]
+    sums = [part.sum(0).reshape(-1) for part in double]
+    double = [part.reshape(-1) for part in double]
+    return lambda i, j: 0.5 * float(torch.dot(sums[i], sums[j]) - torch.dot(double[i], double[j]))
+
+
+def agreement(u):
+    """sum over p < q of <u_p, u_q>."""
+    return norms([u])(0, 0)
+
+
+def best_step(b):
+    """Where sum_k b_k t^k (1-t)^(4-k) is greatest on [0, 1], and its gain over t = 0."""
+    import numpy as np
+
+    b0, b1, b2, b3, b4 = b
+    c = np.array([b4 - b3 + b2 - b1 + b0, b3 - 2 * b2 + 3 * b1 - 4 * b0, b2 - 3 * b1 + 6 * b0, b1 - 4 * b0, 0.0])
+    roots = np.roots(np.polyder(c))
+    candidates = [0.0, 1.0] + [float(r.real) for r in roots if abs(r.imag) < 1e-9 and 0 < r.real < 1]
+    return max(candidates, key=lambda t: np.polyval(c, t))
+
+
+def peer(directory, models, iterations):
+    import torch
+    from scipy.optimize import linear_sum_assignment
+
+    torch.set_num_threads(THREADS)
+    torch.set_grad_enabled(False)
+    weights, biases = load(directory, models)
+    layers = len(weights)
+    constant = agreement(biases[-1])
+    # The first layer has rows only, with its bias as one more column; the last has columns only.
+    first = torch.cat([weights[0], biases[0][:, :, None]], 2)
+    last = weights[-1]
+    began = time.perf_counter()
+    groups = [weight.shape[1] for weight in weights[:-1]]
+    points = [torch.eye(size).repeat(models, 1, 1) for size in groups]
+    rows = torch.arange(models)[:, None]
+    best, waited, trace = None, 0, []
+    parts = {"images": 0.0, "gradient": 0.0, "lap": 0.0, "line": 0.0}
+
+    def images():
+        u_first = points[0].mT @ first
+        u_last = last @ points[-1]
+        u_bias = [None] + [(points[g].mT @ biases[g][:, :, None]).squeeze(2) for g in range(1, layers - 1)]
+        cross = []
+        for layer in range(1, layers - 1):
+            right = weights[layer] @ points[layer - 1]
+            left = points[layer].mT @ weights[layer]
+            cross.append((left, right, points[layer].mT @ right))
+        return u_first, u_last, u_bias, cross
+
+    def value(u_first, u_last, u_bias, cross):
+        total = constant + agreement(u_first) + agreement(u_last)
+        total += sum(agreement(u) for u in u_bias[1:])
+        return total + sum(agreement(image) for _, _, image in cross)
+
+    now = images()
+    best = objective = value(*now)
+    for _ in range(iterations):
+        t0 = time.perf_counter()
+        u_first, u_last, u_bias, cross = now
+        others = lambda u: u.sum(0, keepdim=True) - u
+        gradients = [None] * len(groups)
+        gradients[0] = first @ others(u_first).mT
+        for g in range(1, len(groups)):
+            gradients[g] = biases[g][:, :, None] @ others(u_bias[g])[:, None, :]
+        gradients[-1] = gradients[-1] + last.mT @ others(u_last)
+        for layer, (left, right, image) in zip(range(1, layers - 1), cross):
+            rest = others(image)
+            gradients[layer] = torch.baddbmm(gradients[layer], right, rest.mT)
+            gradients[layer - 1] = torch.baddbmm(gradients[layer - 1], left.mT, rest)
+        t1 = time.perf_counter()
+        units = []
+        for gradient in gradients:
+            of_group = torch.empty(models, gradient.shape[1], dtype=torch.long)
+            for p, matrix in enumerate(gradient.numpy()):
+                unit, slot = linear_sum_assignment(matrix, maximize=True)
+                of_group[p, torch.from_numpy(slot)] = torch.from_numpy(unit)
+            units.append(of_group)
+        t2 = time.perf_counter()
+        b = [0.0] * 5
+
+        def share(u, m, v):
+            inner = norms([u, m, v])
+            b[0] += inner(0, 0)
+            b[1] += 2 * inner(0, 1)
+            b[2] += inner(1, 1) + 2 * inner(0, 2)
+            b[3] += 2 * inner(1, 2)
+            b[4] += inner(2, 2)
+
+        def linear(u, v):
+            share(u, u + v, v)
+
+        linear(u_first, first[rows, units[0]])
+        linear(u_last, torch.gather(last, 2, units[-1][:, None, :].expand(-1, last.shape[1], -1)))
+        for g in range(1, len(groups)):
+            linear(u_bias[g], biases[g][rows, units[g]])
+        for layer, (left, right, image) in zip(range(1, layers - 1), cross):
+            columns = units[layer - 1][:, None, :].expand(-1, image.shape[1], -1)
+            mixed = right[rows, units[layer]] + torch.gather(left, 2, columns)
+            share(image, mixed, torch.gather(weights[layer][rows, units[layer]], 2, columns))
+        step = best_step(b)
+        t3 = time.perf_counter()
+        for point, of_group in zip(points, units):
+            point.mul_(1 - step)
+            slots = torch.arange(of_group.shape[1])[None, :].expand(models, -1)
+            point[rows, of_group, slots] += step
+        if step > 0:
+            now = images()
+            objective = value(*now)
+        t4 = time.perf_counter()
+        for name, seconds in zip(("gradient", "lap", "line", "images"), (t1 - t0, t2 - t1, t3 - t2, t4 - t3)):
+            parts[name] += seconds
+        trace.append(objective)
+        if objective - best < 1e-6:
+            waited += 1
+        else:
+            best, waited = objective, 0
+        if waited == 5 or step == 0:
+            break
+    soft = objective
+    for g, point in enumerate(points):
+        for p in range(models):
+            unit, slot = linear_sum_assignment(point[p].numpy(), maximize=True)
+            point[p] = 0
+            point[p][unit, slot] = 1
+    hard = value(*images())
+    seconds = time.perf_counter() - began
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    print(json.dumps({"seconds": seconds, "iterations": len(trace), "soft": soft, "hard": hard, "trace": trace, "memory": memory, "parts": parts}))
+
+
+# Weights of its own
+
+
+def train(data, directory, models):
+    import numpy as np
+    import torch
+    from safetensors.torch import save_file
+
+    def read(name, offset):
+        path = pathlib.Path(data) / name
+        content = path.read_bytes() if path.exists() else gzip.open(f"{path}.gz").read()
+        return np.frombuffer(content, np.uint8, offset=offset)
+
+    images = (torch.from_numpy(read("train-images-idx3-ubyte", 16).reshape(-1, 784).astype(np.float32)) / 255 - 0.1307) / 0.3081
+    labels = torch.from_numpy(read("train-labels-idx1-ubyte", 8).astype(np.int64))
+    layers = [{"op": "flatten"}]
+    for width in WIDTHS[1:-1]:
+        layers += [{"op": "linear", "out": width}, {"op": "relu"}]
+    layers.append({"op": "linear", "out": "classes"})
+    architecture = json.dumps({"input": [1, 28, 28], "classes": WIDTHS[-1], "layers": layers})
+    for seed in range(models):
+        torch.manual_seed(seed)
+        linear = [torch.nn.Linear(a, b) for a, b in zip(WIDTHS, WIDTHS[1:])]
+        net = torch.nn.Sequential(*[part for layer in linear for part in (layer, torch.nn.ReLU())][:-1])
+        optimizer = torch.optim.Adam(net.parameters(), 1e-3)
+        for _ in range(3):
+            for batch in torch.randperm(len(images)).split(512):
+                optimizer.zero_grad()
+                torch.nn.functional.cross_entropy(net(images[batch]), labels[batch]).backward()
+                optimizer.step()
+        tensors = {}
+        for number, layer in enumerate(linear, 1):
+            tensors[f"fc{number}.weight"], tensors[f"fc{number}.bias"] = layer.weight.detach(), layer.bias.detach()
+        path = pathlib.Path(directory) / f"model-{seed:02}.safetensors"
+        save_file(tensors, path, metadata={"onebasin.architecture": architecture})
+
+
+def compare(directory, models, iterations, rounds):
+    program = build()
+    options = json.dumps({"iterations": iterations, "stop": {"rule": "absolute", "tolerance": 1e-6, "patience": 5}})
+    print("| models | | iterations | s / iteration | cpu s / iteration | total s | objective soft | hard | MiB |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+    for count in models:
+        ours, theirs = [], []
+        for _ in range(rounds):
+            ours.append(run([program, directory, str(count), options]))
+            theirs.append(run([sys.executable, __file__, "--peer", directory, str(count), str(iterations)]))
+        figures = {}
+        for name, runs in (("onebasin", ours), ("pytorch", theirs)):
+            middle = lambda key: statistics.median(run[key] / run["iterations"] for run in runs)
+            figures[name] = (middle("seconds"), middle("process"))
+            one = runs[0]
+            total = statistics.median(run["seconds"] for run in runs)
+            print(
+                f"| {count} | {name} | {one['iterations']} | {figures[name][0]:.4f} | {figures[name][1]:.4f} | {total:.2f} "
+                f"| {one['soft']:.4f} | {one['hard']:.4f} | {one['memory']} |",
+                flush=True,
+            )
+        ratio, cpu = (figures["onebasin"][k] / figures["pytorch"][k] for k in (0, 1))
+        parts = {name: round(seconds / theirs[0]["iterations"], 4) for name, seconds in theirs[0]["parts"].items()}
+        print(f"| {count} | ratio | | {ratio:.3f} | {cpu:.3f} | | | | |", flush=True)
+        print(f"pytorch, n = {count}, s / iteration: {parts}", file=sys.stderr, flush=True)
+
+
+def main():
+    if sys.argv[1:2] == ["--peer"]:
+        directory, models, iterations = sys.argv[2:]
+        peer(directory, int(models), int(iterations))
+        return
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument("--weights", help="a folder of checkpoints")
+    where.add_argument("--data", help="a folder with MNIST's IDX files, to train checkpoints from")
+    parser.add_argument("--models", default="2,5,10,20", help="how many models, one or more numbers")
+    parser.add_argument("--iterations", type=int, default=200)
+    parser.add_argument("--rounds", type=int, default=1)
+    options = parser.parse_args()
+    models = [int(count) for count in options.models.split(",")]
+    if options.weights:
+        compare(options.weights, models, options.iterations, options.rounds)
+        return
+    with tempfile.TemporaryDirectory() as directory:
+        train(options.data, directory, max(models))
+        compare(directory, models, options.iterations, options.rounds)
+
+
+if __name__ == "__main__":
+    main()
