@@ -87,9 +87,10 @@ def main():
         a, b = load(pair[0]), load(pair[1])
         ours, theirs = [], []
         for seed in range(options.rounds):
-            output = subprocess.run([options.example, *pair, str(seed), "1"], check=True, stdout=subprocess.PIPE).stdout
+            command = [options.example, '{"by": "git-re-basin"}', str(seed), "1", *pair]
+            output = subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
             run = json.loads(output)["runs"][0]
-            ours.append((run["seconds"], run["objective"], run["sweeps"]))
+            ours.append((run["seconds"], run["objective"], run["iterations"]))
             start = time.perf_counter()
             found, sweeps = match(a, b, seed)
             theirs.append((time.perf_counter() - start, found, sweeps))

@@ -1,7 +1,8 @@
-//! Times weight matching on a pair of checkpoints, for the comparison in `benchmarks/git_rebasin.py`.
+//! Times a matching on checkpoints, for the comparison in `benchmarks/git_rebasin.py`.
 //!
 //! `time_git_rebasin make A B` writes two checkpoints: B is A with its units shuffled, plus noise as large as the weights.
-//! `time_git_rebasin A B SEED RUNS` prints one JSON object: seconds, sweeps and objective of each run, with order seeds from SEED on.
+//! `time_git_rebasin MATCHING SEED RUNS A B ..` prints one JSON object: seconds, iterations and objective of each run, with order seeds
+//! from SEED on. MATCHING is JSON as in a spec: `{"by": "git-re-basin"}`, `{"by": "merge-many"}`.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -9,7 +10,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use ndarray::Array;
-use onebasin_matching::{GitReBasin, Matcher, Problem};
+use onebasin_matching::{Matching, Problem};
 use onebasin_network::{Blueprint, Checkpoint, Graph, Permutation, Shape, Weights, permute};
 use onebasin_repro::Stream;
 use rand::Rng;
@@ -19,8 +20,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments.as_slice() {
         ["make", a, b] => make(Path::new(a), Path::new(b)),
-        [a, b, seed, runs] => time(Path::new(a), Path::new(b), seed.parse()?, runs.parse()?),
-        _ => Err("usage: time_git_rebasin make A B | time_git_rebasin A B SEED RUNS".into()),
+        [matching, seed, runs, checkpoints @ ..] => time(&serde_json::from_str(matching)?, seed.parse()?, runs.parse()?, checkpoints),
+        _ => Err("usage: time_git_rebasin make A B | time_git_rebasin MATCHING SEED RUNS A B ..".into()),
     }
 }
 
@@ -49,16 +50,16 @@ fn make(a: &Path, b: &Path) -> Result<(), Box<dyn Error>> {
 }
 
 #[expect(clippy::print_stdout, reason = "the figures are this program's data")]
-fn time(a: &Path, b: &Path, seed: u64, runs: u64) -> Result<(), Box<dyn Error>> {
-    let (a, b) = (Checkpoint::load(a)?, Checkpoint::load(b)?);
-    let graph = Graph::build(&a.architecture)?;
-    let problem = Problem { spec: graph.spec(), models: vec![&a.weights, &b.weights] };
+fn time(matching: &Matching, seed: u64, runs: u64, checkpoints: &[&str]) -> Result<(), Box<dyn Error>> {
+    let checkpoints = checkpoints.iter().map(|path| Checkpoint::load(Path::new(path))).collect::<Result<Vec<_>, _>>()?;
+    let graph = Graph::build(&checkpoints.first().ok_or("no checkpoints")?.architecture)?;
+    let problem = Problem { spec: graph.spec(), models: checkpoints.iter().map(|checkpoint| &checkpoint.weights).collect() };
     let mut measured = Vec::new();
     for run in seed..seed + runs {
         let start = Instant::now();
-        let alignment = GitReBasin::default().align(&problem, &Stream::root(run))?;
+        let alignment = matching.matcher().align(&problem, &Stream::root(run))?;
         let seconds = start.elapsed().as_secs_f64();
-        measured.push(serde_json::json!({"seconds": seconds, "sweeps": alignment.iterations, "objective": alignment.objective}));
+        measured.push(serde_json::json!({"seconds": seconds, "iterations": alignment.iterations, "objective": alignment.objective}));
     }
     println!("{}", serde_json::json!({ "runs": measured }));
     Ok(())

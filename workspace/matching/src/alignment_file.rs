@@ -153,7 +153,7 @@ fn load_plans(path: &Path) -> Result<BTreeMap<String, Array2<f32>>, MatchingErro
         }
         let shares = view.data().chunks_exact(4).map(|bytes| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])).collect();
         let plan = Array2::from_shape_vec((rows, columns), shares).expect("checked by the format");
-        if let Some(row) = plan.rows().into_iter().position(|row| !((row.sum() - 1.0).abs() < 1e-3)) {
+        if let Some(row) = plan.rows().into_iter().position(|row| !(0.999..=1.001).contains(&row.sum())) {
             return Err(corrupt(format!("row {row} of `{name}` sums to `{}`, expected 1", plan.row(row).sum())));
         }
         plans.insert(name, plan);

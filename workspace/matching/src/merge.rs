@@ -27,11 +27,14 @@ pub fn mean(models: &[&Weights], coefficients: Option<&[f64]>) -> Result<Weights
     if (sum - 1.0).abs() > SUM_TOLERANCE {
         return wrong(format!("the coefficients sum to `{sum}`"));
     }
-    let mut sums = vec![0.0; first.iter().map(|(_, array)| array.len()).sum()];
+    let mut sums = vec![0.0; first.len()];
     for (weights, &coefficient) in models.iter().zip(coefficients) {
-        let entries = weights.iter().flat_map(|(_, array)| array.iter());
-        for (sum, &value) in sums.iter_mut().zip(entries) {
-            *sum += coefficient * f64::from(value);
+        let mut rest = sums.as_mut_slice();
+        for (_, array) in weights.iter() {
+            let (sums, after) = rest.split_at_mut(array.len());
+            let values = array.as_slice().expect("arrays are made contiguous when the weights are made");
+            sums.iter_mut().zip(values).for_each(|(sum, &value)| *sum += coefficient * f64::from(value));
+            rest = after;
         }
     }
     // `map` meets the numbers in the same order: by name, then row by row.

@@ -11,16 +11,24 @@ pub fn objective(spec: &PermutationSpec, models: &[&Weights]) -> f64 {
     let mut before: Vec<f64> = Vec::new();
     for parameter in spec.parameters.iter().filter(|parameter| parameter.role.is_matched()) {
         before.clear();
-        before.resize(parameter.shape.iter().product(), 0.0);
+        before.resize(parameter.len(), 0.0);
         for weights in models {
-            let array = weights.get(&parameter.name);
-            for (sum, &value) in before.iter_mut().zip(array) {
-                total += *sum * f64::from(value);
-                *sum += f64::from(value);
-            }
+            total += meet(&mut before, weights.values(&parameter.name));
         }
     }
     total
+}
+
+/// `Σ before · values`; then adds the values to those before.
+fn meet(before: &mut [f64], values: &[f32]) -> f64 {
+    let mut sums = [0.0; LANES];
+    for (before, values) in before.chunks_mut(LANES).zip(values.chunks(LANES)) {
+        for ((before, &value), sum) in before.iter_mut().zip(values).zip(&mut sums) {
+            *sum += *before * f64::from(value);
+            *before += f64::from(value);
+        }
+    }
+    sums.iter().sum()
 }
 
 /// `⟨A, π(B)⟩` of one pair, recomputed only where a map has moved since.

@@ -60,12 +60,13 @@ pub fn similarity(spec: &PermutationSpec, group: usize, fixed: &Weights, moving:
 /// The similarity matrix of one group of a pair, kept up to date as the maps of other groups change.
 ///
 /// A change of a map moves some units only, and the matrix is linear in them: so an update multiplies the differences
-/// of moved units alone. What rounding this leaves behind is removed by [`Similarity::refresh`].
+/// of moved units alone. Rounding adds up over updates; [`Similarity::refresh`] keeps it to about that of one full product.
 pub struct Similarity<'a> {
     factors: Vec<Factor<'a>>,
     total: Array2<f64>,
     scratch: Array2<f32>,
-    updated: bool,
+    /// Rows multiplied in updates since the matrix was last computed anew.
+    updated: usize,
 }
 
 /// Both models' entries along one tied axis.
@@ -97,8 +98,8 @@ impl<'a> Similarity<'a> {
         let factors = ties(spec, group).into_iter().map(factor).collect();
         let units = spec.groups[group].units;
         let (total, scratch) = (Array2::zeros((units, units)), Array2::zeros((units, units)));
-        let mut similarity = Similarity { factors, total, scratch, updated: true };
-        similarity.refresh();
+        let mut similarity = Similarity { factors, total, scratch, updated: 0 };
+        similarity.compute();
         similarity
     }
 
@@ -132,15 +133,21 @@ impl<'a> Similarity<'a> {
             multiply_add(1.0, fixed.t(), change.view(), 0.0, self.scratch.view_mut(), Threads::All);
             add(&mut self.total, &self.scratch);
             *held = wanted.clone();
-            self.updated = true;
+            self.updated += fixed.nrows();
         }
     }
 
-    /// Computes the matrix anew from the maps it holds, if updates came since it last was; says whether they did.
+    /// Computes the matrix anew from the maps it holds, if updates have multiplied as many rows as that takes; says whether they had.
     pub fn refresh(&mut self) -> bool {
-        if !std::mem::take(&mut self.updated) {
-            return false;
+        let due = self.updated > self.factors.iter().map(|factor| factor.fixed.nrows()).sum();
+        if due {
+            self.compute();
         }
+        due
+    }
+
+    fn compute(&mut self) {
+        self.updated = 0;
         self.total.fill(0.0);
         for factor in &self.factors {
             let gathered = match &factor.other {
@@ -150,7 +157,6 @@ impl<'a> Similarity<'a> {
             multiply_add(1.0, factor.fixed.t(), gathered.view(), 0.0, self.scratch.view_mut(), Threads::All);
             add(&mut self.total, &self.scratch);
         }
-        true
     }
 }
 
@@ -180,17 +186,37 @@ fn pack<'a>(parameter: &Parameter, array: ArrayViewD<'a, f32>, side: Side) -> (C
     let (rows, row_block) = split(&parameter.rows, shape[0]);
     let (columns, column_block) = if shape.len() > 1 { split(&parameter.columns, shape[1]) } else { (1, 1) };
     let inner = column_block * shape.iter().skip(2).product::<usize>();
+    if side == Side::Rows && row_block == 1 {
+        return (transposed(array.as_slice().expect("weights in standard layout"), rows).into(), inner);
+    }
     let quad = array.into_shape_with_order((rows, row_block, columns, inner)).expect("weights in standard layout");
     let (units, chunk, ordered) = match side {
         Side::Rows => (rows, row_block * inner, quad.permuted_axes([2, 1, 3, 0])),
         Side::Columns => (columns, row_block * inner, quad.permuted_axes([0, 1, 3, 2])),
     };
     let others = ordered.len() / units.max(1);
-    let matrix = match ordered.is_standard_layout() {
-        true => ordered.into_shape_with_order((others, units)).expect("checked").into(),
-        false => CowArray::from(ordered.as_standard_layout().into_owned().into_shape_with_order((others, units)).expect("just made")),
-    };
-    (matrix, chunk)
+    let shape = (others, units);
+    if ordered.is_standard_layout() {
+        return (ordered.into_shape_with_order(shape).expect("as many entries").into(), chunk);
+    }
+    let copied = ordered.as_standard_layout().into_owned();
+    (copied.into_shape_with_order(shape).expect("as many entries").into(), chunk)
+}
+
+/// The transpose of a matrix of `rows` rows, some rows at a time, so that writes stay in cache lines.
+fn transposed(values: &[f32], rows: usize) -> Array2<f32> {
+    const TOGETHER: usize = 16;
+    let columns = values.len() / rows.max(1);
+    let mut result = vec![0.0; values.len()];
+    for first in (0..rows).step_by(TOGETHER) {
+        let last = rows.min(first + TOGETHER);
+        for column in 0..columns {
+            for row in first..last {
+                result[column * rows + row] = values[row * columns + column];
+            }
+        }
+    }
+    Array2::from_shape_vec((columns, rows), result).expect("as many entries as before")
 }
 
 #[cfg(test)]
@@ -270,8 +296,12 @@ mod tests {
             }
             let anew = similarity(spec, group, &a, &b, &shuffles(spec, 4));
             close(&kept.matrix().to_owned(), &anew);
-            kept.refresh();
-            assert_eq!(kept.matrix(), anew);
+            // Five full changes of the maps are more than one computation of the matrix, where there is a map to follow at all.
+            if kept.refresh() {
+                assert_eq!(kept.matrix(), anew);
+            } else {
+                assert_eq!(kept.updated, 0);
+            }
         }
     }
 

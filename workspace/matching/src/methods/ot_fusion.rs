@@ -86,6 +86,7 @@ impl Matcher for OtFusion {
         self.check()?;
         problem.check()?;
         let fixed = reference(problem, self.reference)?;
+        self.check_output(problem.spec)?;
         let mut course = Course::direct(Certificate::default());
         if self.plan == PlanKind::Sinkhorn {
             course.outcome = Outcome::Converged;
@@ -125,6 +126,20 @@ impl Matcher for OtFusion {
 }
 
 impl OtFusion {
+    /// Class scores can be transported where one layer makes them.
+    fn check_output(&self, spec: &PermutationSpec) -> Result<(), MatchingError> {
+        let makers = spec.parameters.iter().filter(|parameter| parameter.role == Role::Weight && is_output(parameter)).count();
+        if self.output == OutputUnits::Transported && makers != 1 {
+            return Err(MatchingError::Setting {
+                key: "output",
+                value: "transported".to_owned(),
+                expected: "`fixed`, as more than one layer writes to units whose order is fixed",
+                hint: "leave `output` out",
+            });
+        }
+        Ok(())
+    }
+
     /// The reference's own maps.
     fn stay(&self, spec: &PermutationSpec) -> UnitMaps {
         let sizes = spec.groups.iter().map(|group| group.units);
@@ -321,6 +336,17 @@ mod tests {
         for (model, maps) in problem.models.iter().zip(&alignment.maps) {
             assert_eq!(to_frame(spec, model, maps), a);
         }
+    }
+
+    #[test]
+    fn scores_made_by_two_layers_are_not_transported() {
+        let text = r#"{"layers": [{"op": "flatten"}, {"op": "linear", "out": 4},
+            {"op": "residual", "body": [{"op": "linear", "out": "classes"}], "shortcut": [{"op": "linear", "out": "classes"}]}]}"#;
+        let graph = graph(text, (1, 2, 2), 3);
+        let (a, b) = (random(graph.spec(), 1), random(graph.spec(), 2));
+        let align = |output| OtFusion { output, ..OtFusion::default() }.align(&both(&graph, &a, &b), &Stream::root(0));
+        assert!(align(OutputUnits::Fixed).is_ok());
+        assert!(align(OutputUnits::Transported).unwrap_err().to_string().contains("`output` is `transported`"));
     }
 
     #[test]
