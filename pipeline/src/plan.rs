@@ -22,6 +22,8 @@ pub struct Planned {
     pub stage: Arc<dyn Stage>,
     /// BLAKE3 of the store's format, the recipe and the fingerprints of the inputs.
     pub fingerprint: Fingerprint,
+    /// Those of its inputs, in the order of [`Stage::inputs`].
+    pub inputs: Vec<Fingerprint>,
 }
 
 /// The stages of an experiment, inputs before dependents.
@@ -49,7 +51,7 @@ impl Plan {
             if fingerprints.insert(stage.id().clone(), fingerprint).is_some() {
                 anyhow::bail!("stage `{}` is planned twice", stage.id());
             }
-            planned.push(Planned { stage, fingerprint });
+            planned.push(Planned { stage, fingerprint, inputs });
         }
         Ok(Plan { stages: planned })
     }

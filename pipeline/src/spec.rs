@@ -8,6 +8,7 @@ mod layers;
 mod resolve;
 mod text;
 
+pub(crate) use error::chain;
 pub use error::{Excerpt, SpecError};
 pub use experiment::{Evaluation, Experiment, Merging, Method, Model, Pair, Part};
 pub use layers::Overrides;

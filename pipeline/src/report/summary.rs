@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use onebasin_matching::barrier;
 
 use super::reported::Comparison;
@@ -35,7 +35,10 @@ type Values = BTreeMap<(Pair, String, usize, &'static str, String), BTreeMap<usi
 /// Summarises everything measured.
 ///
 /// A replicate counts once in every cell: `endpoints` is the mean over its models and a barrier the mean over its pairs of models.
-pub fn summarise(rows: &Rows, comparison: &Comparison) -> Vec<SummaryRow> {
+///
+/// # Errors
+/// Points that are no line from λ = 0 to 1, or a loss on one that is not a number.
+pub fn summarise(rows: &Rows, comparison: &Comparison) -> Result<Vec<SummaryRow>> {
     let mut values = Values::new();
     let mut add = |pair: &Pair, method: &str, models: usize, metric, split: &str, replicate: usize, value: f64| {
         let cell = values.entry((pair.clone(), method.to_owned(), models, metric, split.to_owned())).or_default();
@@ -67,7 +70,8 @@ pub fn summarise(rows: &Rows, comparison: &Comparison) -> Vec<SummaryRow> {
         let points = &rows.barriers[start..start + length];
         let lambdas: Vec<f64> = points.iter().map(|row| row.lambda).collect();
         let losses: Vec<f64> = points.iter().map(|row| row.loss).collect();
-        let height = barrier(&lambdas, &losses);
+        let height = barrier(&lambdas, &losses)
+            .with_context(|| format!("the line from `{}` to `{}` by `{}`", first.fixed, first.permutee, first.method))?;
         let models = counts.get(&first.pair).copied().unwrap_or(2);
         add(&first.pair, &first.method, models, "barrier_line", &first.split, first.replicate, height.line);
         add(&first.pair, &first.method, models, "barrier_mean", &first.split, first.replicate, height.mean);
@@ -90,7 +94,7 @@ pub fn summarise(rows: &Rows, comparison: &Comparison) -> Vec<SummaryRow> {
             summary,
         })
     });
-    cells.collect()
+    Ok(cells.collect())
 }
 
 /// Writes `summary.csv` (all models merged) and `by-models.csv` (every number of models merged).
@@ -148,7 +152,7 @@ mod tests {
             stage: String::new(),
         };
         let rows = Rows { models: vec![model(0, "a", 0.8), model(0, "b", 0.9), model(1, "a", 0.6), model(1, "b", 0.7)], ..Rows::default() };
-        let cells = summarise(&rows, &Comparison::default());
+        let cells = summarise(&rows, &Comparison::default()).unwrap();
         let cell = cells.iter().find(|cell| cell.metric == "accuracy").unwrap();
         assert_eq!((cell.summary.count, cell.models, cell.method.as_str()), (2, 2, ENDPOINTS));
         assert!((cell.summary.mean - 0.75).abs() < 1e-12);
@@ -170,7 +174,7 @@ mod tests {
             stage: String::new(),
         };
         let rows = Rows { barriers: vec![point(0.0, 1.0), point(0.5, 3.0), point(1.0, 2.0)], ..Rows::default() };
-        let cells = summarise(&rows, &Comparison::default());
+        let cells = summarise(&rows, &Comparison::default()).unwrap();
         assert_eq!(
             cells.iter().map(|cell| (cell.metric, cell.summary.mean)).collect::<Vec<_>>(),
             [("barrier_line", 1.5), ("barrier_mean", 1.5)]

@@ -11,7 +11,7 @@ use onebasin_training::Training;
 use serde::de::DeserializeOwned;
 
 use super::document::{self, Document};
-use super::error::SpecError;
+use super::error::{SpecError, chain};
 use super::experiment::{Evaluation, Experiment, Merging, Method, Model, Pair};
 use super::fault::shown;
 use super::layers::Layers;
@@ -135,7 +135,7 @@ impl Resolver<'_> {
         let blueprints: BTreeMap<&str, Blueprint> = self.tables("architectures", &self.document.architectures)?;
         let sources: BTreeMap<&str, Source> = self.tables("datasets", &self.document.datasets)?;
         let trainings: BTreeMap<&str, Training> = self.tables("trainings", &self.document.trainings)?;
-        for (name, training) in &trainings {
+        for (&name, training) in &trainings {
             training.check().map_err(|error| self.library(&path(["trainings", name]), &error))?;
         }
         let mut pairs: Vec<Pair> = Vec::new();
@@ -144,7 +144,8 @@ impl Resolver<'_> {
             let source = match sources.get(written.dataset.as_str()) {
                 Some(source) => source.clone(),
                 None => Source::named(&written.dataset).map_err(|_| {
-                    let known: Vec<&str> = sources.keys().copied().chain(known_names()).collect();
+                    let mut known: Vec<&str> = sources.keys().copied().collect();
+                    known_names().for_each(|name| known.push(name));
                     self.wrong(&at("dataset"), format!("unknown data set `{}`", written.dataset)).known(&written.dataset, known)
                 })?,
             };
@@ -349,17 +350,6 @@ impl Resolver<'_> {
     fn dataset_fault(&self, at: &[String], error: &DatasetError) -> SpecError {
         self.wrong(at, chain(error))
     }
-}
-
-/// A library's error with its causes.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text = format!("{text}: {inner}");
-        cause = inner.source();
-    }
-    text
 }
 
 /// `a` to `z`, then `aa`, `ab`, ...

@@ -44,7 +44,7 @@ impl Stage for Tabulate {
         }
         rows.sort();
         rows.write(context.out)?;
-        let cells = summary::summarise(&rows, &self.comparison);
+        let cells = summary::summarise(&rows, &self.comparison)?;
         summary::write(&cells, context.out)?;
         let text = markdown::render(&self.title, &cells, &rows, &self.comparison.differs);
         std::fs::write(context.out.join("table.md"), text).context("cannot write `table.md`")

@@ -1,0 +1,154 @@
+//! `onebasin data`: the data sets known by name.
+
+use std::io::IsTerminal;
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::atomic::Ordering;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use onebasin_datasets::{DatasetError, Fetching, Finding, Known, Places, Source, Transfer, Verified, fetch, fetch_missing, known, known_names};
+use onebasin_datasets::{verify, whereabouts};
+use serde_json::{Value, json};
+
+use super::{Failure, Verdict};
+use crate::cli::Data;
+use crate::console;
+use crate::interrupt;
+
+/// Lists, fetches or verifies.
+pub fn data(command: &Data) -> Result<Verdict, Failure> {
+    match command {
+        Data::List { json, data } => list(*json, data.as_deref()),
+        Data::Fetch { names } => fetch_all(names),
+        Data::Verify { names, data } => verify_all(names, data.as_deref()),
+    }
+}
+
+fn list(as_json: bool, data: Option<&Path>) -> Result<Verdict, Failure> {
+    let places = Places::standard(data, false);
+    let sets: Vec<(&Known, String)> = known_names().filter_map(known).map(|known| (known, standing(known, &places))).collect();
+    if as_json {
+        let rows: Vec<Value> = sets
+            .iter()
+            .map(|(known, standing)| {
+                json!({
+                    "name": known.name, "title": known.title, "format": known.format, "licence": known.licence,
+                    "citation": known.citation, "shape": known.shape, "classes": known.classes, "train": known.train,
+                    "test": known.test, "generated": known.files.is_empty(),
+                    "folder": whereabouts(known, &places), "standing": standing,
+                })
+            })
+            .collect();
+        console::data(&format!("{:#}", Value::from(rows)));
+        return Ok(Verdict::Fine);
+    }
+    let mut rows = vec![["name", "images", "shape", "classes", "licence", "where"].map(str::to_owned)];
+    for (known, standing) in sets {
+        let (channels, height, width) = known.shape;
+        let images = format!("{} + {}", known.train, known.test);
+        let shape = format!("{channels}x{height}x{width}");
+        rows.push([known.name.to_owned(), images, shape, known.classes.to_string(), known.licence.to_owned(), standing]);
+    }
+    let widths: Vec<usize> = (0..6).map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0)).collect();
+    let line = |row: &[String; 6]| row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}  ")).collect::<String>();
+    console::data(&rows.iter().map(|row| line(row).trim_end().to_owned()).collect::<Vec<_>>().join("\n"));
+    let roots: Vec<String> = places.roots.iter().chain([&places.cache]).map(|root| format!("`{}`", root.display())).collect();
+    console::note(&format!("looked below {}", roots.join(", ")));
+    Ok(Verdict::Fine)
+}
+
+/// Where a set's files are, in words.
+fn standing(known: &Known, places: &Places) -> String {
+    if known.files.is_empty() {
+        return "generated".to_owned();
+    }
+    match whereabouts(known, places) {
+        Some(folder) => folder.display().to_string(),
+        None => "not found".to_owned(),
+    }
+}
+
+fn named(name: &str) -> Result<&'static Known, Failure> {
+    match known(name) {
+        Some(known) => Ok(known),
+        None => Err(Source::named(name).err().map_or_else(|| Failure::Input(anyhow::anyhow!("unknown data set `{name}`")), Failure::input)),
+    }
+}
+
+fn fetch_all(names: &[String]) -> Result<Verdict, Failure> {
+    let sets = names.iter().map(|name| named(name)).collect::<Result<Vec<&Known>, Failure>>()?;
+    let places = Places::standard(None, true);
+    for known in sets {
+        let files = with_bar(|progress| fetch(known, &places, &Fetching::standard(known), progress)).map_err(Failure::running)?;
+        console::data(&files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join("\n"));
+    }
+    Ok(Verdict::Fine)
+}
+
+/// Fetches what a spec needs and no place has.
+pub fn fetch_for(source: &Source, places: &Places) -> Result<(), DatasetError> {
+    with_bar(|progress| fetch_missing(source, places, progress))
+}
+
+/// Hears how far a transfer has come, and says whether it goes on.
+type Watch<'a> = dyn FnMut(&Transfer<'_>) -> ControlFlow<()> + 'a;
+
+/// Shows a bar on a terminal, and a line for each file elsewhere, once something is fetched.
+fn with_bar<T, E>(work: impl FnOnce(&mut Watch<'_>) -> Result<T, E>) -> Result<T, E> {
+    let terminal = std::io::stderr().is_terminal();
+    let interrupted = interrupt::install();
+    let mut bar: Option<(usize, ProgressBar)> = None;
+    let result = work(&mut |transfer| {
+        let same = bar.as_ref().is_some_and(|(index, _)| *index == transfer.index);
+        if !same {
+            if let Some((_, finished)) = bar.take() {
+                finished.finish_and_clear();
+            }
+            if !terminal {
+                console::note(&format!("fetching {} ({} of {})", transfer.file, transfer.index + 1, transfer.files));
+            }
+            let new = if terminal { ProgressBar::new(transfer.total) } else { ProgressBar::hidden() };
+            if let Ok(style) = ProgressStyle::with_template("{msg} [{bar:30}] {bytes}/{total_bytes} {bytes_per_sec} {eta}") {
+                new.set_style(style.progress_chars("=> "));
+            }
+            new.set_message(format!("{} ({} of {})", transfer.file, transfer.index + 1, transfer.files));
+            bar = Some((transfer.index, new));
+        }
+        if let Some((_, bar)) = &bar {
+            bar.set_position(transfer.bytes);
+        }
+        if interrupted.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    if let Some((_, bar)) = bar {
+        bar.finish_and_clear();
+    }
+    result
+}
+
+fn verify_all(names: &[String], data: Option<&Path>) -> Result<Verdict, Failure> {
+    let sets = names.iter().map(|name| named(name)).collect::<Result<Vec<&'static Known>, Failure>>()?;
+    let places = Places::standard(data, false);
+    let mut verdict = Verdict::Fine;
+    let mut lines = Vec::new();
+    for known in sets {
+        if known.files.is_empty() {
+            lines.push(format!("{}: generated, there is nothing to verify", known.name));
+        }
+        for Verified { file, path, finding } in verify(known, &places) {
+            let (word, more) = match finding {
+                Finding::Official => ("official", String::new()),
+                Finding::Different { expected, found } => ("DIFFERENT", format!(": SHA-256 {found}, expected {expected}")),
+                Finding::Unstated { found } => ("unstated", format!(": SHA-256 {found}; no trusted source states the right one")),
+                Finding::Unreadable { reason } => ("UNREADABLE", format!(": {reason}")),
+                Finding::Missing => ("MISSING", String::new()),
+            };
+            if word.chars().all(char::is_uppercase) {
+                verdict = Verdict::No;
+            }
+            let place = path.map_or_else(|| file.to_owned(), |path| path.display().to_string());
+            lines.push(format!("{word:<10}  {}  {place}{more}", known.name));
+        }
+    }
+    console::data(&lines.join("\n"));
+    Ok(verdict)
+}

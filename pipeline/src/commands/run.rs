@@ -1,0 +1,95 @@
+//! `onebasin run`: does what a plan says and publishes the results.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context;
+use onebasin_training::Device;
+use serde_json::{Value, json};
+
+use super::setting::Setting;
+use super::{Failure, Verdict};
+use crate::cli::{self, Shared};
+use crate::console::{self, Console, Verbosity};
+use crate::images::Images;
+use crate::interrupt;
+use crate::plan::Plan;
+use crate::publish::{self, publish};
+use crate::runner::{self, RunOptions, Status};
+use crate::store::Store;
+
+/// Runs every spec, one after the other; all are checked before the first starts.
+pub fn run(arguments: &cli::Run) -> Result<Verdict, Failure> {
+    let shared = &arguments.shared;
+    let device = Device::select(&shared.device).map_err(Failure::input)?;
+    let mut planned = Vec::with_capacity(arguments.specs.len());
+    for path in &arguments.specs {
+        let setting = Setting::read(path, shared, !arguments.offline)?;
+        let digests = setting.complete()?;
+        let plan = setting.plan(&digests, shared)?;
+        planned.push((setting, plan));
+    }
+    let Some((first, _)) = planned.first() else { return Ok(Verdict::Fine) };
+    let options = RunOptions {
+        jobs: shared.jobs(),
+        keep_going: shared.keep_going,
+        interrupted: interrupt::install(),
+        targets: publish::targets(),
+        ..RunOptions::new(device, Arc::new(Images::new(first.places.clone())))
+    };
+    let mut done = Vec::with_capacity(planned.len());
+    let mut verdict = Verdict::Fine;
+    for (setting, plan) in &planned {
+        let (report, complete) = one(setting, plan, shared, &options)?;
+        done.push(report);
+        if !complete {
+            verdict = Verdict::No;
+            if !shared.keep_going {
+                break;
+            }
+        }
+    }
+    if arguments.json {
+        console::data(&format!("{:#}", Value::from(done)));
+    }
+    Ok(verdict)
+}
+
+/// Runs one plan; says what was done and whether all of it was.
+fn one(setting: &Setting, plan: &Plan, shared: &Shared, options: &RunOptions) -> Result<(Value, bool), Failure> {
+    let name = &setting.experiment.name;
+    let (results, plots) = (shared.results.join(name), shared.plots.join(name));
+    let store = Store::new(&shared.store);
+    let statuses = runner::survey(plan, &store, &options.targets, false).map_err(Failure::Running)?;
+    if statuses.iter().any(|status| matches!(status, Status::Run(_))) {
+        // Better found now than after the night.
+        writable(&results, "results")?;
+        writable(&plots, "plots")?;
+    }
+    let console = Console::new(Verbosity::Normal);
+    let outcome = runner::run(plan, &store, options, &console).map_err(Failure::Running)?;
+    let published = if outcome.is_complete() { Some(publish(plan, &store, &results, &plots).map_err(Failure::Running)?) } else { None };
+    console.conclude(name, &outcome, published.as_ref(), &results, &plots);
+    let report = json!({
+        "name": name,
+        "stages": plan.stages.len(),
+        "ran": outcome.ran,
+        "cached": outcome.cached,
+        "failed": outcome.failed,
+        "skipped": outcome.skipped,
+        "left": outcome.left,
+        "interrupted": outcome.interrupted,
+        "seconds": outcome.seconds,
+        "results": results,
+        "plots": plots,
+        "written": published.as_ref().map(|published| &published.written),
+    });
+    Ok((report, outcome.is_complete()))
+}
+
+fn writable(folder: &Path, option: &str) -> Result<(), Failure> {
+    std::fs::create_dir_all(folder)
+        .and_then(|()| tempfile::tempfile_in(folder).map(drop))
+        .with_context(|| format!("cannot write into `{}`\nhint: choose another folder with `--{option} DIR`", folder.display()))
+        .map_err(Failure::Input)
+}

@@ -1,0 +1,72 @@
+//! What every command that reads a spec starts from.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use onebasin_datasets::{DatasetError, Places, digest};
+
+use super::Failure;
+use crate::cli::Shared;
+use crate::plan::{self, Plan};
+use crate::spec::{self, Experiment, Overrides, chain};
+
+/// A checked spec and the places of its data.
+pub struct Setting {
+    pub experiment: Experiment,
+    pub places: Places,
+}
+
+impl Setting {
+    /// Reads a spec under the options of the command line.
+    pub fn read(path: &Path, shared: &Shared, fetch: bool) -> Result<Setting, Failure> {
+        let places = Places::standard(shared.data.as_deref(), fetch);
+        let overrides = Overrides { profile: shared.profile.clone(), sets: shared.sets.clone(), environment: true };
+        let experiment = spec::load(path, &overrides, &places).map_err(Failure::input)?;
+        Ok(Setting { experiment, places })
+    }
+
+    /// The names of the data's content, as far as the data is there.
+    pub fn digests(&self) -> Digests {
+        let mut digests = Digests::default();
+        for pair in &self.experiment.pairs {
+            if digests.found.contains_key(&pair.dataset) || digests.absent.contains_key(&pair.dataset) {
+                continue;
+            }
+            match digest(&pair.source, &self.places) {
+                Ok(digest) => drop(digests.found.insert(pair.dataset.clone(), digest.to_string())),
+                Err(error) => drop(digests.absent.insert(pair.dataset.clone(), error)),
+            }
+        }
+        digests
+    }
+
+    /// As [`Setting::digests`], when all data must be there: fetches what may be fetched.
+    pub fn complete(&self) -> Result<Digests, Failure> {
+        for pair in &self.experiment.pairs {
+            if let Err(error) = super::data::fetch_for(&pair.source, &self.places) {
+                let offline = Places { fetch: false, ..self.places.clone() };
+                let missing = digest(&pair.source, &offline).err().map_or_else(String::new, |missing| chain(&missing));
+                return Err(Failure::Input(anyhow::anyhow!("fetching failed: {}", chain(&error)).context(missing)));
+            }
+        }
+        let digests = self.digests();
+        match digests.absent.values().next() {
+            None => Ok(digests),
+            Some(error) => Err(Failure::Input(anyhow::anyhow!("{}", chain(error)))),
+        }
+    }
+
+    /// The plan; stages over absent data get fingerprints that no artifact has.
+    pub fn plan(&self, digests: &Digests, shared: &Shared) -> Result<Plan, Failure> {
+        let absent = digests.absent.keys().map(|name| (name.clone(), "absent".to_owned()));
+        let all = digests.found.clone().into_iter().chain(absent).collect();
+        plan::plan(&self.experiment, &all, &shared.device).map_err(Failure::running)
+    }
+}
+
+/// Content digests by the name of the data set.
+#[derive(Default)]
+pub struct Digests {
+    pub found: BTreeMap<String, String>,
+    pub absent: BTreeMap<String, DatasetError>,
+}

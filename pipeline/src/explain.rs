@@ -1,0 +1,176 @@
+//! Why a stage would run: its recipe against the nearest one that ran before.
+
+use std::collections::BTreeMap;
+
+use onebasin_repro::Fingerprint;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::plan::Planned;
+use crate::store::Entry;
+
+/// One difference between two recipes.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Change {
+    /// `settings.training.epochs`, `version`, `input align/...`.
+    pub path: String,
+    /// The earlier value; nothing if the key is new.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub before: Option<Value>,
+    /// The value now; nothing if the key is gone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after: Option<Value>,
+}
+
+/// The earlier recipe nearest to a stage's.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Nearest<'a> {
+    /// The earlier one.
+    pub earlier: &'a Entry,
+    /// How the stage's differs.
+    pub changes: Vec<Change>,
+}
+
+/// Finds, among earlier recipes of the same stage, else of the same kind, the one with the fewest differences.
+///
+/// Costs a comparison with every candidate.
+pub fn nearest<'a>(planned: &Planned, earlier: &'a [Entry]) -> Option<Nearest<'a>> {
+    let recipe = planned.stage.recipe();
+    let inputs = inputs(planned);
+    let best = |same: &dyn Fn(&Entry) -> bool| {
+        earlier
+            .iter()
+            .filter(|candidate| candidate.kind == recipe.kind && same(candidate))
+            .map(|candidate| Nearest { earlier: candidate, changes: changes(candidate, recipe.version, &recipe.settings, &inputs) })
+            .min_by_key(|nearest| (nearest.changes.len(), nearest.earlier.fingerprint))
+    };
+    let id = planned.stage.id();
+    best(&|candidate| candidate.stage == *id).or_else(|| best(&|_| true))
+}
+
+/// The fingerprints of a stage's inputs.
+pub fn inputs(planned: &Planned) -> BTreeMap<String, Fingerprint> {
+    planned.stage.inputs().iter().map(ToString::to_string).zip(planned.inputs.iter().copied()).collect()
+}
+
+fn changes(earlier: &Entry, version: u32, settings: &Value, inputs: &BTreeMap<String, Fingerprint>) -> Vec<Change> {
+    let mut changes = Vec::new();
+    if earlier.version != version {
+        changes.push(Change { path: "version".to_owned(), before: Some(earlier.version.into()), after: Some(version.into()) });
+    }
+    differences("settings", &earlier.settings, settings, &mut changes);
+    let digest = |fingerprint: &Fingerprint| Value::from(fingerprint.short());
+    let earlier_inputs: BTreeMap<&str, Fingerprint> =
+        earlier.inputs.iter().map(|input| (input.stage.as_str(), input.fingerprint)).collect();
+    for (id, now) in inputs {
+        let before = earlier_inputs.get(id.as_str());
+        if before != Some(now) {
+            changes.push(Change { path: format!("input {id}"), before: before.map(digest), after: Some(digest(now)) });
+        }
+    }
+    for (id, before) in &earlier_inputs {
+        if !inputs.contains_key(*id) {
+            changes.push(Change { path: format!("input {id}"), before: Some(digest(before)), after: None });
+        }
+    }
+    changes
+}
+
+/// Lists the leaves in which two values differ.
+fn differences(path: &str, before: &Value, after: &Value, changes: &mut Vec<Change>) {
+    match (before, after) {
+        (Value::Object(before), Value::Object(after)) => {
+            let keys: std::collections::BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+            for key in keys {
+                let path = format!("{path}.{key}");
+                match (before.get(key), after.get(key)) {
+                    (Some(before), Some(after)) => differences(&path, before, after, changes),
+                    (before, after) => changes.push(Change { path, before: before.cloned(), after: after.cloned() }),
+                }
+            }
+        }
+        (Value::Array(before), Value::Array(after)) if before.len() == after.len() => {
+            for (index, (before, after)) in before.iter().zip(after).enumerate() {
+                differences(&format!("{path}[{index}]"), before, after, changes);
+            }
+        }
+        (before, after) if before != after => {
+            changes.push(Change { path: path.to_owned(), before: Some(before.clone()), after: Some(after.clone()) });
+        }
+        _ => {}
+    }
+}
+
+/// `training.epochs 3 → 4`, as a person reads it.
+pub fn shown(change: &Change) -> String {
+    let path = change.path.strip_prefix("settings.").unwrap_or(&change.path);
+    match (&change.before, &change.after) {
+        _ if path.starts_with("input ") && change.before.is_some() && change.after.is_some() => format!("{path} changed"),
+        (Some(before), Some(after)) => format!("{path} changed from {} to {}", brief(before), brief(after)),
+        (None, Some(_)) if path.starts_with("input ") => format!("{path} is new"),
+        (None, Some(after)) => format!("{path} is new: {}", brief(after)),
+        (Some(_), None) => format!("{path} is gone"),
+        (None, None) => path.to_owned(),
+    }
+}
+
+/// A value on part of a line.
+fn brief(value: &Value) -> String {
+    let text = value.to_string();
+    if text.chars().count() > 60 { format!("{}…", text.chars().take(59).collect::<String>()) } else { text }
+}
+
+/// A few changes on one line: those of settings first, then how many inputs.
+pub fn summary(changes: &[Change]) -> String {
+    let (inputs, settings): (Vec<&Change>, Vec<&Change>) = changes.iter().partition(|change| change.path.starts_with("input "));
+    let mut parts: Vec<String> = settings.iter().take(3).map(|change| shown(change)).collect();
+    if settings.len() > 3 {
+        parts.push(format!("{} more settings changed", settings.len() - 3));
+    }
+    match inputs.as_slice() {
+        [] => {}
+        [one] => parts.push(shown(one)),
+        [first, rest @ ..] => parts.push(format!("{} and {} more", shown(first), rest.len())),
+    }
+    parts.join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::stage::StageId;
+    use crate::store::Input;
+
+    #[test]
+    fn differences_are_listed_leaf_by_leaf() {
+        let mut changes = Vec::new();
+        let before = json!({ "training": { "epochs": 3, "batch": 100 }, "parts": ["train", "test"], "old": 1 });
+        let after = json!({ "training": { "epochs": 4, "batch": 100 }, "parts": ["train", "dev"], "new": [1] });
+        differences("settings", &before, &after, &mut changes);
+        let shown: Vec<String> = changes.iter().map(shown).collect();
+        assert_eq!(
+            shown,
+            ["new is new: [1]", "old is gone", "parts[1] changed from \"test\" to \"dev\"", "training.epochs changed from 3 to 4"]
+        );
+    }
+
+    #[test]
+    fn lists_of_other_lengths_and_versions_and_inputs_are_told_apart() {
+        let print = |text: &str| Fingerprint::of_bytes(text.as_bytes());
+        let input = |stage: &str, text: &str| Input { stage: StageId::new(stage), fingerprint: print(text) };
+        let earlier = Entry {
+            fingerprint: print("x"),
+            stage: StageId::new("align/m/replicate-0/2"),
+            kind: "align".to_owned(),
+            version: 1,
+            settings: json!({ "list": [1] }),
+            inputs: vec![input("a", "1"), input("gone", "2")],
+        };
+        let inputs = [("a".to_owned(), print("3")), ("b".to_owned(), print("4"))].into();
+        let changes = changes(&earlier, 2, &json!({ "list": [1, 2] }), &inputs);
+        assert_eq!(summary(&changes), "version changed from 1 to 2; list changed from [1] to [1,2]; input a changed and 2 more");
+        assert_eq!(changes.iter().map(shown).collect::<Vec<_>>()[2..], ["input a changed", "input b is new", "input gone is gone"]);
+    }
+}

@@ -1,0 +1,196 @@
+//! The command itself: what it prints where, and its exit codes.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+/// Runs `onebasin` in a folder, with nothing of this machine's environment that it would read.
+fn onebasin(folder: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_onebasin"));
+    command.current_dir(folder).args(arguments).env("ONEBASIN_CACHE", folder.join("cache"));
+    for name in ["ONEBASIN_DATA", "ONEBASIN_STORE", "ONEBASIN_RESULTS", "ONEBASIN_PLOTS", "ONEBASIN_PROFILE", "ONEBASIN_DEVICE", "RUST_LOG"] {
+        command.env_remove(name);
+    }
+    command.output().unwrap()
+}
+
+fn texts(output: &Output) -> (i32, String, String) {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
+}
+
+const SPEC: &str = r#"name = "small"
+models = 2
+
+[datasets.few-glyphs]
+format = "glyphs"
+train = 200
+test = 50
+size = 12
+
+[architectures.mlp]
+family = "mlp"
+hidden = [8]
+
+[trainings.adam]
+epochs = 1
+optimizer = { kind = "adam", learning-rate = 1e-3 }
+
+[[pairs]]
+dataset = "few-glyphs"
+architecture = "mlp"
+training = "adam"
+
+[[methods]]
+name = "naive"
+matching = { by = "identity" }
+
+[[methods]]
+name = "weights"
+matching = { by = "git-re-basin" }
+
+[evaluation]
+lambdas = 3
+"#;
+
+/// A folder with the small spec in it.
+fn folder() -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let spec = folder.path().join("small.toml");
+    std::fs::write(&spec, SPEC).unwrap();
+    (folder, spec)
+}
+
+#[test]
+fn help_tells_the_commands_and_their_options() {
+    let (folder, _) = folder();
+    let mut all = String::new();
+    for arguments in [
+        vec!["--help"],
+        vec!["run", "--help"],
+        vec!["plan", "--help"],
+        vec!["explain", "--help"],
+        vec!["describe", "--help"],
+        vec!["data", "--help"],
+        vec!["check", "--help"],
+    ] {
+        let (code, out, _) = texts(&onebasin(folder.path(), &arguments));
+        assert_eq!(code, 0);
+        all.push_str(&format!("## onebasin {}\n\n{out}\n", arguments.join(" ")));
+    }
+    insta::assert_snapshot!("help", all);
+}
+
+#[test]
+fn a_wrong_spec_a_wrong_option_and_a_wrong_stage_exit_with_2_and_keep_stdout_clean() {
+    let (folder, spec) = folder();
+    std::fs::write(folder.path().join("wrong.toml"), SPEC.replace("models = 2", "models = 0")).unwrap();
+    for arguments in [
+        vec!["plan", "wrong.toml"],
+        vec!["run", "small.toml", "wrong.toml"],
+        vec!["run", "none.toml"],
+        vec!["plan", "small.toml", "--colour"],
+        vec!["run", "small.toml", "--device", "gpu"],
+        vec!["run", "small.toml", "--jobs", "0"],
+        vec!["explain", "small.toml", "train/few-glyphs-mlp/replicate-0/c"],
+        vec!["data", "verify", "mnits"],
+        vec!["describe", "none.safetensors"],
+    ] {
+        let (code, out, error) = texts(&onebasin(folder.path(), &arguments));
+        assert_eq!((code, out.as_str()), (2, ""), "{arguments:?}: {error}");
+        assert!(error.contains("error"), "{arguments:?}: {error}");
+    }
+    assert!(!folder.path().join(".store").exists(), "nothing ran");
+    let (_, _, error) = texts(&onebasin(folder.path(), &["explain", "small.toml", "train/few-glyphs-mlp/replicate-0/c"]));
+    assert!(error.contains("unknown stage") && error.contains("did you mean `train/few-glyphs-mlp/replicate-0/"), "{error}");
+    assert!(spec.exists());
+}
+
+#[test]
+fn a_variable_of_the_environment_lies_over_the_spec_and_is_named_when_it_is_wrong() {
+    let (folder, _) = folder();
+    let run = |name: &str, value: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_onebasin"));
+        texts(&command.current_dir(folder.path()).args(["plan", "small.toml", "--json"]).env(name, value).output().unwrap())
+    };
+    let (code, out, error) = run("ONEBASIN_MODELS", "3");
+    assert_eq!(code, 0, "{error}");
+    assert!(out.contains("train/few-glyphs-mlp/replicate-0/c"));
+    let (code, _, error) = run("ONEBASIN_TRAININGS__ADAM__EPOCHS", "many");
+    assert_eq!(code, 2);
+    assert!(error.contains("environment variable `ONEBASIN_TRAININGS__ADAM__EPOCHS`"), "{error}");
+}
+
+#[test]
+fn plan_and_explain_say_what_changed_since_the_last_run() {
+    let (folder, _) = folder();
+    let (code, out, _) = texts(&onebasin(folder.path(), &["plan", "small.toml"]));
+    assert_eq!(code, 0);
+    assert!(out.lines().next().unwrap().ends_with("never run"), "{out}");
+    let (code, out, error) = texts(&onebasin(folder.path(), &["run", "small.toml", "--json"]));
+    assert_eq!(code, 0, "{error}");
+    let done: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((done[0]["name"].as_str(), done[0]["cached"].as_u64()), (Some("small"), Some(0)));
+    let (_, out, _) = texts(&onebasin(folder.path(), &["plan", "small.toml"]));
+    assert!(out.lines().rev().skip(1).all(|line| line.starts_with("hit")), "{out}");
+    let set = ["--set", "methods=[{ name = \"weights\", matching = { by = \"git-re-basin\", sweeps = 7 } }]"];
+    let (_, out, _) = texts(&onebasin(folder.path(), &[&["plan", "small.toml"], set.as_slice()].concat()));
+    insta::assert_snapshot!("plan_after_a_change", out);
+    let (_, out, _) = texts(&onebasin(folder.path(), &[&["explain", "small.toml", "align/few-glyphs-mlp/weights/replicate-0/2"], set.as_slice()].concat()));
+    assert!(out.contains("matching.sweeps changed from 100 to 7"), "{out}");
+}
+
+#[test]
+fn plan_draws_the_graph_for_other_programs() {
+    let (folder, _) = folder();
+    let (_, dot, _) = texts(&onebasin(folder.path(), &["plan", "small.toml", "--format", "dot"]));
+    assert!(dot.starts_with("digraph plan {") && dot.contains("\"tabulate\" -> \"plot\";"), "{dot}");
+    let (_, mermaid, _) = texts(&onebasin(folder.path(), &["plan", "small.toml", "--format", "mermaid"]));
+    assert!(mermaid.starts_with("flowchart LR") && mermaid.contains("[\"tabulate\"]:::miss"), "{mermaid}");
+    let (_, json, _) = texts(&onebasin(folder.path(), &["plan", "small.toml", "--format", "json"]));
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert!(json["stages"].as_array().unwrap().iter().all(|stage| stage["standing"] == "miss"));
+}
+
+#[test]
+fn missing_files_of_data_do_not_keep_a_plan_from_being_shown_but_a_run_from_starting() {
+    let (folder, _) = folder();
+    std::fs::write(folder.path().join("mnist.toml"), SPEC.replace("dataset = \"few-glyphs\"", "dataset = \"mnist\"")).unwrap();
+    let (code, out, error) = texts(&onebasin(folder.path(), &["plan", "mnist.toml"]));
+    assert_eq!(code, 0, "{error}");
+    assert!(out.starts_with("needs-data  train/mnist-mlp/replicate-0/a"), "{out}");
+    assert!(error.starts_with("warning: no complete copy of data set `mnist` found"), "{error}");
+    let (code, out, error) = texts(&onebasin(folder.path(), &["run", "mnist.toml", "--offline", "--data", "nowhere"]));
+    assert_eq!((code, out.as_str()), (2, ""));
+    assert!(error.contains("nowhere") && error.contains("hint: "), "{error}");
+}
+
+#[test]
+fn describe_shows_specs_and_checkpoints() {
+    let (folder, _) = folder();
+    let (code, text, error) = texts(&onebasin(folder.path(), &["describe", "small.toml"]));
+    assert_eq!(code, 0, "{error}");
+    insta::assert_snapshot!("describe", text);
+    let (_, json, _) = texts(&onebasin(folder.path(), &["describe", "small.toml", "--json"]));
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json[0]["network"]["parameters"], 144 * 8 + 8 + 80 + 10);
+    std::fs::write(folder.path().join("broken.safetensors"), b"not a checkpoint").unwrap();
+    let (code, _, error) = texts(&onebasin(folder.path(), &["describe", "broken.safetensors"]));
+    assert_eq!(code, 2, "{error}");
+}
+
+#[test]
+fn data_lists_every_known_set() {
+    let (folder, _) = folder();
+    let (code, out, _) = texts(&onebasin(folder.path(), &["data", "list", "--json"]));
+    let sets: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(code, 0);
+    let names: Vec<&str> = sets.as_array().unwrap().iter().map(|set| set["name"].as_str().unwrap()).collect();
+    for name in ["mnist", "fashion-mnist", "emnist-letters", "cifar10", "cifar100", "glyphs"] {
+        assert!(names.contains(&name), "{names:?}");
+    }
+    let (code, out, _) = texts(&onebasin(folder.path(), &["data", "verify", "mnist", "glyphs"]));
+    assert_eq!(code, 1);
+    assert!(out.contains("MISSING") && out.contains("glyphs: generated"), "{out}");
+}

@@ -1,0 +1,9 @@
+//! Tests of the whole package, through its library and through its command.
+
+mod command;
+mod documents;
+mod layers;
+mod plans;
+mod running;
+mod settings;
+mod spec_errors;

@@ -1,0 +1,153 @@
+//! What a plan is made of, and what a change of a spec changes in it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use onebasin::plan::{Plan, plan};
+use onebasin::spec::{self, Overrides};
+use onebasin_datasets::Places;
+
+const SPEC: &str = r#"
+name = "planned"
+models = 3
+
+[architectures.mlp]
+family = "mlp"
+hidden = [8]
+
+[trainings.adam]
+epochs = 3
+optimizer = { kind = "adam", learning-rate = 1e-3 }
+
+[[pairs]]
+dataset = "glyphs"
+architecture = "mlp"
+training = "adam"
+
+[[methods]]
+name = "naive"
+matching = { by = "identity" }
+
+[[methods]]
+name = "weights"
+matching = { by = "git-re-basin" }
+
+[[methods]]
+name = "universe"
+matching = { by = "c2m3" }
+
+[[methods]]
+name = "ensemble"
+merging = { by = "ensemble" }
+
+[evaluation]
+pairs = [["a", "b"]]
+merges = [2, 3]
+"#;
+
+fn planned(text: &str, sets: &[&str]) -> Plan {
+    on(text, sets, "digest", "cpu")
+}
+
+fn on(text: &str, sets: &[&str], digest: &str, device: &str) -> Plan {
+    let overrides = Overrides { sets: sets.iter().map(|&set| set.to_owned()).collect(), ..Overrides::default() };
+    let experiment = spec::parse(text, Path::new("planned.toml"), &overrides, &Places::offline([], "/nonexistent")).unwrap();
+    plan(&experiment, &BTreeMap::from([("glyphs".to_owned(), digest.to_owned())]), device).unwrap()
+}
+
+/// The stages of `after` that are not in `before` with the same fingerprint.
+fn changed(before: &Plan, after: &Plan) -> BTreeSet<String> {
+    let known: BTreeSet<_> = before.stages.iter().map(|planned| planned.fingerprint).collect();
+    let new = after.stages.iter().filter(|planned| !known.contains(&planned.fingerprint));
+    new.map(|planned| planned.stage.id().to_string()).collect()
+}
+
+fn ids(plan: &Plan) -> BTreeSet<String> {
+    plan.stages.iter().map(|planned| planned.stage.id().to_string()).collect()
+}
+
+#[test]
+fn the_stages_of_a_small_spec() {
+    let plan = planned(SPEC, &[]);
+    let lines: Vec<String> = plan
+        .stages
+        .iter()
+        .map(|planned| {
+            let inputs: Vec<&str> = planned.stage.inputs().iter().map(|input| input.as_str()).collect();
+            format!("{} <- {}", planned.stage.id(), inputs.join(" "))
+        })
+        .collect();
+    insta::assert_snapshot!("stages", lines.join("\n"));
+}
+
+#[test]
+fn equal_specs_plan_equal_fingerprints_and_each_input_comes_first() {
+    let plan = planned(SPEC, &[]);
+    assert_eq!(changed(&plan, &planned(SPEC, &[])), BTreeSet::new());
+    let mut seen = BTreeSet::new();
+    for planned in &plan.stages {
+        assert!(planned.stage.inputs().iter().all(|input| seen.contains(input)), "{}", planned.stage.id());
+        seen.insert(planned.stage.id().clone());
+    }
+}
+
+#[test]
+fn a_changed_method_changes_only_what_is_made_with_it() {
+    let before = planned(SPEC, &[]);
+    let after = planned(&SPEC.replace("by = \"git-re-basin\"", "by = \"git-re-basin\", order = \"forward\""), &[]);
+    let expected = ["align", "merge", "measure", "line"].iter().flat_map(|kind| {
+        ids(&before).into_iter().filter(move |id| id.starts_with(&format!("{kind}/glyphs-mlp/weights/"))).collect::<Vec<_>>()
+    });
+    let expected: BTreeSet<String> = expected.chain(["tabulate".to_owned(), "plot".to_owned()]).collect();
+    assert_eq!(changed(&before, &after), expected);
+}
+
+#[test]
+fn the_name_of_a_method_changes_only_the_tables() {
+    let before = planned(SPEC, &[]);
+    let after = planned(&SPEC.replace("name = \"weights\"", "name = \"other-name\""), &[]);
+    assert_eq!(changed(&before, &after), ["tabulate".to_owned(), "plot".to_owned()].into());
+}
+
+#[test]
+fn methods_that_match_alike_share_their_artifacts() {
+    let twice = SPEC.replace("[evaluation]", "[[methods]]\nname = \"again\"\nmatching = { by = \"c2m3\" }\n\n[evaluation]");
+    let plan = planned(&twice, &[]);
+    let of = |id: &str| plan.find(id).unwrap().fingerprint;
+    for rest in ["align/glyphs-mlp/#/replicate-0/3", "merge/glyphs-mlp/#/replicate-0/2", "line/glyphs-mlp/#/replicate-0/a-b"] {
+        assert_eq!(of(&rest.replace('#', "universe")), of(&rest.replace('#', "again")));
+    }
+}
+
+#[test]
+fn a_changed_training_a_seed_data_and_a_device_change_everything_but_numbered_devices_are_one_kind() {
+    let before = planned(SPEC, &[]);
+    for after in [
+        planned(SPEC, &["trainings.adam.epochs=4"]),
+        planned(SPEC, &["seed=43"]),
+        planned(&SPEC.replace("hidden = [8]", "hidden = [9]"), &[]),
+        on(SPEC, &[], "other", "cpu"),
+        on(SPEC, &[], "digest", "cuda"),
+    ] {
+        assert_eq!(changed(&before, &after), ids(&before));
+    }
+    assert_eq!(changed(&on(SPEC, &[], "digest", "cuda:0"), &on(SPEC, &[], "digest", "cuda:1")), BTreeSet::new());
+}
+
+#[test]
+fn more_models_keep_those_that_are_there() {
+    let before = planned(SPEC, &[]);
+    let new = changed(&before, &planned(SPEC, &["models=4"]));
+    let trained: Vec<&String> = new.iter().filter(|id| id.starts_with("train/")).collect();
+    assert_eq!(trained, ["train/glyphs-mlp/replicate-0/d"]);
+    // A joint method takes its lines from the frame of all models.
+    assert!(new.contains("line/glyphs-mlp/universe/replicate-0/a-b") && !new.contains("line/glyphs-mlp/weights/replicate-0/a-b"));
+}
+
+#[test]
+fn replicates_draw_from_other_streams() {
+    let plan = planned(SPEC, &["replicates=2"]);
+    let of = |replicate: usize| plan.find(&format!("train/glyphs-mlp/replicate-{replicate}/a")).unwrap().fingerprint;
+    assert_ne!(of(0), of(1));
+    assert_eq!(of(0), planned(SPEC, &[]).find("train/glyphs-mlp/replicate-0/a").unwrap().fingerprint);
+}

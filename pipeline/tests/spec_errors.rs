@@ -1,0 +1,160 @@
+//! What a person reads when a spec is wrong: every text, whole.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use onebasin::spec::{self, Overrides};
+use onebasin_datasets::Places;
+
+/// A sound spec; each case spoils one thing.
+const SOUND: &str = r#"name = "table-1"
+seed = 42
+models = 3
+
+[architectures.small]
+family = "mlp"
+hidden = [32, 32]
+
+[architectures.deep]
+family = "resnet"
+depth = 20
+width = 16
+norm = "layer"
+
+[trainings.adam]
+epochs = 3
+optimizer = { kind = "adam", learning-rate = 1e-3 }
+
+[[pairs]]
+dataset = "glyphs"
+architecture = "small"
+training = "adam"
+
+[[methods]]
+name = "naive"
+matching = { by = "identity" }
+
+[[methods]]
+name = "matched"
+matching = { by = "c2m3" }
+
+[evaluation]
+lambdas = 25
+merges = [2, 3]
+
+[profiles.cpu.trainings.adam]
+epochs = 1
+"#;
+
+fn parse(text: &str, overrides: &Overrides) -> Result<spec::Experiment, spec::SpecError> {
+    spec::parse(text, Path::new("table-1.toml"), overrides, &Places::offline([], "/nonexistent"))
+}
+
+/// The text shown when `from` stands as `to` in the sound spec.
+fn shown(from: &str, to: &str, overrides: &Overrides) -> String {
+    assert!(from.is_empty() || SOUND.contains(from), "the sound spec has no `{from}`");
+    let text = if from.is_empty() { format!("{to}{SOUND}") } else { SOUND.replacen(from, to, 1) };
+    match parse(&text, overrides) {
+        Ok(_) => panic!("no fault found with `{to}`"),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[test]
+fn the_sound_spec_is_sound() {
+    let experiment = parse(SOUND, &Overrides::default()).unwrap();
+    assert_eq!(experiment.pairs[0].id(), "glyphs-small");
+    assert_eq!(experiment.evaluation.lines, [(0, 1), (0, 2), (1, 2)]);
+}
+
+#[test]
+fn every_fault_of_a_spec_is_told_with_file_line_key_and_hint() {
+    let cases = [
+        ("unknown key at the top", "seed = 42", "sead = 42"),
+        ("unknown key in a pair", "training = \"adam\"", "training = \"adam\"\nbatch = 3"),
+        ("unknown key in a training", "epochs = 3", "epoch = 3"),
+        ("unknown key in an optimizer", "learning-rate = 1e-3", "learning-rate = 1e-3, momentun = 0.9"),
+        ("unknown key in an architecture", "hidden = [32, 32]", "hiden = [32, 32]"),
+        ("unknown key in a matching", "by = \"c2m3\"", "by = \"c2m3\", iteration = 3"),
+        ("unknown key in a profile", "[profiles.cpu.trainings.adam]\nepochs = 1", "[profiles.cpu.trainings.adam]\nepoch = 1"),
+        ("missing key", "seed = 42\nmodels = 3", "seed = 42"),
+        ("missing key in a table", "optimizer = { kind = \"adam\", learning-rate = 1e-3 }", "optimizer = { kind = \"adam\" }"),
+        ("wrong type at the top", "seed = 42", "seed = \"forty-two\""),
+        ("wrong type in a training", "epochs = 3", "epochs = \"three\""),
+        ("wrong type in an optimizer", "learning-rate = 1e-3", "learning-rate = \"fast\""),
+        ("wrong type in a list", "hidden = [32, 32]", "hidden = [32, \"32\"]"),
+        ("wrong type in an evaluation", "merges = [2, 3]", "merges = 2"),
+        ("unknown data set", "dataset = \"glyphs\"", "dataset = \"mnits\""),
+        ("unknown architecture", "architecture = \"small\"", "architecture = \"smal\""),
+        ("unknown training", "training = \"adam\"", "training = \"adamw\""),
+        ("unknown family", "family = \"mlp\"", "family = \"mpl\""),
+        ("unknown matching", "by = \"c2m3\"", "by = \"c2m\""),
+        ("unknown optimizer", "kind = \"adam\"", "kind = \"adan\""),
+        ("unknown split", "merges = [2, 3]", "splits = [\"train\", \"valid\"]"),
+        ("unknown model in a pair", "merges = [2, 3]", "pairs = [[\"a\", \"d\"]]"),
+        ("impossible depth", "architecture = \"small\"", "architecture = \"deep\"\n[architectures.deep]\ndepth = 21\n#"),
+        ("impossible depth, in its table", "depth = 20", "depth = 21"),
+        ("zero models", "models = 3", "models = 0"),
+        ("models of a wrong type", "models = 3", "models = \"three\""),
+        ("duplicate model names", "models = 3", "models = [{ name = \"a\" }, { name = \"b\" }, { name = \"a\" }]"),
+        ("a share that is none", "models = 3", "models = [{ name = \"a\", subset = 1.5 }, { name = \"b\" }, { name = \"c\" }]"),
+        ("a share of zero in a table", "models = 3", "models = [{ name = \"a\", subset = { share = 0.0 } }, { name = \"b\" }, { name = \"c\" }]"),
+        ("duplicate method names", "name = \"matched\"", "name = \"naive\""),
+        ("a method without a matching", "matching = { by = \"c2m3\" }", ""),
+        ("repair", "matching = { by = \"c2m3\" }", "matching = { by = \"c2m3\" }\nrepair = { kind = \"repair\" }"),
+        ("an ensemble that is matched", "matching = { by = \"c2m3\" }", "matching = { by = \"c2m3\" }\nmerging = { by = \"ensemble\" }"),
+        ("coefficients that fit no merge", "matching = { by = \"c2m3\" }", "matching = { by = \"c2m3\" }\nmerging = { by = \"mean\", coefficients = [1.0] }"),
+        (
+            "a pair listed twice",
+            "training = \"adam\"",
+            "training = \"adam\"\n[[pairs]]\ndataset = \"glyphs\"\narchitecture = \"small\"\ntraining = \"adam\"",
+        ),
+        ("a name that is none", "name = \"table-1\"", "name = \"Table 1\""),
+        ("not TOML", "seed = 42", "seed = = 42"),
+        ("a key twice", "seed = 42", "seed = 42\nseed = 43"),
+        ("a negative learning rate", "learning-rate = 1e-3", "learning-rate = -1e-3"),
+        ("a negative number of epochs", "epochs = 3", "epochs = -3"),
+        ("no epochs", "epochs = 3", "batch = 10"),
+        ("one lambda", "lambdas = 25", "lambdas = 1"),
+        ("more merged than trained", "merges = [2, 3]", "merges = [2, 5]"),
+        ("glyphs that cannot be drawn", "dataset = \"glyphs\"", "dataset = \"mine\"\n[datasets.mine]\nformat = \"glyphs\"\nclasses = 1\n#"),
+        ("a reader that is not there", "dataset = \"glyphs\"", "dataset = \"cifar10\""),
+        ("constants for another number of channels", "training = \"adam\"", "training = \"adam\"\nnormalisation = { mean = [0, 0, 0], deviation = [1, 1, 1] }"),
+        ("reported figures that are not there", "[evaluation]", "[reported]\nfile = \"reported/none.csv\"\n\n[evaluation]"),
+        ("profiles that are no tables", "[profiles.cpu.trainings.adam]\nepochs = 1", "[profiles]\ncpu = 1"),
+    ];
+    let mut texts = String::new();
+    for (title, from, to) in cases {
+        write!(texts, "## {title}\n\n{}\n\n", shown(from, to, &Overrides::default())).unwrap();
+    }
+    insta::assert_snapshot!("spec_errors", texts);
+}
+
+#[test]
+fn a_fault_in_a_layer_names_the_layer() {
+    let set = |set: &str| Overrides { sets: vec![set.to_owned()], ..Overrides::default() };
+    let profile = |name: &str| Overrides { profile: Some(name.to_owned()), ..Overrides::default() };
+    let spoiled_profile = ("[profiles.cpu.trainings.adam]\nepochs = 1", "[profiles.cpu.trainings.adam]\nepochs = 0");
+    let cases = [
+        ("--set of a wrong type", "seed = 42", "seed = 42", set("trainings.adam.epochs=many")),
+        ("--set of an impossible value", "seed = 42", "seed = 42", set("evaluation.lambdas=1")),
+        ("--set of an unknown key", "seed = 42", "seed = 42", set("trainings.adam.epoch=3")),
+        ("--set without a value", "seed = 42", "seed = 42", set("trainings.adam.epochs")),
+        ("--set that is not TOML", "seed = 42", "seed = 42", set("models=[1,")),
+        ("an unknown profile", "seed = 42", "seed = 42", profile("cup")),
+        ("a fault in the profile that is used", spoiled_profile.0, spoiled_profile.1, profile("cpu")),
+        ("a fault in a profile that is not used", spoiled_profile.0, spoiled_profile.1, Overrides::default()),
+    ];
+    let mut texts = String::new();
+    for (title, from, to, overrides) in cases {
+        write!(texts, "## {title}\n\n{}\n\n", shown(from, to, &overrides)).unwrap();
+    }
+    insta::assert_snapshot!("layer_errors", texts);
+}
+
+#[test]
+fn a_spec_that_is_not_there_or_is_a_folder_is_told() {
+    let load = |path: &str| spec::load(Path::new(path), &Overrides::default(), &Places::offline([], "/nonexistent")).unwrap_err().to_string();
+    assert!(load("nowhere/spec.toml").starts_with("cannot read the spec `nowhere/spec.toml`: "), "{}", load("nowhere/spec.toml"));
+    assert!(load("src").starts_with("cannot read the spec `src`: it is a folder"), "{}", load("src"));
+}
