@@ -12,6 +12,7 @@ use crate::{Alignment, Certificate, Course, Frame, Iterate, Matcher, MatchingErr
 ///
 /// For each group in turn, the assignment that is best while all others stay is found exactly, and taken if it gains.
 /// A local optimum: another order of groups may end elsewhere. At most `sweeps` passes over the groups, usually 10 to 40.
+/// The trace is `Σ ⟨A, π(B)⟩` over the models B beside the reference A, after each sweep.
 ///
 /// Source: Git Re-Basin (arXiv 2209.04836), algorithm 1. Deviations: gains count relative to the objective, without a gain the old
 /// permutation stays, and a group none of whose neighbours has changed since its last solve is not solved again (it would not change).
@@ -218,10 +219,12 @@ mod tests {
     }
 
     fn permutations(maps: &[UnitMap]) -> Vec<&[u32]> {
-        let indices = |map| match map {
-            &UnitMap::Permutation(ref permutation) => permutation.as_slice(),
-            UnitMap::Plan(_) => panic!("weight matching makes permutations"),
-        };
+        fn indices(map: &UnitMap) -> &[u32] {
+            match map {
+                UnitMap::Permutation(permutation) => permutation.as_slice(),
+                UnitMap::Plan(_) => panic!("weight matching makes permutations"),
+            }
+        }
         maps.iter().map(indices).collect()
     }
 

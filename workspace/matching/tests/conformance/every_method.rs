@@ -5,7 +5,7 @@ use onebasin_matching::{Alignment, Frame, Matching, Outcome, Problem, UnitMap, o
 use onebasin_network::{Graph, Weights, permute};
 use onebasin_repro::Stream;
 
-use crate::networks::{all, random, shuffles};
+use crate::networks::{all, large, random, shuffles};
 
 /// Every method by its name alone, and the variants that take other paths.
 pub fn methods() -> Vec<Matching> {
@@ -21,7 +21,11 @@ pub fn methods() -> Vec<Matching> {
 
 /// Calls `check` for three random models of every architecture and every method.
 fn everywhere(check: impl Fn(&str, &Matching, &Graph, &Problem<'_>)) {
-    for (name, graph) in all() {
+    on(all(), check);
+}
+
+fn on(graphs: Vec<(&str, Graph)>, check: impl Fn(&str, &Matching, &Graph, &Problem<'_>)) {
+    for (name, graph) in graphs {
         let models: Vec<Weights> = (0..3).map(|seed| random(graph.spec(), seed)).collect();
         let problem = Problem { spec: graph.spec(), models: models.iter().collect() };
         for matching in methods() {
@@ -46,7 +50,8 @@ fn bytes(alignment: &Alignment) -> BTreeMap<String, Vec<u8>> {
 #[test]
 fn the_same_seed_gives_the_same_bytes_on_one_thread_and_on_two() {
     let pools = [1, 2].map(|threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap());
-    everywhere(|what, matching, _, problem| {
+    let graphs = all().into_iter().chain([large()]).collect();
+    on(graphs, |what, matching, _, problem| {
         let first = bytes(&align(matching, problem, 7));
         for pool in &pools {
             assert_eq!(pool.install(|| bytes(&align(matching, problem, 7))), first, "{what}");

@@ -5,12 +5,18 @@ use onebasin_network::{Blueprint, Graph, Permutation, PermutationSpec, Shape, We
 use onebasin_repro::Stream;
 use rand::Rng;
 
+fn build(name: &'static str, text: &str, input: (usize, usize, usize), classes: usize) -> (&'static str, Graph) {
+    let blueprint: Blueprint = serde_json::from_str(text).unwrap();
+    (name, Graph::build(&blueprint.build(Shape::new(input.0, input.1, input.2), classes).unwrap()).unwrap())
+}
+
+/// Large enough that its matrix products are shared among threads.
+pub fn large() -> (&'static str, Graph) {
+    build("large mlp", r#"{"family": "mlp", "hidden": [150, 130]}"#, (1, 16, 16), 10)
+}
+
 /// A name for messages, and the graph.
 pub fn all() -> Vec<(&'static str, Graph)> {
-    let build = |name, text: &str, input: (usize, usize, usize), classes| {
-        let blueprint: Blueprint = serde_json::from_str(text).unwrap();
-        (name, Graph::build(&blueprint.build(Shape::new(input.0, input.1, input.2), classes).unwrap()).unwrap())
-    };
     vec![
         build("mlp", r#"{"family": "mlp", "hidden": [12, 9, 7]}"#, (1, 4, 4), 5),
         build("mlp without bias", r#"{"family": "mlp", "hidden": [10, 8], "bias": false}"#, (1, 4, 4), 5),
