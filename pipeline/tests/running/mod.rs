@@ -1,0 +1,8 @@
+//! The runner and the store, with stages that only write text.
+
+mod damage;
+mod ends;
+mod order;
+mod publishing;
+mod sharing;
+mod world;

@@ -1,0 +1,81 @@
+//! From the store to the folders for people.
+
+use std::fs;
+use std::path::Path;
+use std::time::SystemTime;
+
+use onebasin::plan::Plan;
+use onebasin::publish::{publish, targets};
+
+use super::world::{World, mock, names, plan};
+
+/// A plan that ends like every experiment.
+fn experiment(figure: &'static str) -> Plan {
+    let tabulate = mock("tabulate", &["train/x, y"]).set(figure).first(move |context| Ok(fs::write(context.out.join("models.csv"), figure)?));
+    let draw = mock("plot", &["tabulate"]).first(|context| Ok(fs::write(context.out.join("barriers.svg"), "<svg/>")?));
+    plan(vec![mock("train/x, y", &[]), tabulate, draw])
+}
+
+fn modified(path: &Path) -> SystemTime {
+    fs::metadata(path).unwrap().modified().unwrap()
+}
+
+#[test]
+fn only_files_whose_bytes_differ_are_written() {
+    let world = World::new();
+    let (results, plots) = (world.folder.path().join("results/x"), world.folder.path().join("plots/x"));
+    let first = experiment("1");
+    world.run_with(&first, |options| options.targets = targets());
+    let published = publish(&first, &world.store, &results, &plots).unwrap();
+    assert_eq!(published.written.len(), 5);
+    assert_eq!(names(&results), ["models.csv", "text", "timings.csv"]);
+    assert_eq!(names(&plots), ["barriers.svg", "text"]);
+    let before = modified(&plots.join("barriers.svg"));
+    assert_eq!(publish(&first, &world.store, &results, &plots).unwrap().written, Vec::<std::path::PathBuf>::new());
+    let second = experiment("2");
+    world.run(&second);
+    let published = publish(&second, &world.store, &results, &plots).unwrap();
+    assert!(published.written.contains(&results.join("models.csv")) && !published.written.contains(&plots.join("barriers.svg")));
+    assert_eq!(modified(&plots.join("barriers.svg")), before);
+    assert_eq!(fs::read_to_string(results.join("models.csv")).unwrap(), "2");
+}
+
+#[test]
+fn timings_list_every_stage_at_hand_and_quote_their_names() {
+    let world = World::new();
+    let (results, plots) = (world.folder.path().join("results"), world.folder.path().join("plots"));
+    let plan = experiment("1");
+    world.run(&plan);
+    publish(&plan, &world.store, &results, &plots).unwrap();
+    let text = fs::read_to_string(results.join("timings.csv")).unwrap();
+    let rows: Vec<&str> = text.lines().collect();
+    assert_eq!(rows[0], "stage,kind,seconds,threads,device,fingerprint");
+    assert!(rows[1].starts_with("\"train/x, y\",mock,0.") && rows[1].contains(",2,cpu,"), "{}", rows[1]);
+    assert_eq!(rows.len(), 4);
+}
+
+#[test]
+fn files_of_earlier_runs_stay_and_are_named() {
+    let world = World::new();
+    let (results, plots) = (world.folder.path().join("results"), world.folder.path().join("plots"));
+    fs::create_dir_all(&plots).unwrap();
+    fs::write(plots.join("old.svg"), "old").unwrap();
+    let plan = experiment("1");
+    world.run(&plan);
+    let published = publish(&plan, &world.store, &results, &plots).unwrap();
+    assert_eq!(published.leftovers, [plots.join("old.svg")]);
+    assert!(plots.join("old.svg").exists());
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_an_error_with_a_hint_and_nothing_is_published_before_the_run_is_whole() {
+    let world = World::new();
+    let file = world.folder.path().join("file");
+    fs::write(&file, "").unwrap();
+    let plan = experiment("1");
+    let error = publish(&plan, &world.store, &file.join("results"), &file.join("plots")).unwrap_err();
+    assert_eq!(error.to_string(), "stage `tabulate` has no whole artifact\nhint: run again");
+    world.run(&plan);
+    let error = publish(&plan, &world.store, &file.join("results"), &file.join("plots")).unwrap_err();
+    assert!(error.to_string().contains("cannot write `") && error.to_string().contains("hint: choose another folder with `--results DIR`"), "{error}");
+}
