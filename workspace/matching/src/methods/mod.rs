@@ -85,7 +85,7 @@ pub(crate) fn at_least_one(key: &'static str, value: usize) -> Result<(), Matchi
 /// An error unless `value` is finite and not negative.
 pub(crate) fn tolerance(key: &'static str, value: f64) -> Result<(), MatchingError> {
     if !(value.is_finite() && value >= 0.0) {
-        let hint = "0 asks for any gain at all; 1e-9 is a good choice";
+        let hint = "1e-9 is a good choice";
         return Err(MatchingError::Setting { key, value: value.to_string(), expected: "a finite number of at least 0", hint });
     }
     Ok(())

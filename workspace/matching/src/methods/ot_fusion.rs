@@ -226,6 +226,7 @@ impl OtFusion {
                     course.outcome = Outcome::IterationLimit;
                 }
                 let mut plan = found.plan;
+                // Never 0: rows are fitted first, and fitting the columns leaves a row at least its share of its best column.
                 for mut row in plan.rows_mut() {
                     let mass = row.sum();
                     row /= mass;
@@ -323,6 +324,21 @@ mod tests {
         let alignment = hasty.align(&both(&graph, &a, &random(spec, 9)), &Stream::root(0)).unwrap();
         assert_eq!(alignment.outcome, Outcome::IterationLimit);
         assert!(alignment.cycle_error > 0.1);
+    }
+
+    #[test]
+    fn next_to_no_regularisation_and_a_single_iteration_still_give_every_unit_its_share() {
+        let graph = chain(&[6, 5]);
+        let (a, b) = (random(graph.spec(), 1), random(graph.spec(), 2));
+        for regularisation in [1e-300, 1e-6, 1e-3] {
+            let matching = OtFusion { plan: PlanKind::Sinkhorn, regularisation, iterations: 1, ..OtFusion::default() };
+            let alignment = matching.align(&both(&graph, &a, &b), &Stream::root(0)).unwrap();
+            for map in &alignment.maps[1] {
+                let UnitMap::Plan(plan) = map else { panic!("{map:?}") };
+                assert!(plan.rows().into_iter().all(|row| (row.sum() - 1.0).abs() < 1e-6), "{plan}");
+            }
+            assert!(alignment.cycle_error.is_finite());
+        }
     }
 
     #[test]
