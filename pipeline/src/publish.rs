@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use tempfile::NamedTempFile;
@@ -14,6 +15,12 @@ use crate::store::{Lookup, Store};
 const TABLES: &str = "tabulate";
 const PICTURES: &str = "plot";
 const TIMINGS: &str = "timings.csv";
+
+/// How the name of a file being written starts.
+const PARTIAL: &str = ".partial-";
+
+/// After this long nobody is still writing one.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The stages whose artifacts are published.
 pub fn targets() -> Vec<StageId> {
@@ -71,11 +78,19 @@ fn place(folder: &Path, option: &str, files: &[(String, Vec<u8>)], published: &m
         published.written.push(path);
     }
     let present = fs::read_dir(folder).map(|present| present.flatten().collect::<Vec<_>>()).unwrap_or_default();
-    let mut leftovers: Vec<PathBuf> = present
-        .into_iter()
-        .filter(|item| files.iter().all(|(name, _)| item.file_name().to_str() != Some(name)) && item.path().is_file())
-        .map(|item| item.path())
-        .collect();
+    let mut leftovers = Vec::new();
+    for item in present {
+        let (name, path) = (item.file_name(), item.path());
+        if name.to_string_lossy().starts_with(PARTIAL) {
+            // Of another run that publishes the same, or of one that was killed in these milliseconds.
+            let age = item.metadata().and_then(|data| data.modified()).ok().and_then(|modified| modified.elapsed().ok());
+            if age.is_some_and(|age| age > PATIENCE) {
+                let _ = fs::remove_file(path);
+            }
+        } else if files.iter().all(|(known, _)| name.to_str() != Some(known)) && path.is_file() {
+            leftovers.push(path);
+        }
+    }
     leftovers.sort();
     published.leftovers.append(&mut leftovers);
     Ok(())
@@ -89,7 +104,7 @@ fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     // Private by default, but results are for everyone whom the folder is for.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
-    let mut file: NamedTempFile = builder.prefix(".partial-").tempfile_in(folder)?;
+    let mut file: NamedTempFile = builder.prefix(PARTIAL).tempfile_in(folder)?;
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
     file.persist(path)?;

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anyhow::Error;
 
+use crate::commands::rendered;
 use crate::publish::Published;
 use crate::runner::Outcome;
 use crate::stage::Progress;
@@ -47,7 +48,8 @@ pub(super) fn present(kind: &str) -> &'static str {
 /// How far a stage has come after so many seconds.
 pub(super) fn progress(progress: &Progress, elapsed: f64) -> String {
     let share = |done: usize, total: usize| {
-        let left = if done == 0 { String::new() } else { format!(", {:.0} s left", elapsed / done as f64 * total.saturating_sub(done) as f64) };
+        let left =
+            if done == 0 { String::new() } else { format!(", {:.0} s left", elapsed / done as f64 * total.saturating_sub(done) as f64) };
         (100 * done / total.max(1), left)
     };
     match *progress {
@@ -62,17 +64,9 @@ pub(super) fn progress(progress: &Progress, elapsed: f64) -> String {
     }
 }
 
-/// An error and its causes, each on lines of its own.
+/// An error, its causes and its hints, below the line of the stage.
 pub(super) fn chain(error: &Error) -> String {
-    let mut text = String::new();
-    for (depth, cause) in error.chain().enumerate() {
-        let word = if depth == 0 { "error" } else { "cause" };
-        for (number, row) in cause.to_string().lines().enumerate() {
-            let start = if number == 0 { format!("{word}: ") } else { "       ".to_owned() };
-            text.push_str(&format!("{:>20}{start}{row}\n", ""));
-        }
-    }
-    text
+    rendered(error).lines().map(|row| format!("{:>20}{row}\n", "")).collect()
 }
 
 /// The last line of a run.
@@ -119,11 +113,10 @@ mod tests {
     }
 
     #[test]
-    fn causes_keep_their_hints_below_them() {
-        let error = anyhow!("no file\nhint: fetch it").context("cannot open the data set");
-        let text = chain(&error);
-        let rows: Vec<&str> = text.lines().map(str::trim).collect();
-        assert_eq!(rows, ["error: cannot open the data set", "cause: no file", "hint: fetch it"]);
+    fn causes_stand_below_the_stage_they_stopped() {
+        let error = anyhow!("no file").context("cannot open the data set");
+        let room = " ".repeat(20);
+        assert_eq!(chain(&error), format!("{room}error: cannot open the data set\n{room}  because no file\n"));
     }
 
     #[test]

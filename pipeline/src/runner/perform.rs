@@ -15,12 +15,20 @@ use crate::store::{Claim, Entry, Input, Labour, Lookup};
 
 /// How work on a stage ended.
 pub(super) enum Ending {
-    Made { artifact: Artifact, seconds: f64 },
+    Made {
+        artifact: Artifact,
+        seconds: f64,
+    },
     /// Another run had made it in the meantime.
     Found(Artifact),
     /// The run was asked to end.
-    Stopped { seconds: f64 },
-    Failed { seconds: f64, error: Error },
+    Stopped {
+        seconds: f64,
+    },
+    Failed {
+        seconds: f64,
+        error: Error,
+    },
 }
 
 /// Runs a stage in the worker's pool of threads, which is made at its first stage.

@@ -89,8 +89,7 @@ impl<'a> Schedule<'a> {
         let distinct = |inputs: &[usize]| inputs.iter().copied().filter(open).collect::<BTreeSet<_>>().len();
         let pending: Vec<usize> = graph.nodes.iter().map(|node| distinct(&node.inputs)).collect();
         let ready = (0..nodes.len()).filter(open).filter(|&node| pending[node] == 0).map(|node| rank(graph, node)).collect();
-        let state =
-            State { nodes, pending, ready, running: 0, workers: 0, refused: BTreeMap::new(), stopping: false, interrupted: false };
+        let state = State { nodes, pending, ready, running: 0, workers: 0, refused: BTreeMap::new(), stopping: false, interrupted: false };
         Schedule { graph, store, options, reporter, state: Mutex::new(state), changed: Condvar::new() }
     }
 

@@ -90,8 +90,7 @@ impl Stage for Line {
             let split = images::part(&dataset, part);
             let evaluations = evaluate_line(graph, &fixed, &permutee, &lambdas, split, normalisation, context.device)?;
             for (&lambda, evaluation) in lambdas.iter().zip(evaluations) {
-                let Measured { split, loss, accuracy, .. } =
-                    Measured::new(part, evaluation).with_context(|| format!("at λ = {lambda}"))?;
+                let Measured { split, loss, accuracy, .. } = Measured::new(part, evaluation).with_context(|| format!("at λ = {lambda}"))?;
                 points.push(Point { split, lambda, loss, accuracy });
             }
         }

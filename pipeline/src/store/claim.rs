@@ -42,8 +42,7 @@ impl Store {
         let failure = || format!("cannot lock `{}`\nhint: choose a store on a local disk with `--store DIR`", path.display());
         // Each turn lost means that another process finished in between.
         for _ in 0..100 {
-            let mut file =
-                File::options().read(true).write(true).create(true).truncate(false).open(&path).with_context(failure)?;
+            let mut file = File::options().read(true).write(true).create(true).truncate(false).open(&path).with_context(failure)?;
             match file.try_lock() {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => return Ok(None),

@@ -106,8 +106,7 @@ fn an_interrupt_stops_the_running_stage_and_the_next_run_completes_the_work() {
     });
     let stopped = plan(stages);
     let (outcome, record) = world.run_with(&stopped, |options| options.interrupted = interrupted);
-    let expected =
-        ["surveyed 4: 0 cached, 4 to run", "started a", "finished a", "started b", "stopping", "stopped b"];
+    let expected = ["surveyed 4: 0 cached, 4 to run", "started a", "finished a", "started b", "stopping", "stopped b"];
     assert_eq!(record.lines(), expected);
     assert_eq!((outcome.ran, outcome.left, outcome.interrupted, outcome.is_complete()), (1, 3, true, false));
     assert!(outcome.failed.is_empty() && world.unfinished().is_empty() && !world.entry(&stopped, "b").exists());

@@ -1,7 +1,7 @@
 //! What runs, and when.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use onebasin::runner::{self, Reason, Status};
 use onebasin::stage::{Progress, StageId};
@@ -134,7 +134,8 @@ fn layers() -> onebasin::plan::Plan {
     let mut stages = Vec::new();
     for layer in 0..4 {
         for place in 0..5 {
-            let inputs: Vec<String> = if layer == 0 { Vec::new() } else { (0..3).map(|step| format!("{}-{}", layer - 1, (place + step) % 5)).collect() };
+            let inputs: Vec<String> =
+                if layer == 0 { Vec::new() } else { (0..3).map(|step| format!("{}-{}", layer - 1, (place + step) % 5)).collect() };
             let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
             stages.push(mock(&format!("{layer}-{place}"), &inputs).first(|_| {
                 std::thread::sleep(std::time::Duration::from_millis(3));

@@ -11,7 +11,8 @@ use super::world::{World, mock, names, plan};
 
 /// A plan that ends like every experiment.
 fn experiment(figure: &'static str) -> Plan {
-    let tabulate = mock("tabulate", &["train/x, y"]).set(figure).first(move |context| Ok(fs::write(context.out.join("models.csv"), figure)?));
+    let tabulate =
+        mock("tabulate", &["train/x, y"]).set(figure).first(move |context| Ok(fs::write(context.out.join("models.csv"), figure)?));
     let draw = mock("plot", &["tabulate"]).first(|context| Ok(fs::write(context.out.join("barriers.svg"), "<svg/>")?));
     plan(vec![mock("train/x, y", &[]), tabulate, draw])
 }
@@ -77,5 +78,8 @@ fn a_folder_that_cannot_be_written_is_an_error_with_a_hint_and_nothing_is_publis
     assert_eq!(error.to_string(), "stage `tabulate` has no whole artifact\nhint: run again");
     world.run(&plan);
     let error = publish(&plan, &world.store, &file.join("results"), &file.join("plots")).unwrap_err();
-    assert!(error.to_string().contains("cannot write `") && error.to_string().contains("hint: choose another folder with `--results DIR`"), "{error}");
+    assert!(
+        error.to_string().contains("cannot write `") && error.to_string().contains("hint: choose another folder with `--results DIR`"),
+        "{error}"
+    );
 }

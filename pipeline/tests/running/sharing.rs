@@ -57,16 +57,8 @@ fn a_run_does_other_work_before_it_waits() {
         drop(claim);
         run.join().unwrap().1
     });
-    let expected = [
-        "surveyed 3: 0 cached, 3 to run",
-        "started b",
-        "finished b",
-        "waiting a",
-        "started a",
-        "finished a",
-        "started c",
-        "finished c",
-    ];
+    let expected =
+        ["surveyed 3: 0 cached, 3 to run", "started b", "finished b", "waiting a", "started a", "finished a", "started c", "finished c"];
     assert_eq!(record.lines(), expected);
 }
 

@@ -29,7 +29,12 @@ pub struct Mock {
 
 /// A stage called `id` whose setting is its name.
 pub fn mock(id: &str, inputs: &[&str]) -> Mock {
-    Mock { id: StageId::new(id), inputs: inputs.iter().copied().map(StageId::new).collect(), setting: id.to_owned(), work: Box::new(|_| Ok(())) }
+    Mock {
+        id: StageId::new(id),
+        inputs: inputs.iter().copied().map(StageId::new).collect(),
+        setting: id.to_owned(),
+        work: Box::new(|_| Ok(())),
+    }
 }
 
 impl Mock {
@@ -170,8 +175,7 @@ pub fn fingerprint(plan: &Plan, id: &str) -> Fingerprint {
 }
 
 pub fn names(folder: &Path) -> Vec<String> {
-    let mut names: Vec<String> =
-        fs::read_dir(folder).unwrap().map(|item| item.unwrap().file_name().into_string().unwrap()).collect();
+    let mut names: Vec<String> = fs::read_dir(folder).unwrap().map(|item| item.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     names
 }

@@ -1,0 +1,5 @@
+//! The command itself, on the smallest shipped experiment.
+
+mod ends;
+mod place;
+mod reruns;
