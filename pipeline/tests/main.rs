@@ -2,6 +2,7 @@
 
 mod command;
 mod documents;
+mod end_to_end;
 mod layers;
 mod plans;
 mod running;
