@@ -1,14 +1,39 @@
 use std::fs::File;
 use std::io::{self, BufReader, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use lzma_rust2::XzReader;
 use sha2::{Digest as _, Sha256};
 
 use crate::error::DatasetError;
 
-/// Whether the name says that the file is compressed in a way this version reads.
-pub(crate) fn is_gzip(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension == "gz")
+/// How a file's name says it is compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Packing {
+    Plain,
+    Gzip,
+    Xz,
+}
+
+/// Endings under which a file may lie, the preferred one first.
+pub(crate) const ENDINGS: [&str; 3] = ["", ".gz", ".xz"];
+
+/// An xz stream that asks for more memory than this is refused: its header is not to be trusted.
+const XZ_MEMORY_KIB: u32 = 1 << 20;
+
+impl Packing {
+    pub fn of(path: &Path) -> Packing {
+        match path.extension().and_then(|extension| extension.to_str()) {
+            Some("gz") => Packing::Gzip,
+            Some("xz") => Packing::Xz,
+            _ => Packing::Plain,
+        }
+    }
+}
+
+/// The file of this name, plain or the compressed one where only that exists.
+pub(crate) fn present(folder: &Path, file: &str) -> Option<PathBuf> {
+    ENDINGS.iter().map(|ending| folder.join(format!("{file}{ending}"))).find(|path| path.is_file())
 }
 
 /// A reader of the decompressed content.
@@ -18,21 +43,37 @@ pub(crate) fn is_gzip(path: &Path) -> bool {
 pub(crate) fn reader(path: &Path) -> Result<Box<dyn Read + Send>, DatasetError> {
     let file = File::open(path).map_err(DatasetError::io("open", path))?;
     let file = BufReader::with_capacity(1 << 16, file);
-    Ok(if is_gzip(path) { Box::new(flate2::bufread::MultiGzDecoder::new(file)) } else { Box::new(file) })
+    Ok(match Packing::of(path) {
+        Packing::Plain => Box::new(file),
+        Packing::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(file)),
+        Packing::Xz => Box::new(XzReader::new_mem_limit(file, true, XZ_MEMORY_KIB)),
+    })
 }
 
 /// What an error while reading from [`reader`] means.
 pub(crate) fn unreadable(path: &Path) -> impl FnOnce(io::Error) -> DatasetError {
     let path = path.to_owned();
-    move |source| match source.kind() {
-        io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData if is_gzip(&path) => DatasetError::Format {
-            path,
+    move |source| {
+        let damaged = |expected: &str, hint: &str| DatasetError::Format {
+            path: path.clone(),
             what: "compressed content".into(),
-            expected: "one complete gzip stream".into(),
+            expected: expected.into(),
             got: source.to_string(),
-            hint: "the file is truncated or damaged; fetch it again".into(),
-        },
-        _ => DatasetError::Io { action: "read", path, source },
+            hint: hint.into(),
+        };
+        match (Packing::of(&path), source.kind()) {
+            (Packing::Gzip, io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData) => {
+                damaged("one complete gzip stream", "the file is truncated or damaged; fetch it again")
+            }
+            (Packing::Xz, io::ErrorKind::Unsupported | io::ErrorKind::OutOfMemory) => {
+                damaged("an xz stream of usual filters that needs at most 1 GiB", "compress the file again with `xz -6`, or decompress it")
+            }
+            // Whatever the system did not say, the decoder did.
+            (Packing::Xz, _) if source.raw_os_error().is_none() => {
+                damaged("one complete xz stream", "the file is truncated or damaged; fetch it again")
+            }
+            _ => DatasetError::Io { action: "read", path, source },
+        }
     }
 }
 

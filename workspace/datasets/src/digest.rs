@@ -1,13 +1,12 @@
 use std::ops::ControlFlow;
+use std::path::PathBuf;
 
 use onebasin_repro::Fingerprint;
 use rayon::prelude::*;
-use serde_json::json;
 
 use crate::content::{reader, unreadable};
 use crate::error::DatasetError;
 use crate::fetch::fetch_missing;
-use crate::idx::Idx;
 use crate::memo::Memo;
 use crate::places::Places;
 use crate::source::Source;
@@ -23,19 +22,17 @@ pub type Digest = Fingerprint;
 /// # Errors
 /// As [`open`](crate::open), but files are not checked beyond being readable.
 pub fn digest(source: &Source, places: &Places) -> Result<Digest, DatasetError> {
+    fetch_missing(source, places, &mut |_| ControlFlow::Continue(()))?;
     match source {
-        Source::Idx(idx) => {
-            fetch_missing(source, places, &mut |_| ControlFlow::Continue(()))?;
-            of_idx(idx, places)
-        }
+        Source::Idx(idx) => idx.digest(places),
         Source::Glyphs(glyphs) => glyphs.digest(),
-        Source::Cifar(_) | Source::Emnist(_) | Source::Folder(_) => Err(DatasetError::NoReader { format: source.format() }),
+        Source::Cifar(cifar) => cifar.digest(places),
+        Source::Folder(folder) => folder.digest(places),
     }
 }
 
-fn of_idx(idx: &Idx, places: &Places) -> Result<Digest, DatasetError> {
-    idx.check()?;
-    let located = idx.locate(places)?;
+/// The digest of each file's decompressed content, from the memo where the file has not changed.
+pub(crate) fn of_files(located: &[PathBuf], places: &Places) -> Result<Vec<Fingerprint>, DatasetError> {
     let memo = Memo::load(&places.cache);
     let recalled: Vec<Option<Fingerprint>> = located.iter().map(|path| memo.recall(path)).collect();
     let read: Vec<_> = located
@@ -50,14 +47,9 @@ fn of_idx(idx: &Idx, places: &Places) -> Result<Digest, DatasetError> {
         .collect::<Result<_, DatasetError>>()?;
     let mut fresh = read.iter().map(|(_, _, content)| *content);
     // The files that were not recalled are exactly those read, in the same order.
-    let contents: Vec<Option<Fingerprint>> = recalled.into_iter().map(|recalled| recalled.or_else(|| fresh.next())).collect();
+    let contents = recalled.into_iter().filter_map(|recalled| recalled.or_else(|| fresh.next())).collect();
     if !read.is_empty() {
         memo.remember(read);
     }
-    Ok(Fingerprint::of_json(&json!({
-        "format": "idx",
-        "files": contents,
-        "classes": idx.classes,
-        "normalisation": idx.normalisation,
-    })))
+    Ok(contents)
 }

@@ -15,14 +15,6 @@ pub enum DatasetError {
         /// The nearest known name, or how to declare one's own.
         hint: String,
     },
-    /// A format whose files this version cannot read.
-    #[error(
-        "the reader for format `{format}` is not part of this version: expected one of `idx`, `glyphs`\nhint: `data list` and `data verify` know the files of such sets already"
-    )]
-    NoReader {
-        /// The format as a spec writes it.
-        format: &'static str,
-    },
     /// Not all files of a data set are in any place.
     #[error("no complete copy of data set `{name}` found\n{looked}hint: {hint}")]
     Missing {
@@ -103,12 +95,6 @@ impl DatasetError {
 
     /// Whether the person who asked can mend it in the spec or on the command line, rather than by trying again.
     pub fn is_usage(&self) -> bool {
-        matches!(
-            self,
-            DatasetError::UnknownName { .. }
-                | DatasetError::NoReader { .. }
-                | DatasetError::Setting { .. }
-                | DatasetError::NotFetchable { .. }
-        )
+        matches!(self, DatasetError::UnknownName { .. } | DatasetError::Setting { .. } | DatasetError::NotFetchable { .. })
     }
 }

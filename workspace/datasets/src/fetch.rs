@@ -57,14 +57,20 @@ pub fn fetch(
     fetching: &Fetching,
     progress: &mut dyn FnMut(&Transfer<'_>) -> ControlFlow<()>,
 ) -> Result<Vec<PathBuf>, DatasetError> {
-    let remotes: Vec<Remote> = known.files.iter().filter_map(|file| file.packed).collect();
-    if remotes.is_empty() || remotes.len() < known.files.len() {
+    let Some(remotes) = remotes(known) else {
         return Err(DatasetError::NotFetchable { name: known.name, hint: hint(known, places) });
-    }
+    };
     fetch_files(known.name, &remotes, places, fetching, progress)
 }
 
-fn hint(known: &Known, places: &Places) -> String {
+/// All files as a server has them, where it has each as a file of its own.
+fn remotes(known: &Known) -> Option<Vec<Remote>> {
+    let remotes: Option<Vec<Remote>> = known.files.iter().map(|file| file.packed).collect();
+    remotes.filter(|remotes| !remotes.is_empty())
+}
+
+/// How a person gets the files of a known set.
+pub(crate) fn hint(known: &Known, places: &Places) -> String {
     match known.archive {
         Some(archive) => format!(
             "unpack `{}{}` into `{}` by hand; `onebasin data verify {}` checks the files",
@@ -139,6 +145,7 @@ pub fn fetch_missing(
     }
     if let Source::Idx(idx) = source
         && let Some(known) = known(&idx.directory)
+        && remotes(known).is_some()
         && let Err(DatasetError::Missing { .. }) = idx.locate(places)
     {
         fetch(known, places, &Fetching::standard(known), progress)?;

@@ -1,17 +1,21 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use onebasin_repro::Fingerprint;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use crate::content::{contents, reader, sha256, unreadable};
+use crate::digest::of_files;
 use crate::error::DatasetError;
+use crate::fetch;
 use crate::known::{self, Known};
 use crate::places::{Places, Wanted};
 use crate::source::Geometry;
 use crate::split::{Dataset, Normalisation, Split};
 
-/// Four files in MNIST's format, each plain or compressed with gzip.
+/// Four files in MNIST's format, each plain or compressed with gzip or xz.
 ///
 /// A file is big-endian: magic `00 00 08 03`, count, rows and columns (u32 each), then a byte a pixel; for labels magic `00 00 08 01`,
 /// count, then a byte a label. Source: Y. LeCun, C. Cortes, C. J. C. Burges, "The MNIST database of handwritten digits".
@@ -35,12 +39,27 @@ pub struct Idx {
     /// Labels are below it; 10 unless said.
     #[serde(default = "Idx::default_classes")]
     pub classes: usize,
-    /// Height and width; read from the header unless said.
+    /// Height and width as a network sees them; read from the header unless said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<(usize, usize)>,
     /// The training images' own unless said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub normalisation: Option<Normalisation>,
+    /// Whether the files hold each image column after column, as EMNIST's do; it is turned upright.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub transposed: bool,
+    /// The lowest label; 1 for EMNIST's letters, whose networks have an output 0 that is never right. 0 unless said.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub first_label: u8,
+}
+
+// Taken by reference, as serde calls them.
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+fn is_zero(value: &u8) -> bool {
+    *value == 0
 }
 
 const IMAGES: u32 = 0x0803;
@@ -78,6 +97,8 @@ impl Idx {
             classes: Idx::default_classes(),
             size: None,
             normalisation: None,
+            transposed: false,
+            first_label: 0,
         }
     }
 
@@ -92,6 +113,8 @@ impl Idx {
             classes: known.classes,
             size: Some((known.shape.1, known.shape.2)),
             normalisation: Some(known.normalisation()),
+            transposed: known.name == "emnist-letters",
+            first_label: u8::from(known.name == "emnist-letters"),
         }
     }
 
@@ -104,6 +127,7 @@ impl Idx {
     pub(crate) fn locate(&self, places: &Places) -> Result<Vec<PathBuf>, DatasetError> {
         let known = known::known(&self.directory);
         let hint = match known {
+            Some(known) if known.archive.is_some() => fetch::hint(known, places),
             Some(known) => {
                 format!("`onebasin data fetch {}` gets the official files, `--data DIR` names a folder that has them", known.name)
             }
@@ -128,10 +152,15 @@ impl Idx {
                 let path = &self.locate(places)?[0];
                 let mut reader = reader(path)?;
                 let header: [u32; 4] = header(path, &mut reader, IMAGES)?;
-                (header[2] as usize, header[3] as usize)
+                self.upright(header[2] as usize, header[3] as usize)
             }
         };
         Ok(Geometry { shape: (1, height, width), classes: self.classes })
+    }
+
+    /// Height and width after turning.
+    fn upright(&self, rows: usize, columns: usize) -> (usize, usize) {
+        if self.transposed { (columns, rows) } else { (rows, columns) }
     }
 
     pub(crate) fn check(&self) -> Result<(), DatasetError> {
@@ -141,23 +170,30 @@ impl Idx {
         if !(2..=256).contains(&self.classes) {
             return wrong("classes", "a whole number from 2 to 256", self.classes.to_string(), "labels are bytes");
         }
-        if let Some(normalisation) = &self.normalisation {
-            if normalisation.mean.len() != 1 || normalisation.deviation.len() != 1 {
-                let got = format!("{} and {}", normalisation.mean.len(), normalisation.deviation.len());
-                return wrong(
-                    "normalisation",
-                    "one mean and one deviation, as for one channel",
-                    got,
-                    "leave it out to use the images' own",
-                );
-            }
-            let deviation = normalisation.deviation[0];
-            if !(deviation > 0.0 && deviation.is_finite() && normalisation.mean[0].is_finite()) {
-                let got = format!("{} and {deviation}", normalisation.mean[0]);
-                return wrong("normalisation", "a finite mean and a deviation above 0", got, "leave it out to use the images' own");
-            }
+        if usize::from(self.first_label) >= self.classes {
+            let expected = format!("a whole number below `classes`, {}", self.classes);
+            return wrong("first-label", &expected, self.first_label.to_string(), "0 is usual, 1 for EMNIST's letters");
         }
-        Ok(())
+        self.normalisation.as_ref().map_or(Ok(()), |normalisation| normalisation.check(1))
+    }
+
+    /// Names the content of the four files and every setting.
+    pub(crate) fn digest(&self, places: &Places) -> Result<Fingerprint, DatasetError> {
+        self.check()?;
+        let mut recipe = json!({
+            "format": "idx",
+            "files": of_files(&self.locate(places)?, places)?,
+            "classes": self.classes,
+            "normalisation": self.normalisation,
+        });
+        // Only where they say something: digests of other sets stay what they were.
+        if self.transposed {
+            recipe["transposed"] = true.into();
+        }
+        if self.first_label > 0 {
+            recipe["first-label"] = self.first_label.into();
+        }
+        Ok(Fingerprint::of_json(&recipe))
     }
 
     pub(crate) fn open(&self, places: &Places) -> Result<Dataset, DatasetError> {
@@ -192,6 +228,8 @@ impl Idx {
             let got = format!("{count} images of {height}x{width}");
             return format(images_path, "header", "at least one image of at least one pixel".into(), got, "the file holds no images");
         }
+        let (rows, columns) = (height, width);
+        let (height, width) = self.upright(rows, columns);
         if let Some(size) = self.size
             && size != (height, width)
         {
@@ -210,6 +248,21 @@ impl Idx {
             let (expected, got) = (format!("a label below {}", self.classes), labels[index].to_string());
             let hint = format!("set key `classes` to at least {}", usize::from(labels.iter().copied().max().unwrap_or(0)) + 1);
             return format(labels_path, &format!("label {index}"), expected, got, &hint);
+        }
+        if let Some(index) = labels.iter().position(|&label| label < self.first_label) {
+            let (expected, got) = (format!("a label of at least {}", self.first_label), labels[index].to_string());
+            return format(labels_path, &format!("label {index}"), expected, got, "mend key `first-label`, or fetch the file again");
+        }
+        if self.transposed {
+            images.par_chunks_exact_mut(rows * columns).for_each_init(Vec::new, |upright, image| {
+                upright.clear();
+                upright.extend(
+                    (0..height)
+                        .flat_map(|row| (0..width).map(move |column| (row, column)))
+                        .map(|(row, column)| image[column * columns + row]),
+                );
+                image.copy_from_slice(upright);
+            });
         }
         Ok(Split { shape: (1, height, width), classes: self.classes, pixels: images, labels })
     }

@@ -1,9 +1,10 @@
 use serde::Serialize;
 
+use crate::cifar::Cifar;
 use crate::error::DatasetError;
 use crate::glyphs::Glyphs;
 use crate::idx::Idx;
-use crate::source::{Later, Source};
+use crate::source::Source;
 use crate::split::Normalisation;
 
 /// A data set the program knows by name.
@@ -71,8 +72,7 @@ impl Known {
         match self.format {
             "idx" => Source::Idx(Idx::known(self)),
             "glyphs" => Source::Glyphs(Glyphs::default()),
-            "emnist" => Source::Emnist(Later::new(self.name)),
-            _ => Source::Cifar(Later::new(self.name)),
+            _ => Source::Cifar(Cifar::known(self)),
         }
     }
 
@@ -218,7 +218,7 @@ static KNOWN: [Known; 6] = [
     Known {
         name: "emnist-letters",
         title: "EMNIST letters, handwritten letters, 28x28 grey",
-        format: "emnist",
+        format: "idx",
         licence: "none stated; a work of NIST, cite the paper",
         citation: "G. Cohen, S. Afshar, J. Tapson, A. van Schaik, EMNIST: an extension of MNIST to handwritten letters, arXiv:1702.05373",
         shape: (1, 28, 28),

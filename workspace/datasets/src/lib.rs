@@ -4,35 +4,43 @@
 //! content without depending on paths, times or compression. Pixels stay bytes; a network sees, per channel,
 //! `x = (pixel / 255 - mean) / deviation` with the constants of [`Normalisation`].
 //!
-//! This crate does not augment images, does not know tensors, and prints nothing. The readers of CIFAR, EMNIST and image folders are not
-//! part of this version: their names are listed and their files can be verified, opening them is an error that says so.
+//! Training images may be disturbed by an [`Augmentation`], each by random numbers of its own.
+//!
+//! This crate does not know tensors, does not resize whole data sets, and prints nothing.
 
+mod augment;
 mod batches;
+mod cifar;
 mod content;
 mod digest;
 mod download;
 mod error;
 mod fetch;
+mod folder;
 mod glyphs;
 mod idx;
 mod known;
 mod memo;
+mod picture;
 mod places;
 mod source;
 mod split;
 mod subset;
 mod verify;
 
+pub use augment::{Augmentation, Crop, Flip, ResizedCrop, Rotate, Step, ZoomShiftRotate};
 pub use batches::batches;
+pub use cifar::{Cifar, CifarLabels};
 pub use digest::{Digest, digest};
 pub use download::Patience;
 pub use error::DatasetError;
 pub use fetch::{Fetching, Transfer, fetch, fetch_missing};
+pub use folder::Folder;
 pub use glyphs::Glyphs;
 pub use idx::Idx;
 pub use known::{Known, KnownFile, Remote, known, known_names};
 pub use places::Places;
-pub use source::{Geometry, Later, Source, geometry, open};
+pub use source::{Geometry, Source, geometry, open};
 pub use split::{Dataset, Normalisation, Split};
 pub use subset::{Subset, subset};
 pub use verify::{Finding, Verified, verify, whereabouts};

@@ -58,25 +58,16 @@ impl Memo {
     /// Adds files, each with the state it had *before* it was read, and writes the memo whole or not at all.
     pub fn remember(self, read: impl IntoIterator<Item = (PathBuf, Metadata, Fingerprint)>) {
         let Some(folder) = self.file.parent() else { return };
-        if std::fs::create_dir_all(folder).is_err() {
-            return;
-        }
         // What another process has written meanwhile is kept; files that are gone are forgotten.
         let mut files = Memo::load(folder).entries;
         files.retain(|path, _| path.exists());
         for (path, before, content) in read {
-            let settled =
-                before.modified().ok().and_then(|time| SystemTime::now().duration_since(time).ok()).is_some_and(|age| age > SETTLED);
-            if let (true, Ok(path), Some(entry)) = (settled, std::path::absolute(path), Entry::new(&before, content)) {
+            if let (true, Ok(path), Some(entry)) = (is_settled(&before), std::path::absolute(path), Entry::new(&before, content)) {
                 files.insert(path, entry);
             }
         }
-        let Ok(mut temporary) = tempfile::NamedTempFile::new_in(folder) else { return };
         let Ok(text) = serde_json::to_vec_pretty(&Form { version: VERSION, files }) else { return };
-        if temporary.write_all(&text).is_ok() {
-            // Nothing is lost when this fails.
-            let _ = temporary.persist(&self.file);
-        }
+        replace(folder, &self.file, &text);
     }
 }
 
@@ -89,6 +80,85 @@ impl Entry {
         let time = metadata.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
         Some(Entry { bytes: metadata.len(), seconds: time.as_secs(), nanoseconds: time.subsec_nanos(), inode, content })
     }
+}
+
+/// The content of a folder of pictures as a whole, while none of its files changes.
+pub(crate) struct FolderMemo {
+    file: PathBuf,
+    folder: PathBuf,
+    /// Names the state of every file and what is made of them.
+    state: Option<Fingerprint>,
+    settled: bool,
+}
+
+#[derive(Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FolderForm {
+    version: u32,
+    /// By folder: its state and its content.
+    folders: BTreeMap<PathBuf, (Fingerprint, Fingerprint)>,
+}
+
+impl FolderMemo {
+    /// Looks at the files, before they are read; `settings` tells other readings of the same folder apart.
+    pub fn new<'a>(cache: &Path, folder: &Path, settings: &Fingerprint, files: impl Iterator<Item = &'a Path>) -> FolderMemo {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(settings.to_string().as_bytes());
+        let (mut settled, mut whole) = (true, true);
+        for file in files {
+            let Some((metadata, entry)) =
+                file.metadata().ok().and_then(|metadata| Entry::new(&metadata, *settings).map(|entry| (metadata, entry)))
+            else {
+                whole = false;
+                break;
+            };
+            settled &= is_settled(&metadata);
+            let name = file.as_os_str().as_encoded_bytes();
+            hasher.update(&(name.len() as u64).to_le_bytes()).update(name);
+            for number in [entry.bytes, entry.seconds, u64::from(entry.nanoseconds), entry.inode] {
+                hasher.update(&number.to_le_bytes());
+            }
+        }
+        let state = whole.then(|| Fingerprint::of_bytes(hasher.finalize().as_bytes()));
+        let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+        FolderMemo { file: cache.join("folders.json"), folder, state, settled }
+    }
+
+    fn load(&self) -> FolderForm {
+        let form = std::fs::read(&self.file).ok().and_then(|bytes| serde_json::from_slice::<FolderForm>(&bytes).ok());
+        form.filter(|form| form.version == VERSION).unwrap_or_default()
+    }
+
+    /// The content's digest, where all files are as they were.
+    pub fn recall(&self) -> Option<Fingerprint> {
+        let (state, content) = *self.load().folders.get(&self.folder)?;
+        (Some(state) == self.state).then_some(content)
+    }
+
+    /// Keeps the content's digest, whole or not at all.
+    pub fn remember(self, content: Fingerprint) {
+        let (Some(folder), Some(state), true) = (self.file.parent(), self.state, self.settled) else { return };
+        let mut folders = self.load().folders;
+        folders.retain(|path, _| path.exists());
+        folders.insert(self.folder.clone(), (state, content));
+        let Ok(text) = serde_json::to_vec_pretty(&FolderForm { version: VERSION, folders }) else { return };
+        replace(folder, &self.file, &text);
+    }
+}
+
+/// Writes a help for speed; nothing is lost when this fails.
+fn replace(folder: &Path, file: &Path, text: &[u8]) {
+    if std::fs::create_dir_all(folder).is_err() {
+        return;
+    }
+    let Ok(mut temporary) = tempfile::NamedTempFile::new_in(folder) else { return };
+    if temporary.write_all(text).is_ok() {
+        let _ = temporary.persist(file);
+    }
+}
+
+fn is_settled(metadata: &Metadata) -> bool {
+    metadata.modified().ok().and_then(|time| SystemTime::now().duration_since(time).ok()).is_some_and(|age| age > SETTLED)
 }
 
 #[cfg(test)]

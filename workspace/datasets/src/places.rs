@@ -1,5 +1,6 @@
 use std::path::{Path, PathBuf};
 
+use crate::content::present;
 use crate::error::DatasetError;
 
 /// Where files of data sets are looked for, and where fetched ones are put.
@@ -85,9 +86,9 @@ impl Places {
             let line = if !candidate.path.is_dir() {
                 format!("  `{}`: no such folder\n", candidate.path.display())
             } else if missing.len() == files.len() {
-                format!("  `{}`: none of the {} files, plain or .gz\n", candidate.path.display(), files.len())
+                format!("  `{}`: none of the {} files, plain, .gz or .xz\n", candidate.path.display(), files.len())
             } else {
-                format!("  `{}`: no {}, plain or .gz\n", candidate.path.display(), missing.join(", "))
+                format!("  `{}`: no {}, plain, .gz or .xz\n", candidate.path.display(), missing.join(", "))
             };
             looked.push_str(&line);
         }
@@ -114,9 +115,4 @@ pub(crate) struct Wanted<'a> {
     pub files: &'a [&'a str],
     /// How to get them.
     pub hint: String,
-}
-
-/// The plain file, or the compressed one where only that exists.
-fn present(folder: &Path, file: &str) -> Option<PathBuf> {
-    [folder.join(file), folder.join(format!("{file}.gz"))].into_iter().find(|path| path.is_file())
 }

@@ -2,8 +2,10 @@ use std::ops::ControlFlow;
 
 use serde::{Deserialize, Serialize};
 
+use crate::cifar::Cifar;
 use crate::error::DatasetError;
 use crate::fetch::fetch_missing;
+use crate::folder::Folder;
 use crate::glyphs::Glyphs;
 use crate::idx::Idx;
 use crate::known::{self, Known};
@@ -18,21 +20,10 @@ pub enum Source {
     Idx(Idx),
     /// Characters drawn on the spot.
     Glyphs(Glyphs),
-    /// The binary version of CIFAR-10 and CIFAR-100; no reader yet.
-    Cifar(Later),
-    /// EMNIST's transposed IDX files; no reader yet.
-    Emnist(Later),
-    /// A folder of pictures for each class; no reader yet.
-    Folder(Later),
-}
-
-/// A source whose reader is not part of this version; its keys are not looked at.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct Later {
-    /// The known name, where the source is known by one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
+    /// The binary version of CIFAR-10 and CIFAR-100.
+    Cifar(Cifar),
+    /// A folder of pictures for each class.
+    Folder(Folder),
 }
 
 /// What a network needs to know of images.
@@ -42,16 +33,6 @@ pub struct Geometry {
     pub shape: (usize, usize, usize),
     /// Number of outputs.
     pub classes: usize,
-}
-
-impl Later {
-    pub(crate) fn new(name: &str) -> Later {
-        Later { name: Some(name.to_owned()) }
-    }
-
-    fn known(&self) -> Option<&'static Known> {
-        self.name.as_deref().and_then(known::known)
-    }
 }
 
 impl Source {
@@ -69,38 +50,35 @@ impl Source {
             Source::Idx(_) => "idx",
             Source::Glyphs(_) => "glyphs",
             Source::Cifar(_) => "cifar",
-            Source::Emnist(_) => "emnist",
             Source::Folder(_) => "folder",
         }
     }
 }
 
-/// Shape and number of classes, without reading pixels: from the known name, from the keys, or from one file's header.
+/// Shape and number of classes, without reading pixels: from the keys, from one file's header, or from the
+/// names of folders.
 ///
 /// # Errors
-/// When a header has to be read and is not there or wrong; when the format has no reader and the name is not known.
+/// When a header has to be read and is not there or wrong; settings out of range.
 pub fn geometry(source: &Source, places: &Places) -> Result<Geometry, DatasetError> {
     match source {
         Source::Idx(idx) => idx.geometry(places),
         Source::Glyphs(glyphs) => glyphs.geometry(),
-        Source::Cifar(later) | Source::Emnist(later) | Source::Folder(later) => match later.known() {
-            Some(known) => Ok(Geometry { shape: known.shape, classes: known.classes }),
-            None => Err(DatasetError::NoReader { format: source.format() }),
-        },
+        Source::Cifar(cifar) => cifar.geometry(),
+        Source::Folder(folder) => folder.geometry(places),
     }
 }
 
 /// Reads, or draws, both splits.
 ///
 /// # Errors
-/// Files that are missing (with every place looked at), truncated or inconsistent; settings out of range; a format without a reader.
+/// Files that are missing (with every place looked at), damaged or inconsistent; settings out of range.
 pub fn open(source: &Source, places: &Places) -> Result<Dataset, DatasetError> {
+    fetch_missing(source, places, &mut |_| ControlFlow::Continue(()))?;
     match source {
-        Source::Idx(idx) => {
-            fetch_missing(source, places, &mut |_| ControlFlow::Continue(()))?;
-            idx.open(places)
-        }
+        Source::Idx(idx) => idx.open(places),
         Source::Glyphs(glyphs) => glyphs.open(),
-        Source::Cifar(_) | Source::Emnist(_) | Source::Folder(_) => Err(DatasetError::NoReader { format: source.format() }),
+        Source::Cifar(cifar) => cifar.open(places),
+        Source::Folder(folder) => folder.open(places),
     }
 }

@@ -1,5 +1,7 @@
 use serde::{Deserialize, Serialize};
 
+use crate::error::DatasetError;
+
 /// Labelled images of one shape, as bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Split {
@@ -86,6 +88,26 @@ impl Split {
 }
 
 impl Normalisation {
+    /// Whether it has a finite mean and a deviation above 0 for each channel.
+    pub(crate) fn check(&self, channels: usize) -> Result<(), DatasetError> {
+        let wrong = |expected: String, got: String| {
+            Err(DatasetError::Setting { key: "normalisation", expected, got, hint: "leave it out to use the images' own".into() })
+        };
+        if self.mean.len() != channels || self.deviation.len() != channels {
+            let expected = match channels {
+                1 => "one mean and one deviation, as for one channel".to_owned(),
+                _ => format!("{channels} means and {channels} deviations, as for {channels} channels"),
+            };
+            return wrong(expected, format!("{} and {}", self.mean.len(), self.deviation.len()));
+        }
+        for (mean, deviation) in self.mean.iter().zip(&self.deviation) {
+            if !(*deviation > 0.0 && deviation.is_finite() && mean.is_finite()) {
+                return wrong("a finite mean and a deviation above 0".into(), format!("{mean} and {deviation}"));
+            }
+        }
+        Ok(())
+    }
+
     /// The constants of these images: sums of integers, so exact whatever the order.
     ///
     /// A channel without variation gets deviation 1; an empty split mean 0 and deviation 1.

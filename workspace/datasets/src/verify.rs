@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 use serde::Serialize;
 
-use crate::content::{is_gzip, reader, sha256, unreadable};
+use crate::content::{Packing, present, reader, sha256, unreadable};
 use crate::error::DatasetError;
 use crate::known::{Known, KnownFile};
 use crate::places::Places;
@@ -79,15 +79,8 @@ pub fn whereabouts(known: &Known, places: &Places) -> Option<PathBuf> {
     candidates.map(|candidate| candidate.path).find(|folder| known.files.iter().all(|file| present(folder, file.name).is_some()))
 }
 
-fn present(folder: &Path, name: &str) -> Option<PathBuf> {
-    ["", ".gz", ".xz"].iter().map(|ending| folder.join(format!("{name}{ending}"))).find(|path| path.is_file())
-}
-
 fn check(file: &KnownFile, path: &Path) -> Result<Finding, DatasetError> {
-    if path.extension().is_some_and(|extension| extension == "xz") {
-        return Ok(Finding::Unreadable { reason: "this version does not decompress `.xz`".to_owned() });
-    }
-    if let (true, Some(packed)) = (is_gzip(path), file.packed.and_then(|packed| packed.sha256)) {
+    if let (Packing::Gzip, Some(packed)) = (Packing::of(path), file.packed.and_then(|packed| packed.sha256)) {
         let found = File::open(path).and_then(sha256).map_err(DatasetError::io("read", path))?;
         if found == packed {
             return Ok(Finding::Official);

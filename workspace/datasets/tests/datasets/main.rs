@@ -1,7 +1,12 @@
 //! What other crates and people rely on: reading, drawing, finding, fetching and verifying.
 
+mod augmenting;
+mod cifar;
 mod fetching;
 mod generating;
+mod house;
+mod letters;
 mod official;
+mod pictures;
 mod reading;
 mod server;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use onebasin_datasets::{DatasetError, Finding, Idx, Places, Source, digest, known, open, verify};
+use onebasin_datasets::{Cifar, CifarLabels, DatasetError, Finding, Idx, Places, Source, digest, known, open, verify};
 
 use crate::server::{Reply, Server};
 
@@ -120,4 +120,50 @@ fn a_missing_known_set_is_fetched_where_that_is_allowed() {
     let paths: Vec<String> = server.requests().into_iter().map(|request| request.path).collect();
     assert_eq!(paths.len(), 4, "{paths:?}");
     assert_eq!(paths[0], "/sets/mnist/train-images-idx3-ubyte.gz");
+}
+
+#[test]
+fn the_small_cut_of_cifar_is_read_from_xz_with_differences() {
+    let Some(root) = data("tiny/cifar10-512") else { return };
+    let cache = tempfile::tempdir().unwrap();
+    let tiny = Cifar { train: vec!["data_batch_1.bin".into()], ..Cifar::in_directory("tiny/cifar10-512", CifarLabels::Single) };
+    let tiny = open(&Source::Cifar(tiny), &places(root, &cache)).unwrap();
+    assert_eq!((tiny.train.len(), tiny.test.len(), tiny.train.shape), (512, 256, (3, 32, 32)));
+    assert_eq!(tiny.train.class_counts(), [52, 52, 51, 51, 51, 51, 51, 51, 51, 51]);
+    assert_eq!(tiny.test.class_counts(), [26, 26, 26, 26, 26, 26, 25, 25, 25, 25]);
+    // The first image is the well-known frog: its upper left corner in red, green, blue.
+    assert_eq!((tiny.train.labels[0], [0, 1024, 2048].map(|channel| tiny.train.image(0)[channel])), (6, [59, 62, 63]));
+}
+
+#[test]
+fn the_official_cifar_has_its_counts_and_constants_and_is_decompressed_once_for_its_digest() {
+    let Some(root) = data("cifar10") else { return };
+    let cache = tempfile::tempdir().unwrap();
+    let places = places(root, &cache);
+    let cifar = Source::named("cifar10").unwrap();
+    let read = open(&cifar, &places).unwrap();
+    assert_eq!((read.train.class_counts(), read.test.class_counts()), (vec![5000; 10], vec![1000; 10]));
+    let own = onebasin_datasets::Normalisation::of(&read.train);
+    for (own, customary) in own.mean.iter().zip(&read.normalisation.mean) {
+        assert!((own - customary).abs() < 1e-4, "{own} and {customary}");
+    }
+    let first = digest(&cifar, &places).unwrap();
+    let start = Instant::now();
+    assert_eq!(digest(&cifar, &places).unwrap(), first);
+    // Decompressing takes seconds.
+    assert!(start.elapsed().as_secs_f64() < 0.5, "{:?}", start.elapsed());
+}
+
+#[test]
+fn a_part_of_cifar100_is_read_by_a_table_that_names_its_files() {
+    let Some(root) = data("cifar100") else { return };
+    let cache = tempfile::tempdir().unwrap();
+    let places = places(root, &cache);
+    let part = Cifar { train: vec!["train-first150.bin".into()], ..Cifar::in_directory("cifar100", CifarLabels::Fine) };
+    let fine = open(&Source::Cifar(part), &places).unwrap();
+    assert_eq!((fine.train.class_counts(), fine.test.class_counts()), (vec![150; 100], vec![100; 100]));
+    let verified = verify(known("cifar100").unwrap(), &places);
+    assert_eq!(verified[1].finding, Finding::Official);
+    // The whole training file may lie there or not.
+    assert!([Finding::Official, Finding::Missing].contains(&verified[0].finding), "{verified:?}");
 }

@@ -1,0 +1,46 @@
+use rand::RngCore;
+
+/// Uniform numbers by a rule of our own, so that images do not change with the version of a library.
+pub(super) struct Dice<R>(pub R);
+
+impl<R: RngCore> Dice<R> {
+    /// In [0, 1), a multiple of 2^-53.
+    pub fn unit(&mut self) -> f64 {
+        (self.0.next_u64() >> 11) as f64 * (1.0 / (1u64 << 53) as f64)
+    }
+
+    /// In [low, high).
+    pub fn between(&mut self, low: f64, high: f64) -> f64 {
+        low + (high - low) * self.unit()
+    }
+
+    /// One of `0..count`.
+    pub fn below(&mut self, count: usize) -> usize {
+        ((u64::from(self.0.next_u32()) * count as u64) >> 32) as usize
+    }
+}
+
+/// A source of chosen words, for tests worked by hand.
+#[cfg(test)]
+pub(super) struct Loaded(pub std::collections::VecDeque<u64>);
+
+#[cfg(test)]
+impl RngCore for Loaded {
+    fn next_u32(&mut self) -> u32 {
+        (self.next_u64() >> 32) as u32
+    }
+
+    fn next_u64(&mut self) -> u64 {
+        self.0.pop_front().expect("the test loads enough numbers")
+    }
+
+    fn fill_bytes(&mut self, _: &mut [u8]) {
+        unimplemented!("steps draw words only")
+    }
+}
+
+/// Dice that show these numbers of [0, 1), one after the other.
+#[cfg(test)]
+pub(super) fn loaded(units: &[f64]) -> Dice<Loaded> {
+    Dice(Loaded(units.iter().map(|unit| (unit * 18_446_744_073_709_551_616.0) as u64).collect()))
+}

@@ -1,0 +1,144 @@
+mod crop;
+mod dice;
+mod flip;
+mod resized_crop;
+mod rotate;
+mod written;
+mod zoom_shift_rotate;
+
+use onebasin_repro::{ChaCha8Rng, Stream};
+use serde::{Deserialize, Serialize};
+
+pub use crop::Crop;
+pub use flip::Flip;
+pub use resized_crop::ResizedCrop;
+pub use rotate::Rotate;
+pub use zoom_shift_rotate::ZoomShiftRotate;
+
+use crate::error::DatasetError;
+use crate::split::Split;
+use dice::Dice;
+
+/// How training images are disturbed before a network sees them: a recipe of the papers, or one's own steps.
+///
+/// In a spec: a name (`"cifar-c2m3"`), one step (`{ kind = "flip" }`) or a list of steps, done in order.
+///
+/// The image that a network sees depends on the stream, the epoch and the image's index alone, never on the batch it is in, on the order
+/// of work or on threads. Pixels are made by integers and by functions that round the same on every platform.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Augmentation {
+    /// `cifar-c2m3`: a resized crop of 0.8 to 1.2 of the area, a turn by up to 30 degrees, a flip.
+    /// Source: "C²M³: Cycle-Consistent Multi-Model Merging", and the data configuration of the repository
+    /// crisostomi/cycle-consistent-model-merging in 2024.
+    CifarC2m3,
+    /// `cifar-git-rebasin`: zoom by 0.8 to 1.2 with a shift, a flip and a turn by up to 30 degrees in one resampling.
+    /// Source: "Git Re-Basin", section on CIFAR-10; the definitions of augmax 0.2.1, which its repository uses.
+    CifarGitRebasin,
+    /// `cifar-otfusion`: a crop after padding by 4, a flip. Source: the repository sidak/otfusion, loader of CIFAR-10.
+    CifarOtfusion,
+    /// These, one after the other; none: the images as they are.
+    Steps(Vec<Step>),
+}
+
+/// One disturbance; the size of the image stays.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Step {
+    /// `crop`: pads with zeros, then cuts the old size out.
+    Crop(Crop),
+    /// `flip`: left becomes right.
+    Flip(Flip),
+    /// `resized-crop`: a random part, scaled to the whole.
+    ResizedCrop(ResizedCrop),
+    /// `rotate`: turned about its centre.
+    Rotate(Rotate),
+    /// `zoom-shift-rotate`: zoomed, shifted, flipped and turned in one resampling.
+    ZoomShiftRotate(ZoomShiftRotate),
+}
+
+const C2M3: [Step; 3] =
+    [Step::ResizedCrop(ResizedCrop { scale: [0.8, 1.2], ratio: [0.75, 4.0 / 3.0] }), Step::Rotate(Rotate { degrees: 30.0 }), FLIP];
+const GIT_REBASIN: [Step; 1] = [Step::ZoomShiftRotate(ZoomShiftRotate { zoom: [0.8, 1.2], degrees: 30.0, flip: 0.5 })];
+const OTFUSION: [Step; 2] = [Step::Crop(Crop { padding: 4 }), FLIP];
+const FLIP: Step = Step::Flip(Flip { probability: 0.5 });
+
+/// Memory that steps use again and again.
+#[derive(Default)]
+struct Spare {
+    pixels: Vec<u8>,
+    packed: Vec<u64>,
+    places: Vec<u32>,
+}
+
+impl Augmentation {
+    /// The recipes known by name.
+    pub const NAMES: &[&str] = &["cifar-c2m3", "cifar-git-rebasin", "cifar-otfusion"];
+
+    /// What is done, in this order.
+    pub fn steps(&self) -> &[Step] {
+        match self {
+            Augmentation::CifarC2m3 => &C2M3,
+            Augmentation::CifarGitRebasin => &GIT_REBASIN,
+            Augmentation::CifarOtfusion => &OTFUSION,
+            Augmentation::Steps(steps) => steps,
+        }
+    }
+
+    /// Whether every setting makes sense.
+    ///
+    /// # Errors
+    /// The first setting out of its range.
+    pub fn check(&self) -> Result<(), DatasetError> {
+        self.steps().iter().try_for_each(|step| match step {
+            Step::Crop(crop) => crop.check(),
+            Step::Flip(flip) => flip.check(),
+            Step::ResizedCrop(crop) => crop.check(),
+            Step::Rotate(rotate) => rotate.check(),
+            Step::ZoomShiftRotate(zoom) => zoom.check(),
+        })
+    }
+
+    /// Writes image `index` of `split`, `[c, h, w]`, as it is seen in `epoch` into `out`, disturbed by random numbers from
+    /// `stream/epoch-EPOCH/INDEX`.
+    ///
+    /// # Panics
+    /// When there is no such image, or when `out` is not as long as an image.
+    pub fn apply(&self, split: &Split, index: usize, epoch: usize, stream: &Stream, out: &mut [u8]) {
+        self.disturb(split, index, &of_epoch(stream, epoch), &mut Spare::default(), out);
+    }
+
+    /// Writes these images one after the other, each as [`Augmentation::apply`] does, at less cost.
+    ///
+    /// # Panics
+    /// When there is no such image, or when `out` is not as long as these images together.
+    pub fn apply_batch(&self, split: &Split, indices: &[u32], epoch: usize, stream: &Stream, out: &mut [u8]) {
+        assert_eq!(out.len(), indices.len() * split.image_len(), "room for {} images", indices.len());
+        let (stream, mut spare) = (of_epoch(stream, epoch), Spare::default());
+        for (&index, out) in indices.iter().zip(out.chunks_exact_mut(split.image_len().max(1))) {
+            self.disturb(split, index as usize, &stream, &mut spare, out);
+        }
+    }
+
+    fn disturb(&self, split: &Split, index: usize, stream: &Stream, spare: &mut Spare, out: &mut [u8]) {
+        out.copy_from_slice(split.image(index));
+        let mut dice: Dice<ChaCha8Rng> = Dice(stream.child(index.to_string()).rng());
+        for step in self.steps() {
+            match step {
+                Step::Crop(crop) => crop.apply(&mut dice, split.shape, spare, out),
+                Step::Flip(flip) => flip.apply(&mut dice, split.shape, out),
+                Step::ResizedCrop(crop) => crop.apply(&mut dice, split.shape, spare, out),
+                Step::Rotate(rotate) => rotate.apply(&mut dice, split.shape, spare, out),
+                Step::ZoomShiftRotate(zoom) => zoom.apply(&mut dice, split.shape, spare, out),
+            }
+        }
+    }
+}
+
+fn of_epoch(stream: &Stream, epoch: usize) -> Stream {
+    stream.child(format!("epoch-{epoch}"))
+}
+
+/// A setting outside what makes sense.
+fn wrong(key: &'static str, expected: &str, got: impl std::fmt::Debug, hint: &str) -> DatasetError {
+    DatasetError::Setting { key, expected: expected.into(), got: format!("{got:?}"), hint: hint.into() }
+}

@@ -1,0 +1,59 @@
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use lzma_rust2::filter::{FilterConfig, FilterType};
+use onebasin_datasets::{Places, Source, open};
+use tempfile::TempDir;
+
+pub fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// An xz stream; with the two differences that suit pictures of 32 columns, where asked.
+pub fn xz(bytes: &[u8], delta: bool) -> Vec<u8> {
+    let mut options = lzma_rust2::XzOptions::with_preset(1);
+    if delta {
+        options.filters = [1, 32].map(|property| FilterConfig { filter_type: FilterType::Delta, property }).to_vec();
+    }
+    let mut encoder = lzma_rust2::XzWriter::new(Vec::new(), options).unwrap();
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// A root with files, and a cache.
+pub struct House {
+    pub root: TempDir,
+    pub cache: TempDir,
+}
+
+impl House {
+    pub fn new() -> House {
+        House { root: tempfile::tempdir().unwrap(), cache: tempfile::tempdir().unwrap() }
+    }
+
+    pub fn write(&self, file: &str, bytes: &[u8]) {
+        let path = self.path(file);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+    }
+
+    pub fn path(&self, file: &str) -> PathBuf {
+        self.root.path().join(file)
+    }
+
+    pub fn places(&self) -> Places {
+        Places::offline([self.root.path().to_owned()], self.cache.path())
+    }
+
+    pub fn error(&self, source: &Source) -> String {
+        open(source, &self.places()).unwrap_err().to_string()
+    }
+}
+
+/// Files changed a moment ago are not remembered; this makes them old.
+pub fn age(path: &Path) {
+    std::fs::File::options().write(true).open(path).unwrap().set_modified(SystemTime::now() - Duration::from_secs(60)).unwrap();
+}
