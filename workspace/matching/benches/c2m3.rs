@@ -1,1 +1,58 @@
-fn main() {}
+//! Seconds per iteration of the Frank–Wolfe of many models: growth with their number at a quarter of the width, and five models of the full
+//! MLP 784-512-512-512-256-10. Models are drawn at random; ten iterations from the identity, the costliest ones, and the final assignment.
+
+use std::collections::BTreeMap;
+
+use ndarray::Array;
+use onebasin_matching::methods::c2m3::Stop;
+use onebasin_matching::{C2m3, FrankWolfe, Matcher, Problem};
+use onebasin_network::{Blueprint, Graph, Shape, Weights};
+use onebasin_repro::Stream;
+use rand::Rng;
+
+const ITERATIONS: usize = 10;
+
+fn main() {
+    divan::main();
+}
+
+fn models(hidden: &str, count: usize) -> (Graph, Vec<Weights>) {
+    let blueprint: Blueprint = serde_json::from_str(&format!(r#"{{"family": "mlp", "hidden": {hidden}}}"#)).expect("a known family");
+    let graph = Graph::build(&blueprint.build(Shape::new(1, 28, 28), 10).expect("a fit input")).expect("a graph");
+    let draw = |model: usize| {
+        let arrays = graph.spec().parameters.iter().map(|parameter| {
+            let mut rng = Stream::root(model as u64).child(&parameter.name).rng();
+            let bound = 1.0 / (parameter.shape.get(1).copied().unwrap_or(512) as f32).sqrt();
+            (parameter.name.clone(), Array::from_shape_simple_fn(parameter.shape.clone(), || rng.random_range(-bound..bound)))
+        });
+        Weights::new(graph.spec(), arrays.collect::<BTreeMap<_, _>>()).expect("shapes of the spec")
+    };
+    let models = (0..count).map(draw).collect();
+    (graph, models)
+}
+
+fn run(bencher: divan::Bencher<'_, '_>, hidden: &str, count: usize, matcher: &impl Matcher) {
+    let (graph, models) = models(hidden, count);
+    let problem = Problem { spec: graph.spec(), models: models.iter().collect() };
+    let bencher = bencher.counter(divan::counter::ItemsCount::new(ITERATIONS));
+    bencher.bench_local(|| matcher.align(&problem, &Stream::root(0)).expect("a fit problem"));
+}
+
+fn without_stop() -> Stop {
+    Stop::Absolute { tolerance: 0.0, patience: ITERATIONS }
+}
+
+#[divan::bench(args = [2, 5, 10, 20], sample_count = 5, sample_size = 1)]
+fn ten_iterations_of_narrow_models(bencher: divan::Bencher<'_, '_>, count: usize) {
+    run(bencher, "[128, 128, 128, 64]", count, &C2m3 { iterations: ITERATIONS, stop: without_stop(), ..C2m3::default() });
+}
+
+#[divan::bench(sample_count = 3, sample_size = 1)]
+fn ten_iterations_of_five_wide_models(bencher: divan::Bencher<'_, '_>) {
+    run(bencher, "[512, 512, 512, 256]", 5, &C2m3 { iterations: ITERATIONS, stop: without_stop(), ..C2m3::default() });
+}
+
+#[divan::bench(sample_count = 3, sample_size = 1)]
+fn ten_pairwise_iterations_of_wide_models(bencher: divan::Bencher<'_, '_>) {
+    run(bencher, "[512, 512, 512, 256]", 2, &FrankWolfe { iterations: ITERATIONS, stop: without_stop() });
+}

@@ -2,10 +2,14 @@ pub(crate) mod ascent;
 mod images;
 mod layout;
 pub(crate) mod mixture;
+#[cfg(test)]
+mod plain;
 mod quartic;
 mod segment;
 mod start;
 mod stop;
+#[cfg(test)]
+mod tests;
 pub(crate) mod universe;
 
 use onebasin_repro::Stream;
@@ -24,7 +28,9 @@ use crate::{Alignment, Frame, Matcher, MatchingError, Problem};
 /// best on the whole way: there the objective is a quartic. At the end each matrix goes to its nearest permutation, whose
 /// transpose is the map model → universe. Maps between models run through the universe, so every cycle of them is the identity.
 ///
-/// A stationary point, not the optimum; it depends on the start, and from the identity on nothing else. Time per iteration and memory are
+/// A stationary point, not the optimum; it depends on the start, and from the identity on nothing else. Nearly equal copies in an even number
+/// can trade places for ever, all of them moving at once; a pair is better matched, and sooner, by [`FrankWolfe`](super::frank_wolfe::FrankWolfe).
+/// Time per iteration and memory are
 /// linear in the number of models: `Σ_ℓ` of two products [out, in] × [in, out] and an assignment for each model and group.
 ///
 /// Source: C²M³ (arXiv 2405.17897), section 3 and algorithm 1. Deviations: the line search is exact, so steps can be 0 or 1; sums over

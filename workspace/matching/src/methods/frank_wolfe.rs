@@ -84,3 +84,58 @@ fn together(courses: &[(f64, Course)]) -> Course {
         certificate: courses.iter().fold(Certificate::default(), |worst, (_, course)| worst.worst(course.certificate)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{graph, mixed, random, shuffles};
+    use crate::{UnitMap, objective, to_frame};
+    use onebasin_network::{Weights, permute};
+
+    fn align(spec: &onebasin_network::PermutationSpec, models: &[&Weights]) -> Alignment {
+        FrankWolfe::default().align(&Problem { spec, models: models.to_vec() }, &Stream::root(0)).unwrap()
+    }
+
+    #[test]
+    fn the_first_model_is_the_frame_and_a_shuffled_copy_is_brought_back() {
+        let graph = graph(r#"{"family": "mlp", "hidden": [48, 40, 32]}"#, (1, 8, 8), 10);
+        let spec = graph.spec();
+        let original = random(spec, 1);
+        let copies = [permute(spec, &original, &shuffles(spec, 2)), permute(spec, &original, &shuffles(spec, 3))];
+        let alignment = align(spec, &[&original, &copies[0], &copies[1]]);
+        assert_eq!(alignment.frame, Frame::Reference(0));
+        assert_eq!(alignment.cycle_error, 0.0);
+        assert!(alignment.maps[0].iter().all(|map| matches!(map, UnitMap::Permutation(map) if map.is_identity())));
+        for (copy, maps) in copies.iter().zip(&alignment.maps[1..]) {
+            assert!(to_frame(spec, copy, maps) == original);
+        }
+    }
+
+    #[test]
+    fn the_trace_is_the_pairs_objective_and_never_falls() {
+        let graph = mixed();
+        let spec = graph.spec();
+        let models = [random(spec, 1), random(spec, 2)];
+        let alignment = align(spec, &[&models[0], &models[1]]);
+        let start = objective(spec, &[&models[0], &models[1]]);
+        assert!(alignment.trace[0].objective > start);
+        for pair in alignment.trace.windows(2) {
+            assert!(pair[1].objective >= pair[0].objective - 1e-7 * pair[0].objective.abs());
+        }
+        // A parabola that opens upwards has its top at an end, so most steps are whole, and here the last point is a vertex.
+        let last = alignment.trace.last().unwrap().objective;
+        assert!((last - alignment.objective).abs() <= 1e-6 * last.abs(), "{last} {}", alignment.objective);
+        assert!(alignment.objective > 2.0 * start.abs());
+    }
+
+    #[test]
+    fn pairs_are_matched_each_on_its_own() {
+        let graph = mixed();
+        let spec = graph.spec();
+        let models = [random(spec, 1), random(spec, 2), random(spec, 3)];
+        let both = align(spec, &[&models[0], &models[1], &models[2]]);
+        assert_eq!(both.maps[1], align(spec, &[&models[0], &models[1]]).maps[1]);
+        assert_eq!(both.maps[2], align(spec, &[&models[0], &models[2]]).maps[1]);
+        assert_eq!(both.iterations, both.trace.len());
+    }
+}

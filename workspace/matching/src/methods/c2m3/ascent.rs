@@ -1,5 +1,6 @@
 //! The loop of Frank–Wolfe, for any number of models.
 
+use super::images::GRAIN;
 use super::stop::Stop;
 use super::universe::Universe;
 use crate::{Course, Iterate, MatchingError, Outcome};
@@ -21,7 +22,7 @@ pub(crate) fn climb(mut universe: Universe, iterations: usize, stop: Stop) -> Re
     let mut carried = 0;
     while trace.len() < iterations {
         let vertices = universe.vertices(&mut solvers)?;
-        let step = if universe.is_at(&vertices) { 0.0 } else { universe.line(&vertices).best_step() };
+        let step = if universe.is_at(&vertices) { 0.0 } else { rounded(universe.line(&vertices).best_step()) };
         if step > 0.0 {
             universe.advance(&vertices, step);
             carried = if step >= 1.0 { 0 } else { carried + 1 };
@@ -40,4 +41,9 @@ pub(crate) fn climb(mut universe: Universe, iterations: usize, stop: Stop) -> Re
     let (maps, certificate) = universe.project()?;
     let iterations = trace.len();
     Ok((maps, Course { trace, outcome, iterations, certificate }))
+}
+
+/// The nearest step that the images can take without rounding it.
+fn rounded(step: f64) -> f64 {
+    (step / GRAIN).round() * GRAIN
 }

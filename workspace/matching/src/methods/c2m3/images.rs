@@ -3,14 +3,18 @@
 //! A step mixes `P` with a permutation `Π`, and products with a permutation are gathers:
 //! `W P → (1 − α) W P + α W Π`, `Pᵀ W → (1 − α) Pᵀ W + α Πᵀ W`, and, with the two old sides,
 //! `PᵀWP → (1 − α)² PᵀWP + α (1 − α) (Πᵀ (W P) + (Pᵀ W) Π) + α² ΠᵀWΠ`.
-//! The weights of each sum are those of a mean, so old rounding errors shrink by `1 − α` and each step adds one rounding of its own:
-//! after `k` steps entries are off by at most `k` roundings of the greatest weight.
+//! The weights of each sum are those of a mean, so old rounding errors shrink by `1 − α` and each step adds its own:
+//! after `k` steps entries are off by at most about `k` roundings of the greatest weight. Steps are multiples of [`GRAIN`], so that `α` and `1 − α`
+//! are exact in `f32` and the errors lean to no side.
 
 use ndarray::{Array2, ArrayView2};
 use onebasin_network::{Threads, Weights, multiply_add};
 
 use super::layout::{Cross, Flat, Layout};
 use super::mixture::Mixture;
+
+/// What steps are multiples of: the spacing of `f32` below 1.
+pub(crate) const GRAIN: f64 = 1.0 / 16_777_216.0;
 
 /// Terms of a mixture below this weight are beyond single precision, whatever their matrices.
 const NEGLIGIBLE: f64 = 1e-12;
@@ -86,7 +90,7 @@ impl CrossImage {
     #[inline(always)]
     pub fn advance(&mut self, cross: &Cross, row_units: &[u32], column_units: &[u32], step: f64) {
         let (stay, go) = ((1.0 - step) as f32, step as f32);
-        let (both_stay, one_goes, both_go) = (((1.0 - step) * (1.0 - step)) as f32, (step * (1.0 - step)) as f32, (step * step) as f32);
+        let (both_stay, one_goes, both_go) = ((1.0 - step) * (1.0 - step), step * (1.0 - step), step * step);
         for (slot, &unit) in row_units.iter().enumerate() {
             for place in 0..cross.depth {
                 let here = (slot * cross.depth + place) * cross.columns;
@@ -97,7 +101,8 @@ impl CrossImage {
                 let weights = &self.weights[there..][..cross.columns];
                 for ((image, right), &column) in image.iter_mut().zip(right.iter_mut()).zip(column_units) {
                     let vertex = weights[column as usize];
-                    *image = both_stay * *image + one_goes * (*right + left[column as usize]) + both_go * vertex;
+                    let sides = f64::from(*right) + f64::from(left[column as usize]);
+                    *image = (both_stay * f64::from(*image) + one_goes * sides + both_go * f64::from(vertex)) as f32;
                     *right = stay * *right + go * vertex;
                 }
                 for (left, &weight) in left.iter_mut().zip(weights) {

@@ -235,6 +235,17 @@ impl Universe {
         self.objective = shares.into_iter().sum();
     }
 
+    /// The greatest difference of any image from that of `other`.
+    #[cfg(test)]
+    pub fn distance(&self, other: &Universe) -> f64 {
+        let images = |universe: &Universe| -> Vec<f32> {
+            let flats = universe.models.iter().flat_map(|model| model.flats.iter().map(|flat| flat.image.clone()));
+            let crosses = universe.models.iter().flat_map(|model| model.crosses.iter());
+            flats.chain(crosses.map(|cross| [cross.left.clone(), cross.right.clone(), cross.image.clone()].concat())).flatten().collect()
+        };
+        images(self).iter().zip(&images(other)).fold(0.0, |largest, (one, other)| f64::from((one - other).abs()).max(largest))
+    }
+
     /// The permutations nearest to the point: for each model and group the map model → universe, and the worst certificate.
     ///
     /// # Errors
