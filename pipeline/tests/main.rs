@@ -4,6 +4,7 @@ mod command;
 mod documents;
 mod end_to_end;
 mod layers;
+mod licences;
 mod plans;
 mod running;
 mod settings;

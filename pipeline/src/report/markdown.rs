@@ -41,7 +41,9 @@ fn main_table(cells: &[&SummaryRow]) -> String {
         COLUMNS.iter().filter(|(_, metric, split)| cells.iter().any(|cell| cell.metric == *metric && cell.split == *split)).collect();
     let mut methods: Vec<&str> = cells.iter().map(|cell| cell.method.as_str()).collect::<BTreeSet<_>>().into_iter().collect();
     methods.sort_by_key(|method| (*method != ENDPOINTS, *method));
-    let mut text = format!("{most} models. In brackets: the reported figure.\n\n| method |");
+    let mut text = format!(
+        "{most} models. In brackets: the reported figure. Barrier: over the straight line between the end losses, mean over pairs.\n\n| method |"
+    );
     for (heading, ..) in &columns {
         let _ = write!(text, " {heading} |");
     }
@@ -110,7 +112,8 @@ fn alignments(pair: &Pair, rows: &Rows) -> String {
                     a permuted model's outputs lie from its own.\n\n| method | cycle error | function error |\n| --- | ---: | ---: |\n"
             .to_owned();
     for (method, (cycle, function)) in worst {
-        let _ = writeln!(text, "| {method} | {} | {function:.1e} |", if cycle == 0.0 { "0".to_owned() } else { format!("{cycle:.3}") });
+        let [cycle, function] = [cycle, function].map(|error| if error == 0.0 { "0".to_owned() } else { format!("{error:.1e}") });
+        let _ = writeln!(text, "| {method} | {cycle} | {function} |");
     }
     text
 }

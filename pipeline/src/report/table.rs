@@ -22,9 +22,11 @@ impl Table {
         Table::default()
     }
 
-    /// Adds a column of text.
+    /// Adds a column of text; empty text becomes an empty cell.
     pub fn text<S: AsRef<str>>(mut self, name: &str, values: impl IntoIterator<Item = S>) -> Table {
-        let values: Vec<String> = values.into_iter().map(|value| value.as_ref().to_owned()).collect();
+        // Polars writes an empty text as two quotes, and nothing for none.
+        let values: Vec<Option<String>> =
+            values.into_iter().map(|value| Some(value.as_ref().to_owned()).filter(|text| !text.is_empty())).collect();
         self.columns.push(Series::new(name.into(), values).into_column());
         self
     }
@@ -147,9 +149,10 @@ mod tests {
             .text("name", ["b", "a,c"])
             .whole("count", [1, 20])
             .number("value", [Some(0.5), None])
-            .small("error", [0.0, 1.25e-7]);
+            .small("error", [0.0, 1.25e-7])
+            .text("why", ["", "x"]);
         table.write(&path).unwrap();
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "name,count,value,error\nb,1,0.500000,0\n\"a,c\",20,,1.250e-7\n");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "name,count,value,error,why\nb,1,0.500000,0,\n\"a,c\",20,,1.250e-7,x\n");
         let csv = Csv::read(&path).unwrap();
         assert_eq!(csv.texts("name").unwrap(), ["b", "a,c"]);
         assert_eq!(csv.numbers("value").unwrap(), [Some(0.5), None]);

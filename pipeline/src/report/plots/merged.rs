@@ -146,7 +146,7 @@ impl Accuracies {
             let (_, pixel) = chart.backend_coord(&(0.0, y));
             let style = (FONT, TEXT).into_font().color(&colour(index));
             let (_, origin) = area.get_base_pixel();
-            area.draw(&Text::new(name.clone(), (20, pixel - origin - 8), style)).map_err(backend)?;
+            area.draw(&Text::new(name.clone(), (20, pixel - origin - 5), style)).map_err(backend)?;
         }
         Ok(())
     }

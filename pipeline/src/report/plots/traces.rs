@@ -80,6 +80,6 @@ impl Picture for Objectives {
                     .map_err(backend)?;
             }
         }
-        self.legend.draw(&side, &["marks: first and last iterate"])
+        self.legend.draw(&side, &["marks: first and last", "iterate. Methods with a", "reference model: sum of", "the pairs with it alone"])
     }
 }
