@@ -1,7 +1,8 @@
 //! Times the training step of an MLP in two threads side by side, or the barrier job, for `benchmarks/training.py`.
 //!
-//! `time_training steps own|plain SECONDS` prints images per second of both trainings together;
-//! `time_training line own|plain THREADS IMAGES` prints seconds.
+//! `time_training steps own|plain SECONDS` prints images per second of both trainings together, by the clock and by the time their threads
+//! were running (Linux; on a machine that does other work too, only the second means something);
+//! `time_training line own|plain THREADS IMAGES` prints seconds by the clock and of all threads together.
 
 use std::ops::ControlFlow;
 use std::time::Instant;
@@ -45,29 +46,36 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.parse()?).build()?;
             let start = Instant::now();
             pool.install(|| evaluate_line(&graph, &a, &b, &lambdas, &data, &normalisation, &device))?;
-            start.elapsed().as_secs_f64()
+            let running = pool.broadcast(|_| running()).into_iter().sum();
+            [start.elapsed().as_secs_f64(), running]
         }
         _ => return Err(usage.into()),
     };
     #[expect(clippy::print_stdout, reason = "the figure is the output")]
     {
-        println!("{result:.3}");
+        println!("{:.3} {:.3}", result[0], result[1]);
     }
     Ok(())
 }
 
+/// Seconds for which this thread has been running on a processor; nothing where the system does not say.
+fn running() -> f64 {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    text.split_whitespace().next().and_then(|nanoseconds| nanoseconds.parse::<f64>().ok()).unwrap_or(f64::NAN) * 1e-9
+}
+
 /// Images per second of two trainings at once, each in a pool of one thread.
-fn steps(seconds: f64, device: &Device, normalisation: &Normalisation) -> Result<f64, Box<dyn std::error::Error>> {
+fn steps(seconds: f64, device: &Device, normalisation: &Normalisation) -> Result<[f64; 2], Box<dyn std::error::Error>> {
     let graph = graph("[512, 512, 512]")?;
     let data = noise(10_000);
     let training: Training = serde_json::from_str(
         r#"{ "steps": 1000000000, "batch": 100, "optimizer": { "kind": "sgd", "learning-rate": 1e-3, "momentum": 0.9 } }"#,
     )?;
     let rates = std::thread::scope(|scope| {
-        let run = |seed| -> Result<f64, String> {
+        let run = |seed| -> Result<[f64; 2], String> {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().map_err(|error| error.to_string())?;
-            let mut begun: Option<(Instant, usize)> = None;
-            let mut rate = 0.0;
+            let mut begun: Option<(Instant, f64, usize)> = None;
+            let mut rates = [0.0; 2];
             pool.install(|| {
                 let start = Instant::now();
                 let mut watch = |progress: &Progress| {
@@ -75,24 +83,26 @@ fn steps(seconds: f64, device: &Device, normalisation: &Normalisation) -> Result
                     if start.elapsed().as_secs_f64() < 0.5 {
                         return ControlFlow::Continue(());
                     }
-                    let (from, first) = *begun.get_or_insert((Instant::now(), progress.step));
+                    let (from, ran, first) = *begun.get_or_insert((Instant::now(), running(), progress.step));
                     let elapsed = from.elapsed().as_secs_f64();
                     if elapsed < seconds {
                         return ControlFlow::Continue(());
                     }
-                    rate = 100.0 * (progress.step - first) as f64 / elapsed;
+                    rates = [elapsed, running() - ran].map(|time| 100.0 * (progress.step - first) as f64 / time);
                     ControlFlow::Break(())
                 };
                 // Ends by the watcher's interruption, which is an error.
                 fit(&graph, &data, normalisation, &training, &Stream::root(seed), device, &mut watch).err()
             });
-            Ok(rate)
+            Ok(rates)
         };
         [1, 2].map(|seed| scope.spawn(move || run(seed))).map(|thread| thread.join())
     });
-    let mut sum = 0.0;
-    for rate in rates {
-        sum += rate.map_err(|_| "a training panicked")??;
+    let mut sums = [0.0; 2];
+    for rates in rates {
+        for (sum, rate) in sums.iter_mut().zip(rates.map_err(|_| "a training panicked")??) {
+            *sum += rate;
+        }
     }
-    Ok(sum)
+    Ok(sums)
 }

@@ -8,7 +8,7 @@ use onebasin_repro::Stream;
 
 use crate::forward::{Mode, Program, Seen};
 use crate::inputs::Inputs;
-use crate::kernels::cross_entropy;
+use crate::kernels::{buffers, cross_entropy};
 use crate::tensors::{AnyTensor, Tensors};
 use crate::update::Updater;
 use crate::{Device, Training, TrainingError, initialise};
@@ -108,6 +108,7 @@ pub fn fit(
             }
         }
     }
+    buffers::clear();
     tensors.into_weights(graph)
 }
 

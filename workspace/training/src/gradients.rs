@@ -30,7 +30,10 @@ fn cases() -> Vec<(&'static str, Graph)> {
     let case = |name, layers: &[&str]| (name, graph(&layers.join(", ")));
     vec![
         case("linear", &[flatten, r#"{ "op": "linear", "out": 5 }"#, HEAD]),
-        case("linear without bias", &[flatten, r#"{ "op": "linear", "out": 5, "bias": false }"#, relu, r#"{ "op": "linear", "out": "classes", "bias": false }"#]),
+        case(
+            "linear without bias",
+            &[flatten, r#"{ "op": "linear", "out": 5, "bias": false }"#, relu, r#"{ "op": "linear", "out": "classes", "bias": false }"#],
+        ),
         case("relu", &[flatten, r#"{ "op": "linear", "out": 5 }"#, relu, r#"{ "op": "linear", "out": 4 }"#, relu, HEAD]),
         case("norm of rows", &[flatten, r#"{ "op": "linear", "out": 5 }"#, r#"{ "op": "norm", "kind": "layer" }"#, HEAD]),
         case("conv", &[conv, relu, r#"{ "op": "conv", "out": 3, "kernel": 3, "stride": 2, "bias": false }"#, flatten, HEAD]),

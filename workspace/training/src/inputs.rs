@@ -3,6 +3,7 @@ use onebasin_datasets::{Normalisation, Split};
 use onebasin_network::Graph;
 
 use crate::TrainingError;
+use crate::kernels::buffers;
 
 /// Turns bytes of a split into what a network sees: `(pixel / 255 - mean) / deviation`, by a table per channel.
 pub(crate) struct Inputs<'a> {
@@ -47,11 +48,11 @@ impl<'a> Inputs<'a> {
         let (channels, height, width) = self.data.shape;
         let (area, size) = (height * width, channels * height * width);
         let count = indices.len();
-        let mut values = Vec::with_capacity(count * size);
-        for index in indices {
+        let mut values = buffers::take(count * size);
+        for (index, row) in indices.zip(values.chunks_exact_mut(size)) {
             let image = &self.data.pixels[index * size..(index + 1) * size];
-            for (plane, table) in image.chunks_exact(area).zip(&self.tables) {
-                values.extend(plane.iter().map(|&pixel| table[usize::from(pixel)]));
+            for ((plane, table), values) in image.chunks_exact(area).zip(&self.tables).zip(row.chunks_exact_mut(area)) {
+                values.iter_mut().zip(plane).for_each(|(value, &pixel)| *value = table[usize::from(pixel)]);
             }
         }
         Tensor::from_data(TensorData::new(values, [count, channels, height, width]), device)

@@ -1,7 +1,7 @@
 use burn::backend::Flex;
 use burn::tensor::Tensor;
 
-use crate::kernels::{FlexTensor, Kernels, slice};
+use crate::kernels::{FlexTensor, Kernels, buffers, slice};
 use crate::optimizer::{Adam, Optimizer, Sgd};
 use crate::tensors::{AnyTensor, Tensors};
 
@@ -98,8 +98,8 @@ impl Step {
     /// The same in one pass over memory, into the parameter's own storage.
     fn fused(&self, optimizer: &Optimizer, tensor: AnyTensor, gradient: AnyTensor, moments: &mut [Option<AnyTensor>; 2]) -> AnyTensor {
         let mut parameter = to_flex(tensor);
-        let gradient = to_flex(gradient);
-        let gradient = slice(&gradient);
+        let spent = to_flex(gradient);
+        let gradient = slice(&spent);
         let fresh = |moment: &mut Option<AnyTensor>| {
             moment.take().map_or_else(|| FlexTensor::zeros(parameter.layout().shape().clone(), parameter.dtype()), to_flex)
         };
@@ -147,6 +147,7 @@ impl Step {
                 (*first, *second) = (Some(from_flex(mean)), Some(from_flex(square)));
             }
         }
+        buffers::give_back(spent);
         from_flex(parameter)
     }
 }

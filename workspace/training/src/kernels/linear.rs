@@ -6,8 +6,8 @@ use burn::backend::{Autodiff, Flex};
 use burn::tensor::{Tensor, activation};
 use onebasin_network::{Threads, multiply_add};
 
-use super::Kernels;
 use super::flex::{FlexTensor, contiguous, matrix, matrix_of, slice, tensor};
+use super::{Kernels, buffers};
 
 /// `y = x wᵀ + b`, then `max(y, 0)` if `relu`; `x` `[n, in]`, `w` `[out, in]`, `b` `[out]`, `y` `[n, out]`.
 pub(crate) fn linear(
@@ -68,10 +68,10 @@ fn on_tape(input: Tensor<2>, weight: Tensor<2>, bias: Option<Tensor<1>>, relu: b
 fn forward(input: &FlexTensor, weight: &FlexTensor, bias: Option<&FlexTensor>, relu: bool, threads: Threads) -> FlexTensor {
     let (input, weight) = (matrix(input), matrix(weight));
     let (count, units) = (input.nrows(), weight.nrows());
-    let mut output = match bias {
-        Some(bias) => slice(bias).repeat(count),
-        None => vec![0.0; count * units],
-    };
+    let mut output = buffers::take(count * units);
+    if let Some(bias) = bias {
+        output.chunks_exact_mut(units).for_each(|row| row.copy_from_slice(slice(bias)));
+    }
     let beta = if bias.is_some() { 1.0 } else { 0.0 };
     multiply_add(1.0, input, weight.t(), beta, matrix_of(&mut output, count, units), threads);
     if relu {
@@ -90,6 +90,14 @@ struct Saved {
     threads: Threads,
 }
 
+impl Saved {
+    /// Keeps the memory of the activations for the next step, unless someone else still looks at them.
+    fn give_back(self) {
+        buffers::give_back(self.input);
+        self.output.into_iter().for_each(buffers::give_back);
+    }
+}
+
 #[derive(Debug)]
 struct LinearBackward;
 
@@ -105,6 +113,8 @@ impl Backward<Flex, 2> for LinearBackward {
         if let Some(node) = input {
             gradients.register::<Flex>(node.id, input_gradient(&gradient, &ops.state.weight, ops.state.threads));
         }
+        buffers::give_back(gradient);
+        ops.state.give_back();
     }
 }
 
@@ -123,6 +133,8 @@ impl Backward<Flex, 3> for LinearBackward {
         if let Some(node) = input {
             gradients.register::<Flex>(node.id, input_gradient(&gradient, &ops.state.weight, ops.state.threads));
         }
+        buffers::give_back(gradient);
+        ops.state.give_back();
     }
 }
 
@@ -160,7 +172,7 @@ fn bias_gradient(gradient: &FlexTensor) -> FlexTensor {
 fn weight_gradient(gradient: &FlexTensor, input: &FlexTensor, threads: Threads) -> FlexTensor {
     let (gradient, input) = (matrix(gradient), matrix(input));
     let (units, fan_in) = (gradient.ncols(), input.ncols());
-    let mut output = vec![0.0; units * fan_in];
+    let mut output = buffers::take(units * fan_in);
     multiply_add(1.0, gradient.t(), input, 0.0, matrix_of(&mut output, units, fan_in), threads);
     tensor(output, [units, fan_in])
 }
@@ -168,7 +180,7 @@ fn weight_gradient(gradient: &FlexTensor, input: &FlexTensor, threads: Threads) 
 fn input_gradient(gradient: &FlexTensor, weight: &FlexTensor, threads: Threads) -> FlexTensor {
     let (gradient, weight) = (matrix(gradient), matrix(weight));
     let (count, fan_in) = (gradient.nrows(), weight.ncols());
-    let mut output = vec![0.0; count * fan_in];
+    let mut output = buffers::take(count * fan_in);
     multiply_add(1.0, gradient, weight, 0.0, matrix_of(&mut output, count, fan_in), threads);
     tensor(output, [count, fan_in])
 }

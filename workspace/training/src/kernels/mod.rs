@@ -2,6 +2,7 @@
 //!
 //! They are ordinary nodes of burn's tape: nets mix them freely with burn's operations.
 
+pub(crate) mod buffers;
 mod cross_entropy;
 mod flex;
 mod linear;

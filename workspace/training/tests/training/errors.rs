@@ -29,7 +29,8 @@ fn a_watcher_sees_every_epoch_and_can_stop() {
         ControlFlow::Continue(())
     };
     fit(&graph, &data, &normalisation(), &options, &Stream::root(1), &cpu(), &mut keep_going).unwrap();
-    let ends: Vec<_> = seen.iter().filter(|progress| progress.step % 3 == 0).map(|progress| (progress.epoch, progress.step, progress.steps)).collect();
+    let ends: Vec<_> =
+        seen.iter().filter(|progress| progress.step % 3 == 0).map(|progress| (progress.epoch, progress.step, progress.steps)).collect();
     assert_eq!(ends, [(0, 3, 9), (1, 6, 9), (2, 9, 9)]);
     assert!(seen.iter().all(|progress| progress.rate == 0.05 && progress.loss > 0.0));
 

@@ -13,7 +13,9 @@ fn a_small_network_learns_a_separable_set_with_every_optimiser() {
         r#"{ "kind": "sgd", "learning-rate": 0.05, "momentum": 0.9, "nesterov": true, "weight-decay": 1e-4 }"#,
         r#"{ "kind": "adam", "learning-rate": 3e-3 }"#,
     ] {
-        let text = format!(r#"{{ "epochs": 8, "batch": 32, "optimizer": {optimizer}, "gradient-clip": 10.0, "schedule": {{ "kind": "cosine" }} }}"#);
+        let text = format!(
+            r#"{{ "epochs": 8, "batch": 32, "optimizer": {optimizer}, "gradient-clip": 10.0, "schedule": {{ "kind": "cosine" }} }}"#
+        );
         let weights = train(&graph, &seen, &training(&text), 5, &cpu()).unwrap();
         let evaluation = evaluate(&graph, &weights, &unseen, &normalisation(), &cpu()).unwrap();
         assert!(evaluation.accuracy > 0.97 && evaluation.loss < 0.15, "{optimizer}: {evaluation:?}");
@@ -40,12 +42,16 @@ fn convolutions_and_both_norms_learn_too() {
 fn own_kernels_and_burns_reach_the_same_weights_within_rounding() {
     let graph = graph(MLP);
     let data = stripes(300, 1);
-    for optimizer in [r#"{ "kind": "sgd", "learning-rate": 0.05, "momentum": 0.9, "weight-decay": 1e-3 }"#, r#"{ "kind": "adam", "learning-rate": 1e-3 }"#] {
+    for optimizer in [
+        r#"{ "kind": "sgd", "learning-rate": 0.05, "momentum": 0.9, "weight-decay": 1e-3 }"#,
+        r#"{ "kind": "adam", "learning-rate": 1e-3 }"#,
+    ] {
         let options = training(&format!(r#"{{ "steps": 20, "batch": 25, "gradient-clip": 0.5, "optimizer": {optimizer} }}"#));
         let own = train(&graph, &data, &options, 3, &cpu()).unwrap();
         let plain = train(&graph, &data, &options, 3, &cpu().plain()).unwrap();
         assert!(distance(&own, &plain) < 2e-5, "{optimizer}: {}", distance(&own, &plain));
-        let (own, plain) = (logits(&graph, &own, &data, &normalisation(), &cpu()), logits(&graph, &own, &data, &normalisation(), &cpu().plain()));
+        let (own, plain) =
+            (logits(&graph, &own, &data, &normalisation(), &cpu()), logits(&graph, &own, &data, &normalisation(), &cpu().plain()));
         let worst = (own.unwrap() - plain.unwrap()).iter().fold(0.0f32, |worst, difference| worst.max(difference.abs()));
         assert!(worst < 1e-5, "{worst}");
     }
