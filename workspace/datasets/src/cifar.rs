@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::content::{reader, unreadable};
+use crate::content::unreadable;
 use crate::digest::of_files;
 use crate::error::DatasetError;
 use crate::fetch;
@@ -14,6 +14,7 @@ use crate::known::{self, Known};
 use crate::places::{Places, Wanted};
 use crate::source::Geometry;
 use crate::split::{Dataset, Normalisation, Split};
+use crate::unpacked;
 
 const SHAPE: (usize, usize, usize) = (3, 32, 32);
 const IMAGE: usize = 3 * 32 * 32;
@@ -154,7 +155,10 @@ impl Cifar {
     pub(crate) fn open(&self, places: &Places) -> Result<Dataset, DatasetError> {
         self.check()?;
         let (located, train) = self.locate(places)?;
-        let mut parts: Vec<(Vec<u8>, Vec<u8>)> = located.par_iter().map(|path| self.read(path)).collect::<Result<_, _>>()?;
+        let mut parts: Vec<(Vec<u8>, Vec<u8>)> = {
+            let readers = unpacked::readers(&located, places)?;
+            located.par_iter().zip(readers).map(|(path, reader)| self.read(path, reader)).collect::<Result<_, _>>()?
+        };
         let test = self.split(parts.split_off(train));
         let train = self.split(parts);
         let normalisation = self.normalisation.clone().unwrap_or_else(|| Normalisation::of(&train));
@@ -174,7 +178,7 @@ impl Cifar {
     }
 
     /// Pixels and labels of a file.
-    fn read(&self, path: &Path) -> Result<(Vec<u8>, Vec<u8>), DatasetError> {
+    fn read(&self, path: &Path, mut reader: impl Read) -> Result<(Vec<u8>, Vec<u8>), DatasetError> {
         let format = |what: String, expected: String, got: String, hint: String| {
             Err(DatasetError::Format { path: path.to_owned(), what, expected, got, hint })
         };
@@ -182,7 +186,7 @@ impl Cifar {
         let size = self.labels.record();
         let count = official.map_or(0, |bytes| bytes as usize / size);
         let (mut pixels, mut labels) = (Vec::with_capacity(count * IMAGE), Vec::with_capacity(count));
-        let (mut reader, mut record) = (reader(path)?, Vec::with_capacity(size));
+        let mut record = Vec::with_capacity(size);
         loop {
             record.clear();
             let length = reader.by_ref().take(size as u64).read_to_end(&mut record).map_err(unreadable(path))?;

@@ -77,10 +77,10 @@ pub(crate) fn unreadable(path: &Path) -> impl FnOnce(io::Error) -> DatasetError 
     }
 }
 
-/// The decompressed content.
-pub(crate) fn contents(path: &Path) -> Result<Vec<u8>, DatasetError> {
+/// Everything that a reader of this file yields.
+pub(crate) fn contents(path: &Path, mut reader: impl Read) -> Result<Vec<u8>, DatasetError> {
     let mut bytes = Vec::new();
-    reader(path)?.read_to_end(&mut bytes).map_err(unreadable(path))?;
+    reader.read_to_end(&mut bytes).map_err(unreadable(path))?;
     Ok(bytes)
 }
 

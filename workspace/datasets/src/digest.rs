@@ -4,12 +4,12 @@ use std::path::PathBuf;
 use onebasin_repro::Fingerprint;
 use rayon::prelude::*;
 
-use crate::content::{reader, unreadable};
 use crate::error::DatasetError;
 use crate::fetch::fetch_missing;
 use crate::memo::Memo;
 use crate::places::Places;
 use crate::source::Source;
+use crate::unpacked;
 
 /// The name of a data set's content.
 pub type Digest = Fingerprint;
@@ -41,7 +41,7 @@ pub(crate) fn of_files(located: &[PathBuf], places: &Places) -> Result<Vec<Finge
         .filter(|(_, recalled)| recalled.is_none())
         .map(|(path, _)| {
             let before = path.metadata().map_err(DatasetError::io("read", path))?;
-            let content = Fingerprint::of_reader(reader(path)?).map_err(unreadable(path))?;
+            let content = unpacked::digest(path, places)?;
             Ok((path.clone(), before, content))
         })
         .collect::<Result<_, DatasetError>>()?;

@@ -14,6 +14,7 @@ use crate::known::{self, Known};
 use crate::places::{Places, Wanted};
 use crate::source::Geometry;
 use crate::split::{Dataset, Normalisation, Split};
+use crate::unpacked;
 
 /// Four files in MNIST's format, each plain or compressed with gzip or xz.
 ///
@@ -199,7 +200,10 @@ impl Idx {
     pub(crate) fn open(&self, places: &Places) -> Result<Dataset, DatasetError> {
         self.check()?;
         let located = self.locate(places)?;
-        let contents: Vec<Vec<u8>> = located.par_iter().map(|path| contents(path)).collect::<Result<_, _>>()?;
+        let contents: Vec<Vec<u8>> = {
+            let readers = unpacked::readers(&located, places)?;
+            located.par_iter().zip(readers).map(|(path, reader)| contents(path, reader)).collect::<Result<_, _>>()?
+        };
         let [train_images, train_labels, test_images, test_labels]: [Vec<u8>; 4] = contents.try_into().expect("four files were located");
         let train = self.split(&located[..2], train_images, train_labels)?;
         let test = self.split(&located[2..], test_images, test_labels)?;

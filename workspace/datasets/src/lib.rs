@@ -26,6 +26,7 @@ mod places;
 mod source;
 mod split;
 mod subset;
+mod unpacked;
 mod verify;
 
 pub use augment::{Augmentation, Crop, Flip, ResizedCrop, Rotate, Step, ZoomShiftRotate};

@@ -8,7 +8,7 @@ use crate::error::DatasetError;
 pub struct Places {
     /// Folders searched in this order.
     pub roots: Vec<PathBuf>,
-    /// Searched last; fetched files and remembered digests live here.
+    /// Searched last; fetched files, remembered digests and decompressed copies of `.xz` files live here.
     pub cache: PathBuf,
     /// Whether missing files of known sets may be fetched.
     pub fetch: bool,

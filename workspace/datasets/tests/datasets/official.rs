@@ -152,6 +152,7 @@ fn the_official_cifar_has_its_counts_and_constants_and_is_decompressed_once_for_
     assert_eq!(digest(&cifar, &places).unwrap(), first);
     // Decompressing takes seconds.
     assert!(start.elapsed().as_secs_f64() < 0.5, "{:?}", start.elapsed());
+    assert_eq!(open(&cifar, &places).unwrap(), read);
 }
 
 #[test]

@@ -1,5 +1,3 @@
-use std::path::Path;
-
 use onebasin_datasets::{Finding, Geometry, Idx, Places, Source, digest, geometry, known, known_names, open, verify, whereabouts};
 
 use crate::house::{House, age, gzip, xz};
