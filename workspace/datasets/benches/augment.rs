@@ -1,7 +1,7 @@
 //! What disturbing an image of 32x32x3 costs on one core; a batch has 100.
 
 use divan::{Bencher, counter::ItemsCount};
-use onebasin_datasets::{Augmentation, Flip, Split, Step};
+use onebasin_datasets::{Augmentation, Flip, ResizedCrop, Rotate, Split, Step};
 use onebasin_repro::Stream;
 
 const BATCH: u32 = 100;
@@ -32,6 +32,16 @@ fn nothing(bencher: Bencher<'_, '_>) {
 #[divan::bench]
 fn flip(bencher: Bencher<'_, '_>) {
     measure(bencher, &Augmentation::Steps(vec![Step::Flip(Flip::default())]));
+}
+
+#[divan::bench]
+fn rotate(bencher: Bencher<'_, '_>) {
+    measure(bencher, &Augmentation::Steps(vec![Step::Rotate(Rotate::default())]));
+}
+
+#[divan::bench]
+fn resized_crop(bencher: Bencher<'_, '_>) {
+    measure(bencher, &Augmentation::Steps(vec![Step::ResizedCrop(ResizedCrop { scale: [0.8, 1.2], ..ResizedCrop::default() })]));
 }
 
 #[divan::bench]

@@ -49,7 +49,7 @@ impl Fetching {
 /// place only whole and with the right SHA-256. `progress` may stop it, keeping what has come. Two processes fetching the same set do not disturb each other: one waits.
 ///
 /// # Errors
-/// A set without files or without a reader; no mirror that gives a file, with the reason for each; a folder that cannot be written;
+/// A set that is generated or comes in an archive; no mirror that gives a file, with the reason for each; a folder that cannot be written;
 /// `progress` said to stop.
 pub fn fetch(
     known: &Known,

@@ -84,11 +84,11 @@ impl ResizedCrop {
     }
 }
 
-/// Two numbers above 0, not falling.
+/// Two numbers from a thousandth to a thousand, not falling.
 pub(super) fn range(key: &'static str, range: [f64; 2], hint: &str) -> Result<(), DatasetError> {
-    match range[0] > 0.0 && range[0] <= range[1] && range[1] <= 1e6 {
+    match range[0] >= 1e-3 && range[0] <= range[1] && range[1] <= 1e3 {
         true => Ok(()),
-        false => Err(wrong(key, "two numbers above 0, the smaller one first", range, hint)),
+        false => Err(wrong(key, "two numbers from 0.001 to 1000, the smaller one first", range, hint)),
     }
 }
 

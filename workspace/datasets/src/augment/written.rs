@@ -116,9 +116,9 @@ mod tests {
             (r#"{"kind": "crop", "padding": 0}"#, ["`augmentation.padding`", "got `0`"]),
             (r#"{"kind": "flip", "probability": 1.5}"#, ["`augmentation.probability`", "from 0 to 1"]),
             (r#"{"kind": "resized-crop", "scale": [1.2, 0.8]}"#, ["`augmentation.scale`", "got `[1.2, 0.8]`"]),
-            (r#"{"kind": "resized-crop", "ratio": [0, 1]}"#, ["`augmentation.ratio`", "above 0"]),
+            (r#"{"kind": "resized-crop", "ratio": [0, 1]}"#, ["`augmentation.ratio`", "from 0.001 to 1000"]),
             (r#"{"kind": "rotate", "degrees": -3}"#, ["`augmentation.degrees`", "from 0 to 180"]),
-            (r#"{"kind": "zoom-shift-rotate", "zoom": [-1, 1]}"#, ["`augmentation.zoom`", "above 0"]),
+            (r#"{"kind": "zoom-shift-rotate", "zoom": [-1, 1]}"#, ["`augmentation.zoom`", "from 0.001 to 1000"]),
         ] {
             let error = read(text).unwrap().check().unwrap_err().to_string();
             assert!(words.iter().all(|word| error.contains(word)), "{error}");
