@@ -44,7 +44,6 @@ const PATIENCE: Duration = Duration::from_millis(50);
 ///
 /// # Errors
 /// When the options are impossible, the data do not fit the network, the loss stops being a number, or `watch` breaks off.
-#[expect(clippy::too_many_arguments, reason = "each is a thing of its own, and a struct would only rename them")]
 pub fn fit(
     graph: &Graph,
     data: &Split,

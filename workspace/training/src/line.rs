@@ -16,7 +16,6 @@ use crate::{Device, TrainingError};
 ///
 /// # Errors
 /// When the data do not fit the network.
-#[expect(clippy::too_many_arguments, reason = "each is a thing of its own, and a struct would only rename them")]
 pub fn evaluate_line(
     graph: &Graph,
     a: &Weights,

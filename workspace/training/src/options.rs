@@ -134,7 +134,8 @@ mod tests {
 
     #[test]
     fn impossible_values_are_refused_by_key() {
-        let cases: [(&str, fn(&mut Training)); 6] = [
+        type Spoil = fn(&mut Training);
+        let cases: [(&str, Spoil); 6] = [
             ("epochs", |training| training.epochs = None),
             ("epochs", |training| training.epochs = Some(0)),
             ("steps", |training| training.steps = Some(0)),
