@@ -60,6 +60,16 @@ fn images_and_labels_are_read_in_order_plain_or_compressed() {
 }
 
 #[test]
+fn the_digest_is_that_of_a_written_form_which_new_settings_do_not_change() {
+    // Digests are part of stored recipes: this form is for good.
+    let files = contents().map(|bytes| onebasin_repro::Fingerprint::of_bytes(&bytes));
+    let form = serde_json::json!({ "classes": 3, "files": files, "format": "idx", "normalisation": null });
+    assert_eq!(digest(&source("own"), &house_with("own").places()).unwrap(), onebasin_repro::Fingerprint::of_json(&form));
+    let written = serde_json::to_string(&source("own")).unwrap();
+    assert!(!written.contains("transposed") && !written.contains("first-label"), "{written}");
+}
+
+#[test]
 fn the_digest_follows_contents_and_settings_and_survives_in_the_memo() {
     let house = house_with("own");
     NAMES.iter().for_each(|name| age(&house.path(&format!("own/{name}"))));
