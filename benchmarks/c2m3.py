@@ -45,10 +45,10 @@ def cpu_seconds(usage):
 
 
 def run(command):
-    """The JSON a command prints, with the processor time it took."""
+    """The JSON a command prints, with the processor time it took, start-up included unless it says another."""
     before = cpu_seconds(resource.getrusage(resource.RUSAGE_CHILDREN))
     result = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
-    result["process"] = cpu_seconds(resource.getrusage(resource.RUSAGE_CHILDREN)) - before
+    result.setdefault("process", cpu_seconds(resource.getrusage(resource.RUSAGE_CHILDREN)) - before)
     return result
 
 
@@ -107,7 +107,7 @@ def peer(directory, models, iterations):
     # The first layer has rows only, with its bias as one more column; the last has columns only.
     first = torch.cat([weights[0], biases[0][:, :, None]], 2)
     last = weights[-1]
-    began = time.perf_counter()
+    began, process = time.perf_counter(), time.process_time()
     groups = [weight.shape[1] for weight in weights[:-1]]
     points = [torch.eye(size).repeat(models, 1, 1) for size in groups]
     rows = torch.arange(models)[:, None]
@@ -202,8 +202,10 @@ def peer(directory, models, iterations):
             point[p][unit, slot] = 1
     hard = value(*images())
     seconds = time.perf_counter() - began
+    process = time.process_time() - process
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    print(json.dumps({"seconds": seconds, "iterations": len(trace), "soft": soft, "hard": hard, "trace": trace, "memory": memory, "parts": parts}))
+    report = {"seconds": seconds, "process": process, "iterations": len(trace), "soft": soft, "hard": hard}
+    print(json.dumps(report | {"trace": trace, "memory": memory, "parts": parts}))
 
 
 # Weights of its own
