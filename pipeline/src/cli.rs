@@ -86,8 +86,8 @@ pub struct Run {
 pub struct Plan {
     /// The spec
     pub spec: PathBuf,
-    /// How to print the stages
-    #[arg(long, value_enum, default_value_t = Format::Text)]
+    /// How to print the stages: text, json, dot (Graphviz) or mermaid
+    #[arg(long, value_enum, default_value_t = Format::Text, hide_possible_values = true)]
     pub format: Format,
     /// Short for `--format json`
     #[arg(long, conflicts_with = "format")]
@@ -173,7 +173,7 @@ pub enum Data {
 pub struct Check {
     /// The spec whose results are compared
     pub spec: PathBuf,
-    /// Reported figures, or an earlier summary.csv
+    /// Figures and how far ours may lie from them, in the form of experiments/reported/*.csv
     #[arg(long, value_name = "FILE")]
     pub against: PathBuf,
     /// Print for a program

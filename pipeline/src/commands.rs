@@ -93,9 +93,6 @@ mod tests {
     #[test]
     fn causes_follow_their_error_and_hints_come_last() {
         let error = anyhow::anyhow!("`x` is too large\nhint: try a smaller one").context("cannot plan\nhint: look at the spec");
-        assert_eq!(
-            rendered(&error),
-            "error: cannot plan\n  because `x` is too large\nhint: look at the spec\nhint: try a smaller one"
-        );
+        assert_eq!(rendered(&error), "error: cannot plan\n  because `x` is too large\nhint: look at the spec\nhint: try a smaller one");
     }
 }

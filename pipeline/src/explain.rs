@@ -116,7 +116,10 @@ pub fn shown(change: &Change) -> String {
 
 /// A value on part of a line.
 fn brief(value: &Value) -> String {
-    let text = value.to_string();
+    let text = match value {
+        Value::Array(items) if items.iter().any(Value::is_object) => return format!("{} entries", items.len()),
+        value => value.to_string(),
+    };
     if text.chars().count() > 60 { format!("{}…", text.chars().take(59).collect::<String>()) } else { text }
 }
 

@@ -173,7 +173,8 @@ impl Block<'_, '_> {
             };
             let id = self.id("line", Some(method), &name);
             let trained = ends.each_ref().map(|end| self.train(end));
-            let line = Line::new(id.clone(), alignment, trained, positions, self.subject.clone(), evaluation.lambdas, evaluation.parts.clone());
+            let line =
+                Line::new(id.clone(), alignment, trained, positions, self.subject.clone(), evaluation.lambdas, evaluation.parts.clone());
             self.push(line);
             let [fixed, permutee] = ends;
             let (dataset, architecture) = self.names();

@@ -9,7 +9,8 @@ use serde_json::Value;
 fn onebasin(folder: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_onebasin"));
     command.current_dir(folder).args(arguments).env("ONEBASIN_CACHE", folder.join("cache"));
-    for name in ["ONEBASIN_DATA", "ONEBASIN_STORE", "ONEBASIN_RESULTS", "ONEBASIN_PLOTS", "ONEBASIN_PROFILE", "ONEBASIN_DEVICE", "RUST_LOG"] {
+    for name in ["ONEBASIN_DATA", "ONEBASIN_STORE", "ONEBASIN_RESULTS", "ONEBASIN_PLOTS", "ONEBASIN_PROFILE", "ONEBASIN_DEVICE", "RUST_LOG"]
+    {
         command.env_remove(name);
     }
     command.output().unwrap()
@@ -131,14 +132,34 @@ fn plan_and_explain_say_what_changed_since_the_last_run() {
     let (code, out, error) = texts(&onebasin(folder.path(), &["run", "small.toml", "--json"]));
     assert_eq!(code, 0, "{error}");
     let done: Value = serde_json::from_str(&out).unwrap();
-    assert_eq!((done[0]["name"].as_str(), done[0]["cached"].as_u64()), (Some("small"), Some(0)));
+    assert_eq!((done[0]["name"].as_str(), done[0]["failed"].as_array().map(Vec::len)), (Some("small"), Some(0)));
     let (_, out, _) = texts(&onebasin(folder.path(), &["plan", "small.toml"]));
     assert!(out.lines().rev().skip(1).all(|line| line.starts_with("hit")), "{out}");
     let set = ["--set", "methods=[{ name = \"weights\", matching = { by = \"git-re-basin\", sweeps = 7 } }]"];
     let (_, out, _) = texts(&onebasin(folder.path(), &[&["plan", "small.toml"], set.as_slice()].concat()));
     insta::assert_snapshot!("plan_after_a_change", out);
-    let (_, out, _) = texts(&onebasin(folder.path(), &[&["explain", "small.toml", "align/few-glyphs-mlp/weights/replicate-0/2"], set.as_slice()].concat()));
+    let (_, out, _) = texts(&onebasin(
+        folder.path(),
+        &[&["explain", "small.toml", "align/few-glyphs-mlp/weights/replicate-0/2"], set.as_slice()].concat(),
+    ));
     assert!(out.contains("matching.sweeps changed from 100 to 7"), "{out}");
+}
+
+#[test]
+fn check_says_no_when_a_figure_is_out_of_its_band_or_not_there() {
+    let (folder, _) = folder();
+    let header = "dataset,architecture,method,models,metric,split,value,sd,tolerance,source\n";
+    let bands = |rows: &str| std::fs::write(folder.path().join("bands.csv"), format!("{header}{rows}")).unwrap();
+    let check = || texts(&onebasin(folder.path(), &["check", "small.toml", "--against", "bands.csv"]));
+    bands("few-glyphs,mlp,naive,2,accuracy,test,0.5,,0.5,anything\n");
+    assert_eq!(check().0, 2, "nothing has run yet");
+    assert_eq!(texts(&onebasin(folder.path(), &["run", "small.toml"])).0, 0);
+    let (code, out, _) = check();
+    assert!(code == 0 && out.starts_with("fine  few-glyphs mlp naive of 2 accuracy test"), "{out}");
+    bands("few-glyphs,mlp,naive,2,accuracy,test,1.5,,0.1,too high\nfew-glyphs,mlp,other,2,accuracy,test,0.5,,0.5,no such method\n");
+    let (code, out, _) = check();
+    assert_eq!(code, 1);
+    assert!(out.lines().all(|line| line.starts_with("OUT")) && out.contains("absent"), "{out}");
 }
 
 #[test]

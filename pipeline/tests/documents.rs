@@ -64,7 +64,8 @@ fn every_whole_spec_in_a_document_plans() {
         let text = fs::read_to_string(&path).unwrap_or_default();
         for block in whole_specs(&text) {
             let name = root().join("experiments").join(format!("block of {document}"));
-            let experiment = spec::parse(&block, &name, &Overrides::default(), &places()).unwrap_or_else(|error| panic!("{document}: {error}"));
+            let experiment =
+                spec::parse(&block, &name, &Overrides::default(), &places()).unwrap_or_else(|error| panic!("{document}: {error}"));
             assert!(planned(&experiment) > 3);
         }
     }

@@ -36,11 +36,8 @@ trainings.adam = { epochs = 30, batch = 50 }
 "#;
 
 fn read(profile: Option<&str>, sets: &[&str]) -> Experiment {
-    let overrides = Overrides {
-        profile: profile.map(str::to_owned),
-        sets: sets.iter().map(|&set| set.to_owned()).collect(),
-        environment: false,
-    };
+    let overrides =
+        Overrides { profile: profile.map(str::to_owned), sets: sets.iter().map(|&set| set.to_owned()).collect(), environment: false };
     spec::parse(SPEC, Path::new("layered.toml"), &overrides, &Places::offline([], "/nonexistent")).unwrap()
 }
 
@@ -75,7 +72,8 @@ fn set_lies_over_the_profile_and_the_last_one_wins() {
 
 #[test]
 fn a_list_is_replaced_as_a_whole() {
-    let experiment = read(None, &[r#"models=[{ name = "left", subset = 0.5 }, { name = "right", subset = { count = 100, stratified = true } }]"#]);
+    let experiment =
+        read(None, &[r#"models=[{ name = "left", subset = 0.5 }, { name = "right", subset = { count = 100, stratified = true } }]"#]);
     assert_eq!(experiment.models[0].subset, Some(Subset::share(0.5)));
     assert_eq!(experiment.models[1].subset, Some(Subset::count(100).stratified()));
     assert_eq!(experiment.evaluation.lines, [(0, 1)]);

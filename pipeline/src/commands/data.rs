@@ -6,7 +6,9 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use onebasin_datasets::{DatasetError, Fetching, Finding, Known, Places, Source, Transfer, Verified, fetch, fetch_missing, known, known_names};
+use onebasin_datasets::{
+    DatasetError, Fetching, Finding, Known, Places, Source, Transfer, Verified, fetch, fetch_missing, known, known_names,
+};
 use onebasin_datasets::{verify, whereabouts};
 use serde_json::{Value, json};
 

@@ -15,7 +15,8 @@ use crate::console;
 pub fn describe(arguments: &cli::Describe) -> Result<Verdict, Failure> {
     let target = &arguments.target;
     let graphs = if is_checkpoint(target) {
-        let checkpoint = Checkpoint::load(target).with_context(|| format!("cannot describe `{}`", target.display())).map_err(Failure::Input)?;
+        let checkpoint =
+            Checkpoint::load(target).with_context(|| format!("cannot describe `{}`", target.display())).map_err(Failure::Input)?;
         vec![(target.display().to_string(), Graph::build(&checkpoint.architecture).map_err(Failure::input)?)]
     } else {
         let setting = Setting::read(target, &arguments.shared, false)?;

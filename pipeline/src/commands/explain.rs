@@ -30,9 +30,9 @@ pub fn explain(arguments: &cli::Explain) -> Result<Verdict, Failure> {
     let recipe = planned.stage.recipe();
     let inputs = explain::inputs(planned);
     if arguments.json {
-        let nearest = nearest.map(|nearest| {
-            json!({ "stage": nearest.earlier.stage, "fingerprint": nearest.earlier.fingerprint, "changes": nearest.changes })
-        });
+        let nearest = nearest.map(
+            |nearest| json!({ "stage": nearest.earlier.stage, "fingerprint": nearest.earlier.fingerprint, "changes": nearest.changes }),
+        );
         console::data(&format!(
             "{:#}",
             json!({

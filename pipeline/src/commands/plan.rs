@@ -1,8 +1,10 @@
 //! `onebasin plan`: what `run` would do, and why.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
+use onebasin_datasets::DatasetError;
 use onebasin_network::did_you_mean;
+use onebasin_repro::Fingerprint;
 use serde_json::{Value, json};
 
 use super::setting::Setting;
@@ -13,6 +15,7 @@ use crate::explain;
 use crate::plan::{Plan, Planned};
 use crate::publish;
 use crate::runner::{self, Reason, Status};
+use crate::stage::StageId;
 use crate::store::{Entry, Lookup, Store};
 
 /// Where a stage stands before a run.
@@ -59,7 +62,7 @@ pub fn plan(arguments: &cli::Plan) -> Result<Verdict, Failure> {
     let digests = setting.digests();
     let plan = setting.plan(&digests, &arguments.shared)?;
     let store = Store::new(&arguments.shared.store);
-    let absent = over_absent(&setting, &plan, &digests.absent.keys().cloned().collect());
+    let absent = over_absent(&setting, &plan, &digests.absent);
     let standings = standings(&plan, &store, &absent)?;
     for error in digests.absent.values() {
         console::note(&super::rendered(&anyhow::anyhow!("{error}")).replacen("error:", "warning:", 1));
@@ -74,18 +77,22 @@ pub fn plan(arguments: &cli::Plan) -> Result<Verdict, Failure> {
     Ok(Verdict::Fine)
 }
 
-/// The stages that stand, directly or not, on data that is not there, with its name.
-fn over_absent(setting: &Setting, plan: &Plan, absent: &BTreeSet<String>) -> BTreeMap<String, String> {
+/// The stages that stand, directly or not, on data that is not there, each with the reason.
+fn over_absent(setting: &Setting, plan: &Plan, absent: &BTreeMap<String, DatasetError>) -> BTreeMap<String, String> {
+    let reason = |(name, error): (&String, &DatasetError)| match error {
+        DatasetError::Missing { .. } => format!("files of data set `{name}` are missing"),
+        _ => format!("data set `{name}` cannot be read"),
+    };
     let mut found: BTreeMap<String, String> = BTreeMap::new();
     for planned in &plan.stages {
         let id = planned.stage.id().as_str();
         let own = setting.experiment.pairs.iter().find(|pair| id.split('/').nth(1) == Some(pair.id().as_str())).map(|pair| &pair.dataset);
-        let name = match own {
-            Some(name) => absent.get(name).cloned(),
+        let found_here = match own {
+            Some(name) => absent.get_key_value(name).map(reason),
             None => planned.stage.inputs().iter().find_map(|input| found.get(input.as_str()).cloned()),
         };
-        if let Some(name) = name {
-            found.insert(id.to_owned(), name);
+        if let Some(reason) = found_here {
+            found.insert(id.to_owned(), reason);
         }
     }
     found
@@ -95,12 +102,19 @@ fn standings(plan: &Plan, store: &Store, absent: &BTreeMap<String, String>) -> R
     let statuses = runner::survey(plan, store, &publish::targets(), false).map_err(Failure::Running)?;
     // Earlier recipes are read only when something misses.
     let recipes = std::cell::OnceCell::new();
+    let mut first: BTreeMap<Fingerprint, &StageId> = BTreeMap::new();
+    for planned in &plan.stages {
+        first.entry(planned.fingerprint).or_insert_with(|| planned.stage.id());
+    }
     let standing = |(planned, status): (&Planned, Status)| {
-        if let Some(dataset) = absent.get(planned.stage.id().as_str()) {
-            return Standing::NeedsData(format!("files of data set `{dataset}` are missing"));
+        let id = planned.stage.id();
+        let twin = first[&planned.fingerprint];
+        if let Some(reason) = absent.get(id.as_str()) {
+            return Standing::NeedsData(reason.clone());
         }
         match status {
             Status::Hit(_) => Standing::Hit,
+            Status::Run(_) if twin != id => Standing::Miss { reason: format!("the same work as {twin}"), changes: Vec::new() },
             Status::Run(Reason::Damaged(what)) => Standing::Miss { reason: format!("damaged entry: {what}"), changes: Vec::new() },
             Status::Run(Reason::Missing) => missed(planned, recipes.get_or_init(|| store.entries())),
             Status::Unneeded if matches!(store.lookup(&planned.fingerprint), Lookup::Hit(_)) => Standing::Hit,
@@ -174,11 +188,14 @@ fn dot(plan: &Plan, standings: &[Standing]) -> String {
 }
 
 fn mermaid(plan: &Plan, standings: &[Standing]) -> String {
-    let numbers: BTreeMap<&str, usize> = plan.stages.iter().enumerate().map(|(index, planned)| (planned.stage.id().as_str(), index)).collect();
+    let numbers: BTreeMap<&str, usize> =
+        plan.stages.iter().enumerate().map(|(index, planned)| (planned.stage.id().as_str(), index)).collect();
     let mut lines = vec!["flowchart LR".to_owned()];
     for (index, (planned, standing)) in plan.stages.iter().zip(standings).enumerate() {
         lines.push(format!("  s{index}[\"{}\"]:::{}", planned.stage.id(), standing.word().replace('-', "")));
-        lines.extend(planned.stage.inputs().iter().filter_map(|input| numbers.get(input.as_str())).map(|input| format!("  s{input} --> s{index}")));
+        lines.extend(
+            planned.stage.inputs().iter().filter_map(|input| numbers.get(input.as_str())).map(|input| format!("  s{input} --> s{index}")),
+        );
     }
     lines.push("  classDef hit fill:#cfe8cf".to_owned());
     lines.push("  classDef miss fill:#f7d9b0".to_owned());

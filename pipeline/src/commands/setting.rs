@@ -44,6 +44,9 @@ impl Setting {
     pub fn complete(&self) -> Result<Digests, Failure> {
         for pair in &self.experiment.pairs {
             if let Err(error) = super::data::fetch_for(&pair.source, &self.places) {
+                if matches!(error, DatasetError::Interrupted { .. }) {
+                    return Err(Failure::running(error));
+                }
                 let offline = Places { fetch: false, ..self.places.clone() };
                 let missing = digest(&pair.source, &offline).err().map_or_else(String::new, |missing| chain(&missing));
                 return Err(Failure::Input(anyhow::anyhow!("fetching failed: {}", chain(&error)).context(missing)));

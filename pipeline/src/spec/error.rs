@@ -8,7 +8,7 @@ use std::fmt;
 #[derive(Debug)]
 pub struct SpecError {
     message: String,
-    place: Option<Excerpt>,
+    place: Option<Box<Excerpt>>,
     hints: Vec<String>,
 }
 
@@ -46,7 +46,7 @@ impl SpecError {
     /// Says where.
     #[must_use]
     pub fn at(mut self, place: Excerpt) -> SpecError {
-        self.place = Some(place);
+        self.place = Some(Box::new(place));
         self
     }
 
@@ -64,9 +64,9 @@ impl SpecError {
         let quoted = known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
         match onebasin_network::did_you_mean(wrong, known.iter().copied()) {
             Some(likely) if known.len() > 12 => self.hint(format!("did you mean `{likely}`?")),
-            Some(likely) => self.hint(format!("did you mean `{likely}`? known: {quoted}")),
+            Some(likely) => self.hint(format!("did you mean `{likely}`? expected one of {quoted}")),
             None if known.is_empty() => self.hint("none is known here"),
-            None => self.hint(format!("known: {quoted}")),
+            None => self.hint(format!("expected one of {quoted}")),
         }
     }
 

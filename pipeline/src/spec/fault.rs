@@ -1,7 +1,7 @@
 //! From a deserialiser's complaint to a fault with its key, its line and a hint.
 
 use figment::error::{Actual, Kind};
-use figment::value::Value;
+use figment::value::{Num, Value};
 
 use super::error::SpecError;
 use super::layers::Layers;
@@ -31,19 +31,62 @@ pub fn explain(layers: &Layers, path: &[String], value: &Value, error: &figment:
         }
         Kind::MissingField(name) => layers.fault(&at, End::Key, format!("missing key `{name}`{}", inside(&at))),
         Kind::InvalidType(actual, expected) | Kind::InvalidValue(actual, expected) => {
-            if matches!(here, Value::Dict(..) | Value::Array(..)) && !matches!(actual, Actual::Map | Actual::Seq) {
-                if let Some(inner) = find(&here, &|value| same(&value.to_actual(), actual)) {
-                    at.extend(inner);
-                }
+            if matches!(here, Value::Dict(..) | Value::Array(..))
+                && !matches!(actual, Actual::Map | Actual::Seq)
+                && let Some(inner) = find(&here, &|value| same(&value.to_actual(), actual))
+            {
+                at.extend(inner);
             }
             layers.fault(&at, End::Value, format!("`{}` should be {}, not {}", shown(&at), expected_text(expected), actual_text(actual)))
         }
         Kind::InvalidLength(length, expected) => {
             layers.fault(&at, End::Value, format!("`{}` has {length} entries, expected {expected}", shown(&at)))
         }
-        Kind::Message(text) => layers.fault(&at, End::Value, text.clone()),
+        Kind::Message(text) => layers.fault(&quoted_place(layers, &at, text), End::Value, text.clone()),
         other => layers.fault(&at, End::Value, format!("`{}`: {other}", shown(&at))),
     }
+}
+
+/// The place a library's message about the table at `table` is about: the key it quotes first, else the one entry with the value it
+/// quotes first, else the table.
+pub fn quoted_place(layers: &Layers, table: &[String], message: &str) -> Vec<String> {
+    let quoted = message.split('`').nth(1).unwrap_or("");
+    let mut place = table.to_vec();
+    for step in quoted.split('.') {
+        place.push(step.to_owned());
+        if layers.get(&place).is_none() {
+            place.pop();
+            break;
+        }
+    }
+    if place.len() == table.len()
+        && let Some(Value::Dict(_, entries)) = layers.get(table)
+    {
+        let mut meant = entries.iter().filter(|(_, value)| written(value).as_deref() == Some(quoted)).map(|(key, _)| key);
+        if let (Some(key), None) = (meant.next(), meant.next()) {
+            place.push(key.clone());
+        }
+    }
+    place
+}
+
+/// A text or number as a message would quote it.
+fn written(value: &Value) -> Option<String> {
+    match value {
+        Value::String(_, text) => Some(text.clone()),
+        Value::Num(_, number) => Some(whole(number).map_or_else(|| fraction(number).to_string(), |whole| whole.to_string())),
+        _ => None,
+    }
+}
+
+/// A number without a fraction, signed or not.
+pub fn whole(number: &Num) -> Option<i128> {
+    number.to_i128().or_else(|| number.to_u128().and_then(|number| i128::try_from(number).ok()))
+}
+
+/// Any number.
+pub fn fraction(number: &Num) -> f64 {
+    number.to_f64().or_else(|| whole(number).map(|number| number as f64)).unwrap_or(f64::NAN)
 }
 
 /// `pairs[0].dataset`.

@@ -18,8 +18,8 @@ replicates = 1
 evaluation = { pairs = "all", lambdas = 25, splits = ["train", "test"] }
 "#;
 
-/// Variables that belong to options of the command, not to the spec.
-const OPTIONS: [&str; 9] = ["data", "store", "results", "plots", "device", "jobs", "profile", "cache", "keep_going"];
+/// Variables that belong to the command, to data sets or to tests, not to the spec.
+const OPTIONS: [&str; 11] = ["data", "store", "results", "plots", "device", "jobs", "profile", "cache", "mirror", "bless", "test_cache"];
 
 /// What is laid over a spec.
 #[derive(Clone, Debug, Default)]
@@ -70,7 +70,8 @@ impl Layers {
         let name = path.display().to_string();
         let text = std::fs::read_to_string(path).map_err(|error| {
             let reason = if path.is_dir() { "it is a folder".to_owned() } else { error.to_string() };
-            SpecError::new(format!("cannot read the spec `{name}`: {reason}")).hint("name a TOML file, for example experiments/quickstart.toml")
+            SpecError::new(format!("cannot read the spec `{name}`: {reason}"))
+                .hint("name a TOML file, for example experiments/quickstart.toml")
         })?;
         Layers::of(Text::parse(&name, text)?, overrides)
     }
@@ -102,7 +103,9 @@ impl Layers {
                 }
                 None => {
                     let place = spec.excerpt(&["profiles".to_owned()], End::Key, None);
-                    return Err(SpecError::new(format!("unknown profile `{name}`")).at(place).known(name, profiles.keys().map(String::as_str)));
+                    return Err(SpecError::new(format!("unknown profile `{name}`"))
+                        .at(place)
+                        .known(name, profiles.keys().map(String::as_str)));
                 }
             };
             figment = figment.merge(Layer { name: PROFILE.to_owned(), values });

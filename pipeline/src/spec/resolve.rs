@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use figment::value::Value;
-use onebasin_datasets::{DatasetError, Places, Source, Subset, geometry, known_names};
+use onebasin_datasets::{Places, Source, Subset, geometry, known_names};
 use onebasin_matching::Matching;
 use onebasin_network::{Blueprint, Graph, Shape};
 use onebasin_training::Training;
@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use super::document::{self, Document};
 use super::error::{SpecError, chain};
 use super::experiment::{Evaluation, Experiment, Merging, Method, Model, Pair};
-use super::fault::shown;
+use super::fault::{fraction, quoted_place, shown, whole};
 use super::layers::Layers;
 use super::text::End;
 use crate::report::{self, Comparison};
@@ -85,9 +85,11 @@ impl Resolver<'_> {
         let here = path(["models"]);
         match &self.document.models {
             Value::Num(_, number) => {
-                let count = number.to_u128().and_then(|count| usize::try_from(count).ok());
+                let count = whole(number).and_then(|count| usize::try_from(count).ok());
                 match count {
-                    Some(0) => Err(self.wrong(&here, "`models` should be at least 1, not 0").hint("merging needs 2 or more; the papers take 5")),
+                    Some(0) => {
+                        Err(self.wrong(&here, "`models` should be at least 1, not 0").hint("merging needs 2 or more; the papers take 5"))
+                    }
                     Some(count) if count <= 10_000 => Ok((0..count).map(|index| Model { name: letters(index), subset: None }).collect()),
                     _ => Err(self.wrong(&here, "`models` should be a whole number from 1 to 10000, or a list of tables")),
                 }
@@ -111,7 +113,7 @@ impl Resolver<'_> {
         let here = path(["models", &index, "subset"]);
         let subset = match subset {
             None => None,
-            Some(Value::Num(_, number)) => Some(Subset::share(number.to_u128().map_or_else(|| number.to_f64().unwrap_or(f64::NAN), |n| n as f64))),
+            Some(Value::Num(_, number)) => Some(Subset::share(fraction(&number))),
             Some(_) => Some(self.layers.read_at(&here)?),
         };
         if let Some(subset) = &subset {
@@ -125,7 +127,11 @@ impl Resolver<'_> {
         if self.document.pairs.is_empty() {
             return Err(self.wrong(&path(["pairs"]), "`pairs` lists no pair of data set and architecture"));
         }
-        let tables = [("architectures", &self.document.architectures), ("datasets", &self.document.datasets), ("trainings", &self.document.trainings)];
+        let tables = [
+            ("architectures", &self.document.architectures),
+            ("datasets", &self.document.datasets),
+            ("trainings", &self.document.trainings),
+        ];
         for (table, entries) in tables {
             for name in entries.keys() {
                 self.name(&path([table, name]), name)?;
@@ -151,19 +157,25 @@ impl Resolver<'_> {
             };
             let blueprint = self.lookup(&at("architecture"), "architecture", "architectures", &written.architecture, &blueprints)?;
             let training = self.lookup(&at("training"), "training", "trainings", &written.training, &trainings)?;
-            let images = geometry(&source, self.places).map_err(|error| self.dataset_fault(&at("dataset"), &error))?;
+            let images = geometry(&source, self.places).map_err(|error| match sources.get_key_value(written.dataset.as_str()) {
+                Some((name, _)) => self.library(&path(["datasets", name]), &error),
+                None => self.wrong(&at("dataset"), chain(&error)),
+            })?;
             let (channels, height, width) = images.shape;
             let table = path(["architectures", &written.architecture]);
-            let architecture = blueprint
-                .build(Shape { channels, height, width }, images.classes)
-                .map_err(|error| self.library(&table, &error))?;
+            let architecture =
+                blueprint.build(Shape { channels, height, width }, images.classes).map_err(|error| self.library(&table, &error))?;
             let graph = Graph::build(&architecture).map_err(|error| self.library(&table, &error))?;
             if let Some(constants) = &written.normalisation {
                 let fits = constants.mean.len() == channels && constants.deviation.len() == channels;
-                let finite = constants.mean.iter().all(|mean| mean.is_finite()) && constants.deviation.iter().all(|d| d.is_finite() && *d > 0.0);
+                let finite =
+                    constants.mean.iter().all(|mean| mean.is_finite()) && constants.deviation.iter().all(|d| d.is_finite() && *d > 0.0);
                 if !(fits && finite) {
-                    let message = format!("`normalisation` should have {channels} means and as many deviations above 0, one for each channel");
-                    return Err(self.wrong(&at("normalisation"), message).hint("`{ mean = [0.0], deviation = [1.0] }` leaves grey pixels at pixel / 255"));
+                    let message =
+                        format!("`normalisation` should hold a mean and a deviation above 0 for each channel: {channels} of each");
+                    return Err(self
+                        .wrong(&at("normalisation"), message)
+                        .hint("`{ mean = [0.0], deviation = [1.0] }` leaves grey pixels at pixel / 255"));
                 }
             }
             let pair = Pair {
@@ -248,7 +260,8 @@ impl Resolver<'_> {
         for (index, &count) in merges.iter().enumerate() {
             if !(2..=models.len()).contains(&count) {
                 let here = path(["evaluation", "merges", &index.to_string()]);
-                let message = format!("`evaluation.merges` holds {count}, but there are {} models: expected numbers from 2 to that", models.len());
+                let message =
+                    format!("`evaluation.merges` holds {count}, but there are {} models: expected numbers from 2 to that", models.len());
                 return Err(self.wrong(&here, message).hint("raise `models`, or merge fewer"));
             }
         }
@@ -259,7 +272,9 @@ impl Resolver<'_> {
     fn lines(&self, models: &[Model]) -> Result<Vec<(usize, usize)>> {
         let here = path(["evaluation", "pairs"]);
         match &self.document.evaluation.pairs {
-            Value::String(_, word) if word == "all" => Ok((0..models.len()).flat_map(|a| (a + 1..models.len()).map(move |b| (a, b))).collect()),
+            Value::String(_, word) if word == "all" => {
+                Ok((0..models.len()).flat_map(|a| (a + 1..models.len()).map(move |b| (a, b))).collect())
+            }
             Value::String(_, word) if word == "none" => Ok(Vec::new()),
             Value::Array(..) => {
                 let named: Vec<[String; 2]> = self.layers.read_at(&here)?;
@@ -300,7 +315,9 @@ impl Resolver<'_> {
             }
             if let Some(&count) = evaluation.merges.iter().find(|&&count| count != factors.len()) {
                 let message = format!("{} `coefficients` cannot weigh a merge of {count} models", factors.len());
-                return Err(self.wrong(&here, message).hint(format!("set `evaluation.merges = [{}]`, or leave the coefficients out", factors.len())));
+                return Err(self
+                    .wrong(&here, message)
+                    .hint(format!("set `evaluation.merges = [{}]`, or leave the coefficients out", factors.len())));
             }
         }
         Ok(())
@@ -311,44 +328,20 @@ impl Resolver<'_> {
         let here = path(["reported", "file"]);
         let file = folder.join(&written.file);
         let bytes = std::fs::read(&file).map_err(|error| {
-            self.wrong(&here, format!("cannot read the reported figures `{}`: {error}", file.display())).hint("the path starts at the spec's folder")
+            self.wrong(&here, format!("cannot read the reported figures `{}`: {error}", file.display()))
+                .hint("the path starts at the spec's folder")
         })?;
-        let figures = report::parse_reported(&bytes, &written.file).map_err(|error| self.layers.placed(&here, SpecError::new(format!("{error:#}"))))?;
+        let figures = report::parse_reported(&bytes, &written.file)
+            .map_err(|error| self.layers.placed(&here, SpecError::new(format!("{error:#}"))))?;
         Ok(Comparison { figures, differs: written.differs.clone() })
     }
 
-    /// A library's fault about the table at `table`: placed at the key it quotes first, if the table has it.
+    /// A library's fault about the table at `table`, placed at the key or value it quotes first, if the table has it.
     fn library(&self, table: &[String], error: &dyn std::error::Error) -> SpecError {
         let text = chain(error);
-        let quoted = text.split('`').nth(1).unwrap_or("");
-        let mut deepest = table.to_vec();
-        for step in quoted.split('.') {
-            deepest.push(step.to_owned());
-            if self.layers.get(&deepest).is_none() {
-                deepest.pop();
-                break;
-            }
-        }
-        let place = if deepest.len() > table.len() { deepest } else { self.by_value(table, quoted).unwrap_or_else(|| table.to_vec()) };
         let within = shown(table);
+        let place = quoted_place(self.layers, table, &text);
         self.wrong(&place, if text.contains(&within) { text } else { format!("`{within}`: {text}") })
-    }
-
-    /// The one entry of a table whose value is what a library quoted.
-    fn by_value(&self, table: &[String], quoted: &str) -> Option<Vec<String>> {
-        let entries = self.layers.get(table)?.as_dict()?;
-        let text = |value: &Value| match value {
-            Value::String(_, text) => Some(text.clone()),
-            Value::Num(_, number) => number.to_u128().map(|n| n.to_string()).or_else(|| number.to_f64().map(|n| n.to_string())),
-            _ => None,
-        };
-        let mut matching = entries.iter().filter(|(_, value)| text(value).as_deref() == Some(quoted)).map(|(key, _)| key);
-        let (first, rest) = (matching.next()?, matching.next());
-        rest.is_none().then(|| table.iter().cloned().chain([first.clone()]).collect())
-    }
-
-    fn dataset_fault(&self, at: &[String], error: &DatasetError) -> SpecError {
-        self.wrong(at, chain(error))
     }
 }
 

@@ -145,7 +145,10 @@ mod tests {
     fn place(text: &Text, path: &[&str], end: End) -> (Option<(usize, usize)>, String) {
         let path: Vec<String> = path.iter().map(|&step| step.to_owned()).collect();
         let excerpt = text.excerpt(&path, end, None);
-        (excerpt.position, excerpt.line[..].chars().skip(excerpt.position.map_or(0, |(_, column)| column - 1)).take(excerpt.width).collect())
+        (
+            excerpt.position,
+            excerpt.line[..].chars().skip(excerpt.position.map_or(0, |(_, column)| column - 1)).take(excerpt.width).collect(),
+        )
     }
 
     #[test]
