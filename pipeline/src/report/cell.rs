@@ -13,13 +13,57 @@ use crate::stage::Artifact;
 #[serde(tag = "cell", rename_all = "kebab-case")]
 pub enum Cell {
     /// Losses and accuracies of an end-point model.
-    Model { dataset: String, architecture: String, replicate: usize, model: String },
+    Model {
+        /// Name of the data set in the spec.
+        dataset: String,
+        /// Name of the architecture in the spec.
+        architecture: String,
+        /// Which repetition of the whole experiment.
+        replicate: usize,
+        /// The model's name.
+        model: String,
+    },
     /// Losses and accuracies of a merged model.
-    Merged { dataset: String, architecture: String, method: String, replicate: usize, models: usize },
+    Merged {
+        /// Name of the data set in the spec.
+        dataset: String,
+        /// Name of the architecture in the spec.
+        architecture: String,
+        /// The method's name in the spec.
+        method: String,
+        /// Which repetition of the whole experiment.
+        replicate: usize,
+        /// How many models.
+        models: usize,
+    },
     /// An interpolation between two models.
-    Line { dataset: String, architecture: String, method: String, replicate: usize, fixed: String, permutee: String },
+    Line {
+        /// Name of the data set in the spec.
+        dataset: String,
+        /// Name of the architecture in the spec.
+        architecture: String,
+        /// The method's name in the spec.
+        method: String,
+        /// Which repetition of the whole experiment.
+        replicate: usize,
+        /// The model at λ = 0.
+        fixed: String,
+        /// The model at λ = 1, on the units of the other.
+        permutee: String,
+    },
     /// An alignment of so many models (`5`) or of two (`a-b`).
-    Alignment { dataset: String, architecture: String, method: String, replicate: usize, models: String },
+    Alignment {
+        /// Name of the data set in the spec.
+        dataset: String,
+        /// Name of the architecture in the spec.
+        architecture: String,
+        /// The method's name in the spec.
+        method: String,
+        /// Which repetition of the whole experiment.
+        replicate: usize,
+        /// How many models.
+        models: String,
+    },
 }
 
 /// Loss and accuracy on one split, as `evaluation.json` lists them.

@@ -18,79 +18,126 @@ pub struct Pair {
 /// An end-point model on a split: a row of `models.csv`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ModelRow {
+    /// Data set and architecture.
     pub pair: Pair,
+    /// Which repetition of the whole experiment.
     pub replicate: usize,
+    /// The model's name.
     pub model: String,
+    /// `train` or `test`.
     pub split: String,
+    /// Mean cross-entropy, in nats.
     pub loss: f64,
+    /// Share of images classified rightly.
     pub accuracy: f64,
+    /// First characters of the fingerprint that made the row.
     pub stage: String,
 }
 
 /// A merged model on a split: a row of `merged.csv`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MergedRow {
+    /// Data set and architecture.
     pub pair: Pair,
+    /// The method's name in the spec.
     pub method: String,
+    /// Which repetition of the whole experiment.
     pub replicate: usize,
+    /// How many models.
     pub models: usize,
+    /// `train` or `test`.
     pub split: String,
+    /// Mean cross-entropy, in nats.
     pub loss: f64,
+    /// Share of images classified rightly.
     pub accuracy: f64,
+    /// First characters of the fingerprint that made the row.
     pub stage: String,
 }
 
 /// A point of an interpolation: a row of `barriers.csv`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BarrierRow {
+    /// Data set and architecture.
     pub pair: Pair,
+    /// The method's name in the spec.
     pub method: String,
+    /// Which repetition of the whole experiment.
     pub replicate: usize,
+    /// The model at λ = 0.
     pub fixed: String,
+    /// The model at λ = 1, on the units of the other.
     pub permutee: String,
+    /// `train` or `test`.
     pub split: String,
+    /// Share of the permutee.
     pub lambda: f64,
+    /// Mean cross-entropy, in nats.
     pub loss: f64,
+    /// Share of images classified rightly.
     pub accuracy: f64,
+    /// First characters of the fingerprint that made the row.
     pub stage: String,
 }
 
 /// An alignment: a row of `matching.csv`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MatchingRow {
+    /// Data set and architecture.
     pub pair: Pair,
+    /// The method's name in the spec.
     pub method: String,
+    /// Which repetition of the whole experiment.
     pub replicate: usize,
     /// How many models (`5`), or which two (`a-b`).
     pub models: String,
+    /// Sum of inner products over pairs of models.
     pub objective: f64,
+    /// Iterations of the method.
     pub iterations: usize,
+    /// Why it ended.
     pub outcome: String,
+    /// Largest distance of a model from itself after a cycle of maps.
     pub cycle_error: f64,
+    /// Largest difference of a logit between a model and its image in the frame.
     pub function_error: f64,
+    /// First characters of the fingerprint that made the row.
     pub stage: String,
 }
 
 /// An iterate of an alignment: a row of `traces.csv`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TraceRow {
+    /// Data set and architecture.
     pub pair: Pair,
+    /// The method's name in the spec.
     pub method: String,
+    /// Which repetition of the whole experiment.
     pub replicate: usize,
+    /// How many models.
     pub models: String,
+    /// Which iterate.
     pub iteration: usize,
+    /// Sum of inner products over pairs of models.
     pub objective: f64,
+    /// Step size, where the method has one.
     pub step: Option<f64>,
+    /// First characters of the fingerprint that made the row.
     pub stage: String,
 }
 
 /// Everything measured in an experiment, in the order of the files.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Rows {
+    /// Rows of `models.csv`.
     pub models: Vec<ModelRow>,
+    /// Rows of `merged.csv`.
     pub merged: Vec<MergedRow>,
+    /// Rows of `barriers.csv`.
     pub barriers: Vec<BarrierRow>,
+    /// Rows of `matching.csv`.
     pub matching: Vec<MatchingRow>,
+    /// Rows of `traces.csv`.
     pub traces: Vec<TraceRow>,
 }
 
