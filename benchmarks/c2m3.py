@@ -1,7 +1,8 @@
 """The Frank-Wolfe of C2M3 beside a PyTorch rewrite of it, on the same checkpoints, one after the other; prints a table.
 
-    python3 benchmarks/c2m3.py --weights DIR [--models 2,5,10,20] [--iterations 200] [--rounds 3]
-    python3 benchmarks/c2m3.py --data DIR    trains the MLPs 784-512-512-512-256-10 first, on MNIST's IDX files in DIR
+    python3 benchmarks/c2m3.py [--models 2,5,10,20] [--iterations 30] [--rounds 3]    trains MLPs 784-512-512-512-256-10 on noisy prototypes first
+    python3 benchmarks/c2m3.py --data DIR       trains them on MNIST's IDX files in DIR instead
+    python3 benchmarks/c2m3.py --weights DIR    takes these checkpoints
 
 DIR of checkpoints: safetensors of one MLP architecture, as `onebasin` writes them, taken in the order of their names. Needs `cargo` and the
 packages of `benchmarks/requirements.txt`.
@@ -221,8 +222,14 @@ def train(data, directory, models):
         content = path.read_bytes() if path.exists() else gzip.open(f"{path}.gz").read()
         return np.frombuffer(content, np.uint8, offset=offset)
 
-    images = (torch.from_numpy(read("train-images-idx3-ubyte", 16).reshape(-1, 784).astype(np.float32)) / 255 - 0.1307) / 0.3081
-    labels = torch.from_numpy(read("train-labels-idx1-ubyte", 8).astype(np.int64))
+    if data:
+        images = (torch.from_numpy(read("train-images-idx3-ubyte", 16).reshape(-1, 784).astype(np.float32)) / 255 - 0.1307) / 0.3081
+        labels = torch.from_numpy(read("train-labels-idx1-ubyte", 8).astype(np.int64))
+    else:
+        # Five prototypes a class, so that the hidden layers have something to find.
+        torch.manual_seed(42)
+        labels, kinds = torch.randint(WIDTHS[-1], (20_000,)), torch.randint(5, (20_000,))
+        images = torch.randn(WIDTHS[-1], 5, WIDTHS[0])[labels, kinds] + 2 * torch.randn(20_000, WIDTHS[0])
     layers = [{"op": "flatten"}]
     for width in WIDTHS[1:-1]:
         layers += [{"op": "linear", "out": width}, {"op": "relu"}]
@@ -278,11 +285,11 @@ def main():
         peer(directory, int(models), int(iterations))
         return
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    where = parser.add_mutually_exclusive_group(required=True)
+    where = parser.add_mutually_exclusive_group()
     where.add_argument("--weights", help="a folder of checkpoints")
     where.add_argument("--data", help="a folder with MNIST's IDX files, to train checkpoints from")
     parser.add_argument("--models", default="2,5,10,20", help="how many models, one or more numbers")
-    parser.add_argument("--iterations", type=int, default=200)
+    parser.add_argument("--iterations", type=int, default=30)
     parser.add_argument("--rounds", type=int, default=1)
     options = parser.parse_args()
     models = [int(count) for count in options.models.split(",")]
