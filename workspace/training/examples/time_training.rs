@@ -1,6 +1,7 @@
-//! Times the training step of an MLP in two threads side by side, or the barrier job, for `benchmarks/training.py`.
+//! Times the training step of a network in two threads side by side, or the barrier job, for `benchmarks/training.py`.
 //!
-//! `time_training steps own|plain SECONDS` prints images per second of both trainings together, by the clock and by the time their threads
+//! `time_training steps own|plain SECONDS [BATCH BLUEPRINT]` (a blueprint as JSON, on noise of CIFAR-10's shape; without it an MLP on noise
+//! of MNIST's, batch 100) prints images per second of both trainings together, by the clock and by the time their threads
 //! were running (Linux; on a machine that does other work too, only the second means something);
 //! `time_training line own|plain THREADS IMAGES` prints seconds by the clock and of all threads together.
 
@@ -21,25 +22,34 @@ fn graph(hidden: &str) -> Result<Graph, Box<dyn std::error::Error>> {
     Ok(Graph::build(&blueprint.build(Shape::new(1, 28, 28), 10)?)?)
 }
 
-fn noise(images: usize) -> Split {
-    let mut pixels = vec![0; images * 784];
+fn noise(images: usize, shape: (usize, usize, usize)) -> Split {
+    let size = shape.0 * shape.1 * shape.2;
+    let mut pixels = vec![0; images * size];
     Stream::root(1).rng().fill_bytes(&mut pixels);
-    let labels = pixels.iter().step_by(784).map(|pixel| pixel % 10).collect();
-    Split { shape: (1, 28, 28), classes: 10, pixels, labels }
+    let labels = pixels.iter().step_by(size).map(|pixel| pixel % 10).collect();
+    Split { shape, classes: 10, pixels, labels }
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let usage = "usage: time_training steps own|plain SECONDS | time_training line own|plain THREADS IMAGES";
+    let usage = "usage: time_training steps own|plain SECONDS [BATCH BLUEPRINT] | time_training line own|plain THREADS IMAGES";
     let [job, kernels, numbers @ ..] = arguments.as_slice() else { return Err(usage.into()) };
     let device = Device::select("cpu")?;
     let device = if kernels == "plain" { device.plain() } else { device };
     let normalisation = Normalisation { mean: vec![0.1307], deviation: vec![0.3081] };
     let result = match (job.as_str(), numbers) {
-        ("steps", [seconds]) => steps(seconds.parse()?, &device, &normalisation)?,
+        ("steps", [seconds]) => {
+            steps(&graph("[512, 512, 512]")?, &noise(10_000, (1, 28, 28)), 100, seconds.parse()?, &device, &normalisation)?
+        }
+        ("steps", [seconds, batch, blueprint]) => {
+            let blueprint: Blueprint = serde_json::from_str(blueprint)?;
+            let graph = Graph::build(&blueprint.build(Shape::new(3, 32, 32), 10)?)?;
+            let normalisation = Normalisation { mean: vec![0.5; 3], deviation: vec![0.25; 3] };
+            steps(&graph, &noise(2_000, (3, 32, 32)), batch.parse()?, seconds.parse()?, &device, &normalisation)?
+        }
         ("line", [threads, images]) => {
             let graph = graph("[512, 512, 512, 256]")?;
-            let data = noise(images.parse()?);
+            let data = noise(images.parse()?, (1, 28, 28));
             let [a, b] = ["a", "b"].map(|name| initialise(&graph, Initialisation::Pytorch, &Stream::root(1).child(name)));
             let (a, b) = (a?, b?);
             let lambdas: Vec<f64> = (0..25).map(|place| f64::from(place) / 24.0).collect();
@@ -65,12 +75,17 @@ fn running() -> f64 {
 }
 
 /// Images per second of two trainings at once, each in a pool of one thread.
-fn steps(seconds: f64, device: &Device, normalisation: &Normalisation) -> Result<[f64; 2], Box<dyn std::error::Error>> {
-    let graph = graph("[512, 512, 512]")?;
-    let data = noise(10_000);
-    let training: Training = serde_json::from_str(
-        r#"{ "steps": 1000000000, "batch": 100, "optimizer": { "kind": "sgd", "learning-rate": 1e-3, "momentum": 0.9 } }"#,
-    )?;
+fn steps(
+    graph: &Graph,
+    data: &Split,
+    batch: usize,
+    seconds: f64,
+    device: &Device,
+    normalisation: &Normalisation,
+) -> Result<[f64; 2], Box<dyn std::error::Error>> {
+    let training: Training = serde_json::from_str(&format!(
+        r#"{{ "steps": 1000000000, "batch": {batch}, "optimizer": {{ "kind": "sgd", "learning-rate": 1e-3, "momentum": 0.9 }} }}"#
+    ))?;
     let rates = std::thread::scope(|scope| {
         let run = |seed| -> Result<[f64; 2], String> {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().map_err(|error| error.to_string())?;
@@ -88,11 +103,11 @@ fn steps(seconds: f64, device: &Device, normalisation: &Normalisation) -> Result
                     if elapsed < seconds {
                         return ControlFlow::Continue(());
                     }
-                    rates = [elapsed, running() - ran].map(|time| 100.0 * (progress.step - first) as f64 / time);
+                    rates = [elapsed, running() - ran].map(|time| (batch * (progress.step - first)) as f64 / time);
                     ControlFlow::Break(())
                 };
                 // Ends by the watcher's interruption, which is an error.
-                fit(&graph, &data, normalisation, &training, &Stream::root(seed), device, &mut watch).err()
+                fit(graph, data, normalisation, &training, &Stream::root(seed), device, &mut watch).err()
             });
             Ok(rates)
         };

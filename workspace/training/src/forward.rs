@@ -7,11 +7,13 @@ use crate::kernels::{self, Kernels};
 use crate::tensors::Tensors;
 use crate::{Device, TrainingError};
 
-/// What flows between nodes: a batch of rows `[n, units]` or of images `[n, channels, height, width]`.
+/// What flows between nodes: a batch of rows `[n, units]` or of images, in the layout of the architecture `[n, channels, height, width]`
+/// or in that of this crate's own operations `[n, height, width, channels]`.
 #[derive(Clone, Debug)]
 pub(crate) enum Value {
     Flat(Tensor<2>),
     Image(Tensor<4>),
+    Pixels(Tensor<4>),
 }
 
 /// Whether batch norm uses the statistics of the batch or the running ones. Always said, never guessed.
@@ -28,6 +30,14 @@ pub(crate) struct Seen {
     pub(crate) mean: Tensor<1>,
     /// Unbiased, as PyTorch stores it.
     pub(crate) variance: Tensor<1>,
+}
+
+impl Seen {
+    /// From mean and biased variance over `count` values.
+    fn new(running: (usize, usize), [mean, variance]: [Tensor<1>; 2], count: usize) -> Seen {
+        let count = count as f64;
+        Seen { running, mean, variance: variance.mul_scalar(count / (count - 1.0).max(1.0)) }
+    }
 }
 
 /// What a forward pass gives: the logits `[n, classes]` and, in training, what batch norms saw.
@@ -72,8 +82,12 @@ impl<'a> Program<'a> {
         for node in &graph.nodes {
             if let Operation::Relu = node.operation {
                 let before = node.inputs[0];
-                let linear = matches!(graph.nodes[before].operation, Operation::Linear { .. });
-                with_relu[before] = kernels == Kernels::Fused && linear && readers[before] == 1;
+                let fuses = match graph.nodes[before].operation {
+                    Operation::Linear { .. } | Operation::Conv { .. } => true,
+                    Operation::Norm { .. } | Operation::Add => !graph.nodes[before].flat,
+                    _ => false,
+                };
+                with_relu[before] = kernels == Kernels::Fused && fuses && readers[before] == 1;
             }
         }
         Ok(Program { graph, kernels, threads: Threads::All, readers, with_relu })
@@ -158,6 +172,7 @@ impl<'a> Program<'a> {
     fn compute(&self, place: usize, inputs: Vec<Value>, tensors: &Tensors, with_relu: bool, mode: Mode, seen: &mut Vec<Seen>) -> Value {
         let mut inputs = inputs.into_iter();
         let mut input = || inputs.next().expect("as many inputs as the operation has");
+        let own = self.kernels == Kernels::Fused;
         match &self.graph.nodes[place].operation {
             Operation::Input => unreachable!("the input is given"),
             Operation::Linear { weight, bias } => {
@@ -166,21 +181,43 @@ impl<'a> Program<'a> {
             }
             Operation::Conv { weight, bias, stride, padding } => {
                 let bias = bias.map(|bias| tensors.0[bias].vector());
+                if own {
+                    let kernel = tensors.0[*weight].kernel();
+                    let output = kernels::convolution(input().pixels(), kernel, bias, [*stride, *padding], with_relu, self.threads);
+                    return Value::Pixels(output);
+                }
                 let options = ConvOptions::new([*stride; 2], [*padding; 2], [1; 2], 1);
                 Value::Image(conv2d(input().image(), tensors.0[*weight].kernel(), bias, options))
             }
             Operation::Norm { kind, scale, shift, mean, variance, epsilon } => {
                 let input = input();
+                let (scale, shift) = (tensors.0[*scale].vector(), tensors.0[*shift].vector());
+                let running = mean.zip(*variance);
                 let (image, was_flat) = match input {
-                    Value::Image(image) => (image, false),
                     Value::Flat(flat) => {
                         let [n, units] = flat.dims();
                         (flat.reshape([n, units, 1, 1]), true)
                     }
+                    input if own => {
+                        let (images, threads) = (input.pixels(), self.threads);
+                        return Value::Pixels(match (kind, running, mode) {
+                            (NormKind::Layer, _, _) => kernels::layer_norm(images, scale, shift, *epsilon, with_relu, threads),
+                            (NormKind::Batch, Some((mean, variance)), Mode::Infer) => {
+                                let statistics = [mean, variance].map(|place| tensors.0[place].vector());
+                                kernels::fixed_norm(images, scale, shift, statistics, *epsilon, with_relu, threads)
+                            }
+                            (NormKind::Batch, running, _) => {
+                                let [n, h, w, _] = images.dims();
+                                let (output, statistics) = kernels::batch_norm(images, scale, shift, *epsilon, with_relu, threads);
+                                seen.extend(running.map(|running| Seen::new(running, statistics, n * h * w)));
+                                output
+                            }
+                        });
+                    }
+                    input => (input.image(), false),
                 };
-                let (scale, shift) = (tensors.0[*scale].vector(), tensors.0[*shift].vector());
                 let epsilon = f64::from(*epsilon);
-                let output = match (kind, mean.zip(*variance), mode) {
+                let output = match (kind, running, mode) {
                     (NormKind::Layer, _, _) => layer_norm(image, scale, shift, epsilon),
                     (NormKind::Batch, Some((mean, variance)), Mode::Infer) => {
                         let (mean, variance) = (tensors.0[mean].vector(), tensors.0[variance].vector());
@@ -189,11 +226,8 @@ impl<'a> Program<'a> {
                     (NormKind::Batch, running, _) => {
                         let [n, _, h, w] = image.dims();
                         let (mean, variance) = batch_statistics(image.clone());
-                        if let Some(running) = running {
-                            let count = (n * h * w) as f64;
-                            let unbiased = variance.clone().detach().mul_scalar(count / (count - 1.0).max(1.0));
-                            seen.push(Seen { running, mean: mean.clone().detach(), variance: unbiased });
-                        }
+                        let statistics = [mean.clone().detach(), variance.clone().detach()];
+                        seen.extend(running.map(|running| Seen::new(running, statistics, n * h * w)));
                         batch_norm(image, mean, variance, scale, shift, epsilon)
                     }
                 };
@@ -203,10 +237,14 @@ impl<'a> Program<'a> {
                 let input_place = self.graph.nodes[place].inputs[0];
                 if self.with_relu[input_place] { input() } else { relu(input()) }
             }
+            Operation::MaxPool { size, stride, padding } if own => {
+                Value::Pixels(kernels::max_pool(input().pixels(), *size, *stride, *padding, self.threads))
+            }
             Operation::MaxPool { size, stride, padding } => {
                 let options = MaxPoolOptions::new([*size; 2]).with_stride([*stride; 2]).with_padding([*padding; 2]);
                 Value::Image(max_pool2d(input().image(), options))
             }
+            Operation::GlobalMean if own => Value::Flat(kernels::global_mean(input().pixels(), self.threads)),
             Operation::GlobalMean => {
                 let image = input().image();
                 let [n, c, h, w] = image.dims();
@@ -215,8 +253,9 @@ impl<'a> Program<'a> {
             Operation::Flatten => input().flatten(),
             Operation::Add => match (input(), input()) {
                 (Value::Flat(a), Value::Flat(b)) => Value::Flat(a + b),
-                (Value::Image(a), Value::Image(b)) => Value::Image(a + b),
-                _ => unreachable!("a graph adds values of one shape"),
+                (Value::Flat(_), _) | (_, Value::Flat(_)) => unreachable!("a graph adds values of one shape"),
+                (a, b) if own => Value::Pixels(kernels::sum(a.pixels(), b.pixels(), with_relu)),
+                (a, b) => Value::Image(a.image() + b.image()),
             },
             Operation::Output => input(),
         }
@@ -227,24 +266,34 @@ impl Value {
     fn flat(self) -> Tensor<2> {
         match self {
             Value::Flat(flat) => flat,
-            Value::Image(_) => unreachable!("checked when the program was made"),
+            _ => unreachable!("checked when the program was made"),
         }
     }
 
     fn image(self) -> Tensor<4> {
         match self {
             Value::Image(image) => image,
+            Value::Pixels(pixels) => pixels.permute([0, 3, 1, 2]),
+            Value::Flat(_) => unreachable!("checked when the program was made"),
+        }
+    }
+
+    fn pixels(self) -> Tensor<4> {
+        match self {
+            Value::Image(image) => image.permute([0, 2, 3, 1]),
+            Value::Pixels(pixels) => pixels,
             Value::Flat(_) => unreachable!("checked when the program was made"),
         }
     }
 
     fn flatten(self) -> Value {
         match self {
-            Value::Image(image) => {
+            Value::Flat(flat) => Value::Flat(flat),
+            images => {
+                let image = images.image();
                 let [n, c, h, w] = image.dims();
                 Value::Flat(image.reshape([n, c * h * w]))
             }
-            flat => flat,
         }
     }
 
@@ -253,6 +302,7 @@ impl Value {
         match (self, other) {
             (Value::Flat(a), Value::Flat(b)) => Value::Flat(a.clone().mul_scalar(1.0 - lambda) + b.clone().mul_scalar(lambda)),
             (Value::Image(a), Value::Image(b)) => Value::Image(a.clone().mul_scalar(1.0 - lambda) + b.clone().mul_scalar(lambda)),
+            (Value::Pixels(a), Value::Pixels(b)) => Value::Pixels(a.clone().mul_scalar(1.0 - lambda) + b.clone().mul_scalar(lambda)),
             _ => unreachable!("both ends come from one node"),
         }
     }
@@ -262,6 +312,7 @@ fn relu(value: Value) -> Value {
     match value {
         Value::Flat(flat) => Value::Flat(activation::relu(flat)),
         Value::Image(image) => Value::Image(activation::relu(image)),
+        Value::Pixels(pixels) => Value::Pixels(activation::relu(pixels)),
     }
 }
 

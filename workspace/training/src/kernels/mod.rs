@@ -2,14 +2,26 @@
 //!
 //! They are ordinary nodes of burn's tape: nets mix them freely with burn's operations.
 
+#[cfg(test)]
+mod agreement;
 pub(crate) mod buffers;
+mod convolution;
 mod cross_entropy;
 mod flex;
+mod images;
 mod linear;
+mod norm;
+mod pool;
+mod sum;
+mod tape;
 
+pub(crate) use convolution::convolution;
 pub(crate) use cross_entropy::cross_entropy;
 pub(crate) use flex::{FlexTensor, slice};
 pub(crate) use linear::linear;
+pub(crate) use norm::{batch_norm, fixed_norm, layer_norm};
+pub(crate) use pool::{global_mean, max_pool};
+pub(crate) use sum::sum;
 
 /// Which operations carry out a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -58,6 +58,37 @@ fn own_kernels_and_burns_reach_the_same_weights_within_rounding() {
 }
 
 #[test]
+fn own_convolutions_and_burns_train_alike() {
+    let data = stripes(100, 1);
+    let options = training(
+        r#"{ "steps": 4, "batch": 20, "optimizer": { "kind": "sgd", "learning-rate": 0.02, "momentum": 0.9, "weight-decay": 1e-4 } }"#,
+    );
+    for (network, shortcut) in [("vgg", ""), ("resnet", ""), ("resnet", r#", "shortcut": 1"#)] {
+        for norm in ["layer", "batch", "none"] {
+            let rest = match network {
+                "vgg" => r#""stages": [[16], [20, 32], [32]], "head": [16]"#.to_owned(),
+                _ => format!(r#""depth": 20, "width": 8{shortcut}"#),
+            };
+            let blueprint = format!(r#"{{ "family": "{network}", {rest}, "norm": "{norm}" }}"#);
+            let graph = graph(&blueprint);
+            let own = train(&graph, &data, &options, 3, &cpu()).unwrap();
+            let plain = train(&graph, &data, &options, 3, &cpu().plain()).unwrap();
+            assert!(distance(&own, &plain) < 1e-3, "{blueprint}: {}", distance(&own, &plain));
+            let [own_loss, plain_loss] = [(&own, cpu()), (&plain, cpu().plain())]
+                .map(|(weights, device)| evaluate(&graph, weights, &data, &normalisation(), &device));
+            let (own_loss, plain_loss) = (own_loss.unwrap().loss, plain_loss.unwrap().loss);
+            assert!((own_loss - plain_loss).abs() < 1e-3 * plain_loss, "{blueprint}: {own_loss} and {plain_loss}");
+            let (own, plain) =
+                (logits(&graph, &own, &data, &normalisation(), &cpu()), logits(&graph, &own, &data, &normalisation(), &cpu().plain()));
+            let plain = plain.unwrap();
+            let scale = plain.iter().fold(1.0f32, |scale, value| scale.max(value.abs()));
+            let worst = (own.unwrap() - plain).iter().fold(0.0f32, |worst, difference| worst.max(difference.abs()));
+            assert!(worst < 2e-5 * scale, "{blueprint}: {worst} of {scale}");
+        }
+    }
+}
+
+#[test]
 fn an_ensemble_averages_what_its_models_predict() {
     let graph = graph(MLP);
     let (seen, unseen) = (stripes(200, 1), stripes(100, 2));

@@ -1,0 +1,106 @@
+use burn::tensor::Tensor;
+use onebasin_network::Threads;
+
+use super::buffers;
+use super::flex::{FlexTensor, slice, tensor};
+use super::images::for_each_chunk;
+use super::tape::{Saved, finish, operand};
+
+/// The greatest value of each window of each channel, the first of equals; padding never wins. Images `[n, height, width, channels]`.
+pub(crate) fn max_pool(images: Tensor<4>, size: usize, stride: usize, padding: usize, threads: Threads) -> Tensor<4> {
+    let (images, guard) = operand(images);
+    let &[count, height, width, channels] = images.layout().shape().as_slice() else { unreachable!("a batch of images has rank 4") };
+    let [out_height, out_width] = [height, width].map(|length| (length + 2 * padding - size) / stride + 1);
+    let (image, out_image) = (height * width * channels, out_height * out_width * channels);
+    let x = slice(&images);
+    let mut output = buffers::take(count * out_image);
+    let winners = for_each_chunk(&mut output, out_image, 0, threads, |place, output, _| {
+        let x = &x[place * image..][..image];
+        let mut winners = vec![0u32; out_image];
+        let mut rows = output.chunks_exact_mut(channels).zip(winners.chunks_exact_mut(channels));
+        for y in (0..out_height).map(|y| y * stride) {
+            for left in (0..out_width).map(|x| x * stride) {
+                let (output, winners) = rows.next().expect("as many rows as pixels");
+                let mut first = true;
+                for line in y.max(padding)..(y + size).min(height + padding) {
+                    for column in left.max(padding)..(left + size).min(width + padding) {
+                        let start = ((line - padding) * width + column - padding) * channels;
+                        let values = &x[start..start + channels];
+                        for (place, ((best, winner), &value)) in output.iter_mut().zip(winners.iter_mut()).zip(values).enumerate() {
+                            // A NaN wins and stays, so that a diverged training is seen.
+                            if first || value > *best || value.is_nan() {
+                                *best = value;
+                                *winner = (start + place) as u32;
+                            }
+                        }
+                        first = false;
+                    }
+                }
+            }
+        }
+        winners
+    });
+    buffers::give_back(images);
+    let kept = Pooled { winners, shape: [count, height, width, channels], threads };
+    finish::<Pooled, 1, 4>([guard], tensor(output, [count, out_height, out_width, channels]), |_| kept)
+}
+
+#[derive(Clone, Debug)]
+struct Pooled {
+    /// Of each image, where in it each output came from.
+    winners: Vec<Vec<u32>>,
+    shape: [usize; 4],
+    threads: Threads,
+}
+
+impl Saved<1> for Pooled {
+    fn gradients(self, gradient: FlexTensor, _: [bool; 1]) -> [Option<FlexTensor>; 1] {
+        let image: usize = self.shape[1..].iter().product();
+        let mut input = buffers::take(self.shape[0] * image);
+        let values = slice(&gradient);
+        for_each_chunk(&mut input, image, 0, self.threads, |place, input, _| {
+            input.fill(0.0);
+            let winners = &self.winners[place];
+            for (&winner, value) in winners.iter().zip(&values[place * winners.len()..]) {
+                input[winner as usize] += value;
+            }
+        });
+        buffers::give_back(gradient);
+        [Some(tensor(input, self.shape))]
+    }
+}
+
+/// The mean of each channel over the pixels: `[n, height, width, channels]` to `[n, channels]`.
+pub(crate) fn global_mean(images: Tensor<4>, threads: Threads) -> Tensor<2> {
+    let (images, guard) = operand(images);
+    let &[count, height, width, channels] = images.layout().shape().as_slice() else { unreachable!("a batch of images has rank 4") };
+    let image = height * width * channels;
+    let x = slice(&images);
+    let mut output = vec![0.0; count * channels];
+    for_each_chunk(&mut output, channels, 0, threads, |place, means, _| {
+        for row in x[place * image..][..image].chunks_exact(channels) {
+            means.iter_mut().zip(row).for_each(|(sum, value)| *sum += value);
+        }
+        means.iter_mut().for_each(|mean| *mean /= (height * width) as f32);
+    });
+    buffers::give_back(images);
+    finish::<Averaged, 1, 2>([guard], tensor(output, [count, channels]), |_| Averaged { shape: [count, height, width, channels] })
+}
+
+#[derive(Clone, Debug)]
+struct Averaged {
+    shape: [usize; 4],
+}
+
+impl Saved<1> for Averaged {
+    fn gradients(self, gradient: FlexTensor, _: [bool; 1]) -> [Option<FlexTensor>; 1] {
+        let [_, height, width, channels] = self.shape;
+        let mut input = buffers::take(self.shape.iter().product());
+        for (image, gradient) in input.chunks_exact_mut(height * width * channels).zip(slice(&gradient).chunks_exact(channels)) {
+            for row in image.chunks_exact_mut(channels) {
+                row.iter_mut().zip(gradient).for_each(|(value, gradient)| *value = gradient / (height * width) as f32);
+            }
+        }
+        [Some(tensor(input, self.shape))]
+    }
+}
