@@ -30,7 +30,7 @@ impl Bars {
     }
 
     pub fn start(&self, stage: &StageId, word: &'static str) {
-        let bar = ProgressBar::new_spinner().with_style(style("{prefix:>9} [{elapsed:>6}] {spinner} {msg}"));
+        let bar = ProgressBar::new_spinner().with_style(style("{prefix:>9} [{elapsed:>6}] {spinner} {wide_msg}"));
         let bar = self.area.add(bar.with_prefix(word).with_message(stage.to_string()));
         bar.enable_steady_tick(Duration::from_millis(200));
         self.lock().insert(stage.clone(), bar);
@@ -45,7 +45,9 @@ impl Bars {
         };
         if bar.length().is_none() {
             bar.set_length(total as u64);
-            bar.set_style(style("{prefix:>9} [{elapsed:>6}] {bar:20} {percent:>3} % {msg}, {eta} left"));
+            bar.set_style(style("{prefix:>9} [{elapsed:>6}] {bar:20} {percent:>3} %, {eta} left  {wide_msg}"));
+            // Reading the data is not the work.
+            bar.reset_eta();
         }
         bar.set_position(done as u64);
         if let Progress::Training { loss, rate, .. } = progress {

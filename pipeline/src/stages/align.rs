@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::files;
 use crate::images;
-use crate::stage::{Context, Progress, Recipe, Stage, StageId};
+use crate::stage::{Context, Recipe, Stage, StageId};
 use crate::subject::Subject;
 
 /// Test images on which models and their images in the frame are compared.
@@ -121,10 +121,8 @@ impl Stage for Align {
         let graph = &self.subject.graph;
         let models: Vec<Weights> = context.inputs.iter().map(|artifact| files::load(artifact, graph)).collect::<Result<_>>()?;
         context.look()?;
-        (context.progress)(Progress::Share { done: 0, total: 2 });
         let problem = Problem { spec: graph.spec(), models: models.iter().collect() };
         let alignment = self.matching.matcher().align(&problem, &self.stream)?;
-        (context.progress)(Progress::Share { done: 1, total: 2 });
         let check = self.check(context, &models, &alignment)?;
         // Soft maps change the function: there the difference is a result.
         if alignment.is_hard() {

@@ -61,10 +61,14 @@ pub(super) fn over_parts(
     let dataset = context.images.of(subject)?;
     let normalisation = images::normalisation(subject, &dataset);
     let mut measured = Vec::with_capacity(parts.len());
-    for (done, &part) in parts.iter().enumerate() {
+    let total = parts.iter().map(|&part| images::part(&dataset, part).len()).sum();
+    let mut done = 0;
+    for &part in parts {
         context.look()?;
-        (context.progress)(Progress::Share { done, total: parts.len() });
-        measured.push(Measured::new(part, measure(images::part(&dataset, part), normalisation)?)?);
+        (context.progress)(Progress::Share { done, total });
+        let split = images::part(&dataset, part);
+        measured.push(Measured::new(part, measure(split, normalisation)?)?);
+        done += split.len();
     }
     Ok(measured)
 }
