@@ -1,4 +1,5 @@
 mod columns;
+mod direct;
 mod geometry;
 mod products;
 
@@ -28,7 +29,7 @@ pub(crate) fn convolution(
     let geometry = Geometry::new(images.layout().shape(), kernel.layout().shape(), stride, padding);
     let packed = pack(&geometry, slice(&kernel));
     let values = bias.as_ref().map(|(bias, _)| slice(bias));
-    let output = products::forward(&geometry, slice(&images), &packed, values, relu, threads);
+    let output = forward(&geometry, slice(&images), &packed, values, relu, threads);
     buffers::keep(packed);
     let [height, width] = geometry.out();
     let output = tensor(output, [geometry.count, height, width, geometry.units]);
@@ -37,6 +38,16 @@ pub(crate) fn convolution(
         Some((_, guard)) => finish::<Kept, 3, 4>([images_guard, kernel_guard, guard], output, saved),
         None => finish::<Kept, 2, 4>([images_guard, kernel_guard], output, saved),
     }
+}
+
+fn forward(geometry: &Geometry, images: &[f32], kernel: &[f32], bias: Option<&[f32]>, relu: bool, threads: Threads) -> Vec<f32> {
+    let form = if direct::suits(geometry) { direct::forward } else { products::forward };
+    form(geometry, images, kernel, bias, relu, threads)
+}
+
+fn weight_gradient(geometry: &Geometry, images: &[f32], gradient: &[f32], threads: Threads) -> Vec<f32> {
+    let form = if direct::suits(geometry) { direct::weight_gradient } else { products::weight_gradient };
+    form(geometry, images, gradient, threads)
 }
 
 /// `[out, channels, rows, columns]` to `[rows · columns · channels, out]`.
@@ -102,7 +113,7 @@ impl Kept {
         };
         let bias = bias.then(|| self.bias_gradient(&gradient));
         let kernel = kernel.then(|| {
-            let packed = products::weight_gradient(geometry, slice(&self.images), slice(&gradient), self.threads);
+            let packed = weight_gradient(geometry, slice(&self.images), slice(&gradient), self.threads);
             let [rows, columns] = geometry.kernel;
             let unpacked = unpack(geometry, &packed);
             buffers::keep(packed);
@@ -112,7 +123,7 @@ impl Kept {
             let values = match geometry.turned() {
                 Some(turned) => {
                     let packed = pack_turned(geometry, slice(&self.kernel));
-                    let values = products::forward(&turned, slice(&gradient), &packed, None, false, self.threads);
+                    let values = forward(&turned, slice(&gradient), &packed, None, false, self.threads);
                     buffers::keep(packed);
                     values
                 }

@@ -39,3 +39,24 @@ pub(super) fn sum_in_order(parts: &[Vec<f32>], length: usize) -> Vec<f64> {
 pub(super) fn positive(value: f32) -> f32 {
     if value < 0.0 { 0.0 } else { value }
 }
+
+/// Calls an `#[inline(always)]` function compiled for the widest vectors of this processor. A closure would stay a function of its own,
+/// compiled for the narrowest.
+macro_rules! vectorised {
+    ($function:ident($($argument:ident: $kind:ty = $value:expr),* $(,)?) -> $output:ty) => {{
+        struct Call<'a> {
+            $($argument: $kind),*
+        }
+        impl pulp::WithSimd for Call<'_> {
+            type Output = $output;
+
+            #[inline(always)]
+            fn with_simd<S: pulp::Simd>(self, _: S) -> $output {
+                $function($(self.$argument),*)
+            }
+        }
+        pulp::Arch::new().dispatch(Call { $($argument: $value),* })
+    }};
+}
+
+pub(super) use vectorised;

@@ -1,11 +1,10 @@
 use burn::backend::Flex;
 use burn::tensor::Tensor;
 use onebasin_network::Threads;
-use pulp::Arch;
 
 use super::buffers;
 use super::flex::{FlexTensor, slice, tensor};
-use super::images::{for_each_chunk, positive, sum_in_order};
+use super::images::{for_each_chunk, positive, sum_in_order, vectorised};
 use super::tape::{Saved, finish, operand};
 
 /// `(x - mean) / √(variance + ε) · scale + shift` with mean and biased variance of each pixel over its channels, then `max(y, 0)` if
@@ -17,7 +16,13 @@ pub(crate) fn layer_norm(images: Tensor<4>, scale: Tensor<1>, shift: Tensor<1>, 
     let mut output = buffers::take(x.len());
     let statistics = for_each_chunk(&mut output, extents.image, 0, threads, |place, output, _| {
         let x = &x[place * extents.image..][..extents.image];
-        Arch::new().dispatch(|| normalise_pixels(x, output, scales, shifts, epsilon, relu))
+        vectorised!(normalise_pixels(
+            x: &'a [f32] = x,
+            output: &'a mut [f32] = output,
+            vectors: [&'a [f32]; 2] = [scales, shifts],
+            epsilon: f32 = epsilon,
+            relu: bool = relu,
+        ) -> Vec<f32>)
     });
     let output = tensor(output, images.0.layout().shape().to_vec());
     let saved = |_: &FlexTensor| Kept {
@@ -89,7 +94,12 @@ fn with_statistics(
     let mut output = buffers::take(x.len());
     for_each_chunk(&mut output, extents.image, 0, threads, |place, output, _| {
         let x = &x[place * extents.image..][..extents.image];
-        Arch::new().dispatch(|| normalise_channels(x, output, &means, &inverses, scales, shifts, relu));
+        vectorised!(normalise_channels(
+            x: &'a [f32] = x,
+            output: &'a mut [f32] = output,
+            vectors: [&'a [f32]; 4] = [&means, &inverses, scales, shifts],
+            relu: bool = relu,
+        ) -> ());
     });
     let output = tensor(output, images.0.layout().shape().to_vec());
     let statistics = Statistics::Channels { means, inverses, of_batch };
@@ -122,15 +132,7 @@ fn channel_statistics(images: &FlexTensor, threads: Threads) -> (Vec<f64>, Vec<f
     for_each_chunk(&mut parts, 2 * channels, 0, threads, |place, part, _| {
         let (means, squares) = part.split_at_mut(channels);
         let x = &x[place * extents.image..][..extents.image];
-        Arch::new().dispatch(|| {
-            for row in x.chunks_exact(channels) {
-                means.iter_mut().zip(row).for_each(|(sum, value)| *sum += value);
-            }
-            means.iter_mut().for_each(|mean| *mean /= area as f32);
-            for row in x.chunks_exact(channels) {
-                squares.iter_mut().zip(row).zip(means.iter()).for_each(|((sum, value), mean)| *sum += (value - mean) * (value - mean));
-            }
-        });
+        vectorised!(image_statistics(x: &'a [f32] = x, means: &'a mut [f32] = means, squares: &'a mut [f32] = squares) -> ());
     });
     let count = (extents.pixels / area) as f64;
     let (mut mean, mut variance) = (vec![0.0; channels], vec![0.0; channels]);
@@ -144,6 +146,20 @@ fn channel_statistics(images: &FlexTensor, threads: Threads) -> (Vec<f64>, Vec<f
         }
     }
     (mean, variance)
+}
+
+/// Mean of each channel of one image, and the squares of what it leaves.
+#[inline(always)]
+fn image_statistics(x: &[f32], means: &mut [f32], squares: &mut [f32]) {
+    let channels = means.len();
+    let share = 1.0 / (x.len() / channels) as f32;
+    for row in x.chunks_exact(channels) {
+        means.iter_mut().zip(row).for_each(|(sum, value)| *sum += value);
+    }
+    means.iter_mut().for_each(|mean| *mean *= share);
+    for row in x.chunks_exact(channels) {
+        squares.iter_mut().zip(row).zip(means.iter()).for_each(|((sum, value), mean)| *sum += (value - mean) * (value - mean));
+    }
 }
 
 const LANES: usize = 16;
@@ -179,7 +195,7 @@ fn sum_lanes<const N: usize>(length: usize, term: impl Fn(usize) -> [f32; N]) ->
 
 /// Gives mean and inverse deviation of every pixel, in turn.
 #[inline(always)]
-fn normalise_pixels(x: &[f32], output: &mut [f32], scale: &[f32], shift: &[f32], epsilon: f32, relu: bool) -> Vec<f32> {
+fn normalise_pixels(x: &[f32], output: &mut [f32], [scale, shift]: [&[f32]; 2], epsilon: f32, relu: bool) -> Vec<f32> {
     let channels = scale.len();
     let shift = &shift[..channels];
     let share = 1.0 / channels as f32;
@@ -198,7 +214,7 @@ fn normalise_pixels(x: &[f32], output: &mut [f32], scale: &[f32], shift: &[f32],
 }
 
 #[inline(always)]
-fn normalise_channels(x: &[f32], output: &mut [f32], means: &[f32], inverses: &[f32], scale: &[f32], shift: &[f32], relu: bool) {
+fn normalise_channels(x: &[f32], output: &mut [f32], [means, inverses, scale, shift]: [&[f32]; 4], relu: bool) {
     let channels = scale.len();
     let (shift, means, inverses) = (&shift[..channels], &means[..channels], &inverses[..channels]);
     for (x, y) in x.chunks_exact(channels).zip(output.chunks_exact_mut(channels)) {
@@ -238,20 +254,35 @@ impl Saved<3> for Kept {
         let sums = match &self.statistics {
             Statistics::Pixels(statistics) => {
                 let parts = for_each_chunk(&mut values, image, 0, self.threads, |place, gradient, _| {
-                    Arch::new().dispatch(|| pixels_backward(gradient, image_of(place), &statistics[place], scale, shift, relu))
+                    vectorised!(pixels_backward(
+                        gradient: &'a mut [f32] = gradient,
+                        x: &'a [f32] = image_of(place),
+                        statistics: &'a [f32] = &statistics[place],
+                        vectors: [&'a [f32]; 2] = [scale, shift],
+                        relu: bool = relu,
+                    ) -> Vec<f32>)
                 });
                 sum_in_order(&parts, 2 * channels)
             }
             Statistics::Channels { means, inverses, of_batch } => {
                 let parts = for_each_chunk(&mut values, image, 0, self.threads, |place, gradient, _| {
-                    Arch::new().dispatch(|| channel_sums(gradient, image_of(place), means, inverses, scale, shift, relu))
+                    vectorised!(channel_sums(
+                        gradient: &'a mut [f32] = gradient,
+                        x: &'a [f32] = image_of(place),
+                        vectors: [&'a [f32]; 4] = [means, inverses, scale, shift],
+                        relu: bool = relu,
+                    ) -> Vec<f32>)
                 });
                 let sums = sum_in_order(&parts, 2 * channels);
                 let share = if *of_batch { 1.0 / pixels as f64 } else { 0.0 };
                 let means_of: Vec<f32> = sums.iter().map(|sum| (sum * share) as f32).collect();
                 if wanted[0] {
                     for_each_chunk(&mut values, image, 0, self.threads, |place, gradient, _| {
-                        Arch::new().dispatch(|| channels_backward(gradient, image_of(place), means, inverses, scale, &means_of));
+                        vectorised!(channels_backward(
+                            gradient: &'a mut [f32] = gradient,
+                            x: &'a [f32] = image_of(place),
+                            vectors: [&'a [f32]; 4] = [means, inverses, scale, &means_of],
+                        ) -> ());
                     });
                 }
                 sums
@@ -269,7 +300,7 @@ impl Saved<3> for Kept {
 ///
 /// With `x̂` the normalised value and `h = g · scale`: `(h - mean(h) - x̂ · mean(h · x̂)) / √(variance + ε)`, means over the channels.
 #[inline(always)]
-fn pixels_backward(gradient: &mut [f32], x: &[f32], statistics: &[f32], scale: &[f32], shift: &[f32], relu: bool) -> Vec<f32> {
+fn pixels_backward(gradient: &mut [f32], x: &[f32], statistics: &[f32], [scale, shift]: [&[f32]; 2], relu: bool) -> Vec<f32> {
     let channels = scale.len();
     let shift = &shift[..channels];
     let share = 1.0 / channels as f32;
@@ -301,7 +332,7 @@ fn pixels_backward(gradient: &mut [f32], x: &[f32], statistics: &[f32], scale: &
 
 /// Closes the gradient where the ReLU did; gives `Σ g x̂` and `Σ g` of each channel, one after the other.
 #[inline(always)]
-fn channel_sums(gradient: &mut [f32], x: &[f32], means: &[f32], inverses: &[f32], scale: &[f32], shift: &[f32], relu: bool) -> Vec<f32> {
+fn channel_sums(gradient: &mut [f32], x: &[f32], [means, inverses, scale, shift]: [&[f32]; 4], relu: bool) -> Vec<f32> {
     let channels = scale.len();
     let (shift, means, inverses) = (&shift[..channels], &means[..channels], &inverses[..channels]);
     let mut sums = vec![0.0f32; 2 * channels];
@@ -321,7 +352,7 @@ fn channel_sums(gradient: &mut [f32], x: &[f32], means: &[f32], inverses: &[f32]
 
 /// `(g - mean(g) - x̂ · mean(g x̂)) · scale / √(variance + ε)`, with the two means over the batch, `g x̂` first.
 #[inline(always)]
-fn channels_backward(gradient: &mut [f32], x: &[f32], means: &[f32], inverses: &[f32], scale: &[f32], means_of: &[f32]) {
+fn channels_backward(gradient: &mut [f32], x: &[f32], [means, inverses, scale, means_of]: [&[f32]; 4]) {
     let channels = scale.len();
     let (means, inverses) = (&means[..channels], &inverses[..channels]);
     let (along, direct) = means_of.split_at(channels);

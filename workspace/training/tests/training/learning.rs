@@ -61,7 +61,7 @@ fn own_kernels_and_burns_reach_the_same_weights_within_rounding() {
 fn own_convolutions_and_burns_train_alike() {
     let data = stripes(100, 1);
     let options = training(
-        r#"{ "steps": 4, "batch": 20, "optimizer": { "kind": "sgd", "learning-rate": 0.02, "momentum": 0.9, "weight-decay": 1e-4 } }"#,
+        r#"{ "steps": 2, "batch": 50, "optimizer": { "kind": "sgd", "learning-rate": 0.02, "momentum": 0.9, "weight-decay": 1e-4 } }"#,
     );
     for (network, shortcut) in [("vgg", ""), ("resnet", ""), ("resnet", r#", "shortcut": 1"#)] {
         for norm in ["layer", "batch", "none"] {
