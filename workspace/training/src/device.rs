@@ -87,6 +87,7 @@ impl Device {
         match self.kind {
             Kind::Cpu => BurnDevice::flex(),
             #[cfg(feature = "ndarray")]
+            #[expect(deprecated, reason = "burn drops this backend in a later release; until then it can be asked for")]
             Kind::NdArray => BurnDevice::ndarray(),
             #[cfg(feature = "cuda")]
             Kind::Cuda(index) => BurnDevice::cuda(index),
@@ -109,7 +110,8 @@ fn cuda(text: &str, index: usize) -> Result<Device, TrainingError> {
     // Counts devices without touching one; an absent driver gives none.
     let count = BurnDevice::enumerate(burn::tensor::DeviceType::Cuda).into_vec().len();
     if index < count {
-        return Ok(Device { kind: Kind::Cuda(index), kernels: Kernels::Plain });
+        let device = Device { kind: Kind::Cuda(index), kernels: Kernels::Plain };
+        return if computes(&device) { Ok(device) } else { Err(no_kernels(text)) };
     }
     let problem = match count {
         0 => "no CUDA device was found on this machine".to_owned(),
@@ -118,6 +120,24 @@ fn cuda(text: &str, index: usize) -> Result<Device, TrainingError> {
     };
     let hint = if count == 0 { "use `cpu`, or check that the driver (`libcuda.so.1`) is installed" } else { "choose one of these" };
     Err(TrainingError::DeviceUnavailable { text: text.to_owned(), problem, hint: hint.to_owned() })
+}
+
+/// Whether a first sum comes back right. Where the compiler of kernels is missing burn panics, here or in a thread of its own: better now
+/// than in the middle of a training, and as an error.
+#[cfg(feature = "cuda")]
+fn computes(device: &Device) -> bool {
+    let sum = || burn::tensor::Tensor::<1>::from_data([1.0f32], &device.burn()).add_scalar(1.0).try_into_data();
+    let sum = std::panic::catch_unwind(std::panic::AssertUnwindSafe(sum));
+    matches!(sum, Ok(Ok(data)) if data.try_to_vec::<f32>().is_ok_and(|values| values == [2.0]))
+}
+
+#[cfg(feature = "cuda")]
+fn no_kernels(text: &str) -> TrainingError {
+    TrainingError::DeviceUnavailable {
+        text: text.to_owned(),
+        problem: "a first sum on it failed".to_owned(),
+        hint: "kernels are compiled when they are first needed: check that `libnvrtc.so` and the CUDA headers (in `$CUDA_PATH` or `/usr/local/cuda`) are installed".to_owned(),
+    }
 }
 
 #[cfg(not(feature = "cuda"))]

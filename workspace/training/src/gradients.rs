@@ -107,7 +107,10 @@ impl Setting {
 
 #[test]
 fn gradients_of_every_operation_are_the_slopes_of_the_loss() {
-    let devices = [Device::select("cpu").unwrap(), Device::select("cpu").unwrap().plain()];
+    let mut devices = vec![Device::select("cpu").unwrap(), Device::select("cpu").unwrap().plain()];
+    if cfg!(feature = "ndarray") {
+        devices.push(Device::select("ndarray").unwrap());
+    }
     for (name, graph) in cases() {
         let setting = Setting::new(name, graph);
         for device in &devices {
@@ -138,7 +141,8 @@ fn gradients_of_every_operation_are_the_slopes_of_the_loss() {
                     let kernels = device.kernels();
                     assert!(
                         (slope - difference).abs() < 4e-4 + 2e-3 * difference.abs() + bend,
-                        "{name}, {kernels:?}, {mode:?}, {}: gradient {slope}, difference {difference}",
+                        "{name}, {}, {kernels:?}, {mode:?}, {}: gradient {slope}, difference {difference}",
+                        device.name(),
                         parameter.name
                     );
                 }

@@ -1,6 +1,7 @@
 //! Training seen from outside: results, repeatability, symmetry, errors.
 
 mod common;
+mod devices;
 mod errors;
 mod learning;
 mod line;
