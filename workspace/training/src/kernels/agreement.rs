@@ -34,6 +34,8 @@ fn to_planes(pixels: Tensor<4>) -> Tensor<4> {
     pixels.permute([0, 3, 1, 2])
 }
 
+type Form<'a> = dyn Fn(Tensor<4>, Option<Tensor<4>>, &[Tensor<1>]) -> Tensor<4> + 'a;
+
 /// Values and gradients of both forms, given images, weights and vectors; outputs are weighted by noise, so that no gradient is even.
 fn compare(
     what: &str,
@@ -43,7 +45,7 @@ fn compare(
     own: impl Fn(Tensor<4>, Option<Tensor<4>>, &[Tensor<1>]) -> Tensor<4>,
     plain: impl Fn(Tensor<4>, Option<Tensor<4>>, &[Tensor<1>]) -> Tensor<4>,
 ) {
-    let run = |form: &dyn Fn(Tensor<4>, Option<Tensor<4>>, &[Tensor<1>]) -> Tensor<4>| {
+    let run = |form: &Form| {
         let length = kernel.map_or(images[1], |kernel| kernel[0]);
         let x = noise("images", images);
         let w = kernel.map(|kernel| noise("kernel", kernel));
