@@ -13,10 +13,11 @@ pub(crate) fn max_pool(images: Tensor<4>, size: usize, stride: usize, padding: u
     let [out_height, out_width] = [height, width].map(|length| (length + 2 * padding - size) / stride + 1);
     let (image, out_image) = (height * width * channels, out_height * out_width * channels);
     let x = slice(&images);
-    let mut output = buffers::take(count * out_image);
-    let winners = for_each_chunk(&mut output, out_image, 0, threads, |place, output, _| {
+    // Values of an image, then the places they came from: bits of whole numbers, so that one kind of memory serves every step.
+    let mut both = buffers::take(2 * count * out_image);
+    for_each_chunk(&mut both, 2 * out_image, 0, threads, |place, both, _| {
         let x = &x[place * image..][..image];
-        let mut winners = vec![0u32; out_image];
+        let (output, winners) = both.split_at_mut(out_image);
         let mut rows = output.chunks_exact_mut(channels).zip(winners.chunks_exact_mut(channels));
         for y in (0..out_height).map(|y| y * stride) {
             for left in (0..out_width).map(|x| x * stride) {
@@ -30,7 +31,7 @@ pub(crate) fn max_pool(images: Tensor<4>, size: usize, stride: usize, padding: u
                             // A NaN wins and stays, so that a diverged training is seen.
                             if first || value > *best || value.is_nan() {
                                 *best = value;
-                                *winner = (start + place) as u32;
+                                *winner = f32::from_bits((start + place) as u32);
                             }
                         }
                         first = false;
@@ -38,17 +39,20 @@ pub(crate) fn max_pool(images: Tensor<4>, size: usize, stride: usize, padding: u
                 }
             }
         }
-        winners
     });
     buffers::give_back(images);
-    let kept = Pooled { winners, shape: [count, height, width, channels], threads };
+    let mut output = buffers::take(count * out_image);
+    for (output, both) in output.chunks_exact_mut(out_image).zip(both.chunks_exact(2 * out_image)) {
+        output.copy_from_slice(&both[..out_image]);
+    }
+    let kept = Pooled { both, shape: [count, height, width, channels], threads };
     finish::<Pooled, 1, 4>([guard], tensor(output, [count, out_height, out_width, channels]), |_| kept)
 }
 
 #[derive(Clone, Debug)]
 struct Pooled {
-    /// Of each image, where in it each output came from.
-    winners: Vec<Vec<u32>>,
+    /// Of each image its outputs, then where in it each came from.
+    both: Vec<f32>,
     shape: [usize; 4],
     threads: Threads,
 }
@@ -60,11 +64,13 @@ impl Saved<1> for Pooled {
         let values = slice(&gradient);
         for_each_chunk(&mut input, image, 0, self.threads, |place, input, _| {
             input.fill(0.0);
-            let winners = &self.winners[place];
-            for (&winner, value) in winners.iter().zip(&values[place * winners.len()..]) {
-                input[winner as usize] += value;
+            let length = values.len() / self.shape[0];
+            let winners = &self.both[(2 * place + 1) * length..][..length];
+            for (winner, value) in winners.iter().zip(&values[place * length..]) {
+                input[winner.to_bits() as usize] += value;
             }
         });
+        buffers::keep(self.both);
         buffers::give_back(gradient);
         [Some(tensor(input, self.shape))]
     }
