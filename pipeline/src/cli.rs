@@ -76,6 +76,9 @@ pub struct Run {
     /// Never fetch data files
     #[arg(long)]
     pub offline: bool,
+    /// Check every byte of finished stages first; damaged ones run again
+    #[arg(long)]
+    pub verify: bool,
     /// Options of every command that reads a spec.
     #[command(flatten)]
     pub shared: Shared,

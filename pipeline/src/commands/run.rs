@@ -33,6 +33,7 @@ pub fn run(arguments: &cli::Run) -> Result<Verdict, Failure> {
     let options = RunOptions {
         jobs: shared.jobs(),
         keep_going: shared.keep_going,
+        verify: arguments.verify,
         interrupted: interrupt::install(),
         targets: publish::targets(),
         ..RunOptions::new(device, Arc::new(Images::new(first.places.clone())))
@@ -60,7 +61,7 @@ fn one(setting: &Setting, plan: &Plan, shared: &Shared, options: &RunOptions) ->
     let name = &setting.experiment.name;
     let (results, plots) = (shared.results.join(name), shared.plots.join(name));
     let store = Store::new(&shared.store);
-    let statuses = runner::survey(plan, &store, &options.targets, false).map_err(Failure::Running)?;
+    let statuses = runner::survey(plan, &store, &options.targets, options.verify).map_err(Failure::Running)?;
     if statuses.iter().any(|status| matches!(status, Status::Run(_))) {
         // Better found now than after the night.
         writable(&results, "results")?;
