@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use onebasin_datasets::{DatasetError, Places, digest};
+use onebasin_training::Device;
 
 use super::Failure;
 use crate::cli::Shared;
@@ -61,6 +62,10 @@ impl Setting {
 
     /// The plan; stages over absent data get fingerprints that no artifact has.
     pub fn plan(&self, digests: &Digests, shared: &Shared) -> Result<Plan, Failure> {
+        // A device that this build or machine lacks may be there where the plan is run; a name that is none is nowhere.
+        if !["cpu", "ndarray", "cuda"].contains(&shared.device.split(':').next().unwrap_or_default()) {
+            Device::select(&shared.device).map_err(Failure::input)?;
+        }
         let absent = digests.absent.keys().map(|name| (name.clone(), "absent".to_owned()));
         let all = digests.found.clone().into_iter().chain(absent).collect();
         plan::plan(&self.experiment, &all, &shared.device).map_err(Failure::running)

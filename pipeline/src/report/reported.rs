@@ -54,6 +54,10 @@ pub fn parse(bytes: &[u8], origin: &str) -> Result<Vec<Reported>> {
         if source[row].trim().is_empty() {
             bail!("`{origin}`, row {}: no source\nhint: every reported figure names where it was read", row + 2);
         }
+        if !value[row].is_finite() || !tolerance[row].is_finite() || tolerance[row] < 0.0 {
+            let (value, tolerance) = (value[row], tolerance[row]);
+            bail!("`{origin}`, row {}: value `{value}` with tolerance `{tolerance}`, expected a number and one that is not negative", row + 2);
+        }
         figures.push(Reported {
             dataset: dataset[row].clone(),
             architecture: architecture[row].clone(),
@@ -130,6 +134,8 @@ mod tests {
         assert!(wrong("mnist,mlp,c2m3,5,accuracy,test,0.9,,0.006,").starts_with("`a.csv`, row 2: no source"));
         assert!(wrong("mnist,mlp,c2m3,5,top5,test,0.9,,0.006,x").starts_with("`a.csv`, row 2: unknown metric `top5`"));
         assert!(wrong("mnist,mlp,c2m3,5,loss,valid,0.9,,0.006,x").starts_with("`a.csv`, row 2: unknown split `valid`"));
+        assert!(wrong("mnist,mlp,c2m3,5,loss,test,0.9,,-1,x").contains("tolerance `-1`"));
+        assert!(wrong("mnist,mlp,c2m3,5,loss,test,nan,,0.1,x").contains("value `NaN`"));
         assert!(wrong("mnist,mlp,c2m3,five,loss,test,0.9,,0.006,x").contains("expected a number"));
     }
 }

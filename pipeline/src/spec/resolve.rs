@@ -1,6 +1,7 @@
 //! From the keys of a spec to what they mean, checking every name and number on the way.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::path::Path;
 
 use figment::value::Value;
@@ -16,16 +17,20 @@ use super::experiment::{Evaluation, Experiment, Merging, Method, Model, Pair};
 use super::fault::{fraction, quoted_place, shown, whole};
 use super::layers::Layers;
 use super::text::End;
+use crate::report::summary::ENDPOINTS;
 use crate::report::{self, Comparison};
 
 type Result<T> = std::result::Result<T, SpecError>;
+
+const MOST_REPLICATES: usize = 1000;
+const MOST_LAMBDAS: usize = 10_001;
 
 /// Checks everything that can be known without reading images.
 pub fn resolve(layers: &Layers, folder: &Path, places: &Places) -> Result<Experiment> {
     let document: Document = layers.read_at(&[])?;
     let resolver = Resolver { layers, document: &document, places };
     resolver.name(&path(["name"]), &document.name)?;
-    resolver.at_least_one(&path(["replicates"]), document.replicates)?;
+    resolver.within(&path(["replicates"]), document.replicates, 1..=MOST_REPLICATES, "")?;
     let models = resolver.models()?;
     let pairs = resolver.pairs()?;
     let methods = resolver.methods()?;
@@ -63,8 +68,14 @@ impl Resolver<'_> {
         Ok(())
     }
 
-    fn at_least_one(&self, path: &[String], number: usize) -> Result<()> {
-        if number == 0 { Err(self.wrong(path, format!("`{}` should be at least 1, not 0", shown(path)))) } else { Ok(()) }
+    /// A number that plans stay small with: a slip of the keyboard should not fill memory.
+    fn within(&self, path: &[String], number: usize, range: RangeInclusive<usize>, hint: &str) -> Result<()> {
+        if range.contains(&number) {
+            return Ok(());
+        }
+        let message = format!("`{}` should be from {} to {}, not {number}", shown(path), range.start(), range.end());
+        let error = self.wrong(path, message);
+        Err(if hint.is_empty() { error } else { error.hint(hint) })
     }
 
     /// No two equal names at `base[..].key`.
@@ -190,7 +201,7 @@ impl Resolver<'_> {
             if let Some(first) = pairs.iter().position(|earlier| earlier.id() == pair.id()) {
                 return Err(self
                     .wrong(&at("dataset"), format!("the pair `{}` is listed twice", pair.id()))
-                    .hint(format!("`pairs[{first}]` is the same data set and architecture; give one of the tables another name")));
+                    .hint(format!("`pairs[{first}]` is the same data set and architecture; give one of the architectures another name")));
             }
             pairs.push(pair);
         }
@@ -212,6 +223,10 @@ impl Resolver<'_> {
         for (index, written) in self.document.methods.iter().enumerate() {
             let at = |key: &str| path(["methods", &index.to_string(), key]);
             self.name(&at("name"), &written.name)?;
+            if written.name == ENDPOINTS {
+                let message = format!("`{ENDPOINTS}` is no name for a method: in the results it stands for the models before merging");
+                return Err(self.wrong(&at("name"), message).hint("take another name"));
+            }
             if written.repair.is_some() {
                 return Err(self.layers.fault(&at("repair"), End::Key, "`repair` is not in this version").hint("leave the key out"));
             }
@@ -246,10 +261,7 @@ impl Resolver<'_> {
     fn evaluation(&self, models: &[Model]) -> Result<Evaluation> {
         let written = &self.document.evaluation;
         let at = |key: &str| path(["evaluation", key]);
-        if written.lambdas < 2 {
-            let message = format!("`evaluation.lambdas` should be at least 2, the two ends of a line, not {}", written.lambdas);
-            return Err(self.wrong(&at("lambdas"), message).hint("the papers take 25"));
-        }
+        self.within(&at("lambdas"), written.lambdas, 2..=MOST_LAMBDAS, "two are the ends of a line; the papers take 25")?;
         if written.splits.is_empty() {
             return Err(self.wrong(&at("splits"), "`evaluation.splits` should name `train`, `test` or both"));
         }
@@ -312,6 +324,14 @@ impl Resolver<'_> {
             let here = path(["methods", &index.to_string(), "merging", "coefficients"]);
             if factors.iter().any(|factor| !factor.is_finite()) {
                 return Err(self.wrong(&here, "`coefficients` should be finite numbers"));
+            }
+            if factors.len() < 2 {
+                let message = format!("`coefficients` should be one number for each model merged, at least 2, not {}", factors.len());
+                return Err(self.wrong(&here, message));
+            }
+            let sum: f64 = factors.iter().sum();
+            if (sum - 1.0).abs() > 1e-6 {
+                return Err(self.wrong(&here, format!("`coefficients` should add up to 1, not {sum}")));
             }
             if let Some(&count) = evaluation.merges.iter().find(|&&count| count != factors.len()) {
                 let message = format!("{} `coefficients` cannot weigh a merge of {count} models", factors.len());

@@ -103,6 +103,7 @@ fn every_fault_of_a_spec_is_told_with_file_line_key_and_hint() {
             "models = [{ name = \"a\", subset = { share = 0.0 } }, { name = \"b\" }, { name = \"c\" }]",
         ),
         ("duplicate method names", "name = \"matched\"", "name = \"naive\""),
+        ("a method named like the models before merging", "name = \"matched\"", "name = \"endpoints\""),
         ("a method without a matching", "matching = { by = \"c2m3\" }", ""),
         ("repair", "matching = { by = \"c2m3\" }", "matching = { by = \"c2m3\" }\nrepair = { kind = \"repair\" }"),
         ("an ensemble that is matched", "matching = { by = \"c2m3\" }", "matching = { by = \"c2m3\" }\nmerging = { by = \"ensemble\" }"),
@@ -110,6 +111,11 @@ fn every_fault_of_a_spec_is_told_with_file_line_key_and_hint() {
             "coefficients that fit no merge",
             "matching = { by = \"c2m3\" }",
             "matching = { by = \"c2m3\" }\nmerging = { by = \"mean\", coefficients = [0.5, 0.5] }",
+        ),
+        (
+            "coefficients that do not add up",
+            "matching = { by = \"c2m3\" }",
+            "matching = { by = \"c2m3\" }\nmerging = { by = \"mean\", coefficients = [0.5, 0.6] }",
         ),
         (
             "a pair listed twice",
@@ -123,6 +129,7 @@ fn every_fault_of_a_spec_is_told_with_file_line_key_and_hint() {
         ("a negative number of epochs", "epochs = 3", "epochs = -3"),
         ("no epochs", "epochs = 3", "batch = 10"),
         ("one lambda", "lambdas = 25", "lambdas = 1"),
+        ("more lambdas than memory", "lambdas = 25", "lambdas = 100000000000"),
         ("more merged than trained", "merges = [2, 3]", "merges = [2, 5]"),
         (
             "glyphs that cannot be drawn",
