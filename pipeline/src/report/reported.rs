@@ -56,7 +56,10 @@ pub fn parse(bytes: &[u8], origin: &str) -> Result<Vec<Reported>> {
         }
         if !value[row].is_finite() || !tolerance[row].is_finite() || tolerance[row] < 0.0 {
             let (value, tolerance) = (value[row], tolerance[row]);
-            bail!("`{origin}`, row {}: value `{value}` with tolerance `{tolerance}`, expected a number and one that is not negative", row + 2);
+            bail!(
+                "`{origin}`, row {}: value `{value}` with tolerance `{tolerance}`, expected a number and one that is not negative",
+                row + 2
+            );
         }
         figures.push(Reported {
             dataset: dataset[row].clone(),
