@@ -34,8 +34,10 @@ impl RngCore for Loaded {
         self.0.pop_front().expect("the test loads enough numbers")
     }
 
-    fn fill_bytes(&mut self, _: &mut [u8]) {
-        unimplemented!("steps draw words only")
+    fn fill_bytes(&mut self, bytes: &mut [u8]) {
+        for chunk in bytes.chunks_mut(8) {
+            chunk.copy_from_slice(&self.next_u64().to_le_bytes()[..chunk.len()]);
+        }
     }
 }
 
