@@ -74,6 +74,9 @@ pub enum TrainingError {
         /// What to do about it.
         hint: &'static str,
     },
+    /// The augmentation has a setting that makes no sense.
+    #[error(transparent)]
+    Augmentation(#[from] onebasin_datasets::DatasetError),
     /// The trained weights do not form a network.
     #[error("the weights do not fit the network")]
     Network(#[from] onebasin_network::NetworkError),

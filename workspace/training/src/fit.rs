@@ -38,8 +38,8 @@ const PATIENCE: Duration = Duration::from_millis(50);
 
 /// Trains a network from fresh weights and returns those after the last step.
 ///
-/// Weights come from `stream / init / <parameter>`, the order of images of epoch `e` from `stream / order / epoch-<e>`; nothing else is
-/// random. On the CPU the result depends on neither the number of threads nor on other work in the process. `watch` is called at least
+/// Weights come from `stream / init / <parameter>`, the order of images of epoch `e` from `stream / order / epoch-<e>`, the augmentation of
+/// image `i` from `stream / augmentation / epoch-<e> / <i>`; nothing else is random. On the CPU the result depends on neither the number of threads nor on other work in the process. `watch` is called at least
 /// after every epoch, and may stop the training.
 ///
 /// # Errors
@@ -64,8 +64,8 @@ pub fn fit(
     let learned: Vec<bool> = graph.spec().parameters.iter().map(|parameter| is_learned(parameter.role)).collect();
     let mut updater = Updater::new(&training.optimizer, training.gradient_clip, device.kernels(), learned.len());
     let peak = training.optimizer.learning_rate();
-    let orders = stream.child("order");
-    let mut order = Vec::new();
+    let (orders, disturbances) = (stream.child("order"), stream.child("augmentation"));
+    let (mut order, mut pixels) = (Vec::new(), Vec::new());
     let mut losses = Losses::default();
     let mut last_watch = Instant::now();
     for step in 0..span.steps {
@@ -76,7 +76,10 @@ pub fn fit(
         }
         let batch = &order[place * training.batch..data.labels.len().min((place + 1) * training.batch)];
         let labels: Vec<u8> = batch.iter().map(|&index| data.labels[index as usize]).collect();
-        let images = inputs.gather(batch.iter().map(|&index| index as usize), &tape);
+        let images = match &training.augmentation {
+            None => inputs.gather(batch.iter().map(|&index| index as usize), &tape),
+            Some(augmentation) => inputs.gather_augmented(batch, (augmentation, epoch, &disturbances), &mut pixels, &tape),
+        };
         let rate = training.schedule.rate(peak, step, span);
 
         let on_tape = |(tensor, learned): (&AnyTensor, &bool)| if *learned { tensor.tracked() } else { tensor.constant() };

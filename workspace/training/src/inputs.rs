@@ -1,6 +1,7 @@
 use burn::tensor::{Device as BurnDevice, Tensor, TensorData};
-use onebasin_datasets::{Normalisation, Split};
+use onebasin_datasets::{Augmentation, Normalisation, Split};
 use onebasin_network::Graph;
+use onebasin_repro::Stream;
 
 use crate::TrainingError;
 use crate::kernels::buffers;
@@ -45,12 +46,30 @@ impl<'a> Inputs<'a> {
 
     /// The images of `indices` as `[n, c, h, w]`.
     pub(crate) fn gather(&self, indices: impl ExactSizeIterator<Item = usize>, device: &BurnDevice) -> Tensor<4> {
+        let size = self.data.image_len();
+        self.tensor(indices.map(|index| &self.data.pixels[index * size..(index + 1) * size]), device)
+    }
+
+    /// The images of `indices` as `augmentation` shows them in `epoch`, `[n, c, h, w]`; `pixels` is memory to use again.
+    pub(crate) fn gather_augmented(
+        &self,
+        indices: &[u32],
+        (augmentation, epoch, stream): (&Augmentation, usize, &Stream),
+        pixels: &mut Vec<u8>,
+        device: &BurnDevice,
+    ) -> Tensor<4> {
+        let size = self.data.image_len();
+        pixels.resize(indices.len() * size, 0);
+        augmentation.apply_batch(self.data, indices, epoch, stream, pixels);
+        self.tensor(pixels.chunks_exact(size), device)
+    }
+
+    fn tensor<'i>(&self, images: impl ExactSizeIterator<Item = &'i [u8]>, device: &BurnDevice) -> Tensor<4> {
         let (channels, height, width) = self.data.shape;
         let (area, size) = (height * width, channels * height * width);
-        let count = indices.len();
+        let count = images.len();
         let mut values = buffers::take(count * size);
-        for (index, row) in indices.zip(values.chunks_exact_mut(size)) {
-            let image = &self.data.pixels[index * size..(index + 1) * size];
+        for (image, row) in images.zip(values.chunks_exact_mut(size)) {
             for ((plane, table), values) in image.chunks_exact(area).zip(&self.tables).zip(row.chunks_exact_mut(area)) {
                 values.iter_mut().zip(plane).for_each(|(value, &pixel)| *value = table[usize::from(pixel)]);
             }

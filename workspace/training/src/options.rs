@@ -1,3 +1,4 @@
+use onebasin_datasets::Augmentation;
 use serde::{Deserialize, Serialize};
 
 use crate::TrainingError;
@@ -32,6 +33,10 @@ pub struct Training {
     /// Whether an epoch's last, smaller batch is left out. No by default, as PyTorch's loaders and C²M³ do; Git Re-Basin leaves it out.
     #[serde(default)]
     pub drop_last: bool,
+    /// How images are disturbed before each step sees them: the name of a recipe, a step, or a list of steps. None by default, as with an empty list.
+    /// Measurements never see it.
+    #[serde(default, skip_serializing_if = "disturbs_nothing")]
+    pub augmentation: Option<Augmentation>,
     /// How gradients become updates.
     pub optimizer: Optimizer,
     /// How the learning rate changes; constant by default.
@@ -43,6 +48,10 @@ pub struct Training {
     /// Where the weights start; `pytorch` by default.
     #[serde(default)]
     pub initialisation: Initialisation,
+}
+
+fn disturbs_nothing(augmentation: &Option<Augmentation>) -> bool {
+    augmentation.as_ref().is_none_or(|augmentation| augmentation.steps().is_empty())
 }
 
 fn batch() -> usize {
@@ -71,6 +80,9 @@ impl Training {
             && !(clip.is_finite() && clip > 0.0)
         {
             return Err(impossible("gradient-clip", clip, "a norm above 0", "leave it out for no clipping"));
+        }
+        if let Some(augmentation) = &self.augmentation {
+            augmentation.check()?;
         }
         self.optimizer.check()?;
         self.schedule.check(self.optimizer.learning_rate())
@@ -120,6 +132,14 @@ mod tests {
     }
 
     #[test]
+    fn an_augmentation_of_no_steps_is_written_as_none() {
+        let augmented = |text: &str| Training { augmentation: Some(serde_json::from_str(text).unwrap()), ..parse(SHORT) };
+        assert_eq!(serde_json::to_string(&augmented("[]")).unwrap(), serde_json::to_string(&parse(SHORT)).unwrap());
+        let named = augmented("\"cifar-c2m3\"");
+        assert_eq!(parse(&serde_json::to_string(&named).unwrap()), named);
+    }
+
+    #[test]
     fn unknown_keys_are_errors_at_every_level() {
         for text in [
             r#"{ "epochs": 2, "epoch": 3, "optimizer": { "kind": "adam", "learning-rate": 1e-3 } }"#,
@@ -135,19 +155,23 @@ mod tests {
     #[test]
     fn impossible_values_are_refused_by_key() {
         type Spoil = fn(&mut Training);
-        let cases: [(&str, Spoil); 6] = [
+        let cases: [(&str, Spoil); 7] = [
             ("epochs", |training| training.epochs = None),
             ("epochs", |training| training.epochs = Some(0)),
             ("steps", |training| training.steps = Some(0)),
             ("batch", |training| training.batch = 0),
             ("gradient-clip", |training| training.gradient_clip = Some(0.0)),
             ("schedule.minimum", |training| training.schedule.minimum = -1.0),
+            ("augmentation.degrees", |training| {
+                training.augmentation = serde_json::from_str(r#"{ "kind": "rotate", "degrees": -1.0 }"#).unwrap()
+            }),
         ];
         for (key, spoil) in cases {
             let mut training = parse(SHORT);
             spoil(&mut training);
             let message = training.check().unwrap_err().to_string();
-            assert!(message.starts_with(&format!("`{key}`")) && message.contains("hint: "), "{message}");
+            assert!(message.starts_with(&format!("`{key}`")) || message.starts_with(&format!("key `{key}`")), "{message}");
+            assert!(message.contains("hint: "), "{message}");
         }
     }
 

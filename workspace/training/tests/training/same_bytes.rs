@@ -1,10 +1,12 @@
-use onebasin_training::evaluate;
+use onebasin_training::{Training, evaluate};
 
 use crate::common::{cpu, graph, normalisation, stripes, train, training};
 
 // Wide enough that products are shared out when there are threads to share them among.
 const WIDE: &str = r#"{ "family": "mlp", "hidden": [384, 256] }"#;
 const CONVOLUTIONS: &str = r#"{ "family": "resnet", "depth": 8, "width": 8, "norm": "batch" }"#;
+const AUGMENTED: &str = r#"{ "epochs": 3, "batch": 64, "augmentation": "cifar-c2m3",
+    "optimizer": { "kind": "sgd", "learning-rate": 0.05, "momentum": 0.9 } }"#;
 const OPTIONS: &str = r#"{ "steps": 12, "batch": 64, "optimizer": { "kind": "sgd", "learning-rate": 0.05, "momentum": 0.9 } }"#;
 
 fn pool(threads: usize) -> rayon::ThreadPool {
@@ -33,6 +35,22 @@ fn two_trainings_at_once_give_the_bytes_of_one_after_another() {
             assert!(together == apart, "{blueprint}");
         }
     }
+}
+
+#[test]
+fn augmented_images_do_not_depend_on_threads_nor_on_a_training_beside() {
+    let (graph, data, options) = (graph(CONVOLUTIONS), stripes(200, 1), training(AUGMENTED));
+    let run = |seed| train(&graph, &data, &options, seed, &cpu()).unwrap();
+    let one = pool(1).install(|| run(1));
+    let beside = std::thread::scope(|scope| {
+        let other = scope.spawn(|| pool(1).install(|| run(2)));
+        let same = pool(3).install(|| run(1));
+        other.join().unwrap();
+        same
+    });
+    assert!(one == beside);
+    let plain = train(&graph, &data, &Training { augmentation: None, ..options.clone() }, 1, &cpu()).unwrap();
+    assert!(one != plain, "the augmentation changed nothing");
 }
 
 #[test]
