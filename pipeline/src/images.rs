@@ -1,5 +1,6 @@
 //! Data sets in memory: each opened once a process, however many stages look at it.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -51,6 +52,15 @@ pub fn part(dataset: &Dataset, part: Part) -> &Split {
     match part {
         Part::Train => &dataset.train,
         Part::Test => &dataset.test,
+    }
+}
+
+/// The images of one half that measurements look at.
+pub fn measured<'a>(subject: &Subject, dataset: &'a Dataset, of: Part) -> Cow<'a, Split> {
+    let split = part(dataset, of);
+    match subject.measured {
+        Some(images) if images < split.len() => Cow::Owned(split.select(&(0..images as u32).collect::<Vec<_>>())),
+        _ => Cow::Borrowed(split),
     }
 }
 

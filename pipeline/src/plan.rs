@@ -77,6 +77,7 @@ pub fn plan(experiment: &Experiment, digests: &BTreeMap<String, String>, device:
             graph: pair.graph.clone(),
             // `cuda:1` computes what `cuda:0` does.
             device: device.split(':').next().unwrap_or(device).to_owned(),
+            measured: experiment.evaluation.images,
         });
         for replicate in 0..experiment.replicates {
             Block { draft: &mut draft, pair, subject: subject.clone(), replicate }.add();

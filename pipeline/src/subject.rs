@@ -17,12 +17,23 @@ pub struct Subject {
     pub graph: Graph,
     /// The kind of device: `cpu`, `ndarray` or `cuda`. Kernels round differently, so it enters recipes.
     pub device: String,
+    /// Only so many images of each split are measured, the first ones; `None`: all.
+    pub measured: Option<usize>,
 }
 
 impl Subject {
     /// The images as a recipe says them.
     pub fn data_recipe(&self) -> Value {
         json!({ "digest": self.digest, "normalisation": self.normalisation })
+    }
+
+    /// The images that measurements look at, as a recipe says them.
+    pub fn measured_recipe(&self) -> Value {
+        let mut recipe = self.data_recipe();
+        if let Some(images) = self.measured {
+            recipe["images"] = images.into();
+        }
+        recipe
     }
 
     /// The network as a recipe says it.

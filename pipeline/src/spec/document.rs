@@ -93,6 +93,8 @@ pub struct Evaluation {
     pub lambdas: usize,
     pub splits: Vec<super::Part>,
     #[serde(default)]
+    pub images: Option<usize>,
+    #[serde(default)]
     pub merges: Option<Vec<usize>>,
 }
 

@@ -97,6 +97,8 @@ pub struct Evaluation {
     pub lambdas: usize,
     /// The splits measured.
     pub parts: Vec<Part>,
+    /// Only so many images of each split, the first ones; `None`: all.
+    pub images: Option<usize>,
     /// How many of the first models are merged: each a merged model of its own.
     pub merges: Vec<usize>,
 }

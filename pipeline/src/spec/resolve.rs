@@ -278,7 +278,13 @@ impl Resolver<'_> {
             }
         }
         let merges: std::collections::BTreeSet<usize> = merges.into_iter().collect();
-        Ok(Evaluation { lines: self.lines(models)?, lambdas: written.lambdas, parts, merges: merges.into_iter().collect() })
+        if written.images == Some(0) {
+            return Err(self
+                .wrong(&at("images"), "`evaluation.images` is 0, expected at least 1")
+                .hint("leave it out to measure all images"));
+        }
+        let merges = merges.into_iter().collect();
+        Ok(Evaluation { lines: self.lines(models)?, lambdas: written.lambdas, parts, images: written.images, merges })
     }
 
     fn lines(&self, models: &[Model]) -> Result<Vec<(usize, usize)>> {

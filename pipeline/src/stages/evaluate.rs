@@ -12,7 +12,7 @@ use crate::spec::Part;
 use crate::stage::{Context, Progress, Recipe, Stage, StageId};
 use crate::subject::Subject;
 
-/// Measures loss and accuracy of a model on whole splits: `evaluation.json`.
+/// Measures loss and accuracy of a model on each split: `evaluation.json`.
 pub struct Evaluate {
     id: StageId,
     inputs: [StageId; 1],
@@ -37,7 +37,7 @@ impl Stage for Evaluate {
     }
 
     fn recipe(&self) -> Recipe {
-        let settings = json!({ "data": self.subject.data_recipe(), "parts": self.parts, "device": self.subject.device });
+        let settings = json!({ "data": self.subject.measured_recipe(), "parts": self.parts, "device": self.subject.device });
         Recipe { kind: "evaluate", version: 1, settings }
     }
 
@@ -61,13 +61,13 @@ pub(super) fn over_parts(
     let dataset = context.images.of(subject)?;
     let normalisation = images::normalisation(subject, &dataset);
     let mut measured = Vec::with_capacity(parts.len());
-    let total = parts.iter().map(|&part| images::part(&dataset, part).len()).sum();
+    let splits: Vec<_> = parts.iter().map(|&part| (part, images::measured(subject, &dataset, part))).collect();
+    let total = splits.iter().map(|(_, split)| split.len()).sum();
     let mut done = 0;
-    for &part in parts {
+    for (part, split) in &splits {
         context.look()?;
         (context.progress)(Progress::Share { done, total });
-        let split = images::part(&dataset, part);
-        measured.push(Measured::new(part, measure(split, normalisation)?)?);
+        measured.push(Measured::new(*part, measure(split, normalisation)?)?);
         done += split.len();
     }
     Ok(measured)

@@ -87,7 +87,7 @@ impl Stage for Line {
 
     fn recipe(&self) -> Recipe {
         let settings = json!({
-            "data": self.subject.data_recipe(),
+            "data": self.subject.measured_recipe(),
             "parts": self.parts,
             "positions": self.positions,
             "lambdas": self.lambdas,
@@ -108,11 +108,11 @@ impl Stage for Line {
         let dataset = context.images.of(&self.subject)?;
         let normalisation = images::normalisation(&self.subject, &dataset);
         let lambdas = lambdas(self.lambdas);
-        let total = self.parts.iter().map(|&part| images::part(&dataset, part).len()).sum();
+        let splits: Vec<_> = self.parts.iter().map(|&part| (part, images::measured(&self.subject, &dataset, part))).collect();
+        let total = splits.iter().map(|(_, split)| split.len()).sum();
         let mut points: Vec<Point> = Vec::with_capacity(self.parts.len() * lambdas.len());
         let mut done = 0;
-        for &part in &self.parts {
-            let split = images::part(&dataset, part);
+        for (part, split) in &splits {
             let mut sums = vec![Sum::default(); lambdas.len()];
             let indices: Vec<u32> = (0..split.len() as u32).collect();
             for indices in indices.chunks(STRETCH) {
@@ -124,7 +124,8 @@ impl Stage for Line {
                 done += indices.len();
             }
             for (&lambda, sum) in lambdas.iter().zip(sums) {
-                let Measured { split, loss, accuracy, .. } = Measured::new(part, sum.mean()).with_context(|| format!("at λ = {lambda}"))?;
+                let Measured { split, loss, accuracy, .. } =
+                    Measured::new(*part, sum.mean()).with_context(|| format!("at λ = {lambda}"))?;
                 points.push(Point { split, lambda, loss, accuracy });
             }
         }

@@ -55,7 +55,7 @@ impl Stage for Measure {
             Of::Merged => json!("merged"),
             Of::Ensemble(averaging) => json!({ "ensemble": averaging }),
         };
-        let settings = json!({ "data": self.subject.data_recipe(), "parts": self.parts, "of": of, "device": self.subject.device });
+        let settings = json!({ "data": self.subject.measured_recipe(), "parts": self.parts, "of": of, "device": self.subject.device });
         Recipe { kind: "measure", version: 1, settings }
     }
 
