@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use crate::events::{Event, Reporter};
 use crate::publish::Published;
+use crate::report::Comparison;
 use crate::runner::Outcome;
 use crate::stage::{Progress, StageId};
 
@@ -51,6 +52,13 @@ impl Console {
     /// On standard error; with bars if that is a terminal.
     pub fn new(verbosity: Verbosity) -> Console {
         Console { verbosity, terminal: io::stderr().is_terminal(), running: Mutex::new(BTreeMap::new()) }
+    }
+
+    /// Says, before a run, how its settings differ from those of the figures it is compared with.
+    pub fn deviations(&self, comparison: &Comparison) {
+        for (pair, found) in &comparison.deviations {
+            note(&line("DEVIATES", &format!("{pair}: {}", found.join("; "))));
+        }
     }
 
     /// Says how a run ended and where its results are.

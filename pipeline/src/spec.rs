@@ -1,5 +1,6 @@
 //! An experiment's TOML: layered, read, checked, and resolved into an [`Experiment`].
 
+mod deviations;
 mod document;
 mod error;
 mod experiment;
@@ -41,7 +42,12 @@ pub fn parse(text: &str, path: &Path, overrides: &Overrides, places: &Places) ->
 
 fn resolve_all(layers: Layers, path: &Path, overrides: &Overrides, places: &Places) -> Result<Experiment, SpecError> {
     let folder = path.parent().unwrap_or(Path::new(""));
-    let experiment = resolve::resolve(&layers, folder, places)?;
+    let mut experiment = resolve::resolve(&layers, folder, places)?;
+    if let Some(profile) = &experiment.comparison.profile {
+        let alone = Overrides { profile: Some(profile.clone()), ..Overrides::default() };
+        let reported = resolve::resolve(&Layers::of(layers.spec().clone(), &alone)?, folder, places)?;
+        experiment.comparison.deviations = deviations::deviations(&experiment, &reported);
+    }
     // A fault in a profile is better found before the night on which it is used.
     for profile in layers.profiles() {
         if overrides.profile.as_ref() != Some(&profile) {

@@ -68,6 +68,7 @@ fn one(setting: &Setting, plan: &Plan, shared: &Shared, options: &RunOptions) ->
         writable(&plots, "plots")?;
     }
     let console = Console::new(Verbosity::Normal);
+    console.deviations(&setting.experiment.comparison);
     let outcome = runner::run(plan, &store, options, &console).map_err(Failure::Running)?;
     let published = if outcome.is_complete() { Some(publish(plan, &store, &results, &plots).map_err(Failure::Running)?) } else { None };
     console.conclude(name, &outcome, published.as_ref(), &results, &plots);

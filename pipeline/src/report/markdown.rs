@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
+use super::orderings::ordering;
+use super::reported::Comparison;
 use super::rows::{Pair, Rows};
 use super::summary::{ENDPOINTS, SummaryRow};
 
@@ -17,19 +19,50 @@ const COLUMNS: [(&str, &str, &str); 6] = [
 ];
 
 /// Writes the cells as Markdown: a table a pair, one over the number of models where it varies, then verdicts with their sources.
-pub fn render(title: &str, cells: &[SummaryRow], rows: &Rows, differs: &str) -> String {
+pub fn render(title: &str, cells: &[SummaryRow], rows: &Rows, comparison: &Comparison) -> String {
     let mut text = format!("# {title}\n");
     let pairs: BTreeSet<&Pair> = cells.iter().map(|cell| &cell.pair).collect();
     for pair in pairs {
         let cells: Vec<&SummaryRow> = cells.iter().filter(|cell| cell.pair == *pair).collect();
-        let _ = write!(text, "\n## {}, {}\n\n", pair.dataset, pair.architecture);
+        let stand_in = comparison.stand_ins.get(&pair.dataset).map_or_else(String::new, |other| format!(", standing in for {other}"));
+        let _ = write!(text, "\n## {}{stand_in}, {}\n\n", pair.dataset, pair.architecture);
+        let found = comparison.deviations_of(&pair.dataset, &pair.architecture);
+        let deviating = !found.is_empty();
+        text.push_str(&deviations(found, &cells));
         text.push_str(&main_table(&cells));
         text.push_str(&over_models(&cells));
         text.push_str(&alignments(pair, rows));
-        text.push_str(&verdicts(&cells));
+        text.push_str(&verdicts(&cells, deviating));
     }
-    if !differs.is_empty() {
-        let _ = write!(text, "\nNo cell is compared with a reported one: {differs}.\n");
+    if !comparison.differs.is_empty() {
+        let _ = write!(text, "\nNo cell is compared with a reported one: {}.\n", comparison.differs);
+    }
+    text
+}
+
+/// How the settings differ from the published ones, and whether the published order of methods holds all the same.
+fn deviations(found: &[String], cells: &[&SummaryRow]) -> String {
+    if found.is_empty() {
+        return String::new();
+    }
+    let mut text = "At other settings than the reported figures, which it cannot match:\n\n".to_owned();
+    for deviation in found {
+        let _ = writeln!(text, "- {deviation}");
+    }
+    text.push('\n');
+    if let Some(order) = ordering(cells) {
+        let names: Vec<&str> = order.methods.iter().map(|(name, ..)| name.as_str()).collect();
+        let held = order.ordered - order.reversed.len();
+        let _ = write!(
+            text,
+            "Reported order by test accuracy: {}. Of the {} pairs of methods that it tells apart, {held} come in the same order here",
+            names.join(", "),
+            order.ordered
+        );
+        for (place, (better, worse)) in order.reversed.iter().enumerate() {
+            let _ = write!(text, "{} {better} before {worse}", if place == 0 { "; not:" } else { "," });
+        }
+        text.push_str(".\n\n");
     }
     text
 }
@@ -118,7 +151,7 @@ fn alignments(pair: &Pair, rows: &Rows) -> String {
     text
 }
 
-fn verdicts(cells: &[&SummaryRow]) -> String {
+fn verdicts(cells: &[&SummaryRow], deviating: bool) -> String {
     let compared: Vec<&&SummaryRow> = cells.iter().filter(|cell| cell.reported.is_some()).collect();
     if compared.is_empty() {
         return String::new();
@@ -136,7 +169,7 @@ fn verdicts(cells: &[&SummaryRow]) -> String {
             cell.split,
             cell.summary.mean,
             cell.reported.unwrap_or_default(),
-            cell.verdict
+            if deviating { "not comparable: other settings" } else { &cell.verdict }
         );
     }
     let sources: BTreeSet<&str> = compared.iter().map(|cell| cell.source.as_str()).collect();

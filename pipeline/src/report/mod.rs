@@ -3,6 +3,7 @@
 mod cell;
 mod check;
 pub(crate) mod markdown;
+mod orderings;
 pub(crate) mod plots;
 mod reported;
 mod rows;

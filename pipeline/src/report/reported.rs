@@ -1,5 +1,7 @@
 //! Figures that others reported, as data with their sources, and the verdict of ours beside them.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
 
@@ -84,11 +86,26 @@ pub struct Comparison {
     pub figures: Vec<Reported>,
     /// Why cells of this run cannot be compared with them; empty when the settings are the published ones.
     pub differs: String,
+    /// The profile whose settings are those of the figures, where the spec names one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub profile: Option<String>,
+    /// How the settings of a pair (`<dataset>-<architecture>`) differ from that profile's.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub deviations: BTreeMap<String, Vec<String>>,
+    /// Data sets that stand in for others, under whose names the figures are.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub stand_ins: BTreeMap<String, String>,
 }
 
 impl Comparison {
-    /// The figure reported for a cell.
+    /// What differs in a pair.
+    pub fn deviations_of(&self, dataset: &str, architecture: &str) -> &[String] {
+        self.deviations.get(&format!("{dataset}-{architecture}")).map_or(&[], Vec::as_slice)
+    }
+
+    /// The figure reported for a cell; of a data set that stands in for another, the other's.
     pub fn find(&self, dataset: &str, architecture: &str, method: &str, models: usize, metric: &str, split: &str) -> Option<&Reported> {
+        let dataset = self.stand_ins.get(dataset).map_or(dataset, String::as_str);
         self.figures.iter().find(|figure| {
             figure.dataset == dataset
                 && figure.architecture == architecture
@@ -99,10 +116,14 @@ impl Comparison {
         })
     }
 
-    /// The verdict on our value beside a reported one. A run at other settings never matches a cell.
-    pub fn verdict(&self, ours: f64, figure: &Reported) -> String {
+    /// The verdict on our value of a data set beside a reported one. A run at other settings never matches a cell.
+    pub fn verdict(&self, dataset: &str, ours: f64, figure: &Reported) -> String {
         if !self.differs.is_empty() {
             return format!("not comparable: {}", self.differs);
+        }
+        let deviations = self.deviations_of(dataset, &figure.architecture);
+        if !deviations.is_empty() {
+            return format!("not comparable: {}", deviations.join("; "));
         }
         let distance = (ours - figure.value).abs();
         if distance <= figure.tolerance {
@@ -122,13 +143,24 @@ mod tests {
     #[test]
     fn a_figure_is_read_with_its_source_and_judged_only_at_equal_settings() {
         let figures = parse(format!("{HEADER}mnist,mlp,c2m3,5,accuracy,test,0.9832,,0.006,figure 7a\n").as_bytes(), "a.csv").unwrap();
-        let mut comparison = Comparison { figures, differs: String::new() };
+        let mut comparison = Comparison { figures, ..Comparison::default() };
         let figure = comparison.find("mnist", "mlp", "c2m3", 5, "accuracy", "test").unwrap().clone();
-        assert_eq!(comparison.verdict(0.98, &figure), "comparable: off by 0.0032, within 0.006");
-        assert_eq!(comparison.verdict(0.97, &figure), "comparable: off by 0.0132, beyond 0.006");
+        assert_eq!(comparison.verdict("mnist", 0.98, &figure), "comparable: off by 0.0032, within 0.006");
+        assert_eq!(comparison.verdict("mnist", 0.97, &figure), "comparable: off by 0.0132, beyond 0.006");
         comparison.differs = "trained for 10 epochs, not 85".to_owned();
-        assert_eq!(comparison.verdict(0.9832, &figure), "not comparable: trained for 10 epochs, not 85");
+        assert_eq!(comparison.verdict("mnist", 0.9832, &figure), "not comparable: trained for 10 epochs, not 85");
         assert!(comparison.find("mnist", "mlp", "c2m3", 4, "accuracy", "test").is_none());
+    }
+
+    #[test]
+    fn a_stand_in_is_shown_the_figures_of_what_it_stands_for_and_never_matches_them() {
+        let figures = parse(format!("{HEADER}emnist,mlp,c2m3,5,accuracy,test,0.87,,0.02,table 1\n").as_bytes(), "a.csv").unwrap();
+        let deviations = BTreeMap::from([("fashion-mlp".to_owned(), vec!["data set fashion instead of emnist".to_owned()])]);
+        let stand_ins = BTreeMap::from([("fashion".to_owned(), "emnist".to_owned())]);
+        let comparison = Comparison { figures, deviations, stand_ins, ..Comparison::default() };
+        let figure = comparison.find("fashion", "mlp", "c2m3", 5, "accuracy", "test").unwrap();
+        assert_eq!(comparison.verdict("fashion", 0.87, figure), "not comparable: data set fashion instead of emnist");
+        assert!(comparison.verdict("emnist", 0.87, figure).starts_with("comparable"));
     }
 
     #[test]

@@ -84,7 +84,7 @@ pub fn summarise(rows: &Rows, comparison: &Comparison) -> Result<Vec<SummaryRow>
         Some(SummaryRow {
             reported: figure.map(|figure| figure.value),
             reported_sd: figure.and_then(|figure| figure.sd),
-            verdict: figure.map(|figure| comparison.verdict(summary.mean, figure)).unwrap_or_default(),
+            verdict: figure.map(|figure| comparison.verdict(&pair.dataset, summary.mean, figure)).unwrap_or_default(),
             source: figure.map(|figure| figure.source.clone()).unwrap_or_default(),
             pair,
             method,

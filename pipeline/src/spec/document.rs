@@ -45,6 +45,12 @@ pub struct Pair {
     pub dataset: String,
     pub architecture: String,
     pub training: String,
+    /// The data set that takes this one's place where its files are absent.
+    #[serde(default)]
+    pub stand_in: Option<String>,
+    /// The data set under whose name figures were reported.
+    #[serde(default)]
+    pub stands_for: Option<String>,
     #[serde(default)]
     pub normalisation: Option<Normalisation>,
 }
@@ -99,11 +105,14 @@ pub struct Evaluation {
 }
 
 /// `[reported]`.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Reported {
     /// A CSV file, relative to the spec.
     pub file: String,
     #[serde(default)]
     pub differs: String,
+    /// The profile whose settings are the published ones.
+    #[serde(default)]
+    pub profile: Option<String>,
 }

@@ -44,6 +44,8 @@ pub struct Model {
 pub struct Pair {
     /// The data set's name in the spec.
     pub dataset: String,
+    /// The data set under whose name figures were reported, where this one stands in for it.
+    pub stands_for: Option<String>,
     /// Where its images come from.
     pub source: Source,
     /// Instead of the data set's own.
@@ -62,6 +64,11 @@ impl Pair {
     /// `<dataset>-<architecture>`, as in the ids of stages.
     pub fn id(&self) -> String {
         format!("{}-{}", self.dataset, self.architecture)
+    }
+
+    /// The data set under whose name figures were reported.
+    pub fn reported_as(&self) -> &str {
+        self.stands_for.as_deref().unwrap_or(&self.dataset)
     }
 }
 

@@ -5,13 +5,13 @@ use std::ops::RangeInclusive;
 use std::path::Path;
 
 use figment::value::Value;
-use onebasin_datasets::{Places, Source, Subset, geometry, known_names};
+use onebasin_datasets::{DatasetError, Places, Source, Subset, digest, geometry, known_names};
 use onebasin_matching::Matching;
 use onebasin_network::{Blueprint, Graph, Shape};
 use onebasin_training::Training;
 use serde::de::DeserializeOwned;
 
-use super::document::{self, Document};
+use super::document::{self, Document, Reported};
 use super::error::{SpecError, chain};
 use super::experiment::{Evaluation, Experiment, Merging, Method, Model, Pair};
 use super::fault::{fraction, quoted_place, shown, whole};
@@ -36,7 +36,7 @@ pub fn resolve(layers: &Layers, folder: &Path, places: &Places) -> Result<Experi
     let methods = resolver.methods()?;
     let evaluation = resolver.evaluation(&models)?;
     resolver.coefficients(&methods, &evaluation)?;
-    let comparison = resolver.comparison(folder)?;
+    let comparison = resolver.comparison(folder, &pairs)?;
     let Document { name, seed, replicates, .. } = document;
     Ok(Experiment { name, seed, replicates, models, pairs, methods, evaluation, comparison })
 }
@@ -158,19 +158,20 @@ impl Resolver<'_> {
         let mut pairs: Vec<Pair> = Vec::new();
         for (index, written) in self.document.pairs.iter().enumerate() {
             let at = |key: &str| path(["pairs", &index.to_string(), key]);
-            let source = match sources.get(written.dataset.as_str()) {
-                Some(source) => source.clone(),
-                None => Source::named(&written.dataset).map_err(|_| {
-                    let mut known: Vec<&str> = sources.keys().copied().collect();
-                    known_names().for_each(|name| known.push(name));
-                    self.wrong(&at("dataset"), format!("unknown data set `{}`", written.dataset)).known(&written.dataset, known)
-                })?,
-            };
+            let (mut dataset, mut key, mut stands_for) = (&written.dataset, "dataset", written.stands_for.clone());
+            let mut source = self.source(&at(key), dataset, &sources)?;
+            if let Some(other) = &written.stand_in {
+                let replacement = self.source(&at("stand-in"), other, &sources)?;
+                if !is_present(&source, self.places) {
+                    stands_for = Some(stands_for.unwrap_or_else(|| dataset.clone()));
+                    (dataset, key, source) = (other, "stand-in", replacement);
+                }
+            }
             let blueprint = self.lookup(&at("architecture"), "architecture", "architectures", &written.architecture, &blueprints)?;
             let training = self.lookup(&at("training"), "training", "trainings", &written.training, &trainings)?;
-            let images = geometry(&source, self.places).map_err(|error| match sources.get_key_value(written.dataset.as_str()) {
+            let images = geometry(&source, self.places).map_err(|error| match sources.get_key_value(dataset.as_str()) {
                 Some((name, _)) => self.library(&path(["datasets", name]), &error),
-                None => self.wrong(&at("dataset"), chain(&error)),
+                None => self.wrong(&at(key), chain(&error)),
             })?;
             let (channels, height, width) = images.shape;
             let table = path(["architectures", &written.architecture]);
@@ -190,7 +191,8 @@ impl Resolver<'_> {
                 }
             }
             let pair = Pair {
-                dataset: written.dataset.clone(),
+                dataset: dataset.clone(),
+                stands_for,
                 source,
                 normalisation: written.normalisation.clone(),
                 architecture: written.architecture.clone(),
@@ -200,12 +202,23 @@ impl Resolver<'_> {
             };
             if let Some(first) = pairs.iter().position(|earlier| earlier.id() == pair.id()) {
                 return Err(self
-                    .wrong(&at("dataset"), format!("the pair `{}` is listed twice", pair.id()))
+                    .wrong(&at(key), format!("the pair `{}` is listed twice", pair.id()))
                     .hint(format!("`pairs[{first}]` is the same data set and architecture; give one of the architectures another name")));
             }
             pairs.push(pair);
         }
         Ok(pairs)
+    }
+
+    fn source(&self, at: &[String], name: &str, sources: &BTreeMap<&str, Source>) -> Result<Source> {
+        match sources.get(name) {
+            Some(source) => Ok(source.clone()),
+            None => Source::named(name).map_err(|_| {
+                let mut known: Vec<&str> = sources.keys().copied().collect();
+                known_names().for_each(|name| known.push(name));
+                self.wrong(at, format!("unknown data set `{name}`")).known(name, known)
+            }),
+        }
     }
 
     fn tables<'n, T: DeserializeOwned>(&self, table: &str, entries: &'n BTreeMap<String, Value>) -> Result<BTreeMap<&'n str, T>> {
@@ -349,7 +362,7 @@ impl Resolver<'_> {
         Ok(())
     }
 
-    fn comparison(&self, folder: &Path) -> Result<Comparison> {
+    fn comparison(&self, folder: &Path, pairs: &[Pair]) -> Result<Comparison> {
         let Some(written) = &self.document.reported else { return Ok(Comparison::default()) };
         let here = path(["reported", "file"]);
         let file = folder.join(&written.file);
@@ -359,7 +372,14 @@ impl Resolver<'_> {
         })?;
         let figures = report::parse_reported(&bytes, &written.file)
             .map_err(|error| self.layers.placed(&here, SpecError::new(format!("{error:#}"))))?;
-        Ok(Comparison { figures, differs: written.differs.clone() })
+        let profiles = self.layers.profiles();
+        if let Some(profile) = written.profile.as_ref().filter(|profile| !profiles.contains(profile)) {
+            let here = path(["reported", "profile"]);
+            return Err(self.wrong(&here, format!("unknown profile `{profile}`")).known(profile, profiles.iter().map(String::as_str)));
+        }
+        let stand_ins = pairs.iter().filter_map(|pair| Some((pair.dataset.clone(), pair.stands_for.clone()?))).collect();
+        let Reported { differs, profile, .. } = written.clone();
+        Ok(Comparison { figures, differs, profile, deviations: BTreeMap::new(), stand_ins })
     }
 
     /// A library's fault about the table at `table`, placed at the key or value it quotes first, if the table has it.
@@ -369,6 +389,12 @@ impl Resolver<'_> {
         let place = quoted_place(self.layers, table, &text);
         self.wrong(&place, if text.contains(&within) { text } else { format!("`{within}`: {text}") })
     }
+}
+
+/// Whether the files of a data set are on this machine.
+fn is_present(source: &Source, places: &Places) -> bool {
+    let offline = Places { fetch: false, ..places.clone() };
+    !matches!(digest(source, &offline), Err(DatasetError::Missing { .. }))
 }
 
 /// `a` to `z`, then `aa`, `ab`, ...

@@ -46,7 +46,7 @@ impl Stage for Tabulate {
         rows.write(context.out)?;
         let cells = summary::summarise(&rows, &self.comparison)?;
         summary::write(&cells, context.out)?;
-        let text = markdown::render(&self.title, &cells, &rows, &self.comparison.differs);
+        let text = markdown::render(&self.title, &cells, &rows, &self.comparison);
         std::fs::write(context.out.join("table.md"), text).context("cannot write `table.md`")
     }
 }

@@ -1,6 +1,7 @@
 //! Tests of the whole package, through its library and through its command.
 
 mod command;
+mod comparing;
 mod documents;
 mod end_to_end;
 mod layers;

@@ -85,6 +85,7 @@ fn every_fault_of_a_spec_is_told_with_file_line_key_and_hint() {
         ("wrong type in a list", "hidden = [32, 32]", "hidden = [32, \"32\"]"),
         ("wrong type in an evaluation", "merges = [2, 3]", "merges = 2"),
         ("unknown data set", "dataset = \"glyphs\"", "dataset = \"mnits\""),
+        ("an unknown stand-in", "dataset = \"glyphs\"", "dataset = \"mnist\"\nstand-in = \"glyhps\""),
         ("unknown architecture", "architecture = \"small\"", "architecture = \"smal\""),
         ("unknown training", "training = \"adam\"", "training = \"adamw\""),
         ("unknown family", "family = \"mlp\"", "family = \"mpl\""),

@@ -1,0 +1,101 @@
+//! How the settings of a run differ from those under which reported figures were made.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::experiment::{Experiment, Pair};
+
+/// By [`Pair::id`], what differs in each pair of `ours` from the same pair of `theirs`, in words; pairs without a difference are left out.
+///
+/// Number of models and replicates, lines and splits are no differences: each figure says by itself what it is of.
+pub fn deviations(ours: &Experiment, theirs: &Experiment) -> BTreeMap<String, Vec<String>> {
+    let mut all = BTreeMap::new();
+    for pair in &ours.pairs {
+        let twin = theirs.pairs.iter().find(|twin| twin.reported_as() == pair.reported_as() && twin.architecture == pair.architecture);
+        let mut found = match twin {
+            None => vec!["no such pair in the reported settings".to_owned()],
+            Some(twin) => of_pair(pair, twin),
+        };
+        if twin.is_some() {
+            let images = [ours, theirs].map(|it| it.evaluation.images.map_or_else(|| "all".to_owned(), |count| count.to_string()));
+            compare("images measured of each split", &images[0], &images[1], &mut found);
+            let parts = |experiment: &Experiment| -> Vec<Value> { experiment.models.iter().map(|model| written(&model.subset)).collect() };
+            if parts(ours).iter().any(|part| !parts(theirs).contains(part)) {
+                found.push("models see other parts of the training images".to_owned());
+            }
+            for method in &ours.methods {
+                if let Some(other) = theirs.methods.iter().find(|other| other.name == method.name) {
+                    compare(&format!("{}: matching", method.name), &method.matching, &other.matching, &mut found);
+                }
+            }
+        }
+        if !found.is_empty() {
+            all.insert(pair.id(), found);
+        }
+    }
+    all
+}
+
+fn of_pair(pair: &Pair, twin: &Pair) -> Vec<String> {
+    let mut found = Vec::new();
+    if pair.dataset != pair.reported_as() {
+        found.push(format!("data set {} instead of {}", pair.dataset, pair.reported_as()));
+    } else if twin.dataset == pair.dataset {
+        compare("data set", &pair.source, &twin.source, &mut found);
+    }
+    compare("normalisation", &pair.normalisation, &twin.normalisation, &mut found);
+    compare("architecture", &pair.blueprint, &twin.blueprint, &mut found);
+    compare("training", &pair.training, &twin.training, &mut found);
+    found
+}
+
+fn written(value: &impl Serialize) -> Value {
+    serde_json::to_value(value).expect("settings have names for keys")
+}
+
+fn compare(what: &str, ours: &impl Serialize, theirs: &impl Serialize, found: &mut Vec<String>) {
+    differences(what, &written(ours), &written(theirs), found);
+}
+
+fn differences(path: &str, ours: &Value, theirs: &Value, found: &mut Vec<String>) {
+    match (ours, theirs) {
+        (Value::Object(ours), Value::Object(theirs)) => {
+            let keys = ours.keys().chain(theirs.keys().filter(|key| !ours.contains_key(*key)));
+            for key in keys {
+                let (ours, theirs) = (ours.get(key).unwrap_or(&Value::Null), theirs.get(key).unwrap_or(&Value::Null));
+                differences(&format!("{path} {key}"), ours, theirs, found);
+            }
+        }
+        _ if ours == theirs => {}
+        _ => found.push(format!("{path} {} instead of {}", plain(ours), plain(theirs))),
+    }
+}
+
+fn plain(value: &Value) -> String {
+    match value {
+        Value::Null => "unset".to_owned(),
+        Value::String(text) => text.clone(),
+        value => value.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_difference_names_its_key_and_both_values() {
+        let mut found = Vec::new();
+        compare(
+            "training",
+            &json!({ "epochs": 4, "a": { "b": "x" } }),
+            &json!({ "epochs": 250, "a": { "b": "x" }, "clip": 10.0 }),
+            &mut found,
+        );
+        assert_eq!(found, ["training epochs 4 instead of 250", "training clip unset instead of 10.0"]);
+    }
+}

@@ -1,0 +1,79 @@
+//! How a run at other settings than the reported ones says so.
+
+use std::path::Path;
+
+use onebasin::spec::{self, Experiment, Overrides};
+use onebasin_datasets::Places;
+
+const SPEC: &str = r#"
+name = "compared"
+models = 2
+
+[architectures.mlp]
+family = "mlp"
+hidden = [8]
+
+[trainings.adam]
+epochs = 30
+optimizer = { kind = "adam", learning-rate = 1e-3 }
+
+[[pairs]]
+dataset = "emnist-letters"
+stand-in = "glyphs"
+architecture = "mlp"
+training = "adam"
+
+[[pairs]]
+dataset = "cifar10"
+architecture = "mlp"
+training = "adam"
+
+[[methods]]
+name = "naive"
+matching = { by = "identity" }
+
+[reported]
+file = "reported.csv"
+profile = "paper"
+
+[profiles.paper]
+
+[profiles.short]
+trainings.adam = { epochs = 3 }
+evaluation.images = 100
+"#;
+
+fn read(profile: &str, text: &str) -> Result<Experiment, spec::SpecError> {
+    let folder = tempfile::tempdir().unwrap();
+    let header = "dataset,architecture,method,models,metric,split,value,sd,tolerance,source\n";
+    let row = "emnist-letters,mlp,naive,2,accuracy,test,0.03,,0.05,somewhere\n";
+    std::fs::write(folder.path().join("reported.csv"), format!("{header}{row}")).unwrap();
+    let overrides = Overrides { profile: Some(profile.to_owned()), ..Overrides::default() };
+    spec::parse(text, &folder.path().join("compared.toml"), &overrides, &Places::offline([], Path::new("/nonexistent")))
+}
+
+#[test]
+fn every_difference_from_the_reported_profile_is_listed_for_its_pair() {
+    let comparison = read("short", SPEC).unwrap().comparison;
+    let short = ["images measured of each split 100 instead of all".to_owned(), "training epochs 3 instead of 30".to_owned()];
+    let mut found = comparison.deviations_of("cifar10", "mlp").to_vec();
+    found.sort();
+    assert_eq!(found, short);
+}
+
+#[test]
+fn at_the_reported_settings_only_a_stand_in_differs() {
+    let experiment = read("paper", SPEC).unwrap();
+    let comparison = &experiment.comparison;
+    assert!(comparison.deviations_of("cifar10", "mlp").is_empty());
+    assert_eq!(comparison.deviations_of("glyphs", "mlp"), ["data set glyphs instead of emnist-letters"]);
+    let figure = comparison.find("glyphs", "mlp", "naive", 2, "accuracy", "test").unwrap();
+    assert!(comparison.verdict("glyphs", 0.03, figure).starts_with("not comparable: data set glyphs"));
+    assert_eq!(experiment.pairs[0].id(), "glyphs-mlp");
+}
+
+#[test]
+fn a_profile_that_reported_figures_cannot_have_is_refused() {
+    let error = read("paper", &SPEC.replace("profile = \"paper\"", "profile = \"papper\"")).unwrap_err().to_string();
+    assert!(error.contains("unknown profile `papper`") && error.contains("did you mean `paper`?"), "{error}");
+}
