@@ -179,6 +179,9 @@ pub struct Check {
     /// Figures and how far ours may lie from them, in the form of experiments/reported/*.csv
     #[arg(long, value_name = "FILE")]
     pub against: PathBuf,
+    /// Write our figures into that file, and the recipes that made them beside it, after showing what changes
+    #[arg(long)]
+    pub renew: bool,
     /// Print for a program
     #[arg(long)]
     pub json: bool,

@@ -41,7 +41,7 @@ pub fn nearest<'a>(planned: &Planned, earlier: &'a [Entry]) -> Option<Nearest<'a
         earlier
             .iter()
             .filter(|candidate| candidate.kind == recipe.kind && same(candidate))
-            .map(|candidate| Nearest { earlier: candidate, changes: changes(candidate, recipe.version, &recipe.settings, &inputs) })
+            .map(|candidate| Nearest { earlier: candidate, changes: compare(candidate, recipe.version, &recipe.settings, &inputs) })
             .min_by_key(|nearest| (nearest.changes.len(), nearest.earlier.fingerprint))
     };
     let id = planned.stage.id();
@@ -53,7 +53,13 @@ pub fn inputs(planned: &Planned) -> BTreeMap<String, Fingerprint> {
     planned.stage.inputs().iter().map(ToString::to_string).zip(planned.inputs.iter().copied()).collect()
 }
 
-fn changes(earlier: &Entry, version: u32, settings: &Value, inputs: &BTreeMap<String, Fingerprint>) -> Vec<Change> {
+/// How a stage's recipe differs from an earlier one.
+pub fn changes(earlier: &Entry, planned: &Planned) -> Vec<Change> {
+    let recipe = planned.stage.recipe();
+    compare(earlier, recipe.version, &recipe.settings, &inputs(planned))
+}
+
+fn compare(earlier: &Entry, version: u32, settings: &Value, inputs: &BTreeMap<String, Fingerprint>) -> Vec<Change> {
     let mut changes = Vec::new();
     if earlier.version != version {
         changes.push(Change { path: "version".to_owned(), before: Some(earlier.version.into()), after: Some(version.into()) });
@@ -172,7 +178,7 @@ mod tests {
             inputs: vec![input("a", "1"), input("gone", "2")],
         };
         let inputs = [("a".to_owned(), print("3")), ("b".to_owned(), print("4"))].into();
-        let changes = changes(&earlier, 2, &json!({ "list": [1, 2] }), &inputs);
+        let changes = compare(&earlier, 2, &json!({ "list": [1, 2] }), &inputs);
         assert_eq!(summary(&changes), "version changed from 1 to 2; list changed from [1] to [1,2]; input a changed and 2 more");
         assert_eq!(changes.iter().map(shown).collect::<Vec<_>>()[2..], ["input a changed", "input b is new", "input gone is gone"]);
     }

@@ -8,6 +8,7 @@ pub mod cli;
 pub mod commands;
 pub mod console;
 pub mod events;
+pub mod expected;
 pub mod explain;
 pub mod images;
 pub mod interrupt;

@@ -1,26 +1,65 @@
 //! `onebasin check`: our figures against reported or earlier ones.
 
+use serde_json::json;
+
 use super::setting::Setting;
 use super::{Failure, Verdict};
 use crate::cli;
 use crate::console;
-use crate::report;
+use crate::expected::{self, Changed, Recipes};
+use crate::plan::Plan;
+use crate::report::{self, Compared};
 
-/// Compares the results of a spec with a file; says no when a figure is out of its band.
+/// Compares the results of a spec with a file; says no when a figure is out of its band, and what may have moved it.
 pub fn check(arguments: &cli::Check) -> Result<Verdict, Failure> {
     let setting = Setting::read(&arguments.spec, &arguments.shared, false)?;
     let results = arguments.shared.results.join(&setting.experiment.name);
+    // Fingerprints tell of recipes only where the data are.
+    let digests = setting.digests();
+    let plan = setting.plan(&digests, &arguments.shared)?;
+    if arguments.renew {
+        let (figures, differences) = report::renewed(&results, &arguments.against).map_err(Failure::Input)?;
+        let none = vec!["nothing changes".to_owned()];
+        console::data(&if differences.is_empty() { none } else { differences }.join("\n"));
+        expected::renew(&arguments.against, &figures, &Recipes::of(&plan)).map_err(Failure::Running)?;
+        return Ok(Verdict::Fine);
+    }
     let compared = report::check(&results, &arguments.against).map_err(Failure::Input)?;
+    let recipes = Recipes::beside(&arguments.against).map_err(Failure::Input)?;
+    let reasons: Vec<Vec<Changed>> = compared.iter().map(|row| reasons(row, recipes.as_ref(), &plan)).collect();
+    let fine = compared.iter().all(|row| row.holds);
     if arguments.json {
-        console::data(&serde_json::to_string_pretty(&compared).map_err(Failure::running)?);
+        let figures: Vec<_> = compared.iter().zip(&reasons).map(|(row, changed)| json!({ "figure": row, "changed": changed })).collect();
+        console::data(&format!("{:#}", json!({ "holds": fine, "figures": figures })));
     } else {
         let width = compared.iter().map(|row| row.cell.len()).max().unwrap_or(0);
-        let lines = compared.iter().map(|row| {
+        let mut lines = Vec::new();
+        for (row, changed) in compared.iter().zip(&reasons) {
             let ours = row.ours.map_or("absent".to_owned(), |ours| format!("{ours:.4}"));
-            let verdict = if row.holds() { "fine" } else { "OUT" };
-            format!("{verdict:<4}  {:<width$}  {ours:>8}  {:.4} to {:.4}", row.cell, row.low, row.high)
-        });
-        console::data(&lines.collect::<Vec<_>>().join("\n"));
+            let verdict = if row.holds { "fine" } else { "OUT" };
+            let mut line = format!("{verdict:<4}  {:<width$}  {ours:>8}  {:.4} to {:.4}", row.cell, row.low, row.high);
+            if let Some(outside) = row.outside().filter(|_| !row.holds) {
+                line.push_str(&format!("  off by {outside:.4}, made by {}", row.stages.join(", ")));
+            }
+            lines.push(line);
+            lines.extend(changed.iter().map(|changed| format!("      {}: {}", changed.stage, changed.how)));
+            if !row.holds && row.ours.is_some() && recipes.is_some() && changed.is_empty() {
+                lines.push("      no recipe on the way to it changed: the program or the platform did".to_owned());
+            }
+        }
+        console::data(&lines.join("\n"));
     }
-    Ok(if compared.iter().all(report::Compared::holds) { Verdict::Fine } else { Verdict::No })
+    Ok(if fine { Verdict::Fine } else { Verdict::No })
+}
+
+/// What changed on the way to a figure out of its band, as far as the recipes of the expected one are known.
+fn reasons(row: &Compared, recipes: Option<&Recipes>, plan: &Plan) -> Vec<Changed> {
+    let Some(recipes) = recipes.filter(|_| !row.holds) else { return Vec::new() };
+    let mut changed: Vec<Changed> = Vec::new();
+    for found in row.stages.iter().flat_map(|stage| recipes.changed(plan, stage)) {
+        if !changed.contains(&found) {
+            changed.push(found);
+        }
+    }
+    changed
 }

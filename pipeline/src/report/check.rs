@@ -5,7 +5,8 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
 
-use super::reported;
+use super::reported::{self, Reported};
+use super::summary::ENDPOINTS;
 use super::table::Csv;
 
 /// One figure of ours beside the band it should lie in.
@@ -19,12 +20,16 @@ pub struct Compared {
     pub low: f64,
     /// Upper end of the band.
     pub high: f64,
+    /// Whether our figure is there and lies in its band.
+    pub holds: bool,
+    /// The first characters of the fingerprints of the stages that made it.
+    pub stages: Vec<String>,
 }
 
 impl Compared {
-    /// Whether our figure is there and lies in its band.
-    pub fn holds(&self) -> bool {
-        self.ours.is_some_and(|ours| (self.low..=self.high).contains(&ours))
+    /// How far our figure lies outside of its band; 0 within.
+    pub fn outside(&self) -> Option<f64> {
+        self.ours.map(|ours| (self.low - ours).max(ours - self.high).max(0.0))
     }
 }
 
@@ -40,48 +45,198 @@ pub fn check(results: &Path, against: &Path) -> Result<Vec<Compared>> {
     if figures.is_empty() {
         bail!("`{}` holds no figure\nhint: its columns are {}", against.display(), reported::COLUMNS.join(", "));
     }
-    let ours = Csv::read(&results.join("by-models.csv")).context("hint: run the experiment first")?;
-    let keys = ["dataset", "architecture", "method", "metric", "split"].map(|name| ours.texts(name));
-    let [datasets, architectures, methods, metrics, splits] = keys;
-    let (datasets, architectures, methods, metrics, splits) = (datasets?, architectures?, methods?, metrics?, splits?);
-    let (models, means) = (ours.required("models")?, ours.required("mean")?);
+    let ours = found(results)?;
+    let makers = Makers::read(results)?;
     let compared = figures.into_iter().map(|figure| {
-        let row = (0..means.len()).find(|&row| {
-            datasets[row] == figure.dataset
-                && architectures[row] == figure.architecture
-                && methods[row] == figure.method
-                && models[row] as usize == figure.models
-                && metrics[row] == figure.metric
-                && splits[row] == figure.split
-        });
+        let value = ours.iter().find(|ours| same_cell(ours, &figure)).map(|ours| ours.value);
+        let (low, high) = (figure.value - figure.tolerance, figure.value + figure.tolerance);
         Compared {
-            cell: format!(
-                "{} {} {} of {} {} {}",
-                figure.dataset, figure.architecture, figure.method, figure.models, figure.metric, figure.split
-            ),
-            ours: row.map(|row| means[row]),
-            low: figure.value - figure.tolerance,
-            high: figure.value + figure.tolerance,
+            ours: value,
+            low,
+            high,
+            holds: value.is_some_and(|value| (low..=high).contains(&value)),
+            stages: makers.of(&figure),
+            cell: cell(&figure),
         }
     });
     Ok(compared.collect())
+}
+
+/// A figure's cell in words.
+fn cell(figure: &Reported) -> String {
+    let Reported { dataset, architecture, method, models, metric, split, .. } = figure;
+    format!("{dataset} {architecture} {method} of {models} {metric} {split}")
+}
+
+fn same_cell(a: &Reported, b: &Reported) -> bool {
+    let key = |it: &Reported| {
+        [&it.dataset, &it.architecture, &it.method, &it.metric, &it.split].map(String::clone).into_iter().chain([it.models.to_string()])
+    };
+    key(a).eq(key(b))
+}
+
+/// How far a figure may lie from its value until someone says otherwise: other vector instructions round otherwise, and training makes
+/// much of it.
+const TOLERANCES: [(&str, f64); 2] = [("accuracy", 0.03), ("loss", 0.1)];
+
+/// The figures of a results folder as a file of expected ones, and how they differ from those in `against` now, if there are any.
+///
+/// Tolerances and sources of `against` stay. A barrier is expected only where `against` expects it.
+///
+/// # Errors
+/// When a file is absent or malformed.
+pub fn renewed(results: &Path, against: &Path) -> Result<(Vec<Reported>, Vec<String>)> {
+    let earlier = match std::fs::read(against) {
+        Ok(bytes) => reported::parse(&bytes, &against.display().to_string())?,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+        Err(error) => return Err(error).with_context(|| format!("cannot read `{}`", against.display())),
+    };
+    let mut differences = Vec::new();
+    let mut figures = Vec::new();
+    for ours in found(results)? {
+        let before = earlier.iter().find(|figure| same_cell(figure, &ours));
+        let tolerance = TOLERANCES.iter().find(|(metric, _)| *metric == ours.metric).map(|(_, tolerance)| *tolerance);
+        let figure = match (before, tolerance) {
+            (Some(before), _) => Reported { value: ours.value, ..before.clone() },
+            (None, Some(tolerance)) => Reported { tolerance, ..ours },
+            (None, None) => continue,
+        };
+        match before {
+            None => differences.push(format!("{}: new, {:.6}", cell(&figure), figure.value)),
+            Some(before) if before.value != figure.value => {
+                differences.push(format!("{}: {:.6} to {:.6}", cell(&figure), before.value, figure.value));
+            }
+            Some(_) => {}
+        }
+        figures.push(figure);
+    }
+    for gone in earlier.iter().filter(|earlier| !figures.iter().any(|figure| same_cell(figure, earlier))) {
+        differences.push(format!("{}: gone, was {:.6}", cell(gone), gone.value));
+    }
+    Ok((figures, differences))
+}
+
+/// Every cell of `by-models.csv`.
+fn found(results: &Path) -> Result<Vec<Reported>> {
+    let ours = Csv::read(&results.join("by-models.csv")).context("hint: run the experiment first")?;
+    let [dataset, architecture, method, metric, split] =
+        ["dataset", "architecture", "method", "metric", "split"].map(|name| ours.texts(name));
+    let (dataset, architecture, method, metric, split) = (dataset?, architecture?, method?, metric?, split?);
+    let (models, means) = (ours.required("models")?, ours.required("mean")?);
+    let row = |row: usize| Reported {
+        dataset: dataset[row].clone(),
+        architecture: architecture[row].clone(),
+        method: method[row].clone(),
+        models: models[row] as usize,
+        metric: metric[row].clone(),
+        split: split[row].clone(),
+        value: means[row],
+        sd: None,
+        tolerance: 0.0,
+        source: "an earlier run of this spec".to_owned(),
+    };
+    Ok((0..means.len()).map(row).collect())
+}
+
+/// The stages behind the rows of a results folder.
+struct Makers(Vec<Maker>);
+
+/// One row: its file's kind, data set, architecture, method, number of models (where the file says it), split, stage.
+struct Maker {
+    kind: &'static str,
+    names: [String; 4],
+    models: Option<usize>,
+    stage: String,
+}
+
+impl Makers {
+    fn read(results: &Path) -> Result<Makers> {
+        let mut makers = Vec::new();
+        for kind in ["models", "merged", "barriers"] {
+            let path = results.join(format!("{kind}.csv"));
+            if !path.exists() {
+                continue;
+            }
+            let csv = Csv::read(&path)?;
+            let (dataset, architecture, split, stage) =
+                (csv.texts("dataset")?, csv.texts("architecture")?, csv.texts("split")?, csv.texts("stage")?);
+            let method = if kind == "models" { vec![ENDPOINTS.to_owned(); stage.len()] } else { csv.texts("method")? };
+            let models = if kind == "merged" { Some(csv.required("models")?) } else { None };
+            for row in 0..stage.len() {
+                let names = [&dataset[row], &architecture[row], &method[row], &split[row]].map(String::clone);
+                makers.push(Maker { kind, names, models: models.as_ref().map(|models| models[row] as usize), stage: stage[row].clone() });
+            }
+        }
+        Ok(Makers(makers))
+    }
+
+    fn of(&self, figure: &Reported) -> Vec<String> {
+        let barrier = figure.metric.starts_with("barrier");
+        let mut stages: Vec<String> = Vec::new();
+        for maker in &self.0 {
+            let names = [&figure.dataset, &figure.architecture, &figure.method, &figure.split];
+            let fits = (maker.kind == "barriers") == barrier
+                && maker.names.iter().eq(names)
+                && maker.models.is_none_or(|models| models == figure.models);
+            if fits && !stages.contains(&maker.stage) {
+                stages.push(maker.stage.clone());
+            }
+        }
+        stages
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const HEADER: &str = "dataset,architecture,method,models,metric,split";
+
+    fn results() -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: String| std::fs::write(folder.path().join(name), text).unwrap();
+        write("by-models.csv", format!("{HEADER},mean\nmnist,mlp,c2m3,5,accuracy,test,0.980000\n"));
+        let row = "dataset,architecture,method,replicate,models,split,loss,accuracy,stage\nmnist,mlp,c2m3,0,";
+        write("merged.csv", format!("{row}4,test,1.0,0.5,aaa\nmnist,mlp,c2m3,0,5,test,1.0,0.98,bbb\n"));
+        folder
+    }
+
+    fn bands(folder: &Path, rows: &[(&str, f64)]) -> std::path::PathBuf {
+        let path = folder.join("bands.csv");
+        let rows: Vec<String> =
+            rows.iter().map(|(method, value)| format!("mnist,mlp,{method},5,accuracy,test,{value},,0.006,kept\n")).collect();
+        std::fs::write(&path, format!("{HEADER},value,sd,tolerance,source\n{}", rows.concat())).unwrap();
+        path
+    }
+
     #[test]
     fn a_figure_inside_its_band_holds_and_an_absent_one_does_not() {
-        let folder = tempfile::tempdir().unwrap();
-        let header = "dataset,architecture,method,models,metric,split";
-        std::fs::write(folder.path().join("by-models.csv"), format!("{header},mean\nmnist,mlp,c2m3,5,accuracy,test,0.980000\n")).unwrap();
-        let against = folder.path().join("bands.csv");
-        let row = |method: &str, value: f64| format!("mnist,mlp,{method},5,accuracy,test,{value},,0.006,earlier run\n");
-        let text = format!("{header},value,sd,tolerance,source\n{}{}{}", row("c2m3", 0.983), row("c2m3", 0.99), row("naive", 0.5));
-        std::fs::write(&against, text).unwrap();
-        let compared = check(folder.path(), &against).unwrap();
-        assert_eq!(compared.iter().map(Compared::holds).collect::<Vec<_>>(), [true, false, false]);
-        assert_eq!(compared[2].ours, None);
+        let folder = results();
+        let compared = check(folder.path(), &bands(folder.path(), &[("c2m3", 0.983), ("c2m3", 0.99), ("naive", 0.5)])).unwrap();
+        assert_eq!(compared.iter().map(|row| row.holds).collect::<Vec<_>>(), [true, false, false]);
+        assert_eq!(compared[0].stages, ["bbb"]);
+        assert!((compared[1].outside().unwrap() - 0.004).abs() < 1e-12);
+        assert_eq!((compared[2].ours, compared[2].outside()), (None, None));
+    }
+
+    #[test]
+    fn renewing_keeps_tolerances_and_tells_what_changes() {
+        let folder = results();
+        let against = bands(folder.path(), &[("c2m3", 0.9), ("naive", 0.5)]);
+        let (figures, differences) = renewed(folder.path(), &against).unwrap();
+        assert_eq!(figures.len(), 1);
+        assert_eq!((figures[0].value, figures[0].tolerance, figures[0].source.as_str()), (0.98, 0.006, "kept"));
+        assert_eq!(
+            differences,
+            ["mnist mlp c2m3 of 5 accuracy test: 0.900000 to 0.980000", "mnist mlp naive of 5 accuracy test: gone, was 0.500000"]
+        );
+        std::fs::remove_file(&against).unwrap();
+        let (figures, differences) = renewed(folder.path(), &against).unwrap();
+        assert_eq!(
+            (figures[0].tolerance, differences.as_slice()),
+            (0.03, &["mnist mlp c2m3 of 5 accuracy test: new, 0.980000".to_owned()][..])
+        );
+        std::fs::write(&against, reported::write(&figures).unwrap()).unwrap();
+        assert_eq!(reported::parse(&std::fs::read(&against).unwrap(), "bands.csv").unwrap(), figures);
     }
 }

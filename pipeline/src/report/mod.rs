@@ -12,6 +12,6 @@ pub(crate) mod summary;
 mod table;
 
 pub use cell::Cell;
-pub use check::{Compared, check};
-pub use reported::{Comparison, Reported, parse as parse_reported};
+pub use check::{Compared, check, renewed};
+pub use reported::{Comparison, Reported, parse as parse_reported, write as write_reported};
 pub use rows::Rows;

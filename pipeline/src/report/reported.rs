@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
 
-use super::table::Csv;
+use super::table::{Csv, Table};
 
 /// Columns of a file of reported figures.
 pub const COLUMNS: [&str; 10] = ["dataset", "architecture", "method", "models", "metric", "split", "value", "sd", "tolerance", "source"];
@@ -77,6 +77,25 @@ pub fn parse(bytes: &[u8], origin: &str) -> Result<Vec<Reported>> {
         });
     }
     Ok(figures)
+}
+
+/// Writes figures as [`parse`] reads them.
+///
+/// # Errors
+/// When the table cannot be made.
+pub fn write(figures: &[Reported]) -> Result<Vec<u8>> {
+    Table::new()
+        .text("dataset", figures.iter().map(|figure| &figure.dataset))
+        .text("architecture", figures.iter().map(|figure| &figure.architecture))
+        .text("method", figures.iter().map(|figure| &figure.method))
+        .whole("models", figures.iter().map(|figure| figure.models))
+        .text("metric", figures.iter().map(|figure| &figure.metric))
+        .text("split", figures.iter().map(|figure| &figure.split))
+        .number("value", figures.iter().map(|figure| Some(figure.value)))
+        .number("sd", figures.iter().map(|figure| figure.sd))
+        .number("tolerance", figures.iter().map(|figure| Some(figure.tolerance)))
+        .text("source", figures.iter().map(|figure| &figure.source))
+        .bytes()
 }
 
 /// What a spec compares itself with.

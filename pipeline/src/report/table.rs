@@ -50,15 +50,23 @@ impl Table {
         self.text(name, values.into_iter().map(|value| if value == 0.0 { "0".to_owned() } else { format!("{value:.3e}") }))
     }
 
-    /// Writes the table as CSV: a header, commas, line feeds, fixed decimals, so equal tables have equal bytes.
+    /// Writes the table as CSV.
     ///
     /// # Errors
     /// When the columns differ in length or the file cannot be written.
     pub fn write(self, path: &Path) -> Result<()> {
+        std::fs::write(path, self.bytes()?).with_context(|| format!("cannot write `{}`", path.display()))
+    }
+
+    /// The table as CSV: a header, commas, line feeds, fixed decimals, so equal tables have equal bytes.
+    ///
+    /// # Errors
+    /// When the columns differ in length.
+    pub fn bytes(self) -> Result<Vec<u8>> {
         let mut frame = DataFrame::new_infer_height(self.columns).context("columns of one table must be equally long")?;
         let mut bytes = Vec::new();
         CsvWriter::new(&mut bytes).with_float_precision(Some(DECIMALS)).with_float_scientific(Some(false)).finish(&mut frame)?;
-        std::fs::write(path, bytes).with_context(|| format!("cannot write `{}`", path.display()))
+        Ok(bytes)
     }
 }
 

@@ -163,6 +163,34 @@ fn check_says_no_when_a_figure_is_out_of_its_band_or_not_there() {
 }
 
 #[test]
+fn check_tells_which_recipe_moved_a_figure_and_renews_only_on_demand() {
+    let (folder, _) = folder();
+    let check = |more: &[&str]| texts(&onebasin(folder.path(), &[&["check", "small.toml", "--against", "expected.csv"], more].concat()));
+    let run = |set: &[&str]| assert_eq!(texts(&onebasin(folder.path(), &[&["run", "small.toml"], set].concat())).0, 0);
+    run(&[]);
+    let (code, out, _) = check(&["--renew"]);
+    assert!(code == 0 && out.contains("few-glyphs mlp naive of 2 accuracy test: new, "), "{out}");
+    assert_eq!(check(&[]).0, 0);
+    assert_eq!(check(&["--renew"]).1, "nothing changes\n");
+    let expected = std::fs::read_to_string(folder.path().join("expected.csv")).unwrap();
+    // Networks that have learnt more than a little lie above the band.
+    let set = ["--set", "trainings.adam.epochs=60"];
+    run(&set);
+    let (code, out, _) = check(&set);
+    assert_eq!(code, 1, "{out}");
+    assert!(out.contains("off by ") && out.contains("made by "), "{out}");
+    assert!(out.contains("train/few-glyphs-mlp/replicate-0/a: training.epochs changed from 1 to 60"), "{out}");
+    assert_eq!(std::fs::read_to_string(folder.path().join("expected.csv")).unwrap(), expected, "a check writes nothing");
+    // The same figures, moved by no recipe.
+    run(&[]);
+    std::fs::write(folder.path().join("expected.csv"), expected.replace("0.030000", "0.000000").replace(",0.", ",1.")).unwrap();
+    let (code, out, _) = check(&[]);
+    assert!(code == 1 && out.contains("no recipe on the way to it changed"), "{out}");
+    let (_, json, _) = check(&["--json"]);
+    assert_eq!(serde_json::from_str::<Value>(&json).unwrap()["holds"], false);
+}
+
+#[test]
 fn plan_draws_the_graph_for_other_programs() {
     let (folder, _) = folder();
     let (_, dot, _) = texts(&onebasin(folder.path(), &["plan", "small.toml", "--format", "dot"]));
