@@ -85,7 +85,7 @@ pub fn plan(experiment: &Experiment, digests: &BTreeMap<String, String>, device:
     }
     let Draft { mut stages, cells, .. } = draft;
     let cells: Vec<(StageId, Cell)> = [cells.models, cells.merged, cells.lines, cells.alignments].concat();
-    let tabulate = Tabulate::new(&experiment.name, cells, experiment.comparison.clone());
+    let tabulate = Tabulate::new(&experiment.name, cells, experiment.comparison.clone(), experiment.missing.clone());
     let plot = Plot::new(tabulate.id().clone());
     stages.push(Arc::new(tabulate));
     stages.push(Arc::new(plot));

@@ -7,7 +7,7 @@ use anyhow::Context;
 use onebasin_training::Device;
 use serde_json::{Value, json};
 
-use super::setting::Setting;
+use super::setting::{Digests, Setting};
 use super::{Failure, Verdict};
 use crate::cli::{self, Shared};
 use crate::console::{self, Console, Verbosity};
@@ -27,9 +27,9 @@ pub fn run(arguments: &cli::Run) -> Result<Verdict, Failure> {
         let setting = Setting::read(path, shared, !arguments.offline)?;
         let digests = setting.complete()?;
         let plan = setting.plan(&digests, shared)?;
-        planned.push((setting, plan));
+        planned.push((setting, digests, plan));
     }
-    let Some((first, _)) = planned.first() else { return Ok(Verdict::Fine) };
+    let Some((first, ..)) = planned.first() else { return Ok(Verdict::Fine) };
     let options = RunOptions {
         jobs: shared.jobs(),
         keep_going: shared.keep_going,
@@ -40,8 +40,8 @@ pub fn run(arguments: &cli::Run) -> Result<Verdict, Failure> {
     };
     let mut done = Vec::with_capacity(planned.len());
     let mut verdict = Verdict::Fine;
-    for (setting, plan) in &planned {
-        let (report, complete) = one(setting, plan, shared, &options)?;
+    for (setting, digests, plan) in &planned {
+        let (report, complete) = one(setting, digests, plan, shared, &options)?;
         done.push(report);
         if !complete {
             verdict = Verdict::No;
@@ -57,7 +57,7 @@ pub fn run(arguments: &cli::Run) -> Result<Verdict, Failure> {
 }
 
 /// Runs one plan; says what was done and whether all of it was.
-fn one(setting: &Setting, plan: &Plan, shared: &Shared, options: &RunOptions) -> Result<(Value, bool), Failure> {
+fn one(setting: &Setting, digests: &Digests, plan: &Plan, shared: &Shared, options: &RunOptions) -> Result<(Value, bool), Failure> {
     let name = &setting.experiment.name;
     let (results, plots) = (shared.results.join(name), shared.plots.join(name));
     let store = Store::new(&shared.store);
@@ -70,7 +70,19 @@ fn one(setting: &Setting, plan: &Plan, shared: &Shared, options: &RunOptions) ->
     let console = Console::new(Verbosity::Normal);
     console.deviations(&setting.experiment.comparison);
     let outcome = runner::run(plan, &store, options, &console).map_err(Failure::Running)?;
-    let published = if outcome.is_complete() { Some(publish(plan, &store, &results, &plots).map_err(Failure::Running)?) } else { None };
+    let published = if outcome.is_complete() {
+        Some(publish(plan, &store, &results, &plots).map_err(Failure::Running)?)
+    } else {
+        match setting.without(&outcome.failed).filter(|_| shared.keep_going && !outcome.interrupted && outcome.left == 0) {
+            // The other pairs are whole: their tables say what is missing.
+            Some(rest) => {
+                let plan = rest.plan(digests, shared)?;
+                let rest = runner::run(&plan, &store, options, &console).map_err(Failure::Running)?;
+                if rest.is_complete() { Some(publish(&plan, &store, &results, &plots).map_err(Failure::Running)?) } else { None }
+            }
+            None => None,
+        }
+    };
     console.conclude(name, &outcome, published.as_ref(), &results, &plots);
     let report = json!({
         "name": name,

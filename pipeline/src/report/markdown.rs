@@ -19,8 +19,12 @@ const COLUMNS: [(&str, &str, &str); 6] = [
 ];
 
 /// Writes the cells as Markdown: a table a pair, one over the number of models where it varies, then verdicts with their sources.
-pub fn render(title: &str, cells: &[SummaryRow], rows: &Rows, comparison: &Comparison) -> String {
+pub fn render(title: &str, cells: &[SummaryRow], rows: &Rows, comparison: &Comparison, missing: &[String]) -> String {
     let mut text = format!("# {title}\n");
+    if !missing.is_empty() {
+        text.push_str("\n**Incomplete**: these pairs have no rows, because a stage of theirs failed.\n\n");
+        missing.iter().for_each(|missing| text.push_str(&format!("- {missing}\n")));
+    }
     let pairs: BTreeSet<&Pair> = cells.iter().map(|cell| &cell.pair).collect();
     for pair in pairs {
         let cells: Vec<&SummaryRow> = cells.iter().filter(|cell| cell.pair == *pair).collect();

@@ -28,6 +28,8 @@ pub struct Experiment {
     pub evaluation: Evaluation,
     /// Figures to compare with.
     pub comparison: Comparison,
+    /// Pairs of the spec that are left out because a stage of theirs failed: `<pair>: <stage>`.
+    pub missing: Vec<String>,
 }
 
 /// One model of every pair.

@@ -38,7 +38,7 @@ pub fn resolve(layers: &Layers, folder: &Path, places: &Places) -> Result<Experi
     resolver.coefficients(&methods, &evaluation)?;
     let comparison = resolver.comparison(folder, &pairs)?;
     let Document { name, seed, replicates, .. } = document;
-    Ok(Experiment { name, seed, replicates, models, pairs, methods, evaluation, comparison })
+    Ok(Experiment { name, seed, replicates, models, pairs, methods, evaluation, comparison, missing: Vec::new() })
 }
 
 struct Resolver<'a> {

@@ -13,13 +13,14 @@ pub struct Tabulate {
     inputs: Vec<StageId>,
     cells: Vec<Cell>,
     comparison: Comparison,
+    missing: Vec<String>,
 }
 
 impl Tabulate {
-    /// A table of the given cells: one per input, in their order.
-    pub fn new(title: &str, cells: Vec<(StageId, Cell)>, comparison: Comparison) -> Tabulate {
+    /// A table of the given cells: one per input, in their order. It says first what is `missing`.
+    pub fn new(title: &str, cells: Vec<(StageId, Cell)>, comparison: Comparison, missing: Vec<String>) -> Tabulate {
         let (inputs, cells) = cells.into_iter().unzip();
-        Tabulate { id: StageId::new("tabulate"), title: title.to_owned(), inputs, cells, comparison }
+        Tabulate { id: StageId::new("tabulate"), title: title.to_owned(), inputs, cells, comparison, missing }
     }
 }
 
@@ -33,7 +34,10 @@ impl Stage for Tabulate {
     }
 
     fn recipe(&self) -> Recipe {
-        let settings = json!({ "title": self.title, "cells": self.cells, "comparison": self.comparison });
+        let mut settings = json!({ "title": self.title, "cells": self.cells, "comparison": self.comparison });
+        if !self.missing.is_empty() {
+            settings["missing"] = json!(self.missing);
+        }
         Recipe { kind: "tabulate", version: 1, settings }
     }
 
@@ -46,7 +50,7 @@ impl Stage for Tabulate {
         rows.write(context.out)?;
         let cells = summary::summarise(&rows, &self.comparison)?;
         summary::write(&cells, context.out)?;
-        let text = markdown::render(&self.title, &cells, &rows, &self.comparison);
+        let text = markdown::render(&self.title, &cells, &rows, &self.comparison, &self.missing);
         std::fs::write(context.out.join("table.md"), text).context("cannot write `table.md`")
     }
 }

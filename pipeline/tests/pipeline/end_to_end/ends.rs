@@ -101,3 +101,21 @@ fn a_failed_stage_is_told_with_its_cause_and_what_it_takes_along() {
     assert!(!place.path().join("results/smoke/models.csv").exists());
     place.complete(&[]);
 }
+
+#[test]
+fn with_keep_going_the_tables_of_whole_pairs_are_written_and_say_what_is_missing() {
+    let place = Place::new();
+    place.edit("[[pairs]]", "[[pairs]]\ndataset = \"tiny-glyphs\"\narchitecture = \"other\"\ntraining = \"diverging\"\n\n[[pairs]]");
+    place.edit(
+        "[architectures.mlp]",
+        "[trainings.diverging]\nepochs = 1\noptimizer = { kind = \"sgd\", learning-rate = 1e30 }\n\n\
+         [architectures.other]\nfamily = \"mlp\"\nhidden = [8]\n\n[architectures.mlp]",
+    );
+    let failed = place.run(&["--keep-going"]);
+    assert_eq!(failed.code, Some(1), "{}", failed.stderr);
+    let read = |name: &str| std::fs::read_to_string(place.path().join("results/smoke").join(name)).unwrap();
+    let table = read("table.md");
+    assert!(table.contains("**Incomplete**") && table.contains("- tiny-glyphs-other: `train/tiny-glyphs-other/replicate-0/"), "{table}");
+    assert!(table.contains("## tiny-glyphs, mlp") && !table.contains("## tiny-glyphs, other"), "{table}");
+    assert!(!read("merged.csv").contains(",other,"));
+}
