@@ -64,6 +64,22 @@ pub enum TrainingError {
         /// Steps there would have been.
         steps: usize,
     },
+    /// The watcher asked to stop a pass over images.
+    #[error("stopped on request after {done} of {total} images")]
+    Stopped {
+        /// Images read.
+        done: usize,
+        /// Images there would have been.
+        total: usize,
+    },
+    /// The statistics of a network's convolutions are not those of another's.
+    #[error("statistics of a convolution `{convolution}`: {problem}\nhint: take them from the repairable form of the same architecture")]
+    Statistics {
+        /// The convolution.
+        convolution: String,
+        /// What came and what was expected.
+        problem: String,
+    },
     /// The graph uses an operation in a way this crate does not carry out.
     #[error("node `{node}` cannot be computed: {problem}\nhint: {hint}")]
     Unsupported {

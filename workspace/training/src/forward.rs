@@ -46,6 +46,9 @@ pub(crate) struct Pass {
     pub(crate) seen: Vec<Seen>,
 }
 
+/// Takes the value of a node and gives what its readers shall see.
+pub(crate) type Behind<'b> = &'b mut dyn FnMut(usize, Value) -> Value;
+
 /// A graph made ready to be computed: who reads what, and which activations ride on the operation before them.
 pub(crate) struct Program<'a> {
     graph: &'a Graph,
@@ -99,6 +102,14 @@ impl<'a> Program<'a> {
         self
     }
 
+    /// The same with no ReLU carried out inside a convolution, so that [`Program::run_through`] sees what convolutions give.
+    pub(crate) fn bare(mut self) -> Program<'a> {
+        for (node, with_relu) in self.graph.nodes.iter().zip(&mut self.with_relu) {
+            *with_relu &= !matches!(node.operation, Operation::Conv { .. });
+        }
+        self
+    }
+
     /// The parameters that node `place` computes with.
     pub(crate) fn parameters_of(&self, place: usize) -> Vec<usize> {
         match self.graph.nodes[place].operation {
@@ -128,7 +139,12 @@ impl<'a> Program<'a> {
 
     /// The logits of `input`, a batch of images `[n, c, h, w]`.
     pub(crate) fn run(&self, tensors: &Tensors, input: Tensor<4>, mode: Mode) -> Pass {
-        self.run_after(0, Value::Image(input), tensors, mode)
+        self.run_through(tensors, input, mode, &mut |_, value| value)
+    }
+
+    /// The same with the value of every node replaced by what `behind` makes of it, before anything reads it.
+    pub(crate) fn run_through(&self, tensors: &Tensors, input: Tensor<4>, mode: Mode, behind: Behind<'_>) -> Pass {
+        self.run_after(0, Value::Image(input), tensors, mode, behind)
     }
 
     /// What `head` gives for `input`, before any activation.
@@ -143,11 +159,11 @@ impl<'a> Program<'a> {
     /// The logits from the value of `head`, before its activation.
     pub(crate) fn run_from_head(&self, head: usize, value: Value, tensors: &Tensors) -> Pass {
         let value = if self.with_relu[head] { relu(value) } else { value };
-        self.run_after(head, value, tensors, Mode::Infer)
+        self.run_after(head, value, tensors, Mode::Infer, &mut |_, value| value)
     }
 
     /// The nodes after `first`, whose value is given.
-    fn run_after(&self, first: usize, value: Value, tensors: &Tensors, mode: Mode) -> Pass {
+    fn run_after(&self, first: usize, value: Value, tensors: &Tensors, mode: Mode, behind: Behind<'_>) -> Pass {
         let last = self.graph.output();
         let mut values: Vec<Option<Value>> = vec![None; self.graph.nodes.len()];
         let mut unread = self.readers.clone();
@@ -161,7 +177,7 @@ impl<'a> Program<'a> {
                 let value = if unread[input] == 0 { values[input].take() } else { values[input].clone() };
                 inputs.push(value.expect("inputs stand before their readers"));
             }
-            values[place] = Some(self.compute(place, inputs, tensors, self.with_relu[place], mode, &mut seen));
+            values[place] = Some(behind(place, self.compute(place, inputs, tensors, self.with_relu[place], mode, &mut seen)));
         }
         match values[last].take() {
             Some(Value::Flat(logits)) => Pass { logits, seen },
@@ -329,7 +345,7 @@ fn layer_norm(image: Tensor<4>, scale: Tensor<1>, shift: Tensor<1>, epsilon: f64
 }
 
 /// Mean and biased variance of each channel over batch and pixels.
-fn batch_statistics(image: Tensor<4>) -> (Tensor<1>, Tensor<1>) {
+pub(crate) fn batch_statistics(image: Tensor<4>) -> (Tensor<1>, Tensor<1>) {
     let [n, c, h, w] = image.dims();
     let by_channel = image.swap_dims(0, 1).reshape([c, n * h * w]);
     let mean = by_channel.clone().mean_dim(1);
@@ -338,7 +354,14 @@ fn batch_statistics(image: Tensor<4>) -> (Tensor<1>, Tensor<1>) {
     (mean.reshape([c]), variance.reshape([c]))
 }
 
-fn batch_norm(image: Tensor<4>, mean: Tensor<1>, variance: Tensor<1>, scale: Tensor<1>, shift: Tensor<1>, epsilon: f64) -> Tensor<4> {
+pub(crate) fn batch_norm(
+    image: Tensor<4>,
+    mean: Tensor<1>,
+    variance: Tensor<1>,
+    scale: Tensor<1>,
+    shift: Tensor<1>,
+    epsilon: f64,
+) -> Tensor<4> {
     let factor = scale / variance.add_scalar(epsilon).sqrt();
     (image - per_channel(mean)) * per_channel(factor) + per_channel(shift)
 }

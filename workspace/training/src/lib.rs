@@ -19,8 +19,10 @@ mod kernels;
 mod line;
 mod optimizer;
 mod options;
+mod repair;
 mod schedule;
 mod score;
+mod statistics;
 mod tensors;
 mod update;
 
@@ -33,5 +35,7 @@ pub use kernels::Kernels;
 pub use line::evaluate_line;
 pub use optimizer::{Adam, Optimizer, Sgd};
 pub use options::Training;
+pub use repair::{repair, reset_batch_norms};
 pub use schedule::{Per, Schedule, ScheduleKind, Span};
 pub use score::Evaluation;
+pub use statistics::{Moments, Sample, Statistics, statistics};

@@ -6,4 +6,5 @@ mod families;
 mod forward;
 mod golden;
 mod permuting;
+mod repairable;
 mod samples;

@@ -19,7 +19,7 @@ pub(crate) use convolution::convolution;
 pub(crate) use cross_entropy::cross_entropy;
 pub(crate) use flex::{FlexTensor, slice};
 pub(crate) use linear::linear;
-pub(crate) use norm::{batch_norm, fixed_norm, layer_norm};
+pub(crate) use norm::{batch_norm, channel_moments, fixed_norm, layer_norm};
 pub(crate) use pool::{global_mean, max_pool};
 pub(crate) use sum::sum;
 

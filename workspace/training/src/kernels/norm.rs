@@ -50,12 +50,19 @@ pub(crate) fn batch_norm(
     let (images, guard) = operand(images);
     let (mean, variance) = channel_statistics(&images, threads);
     let output = with_statistics((images, guard), scale, shift, &mean, &variance, epsilon, relu, true, threads);
-    let vector = |values: Vec<f64>| {
-        let channels = values.len();
-        let vector = Tensor::from_primitive::<Flex>(tensor(values.into_iter().map(|value| value as f32).collect(), [channels]));
-        if on_tape { Tensor::from_inner(vector) } else { vector }
-    };
-    (output, [vector(mean), vector(variance)])
+    let statistics = [mean, variance].map(vector);
+    (output, if on_tape { statistics.map(Tensor::from_inner) } else { statistics })
+}
+
+/// Mean and biased variance of each channel over batch and pixels, off any tape.
+pub(crate) fn channel_moments(images: Tensor<4>, threads: Threads) -> [Tensor<1>; 2] {
+    let (mean, variance) = channel_statistics(&operand(images).0, threads);
+    [mean, variance].map(vector)
+}
+
+fn vector(values: Vec<f64>) -> Tensor<1> {
+    let channels = values.len();
+    Tensor::from_primitive::<Flex>(tensor(values.into_iter().map(|value| value as f32).collect(), [channels]))
 }
 
 /// The same with given statistics, which are constants to the gradient.

@@ -6,4 +6,5 @@ mod errors;
 mod learning;
 mod line;
 mod permutation_invariance;
+mod repair;
 mod same_bytes;

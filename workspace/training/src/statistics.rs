@@ -1,0 +1,257 @@
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+
+use burn::tensor::Tensor;
+use onebasin_datasets::{Normalisation, Split};
+use onebasin_network::{Graph, Operation, Threads, Weights};
+
+use crate::error::impossible;
+use crate::evaluate::map_batches;
+use crate::forward::{Mode, Program, Value, batch_norm, batch_statistics};
+use crate::inputs::Inputs;
+use crate::kernels;
+use crate::tensors::Tensors;
+use crate::{Device, TrainingError};
+
+/// The images that statistics are taken over: all of a split, in its order, as they are, in batches.
+#[derive(Clone, Copy, Debug)]
+pub struct Sample<'a> {
+    /// The images; labels are not looked at.
+    pub data: &'a Split,
+    /// What the network sees instead of bytes.
+    pub normalisation: &'a Normalisation,
+    /// Images in a batch. The last batch may be smaller and counts like the others, as in PyTorch.
+    pub batch: usize,
+    /// Where the pass runs.
+    pub device: &'a Device,
+}
+
+/// Mean and variance of each channel of one layer's output.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Moments {
+    /// The mean over batches of the means over images and pixels.
+    pub mean: Vec<f64>,
+    /// The mean over batches of the unbiased variances over images and pixels.
+    pub variance: Vec<f64>,
+}
+
+/// The moments of every convolution's output, by the convolution's name.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Statistics {
+    /// In the order of the names.
+    pub convolutions: BTreeMap<String, Moments>,
+}
+
+impl Statistics {
+    /// `Σ share · statistics`, means and variances alike: what a merged model should show. Variances are averaged, not deviations, and
+    /// not below 0, which negative shares could give.
+    ///
+    /// Source: C2M3, `cycle-consistent-model-merging`, the repair of a merged model (the mean, all shares equal); for two models and
+    /// shares 1 - λ and λ the line of Jordan et al., REPAIR (which averages deviations).
+    ///
+    /// # Errors
+    /// When they are not of one architecture.
+    ///
+    /// # Panics
+    /// If there are not as many shares as statistics, at least one.
+    pub fn mixture(all: &[&Statistics], shares: &[f64]) -> Result<Statistics, TrainingError> {
+        assert!(!all.is_empty() && all.len() == shares.len(), "{} shares for statistics of {} models", shares.len(), all.len());
+        let mut convolutions = BTreeMap::new();
+        for (name, first) in &all[0].convolutions {
+            let channels = first.mean.len();
+            let mut mixed = Moments { mean: vec![0.0; channels], variance: vec![0.0; channels] };
+            for (statistics, share) in all.iter().zip(shares) {
+                let moments = statistics.of(name, channels)?;
+                mixed.mean.iter_mut().zip(&moments.mean).for_each(|(sum, mean)| *sum += share * mean);
+                mixed.variance.iter_mut().zip(&moments.variance).for_each(|(sum, variance)| *sum += share * variance);
+            }
+            mixed.variance.iter_mut().for_each(|variance| *variance = variance.max(0.0));
+            convolutions.insert(name.clone(), mixed);
+        }
+        Ok(Statistics { convolutions })
+    }
+
+    /// The moments of a convolution with so many channels.
+    pub(crate) fn of(&self, convolution: &str, channels: usize) -> Result<&Moments, TrainingError> {
+        let refused = |problem| TrainingError::Statistics { convolution: convolution.to_owned(), problem };
+        let moments = self.convolutions.get(convolution).ok_or_else(|| refused("missing".to_owned()))?;
+        if [moments.mean.len(), moments.variance.len()] != [channels; 2] {
+            let [means, variances] = [moments.mean.len(), moments.variance.len()];
+            return Err(refused(format!("{means} means and {variances} variances, expected {channels} of each")));
+        }
+        Ok(moments)
+    }
+}
+
+/// The statistics of every convolution's output, before whatever follows it, in one pass over a sample.
+///
+/// Batch norms use the statistics of the batch, as in training. Batches run on the threads of the current pool; the result does not depend
+/// on how many there are. `watch` is told how many images are done, now and then, and may stop the pass. Cost: a forward pass.
+///
+/// # Errors
+/// When the data do not fit the network, the batch size is 0, or `watch` breaks off.
+pub fn statistics(
+    graph: &Graph,
+    weights: &Weights,
+    sample: &Sample<'_>,
+    watch: &mut dyn FnMut(usize) -> ControlFlow<()>,
+) -> Result<Statistics, TrainingError> {
+    let convolutions = convolutions(graph);
+    if convolutions.is_empty() {
+        return Ok(Statistics { convolutions: BTreeMap::new() });
+    }
+    let seen = pass(graph, weights, sample, &Behind::Observe, watch)?;
+    let name = |&place: &usize| graph.nodes[place].name.clone();
+    Ok(Statistics { convolutions: convolutions.iter().map(name).zip(seen.convolutions).collect() })
+}
+
+/// The nodes of a graph that are convolutions, in running order.
+pub(crate) fn convolutions(graph: &Graph) -> Vec<usize> {
+    (0..graph.nodes.len()).filter(|&place| matches!(graph.nodes[place].operation, Operation::Conv { .. })).collect()
+}
+
+/// What is done with the output of every convolution.
+pub(crate) enum Behind {
+    /// Nothing, and it is not looked at.
+    Nothing,
+    /// Its statistics are taken.
+    Observe,
+    /// Its statistics are taken, and it is brought to given ones: batch norm with the statistics of the batch, and a scale and a shift for
+    /// each convolution, in running order.
+    Normalise { vectors: Vec<[Tensor<1>; 2]>, epsilon: f32 },
+}
+
+/// What one pass saw: means over batches.
+pub(crate) struct Seen {
+    /// In running order; empty if they were not looked at.
+    pub(crate) convolutions: Vec<Moments>,
+    /// Of the inputs of batch norms, with the places of their running mean and variance among the parameters.
+    pub(crate) norms: Vec<((usize, usize), Moments)>,
+}
+
+/// Batches between two calls of the watcher; enough for any number of threads.
+const STRETCH: usize = 32;
+
+/// One pass over a sample with batch norms in training mode, all means of batches accumulated in `f64` in the order of the batches.
+pub(crate) fn pass(
+    graph: &Graph,
+    weights: &Weights,
+    sample: &Sample<'_>,
+    behind: &Behind,
+    watch: &mut dyn FnMut(usize) -> ControlFlow<()>,
+) -> Result<Seen, TrainingError> {
+    let Sample { data, normalisation, batch, device } = *sample;
+    if batch == 0 {
+        return Err(impossible("batch", 0, "at least 1", "100 is usual"));
+    }
+    weights.fits(graph.spec())?;
+    let inputs = Inputs::new(graph, data, normalisation)?;
+    let program = Program::new(graph, device)?.one_thread();
+    let program = if let Behind::Nothing = behind { program } else { program.bare() };
+    let burn = device.burn();
+    let tensors = Tensors::new(graph, weights, &burn);
+    let convolutions = convolutions(graph);
+    let total = data.labels.len();
+    let mut sums: Vec<f64> = Vec::new();
+    let mut layout = Layout::default();
+    for start in (0..total).step_by(batch.saturating_mul(STRETCH)) {
+        if watch(start).is_break() {
+            return Err(TrainingError::Stopped { done: start, total });
+        }
+        let length = (total - start).min(batch.saturating_mul(STRETCH));
+        let parts = map_batches(length, batch, device, |range| {
+            let images = inputs.gather(range.start + start..range.end + start, &burn);
+            let mut vectors = Vec::new();
+            let mut hook = |place: usize, value: Value| match (convolutions.binary_search(&place), behind) {
+                (Ok(_), Behind::Observe) => {
+                    let (value, statistics) = observe(value);
+                    vectors.extend(statistics);
+                    value
+                }
+                (Ok(convolution), Behind::Normalise { vectors: goals, epsilon }) => {
+                    let (value, statistics) = normalise(value, &goals[convolution], *epsilon);
+                    vectors.extend(statistics);
+                    value
+                }
+                (Err(_), _) | (_, Behind::Nothing) => value,
+            };
+            let seen = program.run_through(&tensors, images, Mode::Train, &mut hook).seen;
+            let layout = Layout {
+                convolutions: vectors.iter().step_by(2).map(|vector| vector.dims()[0]).collect(),
+                norms: seen.iter().map(|seen| (seen.running, seen.mean.dims()[0])).collect(),
+            };
+            vectors.extend(seen.into_iter().flat_map(|seen| [seen.mean, seen.variance]));
+            // One reading a batch: devices that compute on their own are waited for once.
+            let values = if vectors.is_empty() {
+                Vec::new()
+            } else {
+                Tensor::cat(vectors, 0).into_data().try_into_vec::<f32>().expect("statistics are f32")
+            };
+            (layout, values)
+        });
+        for (seen, values) in parts {
+            layout = seen;
+            sums.resize(values.len(), 0.0);
+            sums.iter_mut().zip(&values).for_each(|(sum, &value)| *sum += f64::from(value));
+        }
+    }
+    let batches = total.div_ceil(batch) as f64;
+    let mut rest = sums.iter().map(|sum| sum / batches);
+    let mut moments = |channels: usize| {
+        let mut vector = || rest.by_ref().take(channels).collect();
+        Moments { mean: vector(), variance: vector() }
+    };
+    Ok(Seen {
+        convolutions: layout.convolutions.iter().map(|&channels| moments(channels)).collect(),
+        norms: layout.norms.iter().map(|&(running, channels)| (running, moments(channels))).collect(),
+    })
+}
+
+/// How many numbers of what a pass gives: a mean and a variance for each channel of each entry, one entry after the other.
+#[derive(Default)]
+struct Layout {
+    convolutions: Vec<usize>,
+    norms: Vec<((usize, usize), usize)>,
+}
+
+/// Mean and unbiased variance of each channel of a convolution's output.
+fn observe(value: Value) -> (Value, [Tensor<1>; 2]) {
+    match value {
+        Value::Pixels(pixels) => {
+            let [n, h, w, _] = pixels.dims();
+            let statistics = kernels::channel_moments(pixels.clone(), Threads::One);
+            (Value::Pixels(pixels), unbiased(statistics, n * h * w))
+        }
+        Value::Image(image) => {
+            let [n, _, h, w] = image.dims();
+            let (mean, variance) = batch_statistics(image.clone());
+            (Value::Image(image), unbiased([mean, variance], n * h * w))
+        }
+        Value::Flat(_) => unreachable!("a convolution gives images"),
+    }
+}
+
+/// The same, and the output brought to the deviation `scale` and the mean `shift`.
+fn normalise(value: Value, [scale, shift]: &[Tensor<1>; 2], epsilon: f32) -> (Value, [Tensor<1>; 2]) {
+    let (scale, shift) = (scale.clone(), shift.clone());
+    match value {
+        Value::Pixels(pixels) => {
+            let [n, h, w, _] = pixels.dims();
+            let (output, statistics) = kernels::batch_norm(pixels, scale, shift, epsilon, false, Threads::One);
+            (Value::Pixels(output), unbiased(statistics, n * h * w))
+        }
+        Value::Image(image) => {
+            let [n, _, h, w] = image.dims();
+            let (mean, variance) = batch_statistics(image.clone());
+            let output = batch_norm(image, mean.clone(), variance.clone(), scale, shift, f64::from(epsilon));
+            (Value::Image(output), unbiased([mean, variance], n * h * w))
+        }
+        Value::Flat(_) => unreachable!("a convolution gives images"),
+    }
+}
+
+/// A variance over one value alone stays 0.
+fn unbiased([mean, variance]: [Tensor<1>; 2], count: usize) -> [Tensor<1>; 2] {
+    let count = count as f64;
+    [mean, variance.mul_scalar(count / (count - 1.0).max(1.0))]
+}

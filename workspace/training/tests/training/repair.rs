@@ -1,0 +1,308 @@
+//! REPAIR and the re-estimation of batch norms, against sums by hand and against an equal network written another way.
+
+use std::ops::ControlFlow;
+
+use ndarray::ArrayD;
+use onebasin_datasets::Split;
+use onebasin_network::{Architecture, Graph, Layer, NormKind, Operation, Permutation, Weights, permute, repairable_weights};
+use onebasin_repro::Stream;
+use onebasin_training::{
+    Device, Initialisation, Moments, Sample, Statistics, TrainingError, initialise, logits, repair, reset_batch_norms, statistics,
+};
+use rand::Rng;
+
+use crate::common::{CLASSES, SIZE, cpu, distance, graph, normalisation, stripes};
+
+const NETWORKS: [&str; 6] = [
+    r#"{ "family": "vgg", "stages": [[6], [8, 8]], "head": [10] }"#,
+    r#"{ "family": "vgg", "stages": [[6], [8]], "head": [10], "norm": "layer" }"#,
+    r#"{ "family": "vgg", "stages": [[6], [8]], "head": [10], "norm": "batch" }"#,
+    r#"{ "family": "resnet", "depth": 8, "width": 8, "norm": "layer" }"#,
+    r#"{ "family": "resnet", "depth": 14, "width": 4, "norm": "batch" }"#,
+    r#"{ "family": "resnet", "depth": 8, "width": 8, "shortcut": 1 }"#,
+];
+
+fn go_on(_: usize) -> ControlFlow<()> {
+    ControlFlow::Continue(())
+}
+
+/// Random weights with norms and biases that are not all alike.
+fn random(graph: &Graph, seed: u64) -> Weights {
+    let weights = initialise(graph, Initialisation::Pytorch, &Stream::root(seed)).unwrap();
+    let mut rng = Stream::root(seed).child("offsets").rng();
+    let offsets: Vec<f32> = weights.flat().iter().map(|_| 0.1 * rng.random::<f32>()).collect();
+    let place = std::cell::Cell::new(0);
+    weights.map(|value| value + offsets[place.replace(place.get() + 1)])
+}
+
+/// Two models, their mean, and what repairs it, all in the repairable form.
+struct Case {
+    graph: Graph,
+    ends: [Weights; 2],
+    merged: Weights,
+}
+
+impl Case {
+    fn new(blueprint: &str) -> Case {
+        let plain = graph(blueprint);
+        let graph = plain.repairable().unwrap();
+        let ends = [1, 2].map(|seed| repairable_weights(&random(&plain, seed), graph.spec()).unwrap());
+        let merged = ends[0].zip_map(&ends[1], |a, b| (a + b) / 2.0);
+        Case { graph, ends, merged }
+    }
+
+    fn goal(&self, sample: &Sample<'_>) -> Statistics {
+        let [a, b] = self.ends.each_ref().map(|end| statistics(&self.graph, end, sample, &mut go_on).unwrap());
+        Statistics::mixture(&[&a, &b], &[0.5, 0.5]).unwrap()
+    }
+
+    fn repaired(&self, sample: &Sample<'_>) -> Weights {
+        repair(&self.graph, &self.merged, &self.goal(sample), sample, &mut go_on).unwrap()
+    }
+}
+
+/// The greatest distance of two statistics: of means in deviations, of variances as a factor.
+fn apart(goal: &Statistics, other: &Statistics) -> f64 {
+    let mut worst = 0.0f64;
+    for (name, goal) in &goal.convolutions {
+        let other = &other.convolutions[name];
+        for channel in 0..goal.mean.len() {
+            let deviation = goal.variance[channel].sqrt();
+            worst = worst.max((goal.mean[channel] - other.mean[channel]).abs() / deviation);
+            worst = worst.max((goal.variance[channel] / other.variance[channel]).ln().abs());
+        }
+    }
+    worst
+}
+
+fn apart_logits(a: &ndarray::Array2<f32>, b: &ndarray::Array2<f32>) -> f32 {
+    let scale = a.iter().fold(1e-3f32, |scale, value| scale.max(value.abs()));
+    (a - b).iter().fold(0.0f32, |worst, value| worst.max(value.abs())) / scale
+}
+
+fn sample<'a>(data: &'a Split, normalisation: &'a onebasin_datasets::Normalisation, batch: usize, device: &'a Device) -> Sample<'a> {
+    Sample { data, normalisation, batch, device }
+}
+
+#[test]
+fn after_repair_every_convolution_shows_the_mean_and_variance_of_the_goal() {
+    let (data, constants, device) = (stripes(240, 1), normalisation(), cpu());
+    for network in NETWORKS {
+        let case = Case::new(network);
+        // With one batch the pass sees what the folded network will see. Sixty images a batch differ from batch to batch.
+        for (batch, tolerance) in [(240, 3e-3), (60, 0.1)] {
+            let sample = sample(&data, &constants, batch, &device);
+            let goal = case.goal(&sample);
+            let of = |weights: &Weights| apart(&goal, &statistics(&case.graph, weights, &sample, &mut go_on).unwrap());
+            let (before, after) = (of(&case.merged), of(&case.repaired(&sample)));
+            assert!(after < tolerance && before > 0.3, "{network}, batches of {batch}: {after} after {before}");
+        }
+    }
+}
+
+/// The same layers with a batch norm behind each convolution.
+fn with_norms(layers: &[Layer], count: &mut usize) -> Vec<Layer> {
+    let mut more = Vec::new();
+    for layer in layers {
+        match layer {
+            Layer::Conv { .. } => {
+                *count += 1;
+                more.push(layer.clone());
+                more.push(Layer::Norm { name: Some(format!("goal{count}")), kind: NormKind::Batch, epsilon: 1e-5 });
+            }
+            Layer::Residual { body, shortcut } => {
+                let body = with_norms(body, count);
+                more.push(Layer::Residual { body, shortcut: with_norms(shortcut, count) });
+            }
+            other => more.push(other.clone()),
+        }
+    }
+    more
+}
+
+#[test]
+fn the_repaired_network_is_the_one_with_batch_norms_in_it_folded() {
+    let (data, constants, device) = (stripes(110, 1), normalisation(), cpu());
+    for network in NETWORKS {
+        let case = Case::new(network);
+        for batch in [110, 25] {
+            let sample = sample(&data, &constants, batch, &device);
+            let goal = case.goal(&sample);
+            let layers = with_norms(&case.graph.architecture.layers, &mut 0);
+            let normed = Graph::build(&Architecture { layers, ..case.graph.architecture.clone() }).unwrap();
+            let mut arrays = case.merged.clone().into_arrays();
+            for node in &normed.nodes {
+                if let Operation::Norm { .. } = node.operation
+                    && node.name.starts_with("goal")
+                {
+                    let Moments { mean, variance } = &goal.convolutions[&normed.nodes[node.inputs[0]].name];
+                    let scale: ArrayD<f32> =
+                        variance.iter().map(|variance| (variance + 1e-5).sqrt() as f32).collect::<ndarray::Array1<_>>().into_dyn();
+                    let shift: ArrayD<f32> = mean.iter().map(|&mean| mean as f32).collect::<ndarray::Array1<_>>().into_dyn();
+                    for (role, array) in
+                        [("scale", scale), ("shift", shift.clone()), ("running-mean", shift.clone()), ("running-variance", shift)]
+                    {
+                        arrays.insert(format!("{}.{role}", node.name), array);
+                    }
+                }
+            }
+            let unfolded = Weights::new(normed.spec(), arrays).unwrap();
+            let unfolded = reset_batch_norms(&normed, &unfolded, &sample, &mut go_on).unwrap();
+            let expected = logits(&normed, &unfolded, &data, &constants, &device).unwrap();
+            let folded = logits(&case.graph, &case.repaired(&sample), &data, &constants, &device).unwrap();
+            let plain = logits(&case.graph, &case.merged, &data, &constants, &device).unwrap();
+            assert!(apart_logits(&expected, &folded) < 1e-4, "{network}: {}", apart_logits(&expected, &folded));
+            assert!(apart_logits(&expected, &plain) > 1e-2, "{network}");
+        }
+    }
+}
+
+#[test]
+fn a_model_repaired_towards_itself_computes_what_it_did() {
+    let (data, constants, device) = (stripes(200, 1), normalisation(), cpu());
+    for network in NETWORKS {
+        let case = Case::new(network);
+        let [end, _] = &case.ends;
+        for (batch, tolerance) in [(200, 3e-3), (50, 0.1)] {
+            let sample = sample(&data, &constants, batch, &device);
+            // Running statistics that fit: otherwise a repair would change them for the better.
+            let end = reset_batch_norms(&case.graph, end, &sample, &mut go_on).unwrap();
+            let own = statistics(&case.graph, &end, &sample, &mut go_on).unwrap();
+            let repaired = repair(&case.graph, &end, &own, &sample, &mut go_on).unwrap();
+            let [before, after] = [&end, &repaired].map(|weights| logits(&case.graph, weights, &data, &constants, &device).unwrap());
+            assert!(apart_logits(&before, &after) < tolerance, "{network}, {batch}: {}", apart_logits(&before, &after));
+        }
+    }
+}
+
+/// Mean over batches of batch means and of unbiased batch variances; `values` of one channel, so many of an image.
+fn by_hand(values: &[Vec<f64>], batch: usize) -> (f64, f64) {
+    let batches: Vec<Vec<f64>> = values.chunks(batch).map(|images| images.concat()).collect();
+    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+    let variance = |values: &[f64]| values.iter().map(|x| (x - mean(values)).powi(2)).sum::<f64>() / (values.len() as f64 - 1.0);
+    let over = |of: &dyn Fn(&[f64]) -> f64| batches.iter().map(|batch| of(batch)).sum::<f64>() / batches.len() as f64;
+    (over(&mean), over(&variance))
+}
+
+fn pixel(data: &Split, image: usize, place: usize) -> f64 {
+    (f64::from(data.pixels[image * SIZE * SIZE + place]) / 255.0 - f64::from(0.35f32)) / f64::from(0.2f32)
+}
+
+#[test]
+fn statistics_are_means_over_batches_and_the_last_small_batch_counts_alike() {
+    let (data, constants) = (stripes(20, 3), normalisation());
+    let graph = graph(
+        r#"{ "layers": [{ "op": "conv", "out": 3, "kernel": 1 }, { "op": "relu" }, { "op": "global-mean" }, { "op": "linear", "out": "classes" }] }"#,
+    );
+    let weights = random(&graph, 1);
+    for device in [cpu(), cpu().plain()] {
+        let seen = statistics(&graph, &weights, &sample(&data, &constants, 8, &device), &mut go_on).unwrap();
+        for channel in 0..3 {
+            let (weight, bias) = (f64::from(weights.values("conv1.weight")[channel]), f64::from(weights.values("conv1.bias")[channel]));
+            let image = |image: usize| (0..SIZE * SIZE).map(|place| weight * pixel(&data, image, place) + bias).collect();
+            let (mean, variance) = by_hand(&(0..20).map(image).collect::<Vec<Vec<f64>>>(), 8);
+            let Moments { mean: means, variance: variances } = &seen.convolutions["conv1"];
+            assert!(
+                (means[channel] - mean).abs() < 2e-6 && (variances[channel] / variance - 1.0).abs() < 5e-6,
+                "{mean} {variance} {seen:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn batch_norms_are_reset_as_pytorch_does_without_a_momentum() {
+    let (data, constants) = (stripes(20, 3), normalisation());
+    let graph = graph(r#"{ "family": "mlp", "hidden": [5], "norm": "batch" }"#);
+    let weights = random(&graph, 1);
+    for device in [cpu(), cpu().plain()] {
+        let reset = reset_batch_norms(&graph, &weights, &sample(&data, &constants, 8, &device), &mut go_on).unwrap();
+        for unit in 0..5 {
+            let row = &weights.values("fc1.weight")[unit * SIZE * SIZE..][..SIZE * SIZE];
+            let value = |image: usize| row.iter().enumerate().map(|(place, &w)| f64::from(w) * pixel(&data, image, place)).sum::<f64>();
+            let bias = f64::from(weights.values("fc1.bias")[unit]);
+            let (mean, variance) = by_hand(&(0..20).map(|image| vec![value(image) + bias]).collect::<Vec<Vec<f64>>>(), 8);
+            assert!((f64::from(reset.values("norm1.running-mean")[unit]) - mean).abs() < 5e-6);
+            assert!((f64::from(reset.values("norm1.running-variance")[unit]) / variance - 1.0).abs() < 1e-5);
+        }
+        // Nothing else moves.
+        for (name, array) in weights.iter().filter(|(name, _)| !name.contains("running")) {
+            assert_eq!(array, reset.get(name), "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_permuted_network_has_permuted_statistics() {
+    let (data, constants, device) = (stripes(60, 2), normalisation(), cpu());
+    let graph = graph(NETWORKS[0]);
+    let weights = random(&graph, 1);
+    let orders =
+        graph.spec().groups.iter().map(|group| Permutation::new(Stream::root(5).child(&group.name).shuffled(group.units)).unwrap());
+    let orders: Vec<Permutation> = orders.collect();
+    let moved = permute(graph.spec(), &weights, &orders);
+    let sample = sample(&data, &constants, 20, &device);
+    let [here, there] = [&weights, &moved].map(|weights| statistics(&graph, weights, &sample, &mut go_on).unwrap());
+    let mut differ = false;
+    for node in graph.nodes.iter().filter(|node| matches!(node.operation, Operation::Conv { .. })) {
+        let order = &orders[node.group.unwrap().group];
+        let (here, there) = (&here.convolutions[&node.name], &there.convolutions[&node.name]);
+        for (slot, &unit) in order.as_slice().iter().enumerate() {
+            assert!((here.mean[unit as usize] - there.mean[slot]).abs() < 1e-5);
+            assert!((here.variance[unit as usize] - there.variance[slot]).abs() < 1e-5);
+            differ |= (here.mean[slot] - there.mean[slot]).abs() > 1e-2;
+        }
+    }
+    assert!(differ, "the permutations moved nothing");
+}
+
+#[test]
+fn the_result_depends_on_no_number_of_threads_and_hardly_on_the_kernels() {
+    let (data, constants) = (stripes(130, 2), normalisation());
+    for network in [NETWORKS[1], NETWORKS[4], NETWORKS[5]] {
+        let case = Case::new(network);
+        let device = cpu();
+        let on = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| case.repaired(&sample(&data, &constants, 20, &device)))
+        };
+        let one = on(1);
+        assert!(one == on(2) && one == on(3), "{network}");
+        let plain = device.clone().plain();
+        let plain = case.repaired(&sample(&data, &constants, 20, &plain));
+        assert!(distance(&one, &plain) < 2e-3, "{network}: {}", distance(&one, &plain));
+    }
+}
+
+#[test]
+fn a_network_with_nothing_to_repair_keeps_its_weights() {
+    let (data, constants, device) = (stripes(20, 1), normalisation(), cpu());
+    let graph = graph(r#"{ "family": "mlp", "hidden": [9], "norm": "layer" }"#);
+    assert_eq!(graph.repairable().unwrap(), graph);
+    let weights = random(&graph, 1);
+    let sample = sample(&data, &constants, 8, &device);
+    let goal = statistics(&graph, &weights, &sample, &mut go_on).unwrap();
+    assert!(goal.convolutions.is_empty());
+    assert_eq!(repair(&graph, &weights, &goal, &sample, &mut go_on).unwrap(), weights);
+    assert_eq!(reset_batch_norms(&graph, &weights, &sample, &mut go_on).unwrap(), weights);
+}
+
+#[test]
+fn what_cannot_be_repaired_is_told_and_a_pass_can_be_stopped() {
+    let (data, constants, device) = (stripes(20, 1), normalisation(), cpu());
+    let case = Case::new(NETWORKS[3]);
+    let here = sample(&data, &constants, 8, &device);
+    let goal = case.goal(&here);
+    let plain = graph(NETWORKS[3]);
+    let message = repair(&plain, &random(&plain, 1), &goal, &here, &mut go_on).unwrap_err().to_string();
+    assert!(message.contains("has no bias") && message.contains("hint: "), "{message}");
+    let other = Case::new(NETWORKS[0]).goal(&here);
+    let message = repair(&case.graph, &case.merged, &other, &here, &mut go_on).unwrap_err().to_string();
+    assert!(message.contains("missing") && message.contains("hint: "), "{message}");
+    assert!(Statistics::mixture(&[&goal, &other], &[0.5, 0.5]).is_err());
+    assert!(statistics(&case.graph, &random(&plain, 1), &here, &mut go_on).is_err(), "weights of the form before the rewriting");
+    assert!(statistics(&case.graph, &case.merged, &sample(&data, &constants, 0, &device), &mut go_on).is_err());
+    let stopped = statistics(&case.graph, &case.merged, &here, &mut |_| ControlFlow::Break(()));
+    assert!(matches!(stopped, Err(TrainingError::Stopped { done: 0, total: 20 })), "{stopped:?}");
+    assert_eq!(plain.architecture.classes, CLASSES);
+}
