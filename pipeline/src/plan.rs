@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::report::Cell;
 use crate::spec::{Experiment, Merging, Method, Pair};
 use crate::stage::{Stage, StageId};
-use crate::stages::{Align, Evaluate, Line, Measure, Merge, Plot, Tabulate, Train};
+use crate::stages::{Align, Evaluate, Line, Measure, Merge, Merged, Plot, Repair, Tabulate, Train};
 use crate::subject::Subject;
 
 /// Raised when entries of the store are laid out in another way.
@@ -150,8 +150,18 @@ impl Block<'_, '_> {
                 Merging::Mean { coefficients } => {
                     let alignment = self.alignment(method, &count.to_string(), &(0..count).collect::<Vec<_>>());
                     let merged = self.id("merge", Some(method), &count.to_string());
-                    self.push(Merge::new(merged.clone(), alignment, models, self.subject.clone(), coefficients.clone()));
-                    Measure::merged(id.clone(), merged, self.subject.clone(), evaluation.parts.clone())
+                    let (subject, shares) = (self.subject.clone(), coefficients.clone());
+                    self.push(Merge::new(merged.clone(), alignment.clone(), models.clone(), subject.clone(), shares.clone()));
+                    let model = match &method.repair {
+                        None => merged,
+                        Some(repair) => {
+                            let repaired = self.id("repair", Some(method), &count.to_string());
+                            let merged = Merged { model: merged, alignment, parents: models, shares };
+                            self.push(Repair::new(repaired.clone(), merged, subject, repair.clone()));
+                            repaired
+                        }
+                    };
+                    Measure::merged(id.clone(), model, self.subject.clone(), evaluation.parts.clone())
                 }
             };
             self.push(measure);
@@ -176,7 +186,10 @@ impl Block<'_, '_> {
             let trained = ends.each_ref().map(|end| self.train(end));
             let line =
                 Line::new(id.clone(), alignment, trained, positions, self.subject.clone(), evaluation.lambdas, evaluation.parts.clone());
-            self.push(line);
+            self.push(match &method.repair {
+                None => line,
+                Some(repair) => line.repaired(repair),
+            });
             let [fixed, permutee] = ends;
             let (dataset, architecture) = self.names();
             let cell = Cell::Line { dataset, architecture, method: method.name.clone(), replicate: self.replicate, fixed, permutee };

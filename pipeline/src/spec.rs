@@ -6,6 +6,7 @@ mod error;
 mod experiment;
 mod fault;
 mod layers;
+mod repair;
 mod resolve;
 mod text;
 
@@ -13,6 +14,7 @@ pub(crate) use error::chain;
 pub use error::{Excerpt, SpecError};
 pub use experiment::{Evaluation, Experiment, Merging, Method, Model, Pair, Part};
 pub use layers::Overrides;
+pub use repair::{Endpoints, Renormalise, Repair, Reset};
 
 use std::path::Path;
 

@@ -26,6 +26,7 @@ pub(super) fn past(kind: &str) -> &'static str {
         "evaluate" => "EVALUATED",
         "align" => "ALIGNED",
         "merge" => "MERGED",
+        "repair" => "REPAIRED",
         "measure" | "line" => "MEASURED",
         "tabulate" => "TABULATED",
         "plot" => "PLOTTED",
@@ -40,6 +41,7 @@ pub(super) fn present(kind: &str) -> &'static str {
         "evaluate" | "measure" | "line" => "measuring",
         "align" => "aligning",
         "merge" => "merging",
+        "repair" => "repairing",
         "plot" => "plotting",
         _ => "running",
     }

@@ -64,7 +64,7 @@ pub struct Method {
     pub matching: Option<Value>,
     #[serde(default)]
     pub merging: Option<Merging>,
-    /// Reserved.
+    /// A table.
     #[serde(default)]
     pub repair: Option<Value>,
 }

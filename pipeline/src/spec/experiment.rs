@@ -7,6 +7,7 @@ use onebasin_repro::Stream;
 use onebasin_training::Training;
 use serde::{Deserialize, Serialize};
 
+use super::Repair;
 use crate::report::Comparison;
 
 /// A checked spec with every default filled in.
@@ -83,6 +84,8 @@ pub struct Method {
     pub matching: Matching,
     /// What is made of matched models.
     pub merging: Merging,
+    /// What is done to the merged model, and to every point of a line, before it is measured.
+    pub repair: Option<Repair>,
 }
 
 /// What is made of matched models.

@@ -16,6 +16,7 @@ use super::error::{SpecError, chain};
 use super::experiment::{Evaluation, Experiment, Merging, Method, Model, Pair};
 use super::fault::{fraction, quoted_place, shown, whole};
 use super::layers::Layers;
+use super::repair::Repair;
 use super::text::End;
 use crate::report::summary::ENDPOINTS;
 use crate::report::{self, Comparison};
@@ -24,6 +25,7 @@ type Result<T> = std::result::Result<T, SpecError>;
 
 const MOST_REPLICATES: usize = 1000;
 const MOST_LAMBDAS: usize = 10_001;
+const MOST_IMAGES: usize = 1_000_000_000;
 
 /// Checks everything that can be known without reading images.
 pub fn resolve(layers: &Layers, folder: &Path, places: &Places) -> Result<Experiment> {
@@ -240,9 +242,6 @@ impl Resolver<'_> {
                 let message = format!("`{ENDPOINTS}` is no name for a method: in the results it stands for the models before merging");
                 return Err(self.wrong(&at("name"), message).hint("take another name"));
             }
-            if written.repair.is_some() {
-                return Err(self.layers.fault(&at("repair"), End::Key, "`repair` is not in this version").hint("leave the key out"));
-            }
             let merging = match &written.merging {
                 None => Merging::Mean { coefficients: None },
                 Some(document::Merging::Mean(mean)) => Merging::Mean { coefficients: mean.coefficients.clone() },
@@ -265,10 +264,25 @@ impl Resolver<'_> {
                 let message = "an ensemble averages predictions: it has no use for a matching";
                 return Err(self.wrong(&at("matching"), message).hint("leave `matching` out"));
             }
-            methods.push(Method { name: written.name.clone(), matching, merging });
+            let repair = written.repair.as_ref().map(|_| self.repair(&at("repair"), &merging)).transpose()?;
+            methods.push(Method { name: written.name.clone(), matching, merging, repair });
         }
         self.distinct("methods", "name", "method", methods.iter().map(|method| method.name.as_str()))?;
         Ok(methods)
+    }
+
+    fn repair(&self, here: &[String], merging: &Merging) -> Result<Repair> {
+        let repair: Repair = self.layers.read_at(here)?;
+        if *merging == Merging::Ensemble {
+            let message = "an ensemble averages predictions: it has no merged model to repair";
+            return Err(self.layers.fault(here, End::Key, message).hint("leave `repair` out, or merge by \"mean\""));
+        }
+        let at = |key: &str| here.iter().cloned().chain([key.to_owned()]).collect::<Vec<_>>();
+        self.within(&at("batch"), repair.batch(), 1..=MOST_IMAGES, "the published figures have 100")?;
+        if let Some(images) = repair.images() {
+            self.within(&at("images"), images, 1..=MOST_IMAGES, "leave it out to take all training images")?;
+        }
+        Ok(repair)
     }
 
     fn evaluation(&self, models: &[Model]) -> Result<Evaluation> {

@@ -48,6 +48,17 @@ pub(super) fn load(artifact: &Artifact, graph: &Graph) -> Result<Weights> {
     Ok(checkpoint.weights)
 }
 
+/// The model of an artifact with the graph of its own architecture: a repair rewrites the one that the spec says.
+pub(super) fn load_own(artifact: &Artifact, graph: &Graph) -> Result<(Graph, Weights)> {
+    let Checkpoint { architecture, weights } = Checkpoint::load(&artifact.directory.join(WEIGHTS)).context("cannot load a model")?;
+    ensure!(
+        architecture == graph.architecture || architecture == graph.architecture.repairable(),
+        "the model in `{}` is of another architecture than the spec says",
+        artifact.directory.display()
+    );
+    Ok((Graph::build(&architecture)?, weights))
+}
+
 /// Writes a value as JSON, every number so that it is read back exactly.
 pub(super) fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
     let mut text = serde_json::to_string_pretty(value).with_context(|| format!("cannot write `{}`", path.display()))?;

@@ -3,14 +3,17 @@
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
-use onebasin_matching::{Alignment, lambdas, to_frame};
-use onebasin_training::{Evaluation, evaluate_line};
+use onebasin_datasets::Dataset;
+use onebasin_matching::{Alignment, interpolate, lambdas, to_frame};
+use onebasin_network::Weights;
+use onebasin_training::{Evaluation, evaluate, evaluate_line};
 use serde::Serialize;
 use serde_json::json;
 
 use super::files::{self, Measured};
+use super::mender::Mender;
 use crate::images;
-use crate::spec::Part;
+use crate::spec::{Part, Repair};
 use crate::stage::{Context, Progress, Recipe, Stage, StageId};
 use crate::subject::Subject;
 
@@ -26,6 +29,7 @@ pub struct Line {
     subject: Arc<Subject>,
     lambdas: usize,
     parts: Vec<Part>,
+    repair: Option<Repair>,
 }
 
 /// A point of the line on one split: an item of `line.json`.
@@ -72,7 +76,76 @@ impl Line {
         parts: Vec<Part>,
     ) -> Line {
         let [fixed, permutee] = ends;
-        Line { id, inputs: [alignment, fixed, permutee], positions, subject, lambdas, parts }
+        Line { id, inputs: [alignment, fixed, permutee], positions, subject, lambdas, parts, repair: None }
+    }
+
+    /// The same with the network at each λ repaired before it is measured, towards the statistics of the two ends in shares `1 - λ` and
+    /// `λ`; so the ends stay about what they are. A pass over the repair's images more for each λ, and for REPAIR for each end.
+    #[must_use]
+    pub fn repaired(self, repair: &Repair) -> Line {
+        Line { repair: Some(repair.of_line()), ..self }
+    }
+
+    /// Loss and accuracy at each λ, for each part in turn, of the networks as they are.
+    fn plain(&self, context: &Context<'_>, dataset: &Dataset, [fixed, permutee]: [&Weights; 2]) -> Result<Vec<Vec<Evaluation>>> {
+        let lambdas = lambdas(self.lambdas);
+        let normalisation = images::normalisation(&self.subject, dataset);
+        let total = self.total(dataset);
+        let mut done = 0;
+        let mut measured = Vec::with_capacity(self.parts.len());
+        for &part in &self.parts {
+            let split = images::measured(&self.subject, dataset, part);
+            let mut sums = vec![Sum::default(); lambdas.len()];
+            let indices: Vec<u32> = (0..split.len() as u32).collect();
+            for indices in indices.chunks(STRETCH) {
+                context.look()?;
+                (context.progress)(Progress::Share { done, total });
+                let images = split.select(indices);
+                let evaluations = evaluate_line(&self.subject.graph, fixed, permutee, &lambdas, &images, normalisation, context.device)?;
+                sums.iter_mut().zip(evaluations).for_each(|(sum, evaluation)| sum.add(evaluation));
+                done += indices.len();
+            }
+            measured.push(sums.into_iter().map(Sum::mean).collect());
+        }
+        Ok(measured)
+    }
+
+    /// The same of repaired networks.
+    fn mended(&self, context: &Context<'_>, dataset: &Dataset, ends: [&Weights; 2], repair: &Repair) -> Result<Vec<Vec<Evaluation>>> {
+        let lambdas = lambdas(self.lambdas);
+        let normalisation = images::normalisation(&self.subject, dataset);
+        let mender = Mender::new(context, &self.subject, dataset, repair)?;
+        let surveyed = match repair {
+            Repair::Repair(_) => ends.as_slice(),
+            Repair::BatchNorm(_) => &[],
+        };
+        let total = (surveyed.len() + lambdas.len()) * mender.images() + lambdas.len() * self.total(dataset);
+        let mut done = 0;
+        let mut statistics = Vec::with_capacity(2);
+        for end in surveyed {
+            statistics.push(mender.statistics(end, done, total)?);
+            done += mender.images();
+        }
+        let mut measured = vec![Vec::with_capacity(lambdas.len()); self.parts.len()];
+        for &lambda in &lambdas {
+            let between = interpolate(ends[0], ends[1], lambda);
+            let mended = mender.mend(&between, &statistics, &[1.0 - lambda, lambda][..statistics.len()], done, total)?;
+            done += mender.images();
+            for (&part, measured) in self.parts.iter().zip(&mut measured) {
+                context.look()?;
+                let split = images::measured(&self.subject, dataset, part);
+                measured.push(evaluate(mender.graph(), &mended, &split, normalisation, context.device)?);
+                done += split.len();
+                (context.progress)(Progress::Share { done, total });
+            }
+        }
+        Ok(measured)
+    }
+
+    /// Images of all parts.
+    fn total(&self, dataset: &Dataset) -> usize {
+        let most = self.subject.measured.unwrap_or(usize::MAX);
+        self.parts.iter().map(|&part| images::part(dataset, part).len().min(most)).sum()
     }
 }
 
@@ -86,13 +159,17 @@ impl Stage for Line {
     }
 
     fn recipe(&self) -> Recipe {
-        let settings = json!({
+        let mut settings = json!({
             "data": self.subject.measured_recipe(),
             "parts": self.parts,
             "positions": self.positions,
             "lambdas": self.lambdas,
             "device": self.subject.device,
         });
+        // Lines without a repair keep the names they had before there was one.
+        if let Some(repair) = &self.repair {
+            settings["repair"] = json!(repair);
+        }
         Recipe { kind: "line", version: 1, settings }
     }
 
@@ -106,26 +183,15 @@ impl Stage for Line {
         let fixed = files::load(fixed, graph)?;
         let permutee = to_frame(graph.spec(), &files::load(permutee, graph)?, &alignment.pair_maps(from, onto));
         let dataset = context.images.of(&self.subject)?;
-        let normalisation = images::normalisation(&self.subject, &dataset);
-        let lambdas = lambdas(self.lambdas);
-        let splits: Vec<_> = self.parts.iter().map(|&part| (part, images::measured(&self.subject, &dataset, part))).collect();
-        let total = splits.iter().map(|(_, split)| split.len()).sum();
-        let mut points: Vec<Point> = Vec::with_capacity(self.parts.len() * lambdas.len());
-        let mut done = 0;
-        for (part, split) in &splits {
-            let mut sums = vec![Sum::default(); lambdas.len()];
-            let indices: Vec<u32> = (0..split.len() as u32).collect();
-            for indices in indices.chunks(STRETCH) {
-                context.look()?;
-                (context.progress)(Progress::Share { done, total });
-                let images = split.select(indices);
-                let evaluations = evaluate_line(graph, &fixed, &permutee, &lambdas, &images, normalisation, context.device)?;
-                sums.iter_mut().zip(evaluations).for_each(|(sum, evaluation)| sum.add(evaluation));
-                done += indices.len();
-            }
-            for (&lambda, sum) in lambdas.iter().zip(sums) {
-                let Measured { split, loss, accuracy, .. } =
-                    Measured::new(*part, sum.mean()).with_context(|| format!("at λ = {lambda}"))?;
+        let ends = [&fixed, &permutee];
+        let measured = match &self.repair {
+            None => self.plain(context, &dataset, ends)?,
+            Some(repair) => self.mended(context, &dataset, ends, repair)?,
+        };
+        let mut points: Vec<Point> = Vec::with_capacity(self.parts.len() * self.lambdas);
+        for (&part, evaluations) in self.parts.iter().zip(measured) {
+            for (lambda, evaluation) in lambdas(self.lambdas).into_iter().zip(evaluations) {
+                let Measured { split, loss, accuracy, .. } = Measured::new(part, evaluation).with_context(|| format!("at λ = {lambda}"))?;
                 points.push(Point { split, lambda, loss, accuracy });
             }
         }

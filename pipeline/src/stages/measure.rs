@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use onebasin_network::Weights;
 use onebasin_training::{Averaging, evaluate, evaluate_ensemble};
 use serde_json::json;
@@ -30,7 +30,7 @@ enum Of {
 }
 
 impl Measure {
-    /// The model that `merged` makes.
+    /// The model that `merged` makes; or repairs, with an architecture of its own.
     pub fn merged(id: StageId, merged: StageId, subject: Arc<Subject>, parts: Vec<Part>) -> Measure {
         Measure { id, inputs: vec![merged], subject, parts, of: Of::Merged }
     }
@@ -61,17 +61,21 @@ impl Stage for Measure {
 
     fn run(&self, context: &Context<'_>) -> Result<()> {
         let graph = &self.subject.graph;
-        let models: Vec<Weights> = context.inputs.iter().map(|artifact| files::load(artifact, graph)).collect::<Result<_>>()?;
-        let measured = over_parts(context, &self.subject, &self.parts, |split, normalisation| {
-            let measured = match self.of {
-                Of::Merged => evaluate(graph, &models[0], split, normalisation, context.device),
-                Of::Ensemble(averaging) => {
-                    let models: Vec<&Weights> = models.iter().collect();
-                    evaluate_ensemble(graph, &models, split, normalisation, context.device, averaging)
-                }
-            };
-            Ok(measured?)
-        })?;
+        let measured = match self.of {
+            Of::Merged => {
+                let (graph, merged) = files::load_own(context.inputs.first().context("a measurement of no model")?, graph)?;
+                over_parts(context, &self.subject, &self.parts, |split, normalisation| {
+                    Ok(evaluate(&graph, &merged, split, normalisation, context.device)?)
+                })?
+            }
+            Of::Ensemble(averaging) => {
+                let models: Vec<Weights> = context.inputs.iter().map(|artifact| files::load(artifact, graph)).collect::<Result<_>>()?;
+                let models: Vec<&Weights> = models.iter().collect();
+                over_parts(context, &self.subject, &self.parts, |split, normalisation| {
+                    Ok(evaluate_ensemble(graph, &models, split, normalisation, context.device, averaging)?)
+                })?
+            }
+        };
         files::write_json(&context.out.join("evaluation.json"), &measured)
     }
 }

@@ -5,8 +5,10 @@ mod evaluate;
 mod files;
 mod line;
 mod measure;
+mod mender;
 mod merge;
 mod plot;
+mod repair;
 mod tabulate;
 mod train;
 
@@ -16,5 +18,6 @@ pub use line::Line;
 pub use measure::Measure;
 pub use merge::Merge;
 pub use plot::Plot;
+pub use repair::{Merged, Repair};
 pub use tabulate::Tabulate;
 pub use train::Train;

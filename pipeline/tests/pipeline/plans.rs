@@ -119,6 +119,39 @@ fn methods_that_match_alike_share_their_artifacts() {
     }
 }
 
+/// The sound spec with one more method, `c2m3` with a repair.
+fn with_repair(repair: &str) -> String {
+    let method = format!("[[methods]]\nname = \"repaired\"\nmatching = {{ by = \"c2m3\" }}\nrepair = {repair}\n\n[evaluation]");
+    SPEC.replace("[evaluation]", &method)
+}
+
+#[test]
+fn a_method_with_a_repair_shares_alignments_and_merges_with_the_one_without() {
+    let before = planned(SPEC, &[]);
+    let after = planned(&with_repair(r#"{ kind = "repair" }"#), &[]);
+    let of = |id: &str| after.find(id).unwrap().fingerprint;
+    for rest in ["align/glyphs-mlp/#/replicate-0/3", "align/glyphs-mlp/#/replicate-0/2", "merge/glyphs-mlp/#/replicate-0/3"] {
+        assert_eq!(of(&rest.replace('#', "universe")), of(&rest.replace('#', "repaired")));
+    }
+    // What is new is the repair, what measures it, and the tables.
+    let new = ["repair/#/2", "measure/#/2", "repair/#/3", "measure/#/3", "line/#/a-b"];
+    let new = new.iter().map(|id| id.replace('#', "glyphs-mlp/repaired/replicate-0")).chain(["tabulate".to_owned(), "plot".to_owned()]);
+    assert_eq!(changed(&before, &after), new.collect());
+}
+
+#[test]
+fn every_option_of_a_repair_changes_what_is_repaired_but_end_points_no_line() {
+    let plain = planned(&with_repair(r#"{ kind = "repair" }"#), &[]);
+    let of = |repair: &str| changed(&plain, &planned(&with_repair(repair), &[]));
+    let (repair, line) = ("repair/glyphs-mlp/repaired/replicate-0/3".to_owned(), "line/glyphs-mlp/repaired/replicate-0/a-b".to_owned());
+    for option in [r#"{ kind = "batch-norm" }"#, r#"{ kind = "repair", images = 50 }"#, r#"{ kind = "repair", batch = 50 }"#] {
+        assert!(of(option).is_superset(&[repair.clone(), line.clone()].into()), "{option}");
+    }
+    let published = of(r#"{ kind = "repair", endpoints = "as-published" }"#);
+    assert!(published.contains(&repair) && !published.contains(&line));
+    assert_eq!(of(r#"{ kind = "repair", endpoints = "aligned", batch = 100 }"#), BTreeSet::new());
+}
+
 #[test]
 fn a_changed_training_a_seed_data_and_a_device_change_everything_but_numbered_devices_are_one_kind() {
     let before = planned(SPEC, &[]);

@@ -109,7 +109,28 @@ fn every_fault_of_a_spec_is_told_with_file_line_key_and_hint() {
         ("duplicate method names", "name = \"matched\"", "name = \"naive\""),
         ("a method named like the models before merging", "name = \"matched\"", "name = \"endpoints\""),
         ("a method without a matching", "matching = { by = \"c2m3\" }", ""),
-        ("repair", "matching = { by = \"c2m3\" }", "matching = { by = \"c2m3\" }\nrepair = { kind = \"repair\" }"),
+        ("an unknown repair", "matching = { by = \"c2m3\" }", "matching = { by = \"c2m3\" }\nrepair = { kind = \"repare\" }"),
+        (
+            "unknown key in a repair",
+            "matching = { by = \"c2m3\" }",
+            "matching = { by = \"c2m3\" }\nrepair = { kind = \"repair\", image = 3 }",
+        ),
+        (
+            "unknown end points",
+            "matching = { by = \"c2m3\" }",
+            "matching = { by = \"c2m3\" }\nrepair = { kind = \"repair\", endpoints = \"all\" }",
+        ),
+        (
+            "a repair by no images",
+            "matching = { by = \"c2m3\" }",
+            "matching = { by = \"c2m3\" }\nrepair = { kind = \"batch-norm\", images = 0 }",
+        ),
+        (
+            "a repair in batches of none",
+            "matching = { by = \"c2m3\" }",
+            "matching = { by = \"c2m3\" }\nrepair = { kind = \"repair\", batch = 0 }",
+        ),
+        ("an ensemble that is repaired", "matching = { by = \"c2m3\" }", "merging = { by = \"ensemble\" }\nrepair = { kind = \"repair\" }"),
         ("an ensemble that is matched", "matching = { by = \"c2m3\" }", "matching = { by = \"c2m3\" }\nmerging = { by = \"ensemble\" }"),
         (
             "coefficients that fit no merge",

@@ -26,6 +26,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! [`Architecture::repairable`] rewrites a network so that each convolution's output can be rescaled, as the repair of merged models needs.
+//!
 //! [`Weights`] are `f32` arrays in the layout `[out, in, height, width]`; a [`Checkpoint`] stores them with their architecture.
 //!
 //! Not here: running or training a network (no forward pass, no gradients), finding permutations, random numbers, hashes.

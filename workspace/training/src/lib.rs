@@ -4,6 +4,9 @@
 //! [`Graph`](onebasin_network::Graph), from weights and in an order of images drawn from named streams only: equal streams give equal
 //! bytes, beside any other training in the process and on any number of threads.
 //!
+//! A merged network can be repaired: [`statistics`] of the end points' convolutions, mixed into a goal, say what [`repair`] makes of the
+//! merged one's; [`reset_batch_norms`] estimates running statistics anew.
+//!
 //! This crate neither matches nor merges models, reads no files and prints nothing.
 
 mod device;

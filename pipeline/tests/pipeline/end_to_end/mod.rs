@@ -2,4 +2,5 @@
 
 mod ends;
 mod place;
+mod repairing;
 mod reruns;

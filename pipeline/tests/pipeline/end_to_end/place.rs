@@ -27,6 +27,13 @@ impl Place {
         Place { folder }
     }
 
+    /// With another spec, which must be called `smoke` too.
+    pub fn with(spec: &str) -> Place {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("smoke.toml"), spec).unwrap();
+        Place { folder }
+    }
+
     pub fn path(&self) -> &Path {
         self.folder.path()
     }
@@ -119,7 +126,7 @@ impl Ended {
 
     /// The stages that ran, with `tabulate` and `plot`.
     pub fn ran(&self) -> BTreeSet<String> {
-        let words = ["TRAINED", "EVALUATED", "ALIGNED", "MERGED", "MEASURED", "TABULATED", "PLOTTED"];
+        let words = ["TRAINED", "EVALUATED", "ALIGNED", "MERGED", "REPAIRED", "MEASURED", "TABULATED", "PLOTTED"];
         let lines = self.stderr.lines().filter(|line| words.iter().any(|word| line.trim_start().starts_with(&format!("{word} ["))));
         lines.map(|line| line.rsplit(' ').next().unwrap().to_owned()).collect()
     }

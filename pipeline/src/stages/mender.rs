@@ -1,0 +1,93 @@
+//! How stages repair models: merged ones, and those on a line.
+
+use std::borrow::Cow;
+use std::ops::ControlFlow;
+use std::sync::atomic::Ordering;
+
+use anyhow::{Result, ensure};
+use onebasin_datasets::{Dataset, Split};
+use onebasin_network::{Graph, Weights, repairable_weights};
+use onebasin_training::{Sample, Statistics, repair, reset_batch_norms, statistics};
+
+use crate::images;
+use crate::spec::Repair;
+use crate::stage::{Context, Progress};
+use crate::subject::Subject;
+
+/// Repairs models of one subject by the first images of its training split.
+pub(super) struct Mender<'a> {
+    context: &'a Context<'a>,
+    subject: &'a Subject,
+    dataset: &'a Dataset,
+    repair: &'a Repair,
+    split: Cow<'a, Split>,
+    /// What repaired models are of.
+    graph: Graph,
+}
+
+impl<'a> Mender<'a> {
+    /// # Errors
+    /// When there are not as many training images as the repair shall see.
+    pub fn new(context: &'a Context<'a>, subject: &'a Subject, dataset: &'a Dataset, repair: &'a Repair) -> Result<Mender<'a>> {
+        let there = dataset.train.len();
+        let split = match repair.images() {
+            Some(images) if images < there => Cow::Owned(dataset.train.select(&(0..images as u32).collect::<Vec<_>>())),
+            Some(images) => {
+                ensure!(
+                    images == there,
+                    "`repair.images` is `{images}`, but there are {there} training images\nhint: leave it out to take all"
+                );
+                Cow::Borrowed(&dataset.train)
+            }
+            None => Cow::Borrowed(&dataset.train),
+        };
+        let graph = match repair {
+            Repair::Repair(_) => subject.graph.repairable()?,
+            Repair::BatchNorm(_) => subject.graph.clone(),
+        };
+        Ok(Mender { context, subject, dataset, repair, split, graph })
+    }
+
+    /// What repaired models are of.
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// Images that a pass reads.
+    pub fn images(&self) -> usize {
+        self.split.len()
+    }
+
+    /// The statistics of an end point. `done` images of `total` are read already, in progress.
+    pub fn statistics(&self, model: &Weights, done: usize, total: usize) -> Result<Statistics> {
+        let model = repairable_weights(model, self.graph.spec())?;
+        Ok(statistics(&self.graph, &model, &self.sample(), &mut |here| self.watch(done + here, total))?)
+    }
+
+    /// The repaired form of a model between models of some statistics; `ends` are not looked at when batch norms are reset.
+    pub fn mend(&self, model: &Weights, ends: &[Statistics], shares: &[f64], done: usize, total: usize) -> Result<Weights> {
+        let mut watch = |here| self.watch(done + here, total);
+        Ok(match self.repair {
+            Repair::Repair(_) => {
+                let goal = Statistics::mixture(&ends.iter().collect::<Vec<_>>(), shares)?;
+                let model = repairable_weights(model, self.graph.spec())?;
+                repair(&self.graph, &model, &goal, &self.sample(), &mut watch)?
+            }
+            Repair::BatchNorm(_) => reset_batch_norms(&self.graph, model, &self.sample(), &mut watch)?,
+        })
+    }
+
+    fn sample(&self) -> Sample<'_> {
+        Sample {
+            data: &self.split,
+            normalisation: images::normalisation(self.subject, self.dataset),
+            batch: self.repair.batch(),
+            device: self.context.device,
+        }
+    }
+
+    fn watch(&self, done: usize, total: usize) -> ControlFlow<()> {
+        (self.context.progress)(Progress::Share { done, total });
+        if self.context.interrupted.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+}
