@@ -1,5 +1,7 @@
 //! From an experiment to the DAG of its stages, in order, each with its fingerprint. Nothing is read and nothing runs.
 
+mod measurements;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -11,6 +13,8 @@ use crate::spec::{Experiment, Merging, Method, Pair};
 use crate::stage::{Stage, StageId};
 use crate::stages::{Align, Evaluate, Line, Measure, Merge, Merged, Plot, Repair, Tabulate, Train};
 use crate::subject::Subject;
+
+use measurements::{drawn, onto_reference};
 
 /// Raised when entries of the store are laid out in another way.
 pub const STORE_FORMAT: u32 = 1;
@@ -84,7 +88,7 @@ pub fn plan(experiment: &Experiment, digests: &BTreeMap<String, String>, device:
         }
     }
     let Draft { mut stages, cells, .. } = draft;
-    let cells: Vec<(StageId, Cell)> = [cells.models, cells.merged, cells.lines, cells.alignments].concat();
+    let cells: Vec<(StageId, Cell)> = [cells.models, cells.merged, cells.lines, cells.alignments, cells.others].concat();
     let tabulate = Tabulate::new(&experiment.name, cells, experiment.comparison.clone(), experiment.missing.clone());
     let plot = Plot::new(tabulate.id().clone());
     stages.push(Arc::new(tabulate));
@@ -107,6 +111,7 @@ struct Cells {
     merged: Vec<(StageId, Cell)>,
     lines: Vec<(StageId, Cell)>,
     alignments: Vec<(StageId, Cell)>,
+    others: Vec<(StageId, Cell)>,
 }
 
 /// One replicate of one pair.
@@ -134,6 +139,7 @@ impl Block<'_, '_> {
             let cell = Cell::Model { dataset, architecture, replicate: self.replicate, model: model.name.clone() };
             self.draft.cells.models.push((id, cell));
         }
+        self.similarity(None);
         for method in &experiment.methods {
             self.method(method);
         }
@@ -142,20 +148,20 @@ impl Block<'_, '_> {
     fn method(&mut self, method: &Method) {
         let experiment = self.draft.experiment;
         let evaluation = &experiment.evaluation;
-        for &count in &evaluation.merges {
-            let models: Vec<StageId> = experiment.models[..count].iter().map(|model| self.train(&model.name)).collect();
-            let id = self.id("measure", Some(method), &count.to_string());
+        for (name, merged_models) in self.merges() {
+            let models: Vec<StageId> = merged_models.iter().map(|&index| self.train(&experiment.models[index].name)).collect();
+            let id = self.id("measure", Some(method), &name);
             let measure = match &method.merging {
                 Merging::Ensemble => Measure::ensemble(id.clone(), models, self.subject.clone(), evaluation.parts.clone()),
                 Merging::Mean { coefficients } => {
-                    let alignment = self.alignment(method, &count.to_string(), &(0..count).collect::<Vec<_>>());
-                    let merged = self.id("merge", Some(method), &count.to_string());
+                    let alignment = self.alignment(method, &name, &merged_models);
+                    let merged = self.id("merge", Some(method), &name);
                     let (subject, shares) = (self.subject.clone(), coefficients.clone());
                     self.push(Merge::new(merged.clone(), alignment.clone(), models.clone(), subject.clone(), shares.clone()));
                     let model = match &method.repair {
                         None => merged,
                         Some(repair) => {
-                            let repaired = self.id("repair", Some(method), &count.to_string());
+                            let repaired = self.id("repair", Some(method), &name);
                             let merged = Merged { model: merged, alignment, parents: models, shares };
                             self.push(Repair::new(repaired.clone(), merged, subject, repair.clone()));
                             repaired
@@ -165,9 +171,7 @@ impl Block<'_, '_> {
                 }
             };
             self.push(measure);
-            let (dataset, architecture) = self.names();
-            let cell = Cell::Merged { dataset, architecture, method: method.name.clone(), replicate: self.replicate, models: count };
-            self.draft.cells.merged.push((id, cell));
+            self.merged_cell(method, id, &name, &merged_models);
         }
         if method.merging == Merging::Ensemble {
             return;
@@ -195,6 +199,9 @@ impl Block<'_, '_> {
             let cell = Cell::Line { dataset, architecture, method: method.name.clone(), replicate: self.replicate, fixed, permutee };
             self.draft.cells.lines.push((id, cell));
         }
+        self.cycles(method);
+        self.similarity(Some(method));
+        self.plane(method);
     }
 
     /// The alignment of some models, planned once.
@@ -205,8 +212,8 @@ impl Block<'_, '_> {
         }
         let trained = models.iter().map(|&index| self.train(&self.draft.experiment.models[index].name)).collect();
         // No name of a method: two methods that match alike draw alike.
-        let stream = self.draft.experiment.stream(self.pair, self.replicate).child("align").child(name);
-        self.push(Align::new(id.clone(), trained, self.subject.clone(), method.matching.clone(), stream));
+        let stream = drawn(self.draft.experiment.stream(self.pair, self.replicate).child("align").child(name), method.draw);
+        self.push(Align::new(id.clone(), trained, self.subject.clone(), onto_reference(&method.matching, models), stream));
         let (dataset, architecture) = self.names();
         let cell =
             Cell::Alignment { dataset, architecture, method: method.name.clone(), replicate: self.replicate, models: name.to_owned() };

@@ -6,13 +6,14 @@ mod error;
 mod experiment;
 mod fault;
 mod layers;
+mod measurements;
 mod repair;
 mod resolve;
 mod text;
 
 pub(crate) use error::chain;
 pub use error::{Excerpt, SpecError};
-pub use experiment::{Evaluation, Experiment, Merging, Method, Model, Pair, Part};
+pub use experiment::{Evaluation, Experiment, Merging, Method, Model, Pair, Part, Plane};
 pub use layers::Overrides;
 pub use repair::{Endpoints, Renormalise, Repair, Reset};
 

@@ -27,7 +27,8 @@ pub(super) fn past(kind: &str) -> &'static str {
         "align" => "ALIGNED",
         "merge" => "MERGED",
         "repair" => "REPAIRED",
-        "measure" | "line" => "MEASURED",
+        "measure" | "line" | "cycle" | "plane" => "MEASURED",
+        "similarity" => "COMPARED",
         "tabulate" => "TABULATED",
         "plot" => "PLOTTED",
         _ => "DONE",
@@ -38,7 +39,8 @@ pub(super) fn past(kind: &str) -> &'static str {
 pub(super) fn present(kind: &str) -> &'static str {
     match kind {
         "train" => "training",
-        "evaluate" | "measure" | "line" => "measuring",
+        "evaluate" | "measure" | "line" | "cycle" | "plane" => "measuring",
+        "similarity" => "comparing",
         "align" => "aligning",
         "merge" => "merging",
         "repair" => "repairing",

@@ -5,7 +5,9 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
+use super::others::Key;
 use super::rows::{BarrierRow, MatchingRow, MergedRow, ModelRow, Pair, Rows, TraceRow};
+use super::summary::ENDPOINTS;
 use crate::stage::Artifact;
 
 /// The place of one artifact in the result files.
@@ -64,23 +66,52 @@ pub enum Cell {
         /// How many models.
         models: String,
     },
+    /// Rows of a file that only experiments which ask for it have.
+    Other {
+        /// Name of the data set in the spec.
+        dataset: String,
+        /// Name of the architecture in the spec.
+        architecture: String,
+        /// The method's name in the spec; none for the models before matching.
+        method: Option<String>,
+        /// Which repetition of the whole experiment.
+        replicate: usize,
+        /// The file.
+        file: File,
+        /// Names of the models it is about, in order.
+        models: Vec<String>,
+    },
+}
+
+/// A file of results that only experiments which ask for it have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum File {
+    /// `cycles.csv`.
+    Cycles,
+    /// `subsets.csv`.
+    Subsets,
+    /// `similarity.csv`.
+    Similarity,
+    /// `plane.csv`.
+    Planes,
 }
 
 /// Loss and accuracy on one split, as `evaluation.json` lists them.
 #[derive(Deserialize)]
-struct Evaluation {
-    split: String,
-    loss: f64,
-    accuracy: f64,
+pub(super) struct Evaluation {
+    pub split: String,
+    pub loss: f64,
+    pub accuracy: f64,
 }
 
 /// A point of an interpolation, as `line.json` lists them.
 #[derive(Deserialize)]
-struct Point {
-    split: String,
-    lambda: f64,
-    loss: f64,
-    accuracy: f64,
+pub(super) struct Point {
+    pub split: String,
+    pub lambda: f64,
+    pub loss: f64,
+    pub accuracy: f64,
 }
 
 /// What the report reads of `alignment.json`.
@@ -182,12 +213,16 @@ impl Cell {
                     stage,
                 });
             }
+            Cell::Other { dataset, architecture, method, replicate, file, models } => {
+                let key = Key { pair: Pair { dataset, architecture }, method: method.unwrap_or_else(|| ENDPOINTS.to_owned()), replicate };
+                rows.others.collect(folder, file, &key, &models, &stage)?;
+            }
         }
         Ok(())
     }
 }
 
-fn read<T: DeserializeOwned>(folder: &Path, name: &str) -> Result<T> {
+pub(super) fn read<T: DeserializeOwned>(folder: &Path, name: &str) -> Result<T> {
     let path = folder.join(name);
     let bytes = std::fs::read(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
     serde_json::from_slice(&bytes).with_context(|| format!("`{}` is not what its stage writes", path.display()))

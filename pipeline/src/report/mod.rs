@@ -4,14 +4,16 @@ mod cell;
 mod check;
 pub(crate) mod markdown;
 mod orderings;
+mod others;
 pub(crate) mod plots;
 mod reported;
 mod rows;
+mod seeds;
 mod statistics;
 pub(crate) mod summary;
 mod table;
 
-pub use cell::Cell;
+pub use cell::{Cell, File};
 pub use check::{Compared, check, renewed};
 pub use reported::{Comparison, Reported, parse as parse_reported, write as write_reported};
 pub use rows::Rows;

@@ -4,6 +4,8 @@ use std::path::Path;
 
 use anyhow::Result;
 
+use super::others::OtherRows;
+use super::seeds;
 use super::table::Table;
 
 /// Which data set and architecture a row belongs to.
@@ -139,6 +141,8 @@ pub struct Rows {
     pub matching: Vec<MatchingRow>,
     /// Rows of `traces.csv`.
     pub traces: Vec<TraceRow>,
+    /// Rows of the files that only some experiments have.
+    pub others: OtherRows,
 }
 
 impl Rows {
@@ -167,9 +171,11 @@ impl Rows {
                 b.iteration,
             ))
         });
+        self.others.sort();
     }
 
-    /// Writes `models.csv`, `merged.csv`, `barriers.csv`, `matching.csv` and `traces.csv` into a folder.
+    /// Writes `models.csv`, `merged.csv`, `barriers.csv`, `matching.csv` and `traces.csv` into a folder, and those of the other files that
+    /// have rows.
     ///
     /// # Errors
     /// When a file cannot be written.
@@ -221,7 +227,9 @@ impl Rows {
             .number("objective", self.traces.iter().map(|row| Some(row.objective)))
             .number("step", self.traces.iter().map(|row| row.step))
             .text("stage", self.traces.iter().map(|row| &row.stage));
-        table.write(&folder.join("traces.csv"))
+        table.write(&folder.join("traces.csv"))?;
+        self.others.write(folder)?;
+        seeds::write(&self.barriers, folder)
     }
 }
 
@@ -231,6 +239,6 @@ pub fn pair_columns<'a>(pairs: impl Iterator<Item = &'a Pair> + Clone) -> Table 
 }
 
 /// Orders a, b, ... z before aa.
-fn by_length(name: &str) -> (usize, &str) {
+pub(super) fn by_length(name: &str) -> (usize, &str) {
     (name.len(), name)
 }

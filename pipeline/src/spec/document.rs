@@ -64,6 +64,9 @@ pub struct Method {
     pub matching: Option<Value>,
     #[serde(default)]
     pub merging: Option<Merging>,
+    /// How often the matching is drawn.
+    #[serde(default)]
+    pub matching_seeds: Option<usize>,
     /// A table.
     #[serde(default)]
     pub repair: Option<Value>,
@@ -98,10 +101,34 @@ pub struct Evaluation {
     pub pairs: Value,
     pub lambdas: usize,
     pub splits: Vec<super::Part>,
+    /// Numbers of models, or lists of their names.
     #[serde(default)]
     pub images: Option<usize>,
     #[serde(default)]
-    pub merges: Option<Vec<usize>>,
+    pub merges: Option<Vec<Value>>,
+    /// Lists of names.
+    #[serde(default)]
+    pub cycles: Option<Vec<Vec<String>>>,
+    #[serde(default)]
+    pub similarity: bool,
+    #[serde(default)]
+    pub plane: Option<Plane>,
+}
+
+/// `plane` of `[evaluation]`.
+#[derive(Debug, Deserialize)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Plane {
+    /// Three names; the first three models.
+    pub models: Option<Vec<String>>,
+    pub points: usize,
+    pub images: usize,
+}
+
+impl Default for Plane {
+    fn default() -> Plane {
+        Plane { models: None, points: 21, images: 500 }
+    }
 }
 
 /// `[reported]`.

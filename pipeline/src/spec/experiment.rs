@@ -86,6 +86,8 @@ pub struct Method {
     pub merging: Merging,
     /// What is done to the merged model, and to every point of a line, before it is measured.
     pub repair: Option<Repair>,
+    /// Which draw of the matching it is, from 1; a method whose matching is drawn again is one method for each draw.
+    pub draw: usize,
 }
 
 /// What is made of matched models.
@@ -113,6 +115,25 @@ pub struct Evaluation {
     pub images: Option<usize>,
     /// How many of the first models are merged: each a merged model of its own.
     pub merges: Vec<usize>,
+    /// Further models that are merged, by index and in their order.
+    pub subsets: Vec<Vec<usize>>,
+    /// Cycles around which the first model of each, by index, is mapped.
+    pub cycles: Vec<Vec<usize>>,
+    /// Whether weights are compared before and after matching.
+    pub similarity: bool,
+    /// The mixtures of models and their images whose loss is measured.
+    pub plane: Option<Plane>,
+}
+
+/// Mixtures of three models and their images in the frame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plane {
+    /// The models, by index.
+    pub models: [usize; 3],
+    /// Points across the hexagon of mixtures, odd.
+    pub points: usize,
+    /// Images on which each mixture is measured.
+    pub images: usize,
 }
 
 /// Half of a data set.

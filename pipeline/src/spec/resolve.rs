@@ -21,7 +21,7 @@ use super::text::End;
 use crate::report::summary::ENDPOINTS;
 use crate::report::{self, Comparison};
 
-type Result<T> = std::result::Result<T, SpecError>;
+pub(super) type Result<T> = std::result::Result<T, SpecError>;
 
 const MOST_REPLICATES: usize = 1000;
 const MOST_LAMBDAS: usize = 10_001;
@@ -35,27 +35,29 @@ pub fn resolve(layers: &Layers, folder: &Path, places: &Places) -> Result<Experi
     resolver.within(&path(["replicates"]), document.replicates, 1..=MOST_REPLICATES, "")?;
     let models = resolver.models()?;
     let pairs = resolver.pairs()?;
-    let methods = resolver.methods()?;
+    let methods = resolver.methods(&models)?;
     let evaluation = resolver.evaluation(&models)?;
     resolver.coefficients(&methods, &evaluation)?;
+    resolver.references(&methods, &evaluation, &models)?;
+    let methods = resolver.drawn(methods)?;
     let comparison = resolver.comparison(folder, &pairs)?;
     let Document { name, seed, replicates, .. } = document;
     Ok(Experiment { name, seed, replicates, models, pairs, methods, evaluation, comparison, missing: Vec::new() })
 }
 
-struct Resolver<'a> {
-    layers: &'a Layers,
-    document: &'a Document,
+pub(super) struct Resolver<'a> {
+    pub(super) layers: &'a Layers,
+    pub(super) document: &'a Document,
     places: &'a Places,
 }
 
 /// A path of keys; list indices are written as numbers.
-fn path<const N: usize>(steps: [&str; N]) -> Vec<String> {
+pub(super) fn path<const N: usize>(steps: [&str; N]) -> Vec<String> {
     steps.map(str::to_owned).to_vec()
 }
 
 impl Resolver<'_> {
-    fn wrong(&self, path: &[String], message: impl Into<String>) -> SpecError {
+    pub(super) fn wrong(&self, path: &[String], message: impl Into<String>) -> SpecError {
         self.layers.fault(path, End::Value, message)
     }
 
@@ -71,7 +73,7 @@ impl Resolver<'_> {
     }
 
     /// A number that plans stay small with: a slip of the keyboard should not fill memory.
-    fn within(&self, path: &[String], number: usize, range: RangeInclusive<usize>, hint: &str) -> Result<()> {
+    pub(super) fn within(&self, path: &[String], number: usize, range: RangeInclusive<usize>, hint: &str) -> Result<()> {
         if range.contains(&number) {
             return Ok(());
         }
@@ -233,7 +235,7 @@ impl Resolver<'_> {
         })
     }
 
-    fn methods(&self) -> Result<Vec<Method>> {
+    fn methods(&self, models: &[Model]) -> Result<Vec<Method>> {
         let mut methods = Vec::new();
         for (index, written) in self.document.methods.iter().enumerate() {
             let at = |key: &str| path(["methods", &index.to_string(), key]);
@@ -248,7 +250,7 @@ impl Resolver<'_> {
                 Some(document::Merging::Ensemble(_)) => Merging::Ensemble,
             };
             let matching = match (&written.matching, &merging) {
-                (Some(_), _) => self.layers.read_at::<Matching>(&at("matching"))?,
+                (Some(_), _) => self.matching(&at("matching"), models)?,
                 (None, Merging::Ensemble) => Matching::Identity(Default::default()),
                 (None, Merging::Mean { .. }) => {
                     let message = format!("missing key `matching` in `methods[{index}]`");
@@ -265,7 +267,7 @@ impl Resolver<'_> {
                 return Err(self.wrong(&at("matching"), message).hint("leave `matching` out"));
             }
             let repair = written.repair.as_ref().map(|_| self.repair(&at("repair"), &merging)).transpose()?;
-            methods.push(Method { name: written.name.clone(), matching, merging, repair });
+            methods.push(Method { name: written.name.clone(), matching, merging, repair, draw: 1 });
         }
         self.distinct("methods", "name", "method", methods.iter().map(|method| method.name.as_str()))?;
         Ok(methods)
@@ -295,23 +297,16 @@ impl Resolver<'_> {
         let mut parts = written.splits.clone();
         parts.sort_unstable();
         parts.dedup();
-        let merges = written.merges.clone().unwrap_or(if models.len() > 1 { vec![models.len()] } else { Vec::new() });
-        for (index, &count) in merges.iter().enumerate() {
-            if !(2..=models.len()).contains(&count) {
-                let here = path(["evaluation", "merges", &index.to_string()]);
-                let message =
-                    format!("`evaluation.merges` holds {count}, but there are {} models: expected numbers from 2 to that", models.len());
-                return Err(self.wrong(&here, message).hint("raise `models`, or merge fewer"));
-            }
-        }
-        let merges: std::collections::BTreeSet<usize> = merges.into_iter().collect();
         if written.images == Some(0) {
             return Err(self
                 .wrong(&at("images"), "`evaluation.images` is 0, expected at least 1")
                 .hint("leave it out to measure all images"));
         }
-        let merges = merges.into_iter().collect();
-        Ok(Evaluation { lines: self.lines(models)?, lambdas: written.lambdas, parts, images: written.images, merges })
+        let (merges, subsets) = self.merges(models)?;
+        let (cycles, plane) = (self.cycles(models)?, self.plane(models)?);
+        let similarity = self.similarity(models)?;
+        let (lines, lambdas, images) = (self.lines(models)?, written.lambdas, written.images);
+        Ok(Evaluation { lines, lambdas, parts, images, merges, subsets, cycles, similarity, plane })
     }
 
     fn lines(&self, models: &[Model]) -> Result<Vec<(usize, usize)>> {
@@ -366,7 +361,8 @@ impl Resolver<'_> {
             if (sum - 1.0).abs() > 1e-6 {
                 return Err(self.wrong(&here, format!("`coefficients` should add up to 1, not {sum}")));
             }
-            if let Some(&count) = evaluation.merges.iter().find(|&&count| count != factors.len()) {
+            let subsets = evaluation.subsets.iter().map(Vec::len);
+            if let Some(count) = evaluation.merges.iter().copied().chain(subsets).find(|&count| count != factors.len()) {
                 let message = format!("{} `coefficients` cannot weigh a merge of {count} models", factors.len());
                 return Err(self
                     .wrong(&here, message)

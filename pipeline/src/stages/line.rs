@@ -34,7 +34,7 @@ pub struct Line {
 
 /// A point of the line on one split: an item of `line.json`.
 #[derive(Serialize)]
-struct Point {
+pub(super) struct Point {
     split: &'static str,
     lambda: f64,
     loss: f64,
@@ -86,31 +86,7 @@ impl Line {
         Line { repair: Some(repair.of_line()), ..self }
     }
 
-    /// Loss and accuracy at each λ, for each part in turn, of the networks as they are.
-    fn plain(&self, context: &Context<'_>, dataset: &Dataset, [fixed, permutee]: [&Weights; 2]) -> Result<Vec<Vec<Evaluation>>> {
-        let lambdas = lambdas(self.lambdas);
-        let normalisation = images::normalisation(&self.subject, dataset);
-        let total = self.total(dataset);
-        let mut done = 0;
-        let mut measured = Vec::with_capacity(self.parts.len());
-        for &part in &self.parts {
-            let split = images::measured(&self.subject, dataset, part);
-            let mut sums = vec![Sum::default(); lambdas.len()];
-            let indices: Vec<u32> = (0..split.len() as u32).collect();
-            for indices in indices.chunks(STRETCH) {
-                context.look()?;
-                (context.progress)(Progress::Share { done, total });
-                let images = split.select(indices);
-                let evaluations = evaluate_line(&self.subject.graph, fixed, permutee, &lambdas, &images, normalisation, context.device)?;
-                sums.iter_mut().zip(evaluations).for_each(|(sum, evaluation)| sum.add(evaluation));
-                done += indices.len();
-            }
-            measured.push(sums.into_iter().map(Sum::mean).collect());
-        }
-        Ok(measured)
-    }
-
-    /// The same of repaired networks.
+    /// Loss and accuracy at each λ, for each part in turn, of repaired networks.
     fn mended(&self, context: &Context<'_>, dataset: &Dataset, ends: [&Weights; 2], repair: &Repair) -> Result<Vec<Vec<Evaluation>>> {
         let lambdas = lambdas(self.lambdas);
         let normalisation = images::normalisation(&self.subject, dataset);
@@ -119,7 +95,7 @@ impl Line {
             Repair::Repair(_) => ends.as_slice(),
             Repair::BatchNorm(_) => &[],
         };
-        let total = (surveyed.len() + lambdas.len()) * mender.images() + lambdas.len() * self.total(dataset);
+        let total = (surveyed.len() + lambdas.len()) * mender.images() + lambdas.len() * total(&self.subject, dataset, &self.parts);
         let mut done = 0;
         let mut statistics = Vec::with_capacity(2);
         for end in surveyed {
@@ -140,12 +116,6 @@ impl Line {
             }
         }
         Ok(measured)
-    }
-
-    /// Images of all parts.
-    fn total(&self, dataset: &Dataset) -> usize {
-        let most = self.subject.measured.unwrap_or(usize::MAX);
-        self.parts.iter().map(|&part| images::part(dataset, part).len().min(most)).sum()
     }
 }
 
@@ -185,18 +155,66 @@ impl Stage for Line {
         let dataset = context.images.of(&self.subject)?;
         let ends = [&fixed, &permutee];
         let measured = match &self.repair {
-            None => self.plain(context, &dataset, ends)?,
+            None => plain(context, &self.subject, &dataset, &self.parts, self.lambdas, ends)?,
             Some(repair) => self.mended(context, &dataset, ends, repair)?,
         };
-        let mut points: Vec<Point> = Vec::with_capacity(self.parts.len() * self.lambdas);
-        for (&part, evaluations) in self.parts.iter().zip(measured) {
-            for (lambda, evaluation) in lambdas(self.lambdas).into_iter().zip(evaluations) {
-                let Measured { split, loss, accuracy, .. } = Measured::new(part, evaluation).with_context(|| format!("at λ = {lambda}"))?;
-                points.push(Point { split, lambda, loss, accuracy });
-            }
-        }
+        let points = points(&self.parts, self.lambdas, measured)?;
         files::write_json(&context.out.join("line.json"), &points)
     }
+}
+
+/// Measures the straight line between two networks on each split, at so many equally spaced points.
+pub(super) fn along(context: &Context<'_>, subject: &Subject, parts: &[Part], count: usize, ends: [&Weights; 2]) -> Result<Vec<Point>> {
+    let dataset = context.images.of(subject)?;
+    points(parts, count, plain(context, subject, &dataset, parts, count, ends)?)
+}
+
+/// Loss and accuracy at each λ, for each part in turn, of the networks as they are.
+fn plain(
+    context: &Context<'_>,
+    subject: &Subject,
+    dataset: &Dataset,
+    parts: &[Part],
+    count: usize,
+    [fixed, permutee]: [&Weights; 2],
+) -> Result<Vec<Vec<Evaluation>>> {
+    let lambdas = lambdas(count);
+    let normalisation = images::normalisation(subject, dataset);
+    let total = total(subject, dataset, parts);
+    let mut done = 0;
+    let mut measured = Vec::with_capacity(parts.len());
+    for &part in parts {
+        let split = images::measured(subject, dataset, part);
+        let mut sums = vec![Sum::default(); lambdas.len()];
+        let indices: Vec<u32> = (0..split.len() as u32).collect();
+        for indices in indices.chunks(STRETCH) {
+            context.look()?;
+            (context.progress)(Progress::Share { done, total });
+            let images = split.select(indices);
+            let evaluations = evaluate_line(&subject.graph, fixed, permutee, &lambdas, &images, normalisation, context.device)?;
+            sums.iter_mut().zip(evaluations).for_each(|(sum, evaluation)| sum.add(evaluation));
+            done += indices.len();
+        }
+        measured.push(sums.into_iter().map(Sum::mean).collect());
+    }
+    Ok(measured)
+}
+
+/// Images of all parts.
+fn total(subject: &Subject, dataset: &Dataset, parts: &[Part]) -> usize {
+    let most = subject.measured.unwrap_or(usize::MAX);
+    parts.iter().map(|&part| images::part(dataset, part).len().min(most)).sum()
+}
+
+fn points(parts: &[Part], count: usize, measured: Vec<Vec<Evaluation>>) -> Result<Vec<Point>> {
+    let mut points: Vec<Point> = Vec::with_capacity(parts.len() * count);
+    for (&part, evaluations) in parts.iter().zip(measured) {
+        for (lambda, evaluation) in lambdas(count).into_iter().zip(evaluations) {
+            let Measured { split, loss, accuracy, .. } = Measured::new(part, evaluation).with_context(|| format!("at λ = {lambda}"))?;
+            points.push(Point { split, lambda, loss, accuracy });
+        }
+    }
+    Ok(points)
 }
 
 #[cfg(test)]

@@ -1,23 +1,29 @@
 //! The kinds of work, one file each. A stage reads the artifacts of its inputs and writes files into its own folder.
 
 mod align;
+mod cycle;
 mod evaluate;
 mod files;
 mod line;
 mod measure;
 mod mender;
 mod merge;
+mod plane;
 mod plot;
 mod repair;
+mod similarity;
 mod tabulate;
 mod train;
 
 pub use align::Align;
+pub use cycle::{Cycle, CycleStep};
 pub use evaluate::Evaluate;
 pub use line::Line;
 pub use measure::Measure;
 pub use merge::Merge;
+pub use plane::Plane;
 pub use plot::Plot;
 pub use repair::{Merged, Repair};
+pub use similarity::Similarity;
 pub use tabulate::Tabulate;
 pub use train::Train;

@@ -9,13 +9,14 @@ use plotters::prelude::*;
 
 use super::style::{FONT, Legend, Picture, TEXT, backend, colour, mark, range, save, titled};
 use super::{Groups, file_name};
+use crate::report::seeds::draw_of;
 use crate::report::table::Csv;
 
 /// The curve of one pair of models in one replicate.
-type Curve = Vec<(f64, f64)>;
+pub(super) type Curve = Vec<(f64, f64)>;
 
 /// Curves by method, for one panel.
-type Curves = BTreeMap<String, BTreeMap<String, Curve>>;
+pub(super) type Curves = BTreeMap<String, BTreeMap<String, Curve>>;
 
 struct Lines {
     title: String,
@@ -37,7 +38,7 @@ pub fn draw(results: &Path, out: &Path) -> Result<()> {
     let lambdas = csv.required("lambda")?;
     let metrics = [("loss", csv.required("loss")?), ("accuracy", csv.required("accuracy")?)];
     for (pair, rows) in groups.iter() {
-        let mut names: Vec<String> = rows.iter().map(|&row| methods[row].clone()).collect();
+        let mut names: Vec<String> = rows.iter().map(|&row| draw_of(&methods[row]).0.to_owned()).collect();
         names.sort();
         names.dedup();
         let mut panels = Vec::new();
@@ -46,8 +47,9 @@ pub fn draw(results: &Path, out: &Path) -> Result<()> {
             for split in ["train", "test"] {
                 let mut curves = Curves::new();
                 for &row in rows.iter().filter(|&&row| splits[row] == split) {
-                    let line = format!("{} {} {}", replicates[row], fixed[row], permutees[row]);
-                    curves.entry(methods[row].clone()).or_default().entry(line).or_default().push((lambdas[row], values[row]));
+                    let (method, draw) = draw_of(&methods[row]);
+                    let line = format!("{} {} {} {}", replicates[row], fixed[row], permutees[row], draw.unwrap_or_default());
+                    curves.entry(method.to_owned()).or_default().entry(line).or_default().push((lambdas[row], values[row]));
                 }
                 if curves.is_empty() {
                     continue;
@@ -84,47 +86,58 @@ impl Picture for Lines {
 
 impl Lines {
     fn panel<B: DrawingBackend>(&self, cell: &DrawingArea<B, Shift>, heading: &str, metric: &str, curves: &Curves) -> Result<()> {
-        let values = curves.values().flat_map(BTreeMap::values).flatten().map(|point| point.1);
-        let mut chart = ChartBuilder::on(cell)
-            .caption(heading, (FONT, TEXT))
-            .margin(12)
-            .x_label_area_size(46)
-            .y_label_area_size(78)
-            .build_cartesian_2d(-0.02..1.02, range(values))
-            .map_err(backend)?;
-        chart
-            .configure_mesh()
-            .x_labels(6)
-            .y_labels(7)
-            .x_label_formatter(&|value| format!("{value:.1}"))
-            .y_label_formatter(&|value| format!("{value:.3}"))
-            .light_line_style(WHITE)
-            .bold_line_style(RGBColor(225, 225, 225))
-            .x_desc("λ")
-            .y_desc(metric)
-            .axis_desc_style((FONT, TEXT))
-            .label_style((FONT, TEXT - 2))
-            .draw()
-            .map_err(backend)?;
-        for (index, name) in self.legend.names().iter().enumerate() {
-            let Some(lines) = curves.get(name) else { continue };
-            let colour = colour(index);
-            if lines.len() > 1 {
-                for line in lines.values() {
-                    chart.draw_series(LineSeries::new(line.iter().copied(), colour.mix(0.3).stroke_width(1))).map_err(backend)?;
-                }
-            }
-            let mean = mean_curve(lines.values());
-            chart.draw_series(LineSeries::new(mean.iter().copied(), colour.stroke_width(3))).map_err(backend)?;
-            // Marks at other places for each method, so that equal curves can be told apart.
-            let offset = index * mean.len() / (3 * self.legend.names().len()).max(1);
-            let marks = mean.iter().skip(offset).step_by((mean.len() / 3).max(1)).filter(|point| point.1.is_finite());
-            chart
-                .draw_series(marks.map(|&point| EmptyElement::at(point) + Polygon::new(mark(index, 6.0), colour.filled())))
-                .map_err(backend)?;
-        }
-        Ok(())
+        panel(&self.legend, cell, heading, metric, curves)
     }
+}
+
+/// One chart of curves over λ: thin for each, thick for their mean.
+pub(super) fn panel<B: DrawingBackend>(
+    legend: &Legend,
+    cell: &DrawingArea<B, Shift>,
+    heading: &str,
+    metric: &str,
+    curves: &Curves,
+) -> Result<()> {
+    let values = curves.values().flat_map(BTreeMap::values).flatten().map(|point| point.1);
+    let mut chart = ChartBuilder::on(cell)
+        .caption(heading, (FONT, TEXT))
+        .margin(12)
+        .x_label_area_size(46)
+        .y_label_area_size(78)
+        .build_cartesian_2d(-0.02..1.02, range(values))
+        .map_err(backend)?;
+    chart
+        .configure_mesh()
+        .x_labels(6)
+        .y_labels(7)
+        .x_label_formatter(&|value| format!("{value:.1}"))
+        .y_label_formatter(&|value| format!("{value:.3}"))
+        .light_line_style(WHITE)
+        .bold_line_style(RGBColor(225, 225, 225))
+        .x_desc("λ")
+        .y_desc(metric)
+        .axis_desc_style((FONT, TEXT))
+        .label_style((FONT, TEXT - 2))
+        .draw()
+        .map_err(backend)?;
+    for (index, name) in legend.names().iter().enumerate() {
+        let Some(lines) = curves.get(name) else { continue };
+        let colour = colour(index);
+        if lines.len() > 1 {
+            for line in lines.values() {
+                chart.draw_series(LineSeries::new(line.iter().copied(), colour.mix(0.3).stroke_width(1))).map_err(backend)?;
+            }
+        }
+        let mean = mean_curve(lines.values());
+        chart.draw_series(LineSeries::new(mean.iter().copied(), colour.stroke_width(3))).map_err(backend)?;
+        // Marks at other places for each method, so that equal curves can be told apart.
+        let offset = index * mean.len() / (3 * legend.names().len()).max(1);
+        let marks = mean.iter().skip(offset).step_by((mean.len() / 3).max(1)).filter(|point| point.1.is_finite());
+        chart
+            .draw_series(marks.map(|&point| EmptyElement::at(point) + Polygon::new(mark(index, 6.0), colour.filled())))
+            .map_err(backend)?;
+    }
+    Ok(())
 }
 
 /// The mean of curves on one grid of λ.

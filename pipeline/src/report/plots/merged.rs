@@ -10,6 +10,7 @@ use plotters::prelude::*;
 use super::scale::{Axis, label, place};
 use super::style::{FONT, Legend, Picture, TEXT, backend, colour, mark, save, titled};
 use super::{Groups, file_name};
+use crate::report::seeds::draw_of;
 use crate::report::summary::ENDPOINTS;
 use crate::report::table::Csv;
 
@@ -44,7 +45,7 @@ pub fn draw(results: &Path, out: &Path) -> Result<()> {
         let split = if rows.iter().any(|&row| splits[row] == "test") { "test" } else { "train" };
         let mut merged = Merged::new();
         for &row in rows.iter().filter(|&&row| splits[row] == split) {
-            merged.entry(methods[row].clone()).or_default().entry(models[row] as usize).or_default().push(accuracies[row]);
+            merged.entry(draw_of(&methods[row]).0.to_owned()).or_default().entry(models[row] as usize).or_default().push(accuracies[row]);
         }
         let endpoints =
             end_groups.0.get(pair).into_iter().flatten().filter(|&&row| end_splits[row] == split).map(|&row| end_accuracies[row]);

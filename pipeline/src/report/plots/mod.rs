@@ -1,9 +1,15 @@
 //! Pictures, drawn from the CSV files alone.
 
 mod barriers;
+mod cycles;
 mod merged;
+mod plane;
 mod scale;
+mod seeds;
+mod similarity;
+mod strips;
 mod style;
+mod subsets;
 mod traces;
 
 use std::collections::BTreeMap;
@@ -20,7 +26,22 @@ use super::table::Csv;
 pub fn draw_all(results: &Path, out: &Path) -> Result<()> {
     barriers::draw(results, out).context("barrier plots")?;
     merged::draw(results, out).context("plots of merged models")?;
-    traces::draw(results, out).context("plots of objectives")
+    traces::draw(results, out).context("plots of objectives")?;
+    seeds::draw(results, out).context("plots of draws")?;
+    let asked = |name: &str| results.join(name).exists();
+    if asked("cycles.csv") {
+        cycles::draw(results, out).context("plots of cycles")?;
+    }
+    if asked("subsets.csv") {
+        subsets::draw(results, out).context("plots of subsets")?;
+    }
+    if asked("similarity.csv") {
+        similarity::draw(results, out).context("plots of similarities")?;
+    }
+    if asked("plane.csv") {
+        plane::draw(results, out).context("plots of planes")?;
+    }
+    Ok(())
 }
 
 /// Rows of a CSV by (data set, architecture).
@@ -38,6 +59,11 @@ impl Groups {
     fn iter(&self) -> impl Iterator<Item = (&(String, String), &Vec<usize>)> {
         self.0.iter()
     }
+}
+
+/// The split shown where one is: test, or the only one there is.
+fn shown_split(splits: &[String], rows: &[usize]) -> &'static str {
+    if rows.iter().any(|&row| splits[row] == "test") { "test" } else { "train" }
 }
 
 /// The stem of a plot's files.

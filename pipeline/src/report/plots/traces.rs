@@ -9,6 +9,7 @@ use plotters::prelude::*;
 
 use super::style::{FONT, Legend, Picture, TEXT, backend, colour, mark, range, save, titled};
 use super::{Groups, file_name};
+use crate::report::seeds::draw_of;
 use crate::report::table::Csv;
 
 /// Objectives by iteration, for each replicate of a method.
@@ -33,7 +34,9 @@ pub fn draw(results: &Path, out: &Path) -> Result<()> {
         let Some(most) = counts.max() else { continue };
         let mut traces = Traces::new();
         for &row in rows.iter().filter(|&&row| models[row].parse() == Ok(most)) {
-            let line = traces.entry(methods[row].clone()).or_default().entry(replicates[row].clone()).or_default();
+            let (method, draw) = draw_of(&methods[row]);
+            let line = format!("{} {}", replicates[row], draw.unwrap_or_default());
+            let line = traces.entry(method.to_owned()).or_default().entry(line).or_default();
             line.push((iterations[row], objectives[row]));
         }
         let title = format!("Objective while matching {most} models: {}, {}", pair.0, pair.1);

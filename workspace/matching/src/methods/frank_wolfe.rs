@@ -1,18 +1,17 @@
-use onebasin_network::Permutation;
 use onebasin_repro::Stream;
 use serde::{Deserialize, Serialize};
 
-use super::at_least_one;
 use super::c2m3::Stop;
 use super::c2m3::ascent::climb;
 use super::c2m3::mixture::Mixture;
 use super::c2m3::universe::Universe;
+use super::{at_least_one, git_rebasin::reference};
 use crate::{Alignment, Certificate, Course, Frame, Iterate, Matcher, MatchingError, Outcome, Problem};
 
 /// Frank–Wolfe between two models, not factorised: `f(P) = Σ_ℓ ⟨W_ℓ^A, P_r W_ℓ^B P_cᵀ⟩` with `P` mapping the units of B onto those of A.
 ///
 /// Each group of `d` units has one doubly stochastic matrix [d units of A, d units of B], which starts as the identity. Of more than two
-/// models each is matched to the first, whose units are the frame. It is the problem of [`C2m3`](super::c2m3::C2m3) with A held in
+/// models each is matched to the reference, whose units are the frame. It is the problem of [`C2m3`](super::c2m3::C2m3) with A held in
 /// the universe, where its line search becomes a parabola: so both share their code.
 ///
 /// Source: C²M³ (arXiv 2405.17897), section 3, equation of two models; 400 iterations at a tolerance of 1e-4 as in the authors' settings. The line
@@ -20,6 +19,9 @@ use crate::{Alignment, Certificate, Course, Frame, Iterate, Matcher, MatchingErr
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct FrankWolfe {
+    /// The model whose units are the frame; default 0.
+    #[serde(skip_serializing_if = "is_first")]
+    pub reference: usize,
     /// The most iterations for each model; default 400, as published.
     pub iterations: usize,
     /// When to stop earlier; default, as published, absolute with tolerance 1e-4 and patience 5.
@@ -28,8 +30,14 @@ pub struct FrankWolfe {
 
 impl Default for FrankWolfe {
     fn default() -> FrankWolfe {
-        FrankWolfe { iterations: 400, stop: Stop::Absolute { tolerance: 1e-4, patience: 5 } }
+        FrankWolfe { reference: 0, iterations: 400, stop: Stop::Absolute { tolerance: 1e-4, patience: 5 } }
     }
+}
+
+/// The first reference is not written: artifacts made before there was a choice keep their fingerprints.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over references")]
+fn is_first(reference: &usize) -> bool {
+    *reference == 0
 }
 
 impl Matcher for FrankWolfe {
@@ -38,17 +46,18 @@ impl Matcher for FrankWolfe {
         problem.check()?;
         let spec = problem.spec;
         let identity = || spec.groups.iter().map(|group| Mixture::vertex((0..group.units as u32).collect())).collect::<Vec<_>>();
-        let mut maps = vec![spec.groups.iter().map(|group| Permutation::identity(group.units)).collect::<Vec<_>>()];
+        let fixed = reference(problem, self.reference)?;
+        let mut maps = problem.identity_maps();
         let mut courses = Vec::new();
-        for moving in &problem.models[1..] {
-            let pair = [problem.models[0], *moving];
+        for (model, moving) in problem.models.iter().enumerate().filter(|(model, _)| *model != self.reference) {
+            let pair = [fixed, *moving];
             let universe = Universe::new(spec, &pair, vec![identity(), identity()], |model| model == 0);
             let start = universe.objective();
             let (found, course) = climb(universe, self.iterations, self.stop)?;
-            maps.extend(found.into_iter().skip(1));
+            maps[model] = found.into_iter().nth(1).expect("maps of both models");
             courses.push((start, course));
         }
-        Ok(Alignment::from_permutations(problem, Frame::Reference(0), maps, together(&courses)))
+        Ok(Alignment::from_permutations(problem, Frame::Reference(self.reference), maps, together(&courses)))
     }
 
     fn check(&self) -> Result<(), MatchingError> {
@@ -109,6 +118,20 @@ mod tests {
         for (copy, maps) in copies.iter().zip(&alignment.maps[1..]) {
             assert!(to_frame(spec, copy, maps) == original);
         }
+    }
+
+    #[test]
+    fn another_model_is_the_frame_when_it_is_the_reference() {
+        let graph = mixed();
+        let spec = graph.spec();
+        let models = [random(spec, 1), random(spec, 2), random(spec, 3)];
+        let problem = Problem { spec, models: vec![&models[1], &models[2], &models[0]] };
+        let last = FrankWolfe { reference: 2, ..FrankWolfe::default() }.align(&problem, &Stream::root(0)).unwrap();
+        let first = align(spec, &[&models[0], &models[1], &models[2]]);
+        assert_eq!(last.frame, Frame::Reference(2));
+        assert_eq!([&last.maps[2], &last.maps[0], &last.maps[1]], [&first.maps[0], &first.maps[1], &first.maps[2]]);
+        let error = FrankWolfe { reference: 3, ..FrankWolfe::default() }.align(&problem, &Stream::root(0)).unwrap_err().to_string();
+        assert!(error.contains("`reference` is `3`, but there are 3 models"), "{error}");
     }
 
     #[test]

@@ -67,6 +67,28 @@ impl Matching {
         self.matcher().is_random()
     }
 
+    /// The model whose units are the frame, by index, of methods that take one as their reference.
+    pub fn reference(&self) -> Option<usize> {
+        match self {
+            Matching::GitReBasin(options) => Some(options.reference),
+            Matching::FrankWolfe(options) => Some(options.reference),
+            Matching::OtFusion(options) => Some(options.reference),
+            Matching::Identity(_) | Matching::MergeMany(_) | Matching::C2m3(_) => None,
+        }
+    }
+
+    /// The same with another model as its reference; methods that take none stay as they are.
+    #[must_use]
+    pub fn with_reference(mut self, reference: usize) -> Matching {
+        match &mut self {
+            Matching::GitReBasin(options) => options.reference = reference,
+            Matching::FrankWolfe(options) => options.reference = reference,
+            Matching::OtFusion(options) => options.reference = reference,
+            Matching::Identity(_) | Matching::MergeMany(_) | Matching::C2m3(_) => {}
+        }
+        self
+    }
+
     /// Whether the maps of all models are sought together (a pair's maps then depend on the other models too).
     pub fn is_joint(&self) -> bool {
         self.matcher().is_joint()
@@ -117,6 +139,20 @@ mod tests {
             assert!(error.to_string().contains("`sweepz`"), "{name}: {error}");
         }
         assert!(parse(r#"{"by": "c2m4"}"#).unwrap_err().to_string().contains("`c2m4`"));
+    }
+
+    #[test]
+    fn a_reference_is_changed_where_there_is_one_and_the_first_is_not_written_by_frank_wolfe() {
+        for name in Matching::NAMES {
+            let matching = parse(&format!("{{\"by\": \"{name}\"}}")).unwrap();
+            let other = matching.clone().with_reference(2);
+            assert_eq!(other.reference(), matching.reference().map(|_| 2), "{name}");
+            assert_eq!(other.with_reference(0), matching);
+        }
+        let written = |text: &str| serde_json::to_value(parse(text).unwrap()).unwrap();
+        // Alignments made before the option was there keep their names.
+        assert_eq!(written(r#"{"by": "frank-wolfe", "reference": 0}"#).get("reference"), None);
+        assert_eq!(written(r#"{"by": "frank-wolfe", "reference": 1}"#)["reference"], 1);
     }
 
     #[test]

@@ -1,0 +1,128 @@
+//! The stages of what a spec may ask for besides: cycles, subsets, similarities, a plane.
+
+use onebasin_matching::Matching;
+use onebasin_repro::Stream;
+
+use super::Block;
+use crate::report::{Cell, File};
+use crate::spec::{Method, Part};
+use crate::stage::StageId;
+use crate::stages::{Cycle, CycleStep, Plane, Similarity};
+
+/// The matching of some models, given by index: its reference as a place among them, or their first where it is not one of them.
+pub(super) fn onto_reference(matching: &Matching, models: &[usize]) -> Matching {
+    match matching.reference() {
+        // The first model is what nobody needs to ask for: whichever comes first stands for it.
+        None | Some(0) => matching.clone(),
+        Some(reference) => matching.clone().with_reference(models.iter().position(|&model| model == reference).unwrap_or(0)),
+    }
+}
+
+/// The stream of a draw; the first is the one that a method has without any draws.
+pub(super) fn drawn(stream: Stream, draw: usize) -> Stream {
+    if draw > 1 { stream.child(format!("seed-{draw}")) } else { stream }
+}
+
+impl Block<'_, '_> {
+    /// What is merged: a name and the models, by index. Lists of names join them with `+`, which no name holds.
+    pub(super) fn merges(&self) -> Vec<(String, Vec<usize>)> {
+        let evaluation = &self.draft.experiment.evaluation;
+        let counted = evaluation.merges.iter().map(|&count| (count.to_string(), (0..count).collect()));
+        counted.chain(evaluation.subsets.iter().map(|subset| (self.model_names(subset).join("+"), subset.clone()))).collect()
+    }
+
+    /// The rows of a merged model: in `merged.csv` by their number, in `subsets.csv` by their names.
+    pub(super) fn merged_cell(&mut self, method: &Method, id: StageId, name: &str, models: &[usize]) {
+        if name.contains('+') {
+            let names = self.model_names(models);
+            self.cell(Some(method), id, File::Subsets, names);
+            return;
+        }
+        let (dataset, architecture) = self.names();
+        let (method, replicate) = (method.name.clone(), self.replicate);
+        self.draft.cells.merged.push((id, Cell::Merged { dataset, architecture, method, replicate, models: models.len() }));
+    }
+
+    /// A model mapped around each cycle, and the line back to it.
+    pub(super) fn cycles(&mut self, method: &Method) {
+        let evaluation = &self.draft.experiment.evaluation;
+        for cycle in &evaluation.cycles {
+            let mut alignments: Vec<StageId> = Vec::new();
+            let mut steps = Vec::with_capacity(cycle.len());
+            for (place, &from) in cycle.iter().enumerate() {
+                let onto = cycle[(place + 1) % cycle.len()];
+                let (alignment, positions) = self.between(method, from, onto);
+                let known = alignments.iter().position(|known| *known == alignment);
+                let alignment = known.unwrap_or_else(|| {
+                    alignments.push(alignment);
+                    alignments.len() - 1
+                });
+                steps.push(CycleStep { alignment, from: positions[0], onto: positions[1] });
+            }
+            let names = self.model_names(cycle);
+            let id = self.id("cycle", Some(method), &names.join("-"));
+            let start = self.train(&names[0]);
+            let (lambdas, parts) = (evaluation.lambdas, evaluation.parts.clone());
+            self.push(Cycle::new(id.clone(), alignments, start, steps, self.subject.clone(), lambdas, parts));
+            self.cell(Some(method), id, File::Cycles, names);
+        }
+    }
+
+    /// An alignment with two models in it, and their places: the joint one of all, or the two's own, matched once for both ways.
+    fn between(&mut self, method: &Method, from: usize, onto: usize) -> (StageId, [usize; 2]) {
+        if method.matching.is_joint() {
+            return (self.all_aligned(method), [from, onto]);
+        }
+        let (low, high) = (from.min(onto), from.max(onto));
+        let name = self.model_names(&[low, high]).join("-");
+        (self.alignment(method, &name, &[low, high]), if from < onto { [0, 1] } else { [1, 0] })
+    }
+
+    /// The alignment of every model.
+    fn all_aligned(&mut self, method: &Method) -> StageId {
+        let all: Vec<usize> = (0..self.draft.experiment.models.len()).collect();
+        self.alignment(method, &all.len().to_string(), &all)
+    }
+
+    /// Whether a method brings models anywhere, and is the first draw of its kind.
+    fn moves(method: &Method) -> bool {
+        method.draw == 1 && !matches!(method.matching, Matching::Identity(_))
+    }
+
+    /// How alike the weights of all models are, as they are or in the frame of a method.
+    pub(super) fn similarity(&mut self, method: Option<&Method>) {
+        let experiment = self.draft.experiment;
+        if !experiment.evaluation.similarity || method.is_some_and(|method| !Self::moves(method)) {
+            return;
+        }
+        let alignment = method.map(|method| self.all_aligned(method));
+        let names: Vec<String> = experiment.models.iter().map(|model| model.name.clone()).collect();
+        let models = names.iter().map(|name| self.train(name)).collect();
+        let id = self.id("similarity", method, "all");
+        self.push(Similarity::new(id.clone(), alignment, models, self.subject.clone()));
+        self.cell(method, id, File::Similarity, names);
+    }
+
+    /// The loss of mixtures of three models and their images in the frame.
+    pub(super) fn plane(&mut self, method: &Method) {
+        let evaluation = &self.draft.experiment.evaluation;
+        let Some(plane) = evaluation.plane.as_ref().filter(|_| Self::moves(method)) else { return };
+        let alignment = self.all_aligned(method);
+        let names = self.model_names(&plane.models);
+        let models = [0, 1, 2].map(|corner| self.train(&names[corner]));
+        let part = if evaluation.parts.contains(&Part::Test) { Part::Test } else { Part::Train };
+        let id = self.id("plane", Some(method), &names.join("-"));
+        self.push(Plane::new(id.clone(), alignment, models, plane.clone(), self.subject.clone(), part));
+        self.cell(Some(method), id, File::Planes, names);
+    }
+
+    fn cell(&mut self, method: Option<&Method>, id: StageId, file: File, models: Vec<String>) {
+        let (dataset, architecture) = self.names();
+        let method = method.map(|method| method.name.clone());
+        self.draft.cells.others.push((id, Cell::Other { dataset, architecture, method, replicate: self.replicate, file, models }));
+    }
+
+    fn model_names(&self, models: &[usize]) -> Vec<String> {
+        models.iter().map(|&index| self.draft.experiment.models[index].name.clone()).collect()
+    }
+}

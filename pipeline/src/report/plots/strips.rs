@@ -1,0 +1,92 @@
+//! Values of methods side by side, a dot each, for some categories.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use plotters::coord::Shift;
+use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+
+use super::style::{FONT, Legend, TEXT, backend, colour, mark, range};
+
+/// Values by category and method.
+pub struct Strips {
+    /// Above the chart.
+    pub heading: String,
+    /// Names of the categories, from left to right.
+    pub categories: Vec<String>,
+    /// What the categories are.
+    pub along: String,
+    /// What the values are, with their unit.
+    pub metric: String,
+    /// Values by place of the category and name of the method.
+    pub values: BTreeMap<(usize, String), Vec<f64>>,
+    /// Whether the axis starts at 0.
+    pub from_zero: bool,
+}
+
+impl Strips {
+    /// Draws dots, a short line at their mean, and a thin one from the least to the greatest.
+    ///
+    /// # Errors
+    /// When the backend fails.
+    pub fn draw<B: DrawingBackend>(&self, cell: &DrawingArea<B, Shift>, legend: &Legend) -> Result<()> {
+        let mut ends = range(self.values.values().flatten().copied());
+        if self.from_zero {
+            ends = 0.0f64.min(ends.start)..ends.end;
+            // A little room below zero shows dots that lie on it.
+            ends.start -= 0.04 * (ends.end - ends.start);
+        }
+        let decimals = if ends.end - ends.start < 0.02 {
+            4
+        } else if ends.end - ends.start < 5.0 {
+            3
+        } else {
+            1
+        };
+        let mut chart = ChartBuilder::on(cell)
+            .caption(&self.heading, (FONT, TEXT))
+            .margin(12)
+            .x_label_area_size(46)
+            .y_label_area_size(84)
+            .build_cartesian_2d(-0.5..self.categories.len() as f64 - 0.5, ends.clone())
+            .map_err(backend)?;
+        chart
+            .configure_mesh()
+            .disable_x_mesh()
+            .x_labels(0)
+            .y_labels(7)
+            .y_label_formatter(&|value| format!("{value:.decimals$}"))
+            .light_line_style(WHITE)
+            .bold_line_style(RGBColor(225, 225, 225))
+            .x_desc(&self.along)
+            .y_desc(&self.metric)
+            .axis_desc_style((FONT, TEXT))
+            .label_style((FONT, TEXT - 2))
+            .draw()
+            .map_err(backend)?;
+        let (left, top) = cell.get_base_pixel();
+        for (place, name) in self.categories.iter().enumerate() {
+            let (x, y) = chart.backend_coord(&(place as f64, ends.start));
+            let style = (FONT, TEXT - 2).into_text_style(cell).pos(Pos::new(HPos::Center, VPos::Top));
+            cell.draw(&Text::new(name.clone(), (x - left, y - top + 7), style)).map_err(backend)?;
+        }
+        let step = 0.8 / legend.names().len().max(1) as f64;
+        for ((place, method), values) in &self.values {
+            let Some(index) = legend.names().iter().position(|name| name == method) else { continue };
+            let x = *place as f64 + step * (index as f64 + 0.5) - 0.4;
+            let (low, high) =
+                values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), &value| (low.min(value), high.max(value)));
+            let mean = values.iter().sum::<f64>() / values.len() as f64;
+            let lines = [
+                PathElement::new([(x, low), (x, high)], colour(index).stroke_width(1)),
+                PathElement::new([(x - 0.4 * step, mean), (x + 0.4 * step, mean)], colour(index).stroke_width(3)),
+            ];
+            chart.draw_series(lines).map_err(backend)?;
+            let dots =
+                values.iter().map(|&value| EmptyElement::at((x, value)) + Polygon::new(mark(index, 6.0), colour(index).mix(0.7).filled()));
+            chart.draw_series(dots).map_err(backend)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,196 @@
+//! What a spec may ask for besides: cycles, subsets, similarities, a plane, draws of a matching and the model it refers to.
+
+use std::collections::BTreeSet;
+
+use figment::value::Value;
+use onebasin_matching::Matching;
+use serde::Deserialize;
+
+use super::experiment::{Evaluation, Merging, Method, Model, Plane};
+use super::fault::{explain, shown, whole};
+use super::resolve::{Resolver, Result, path};
+
+const MOST_SEEDS: usize = 1000;
+const MOST_POINTS: usize = 201;
+const MOST_IMAGES: usize = 10_000_000;
+
+impl Resolver<'_> {
+    /// The index of a model that the value at `here` names.
+    fn position(&self, here: &[String], name: &str, models: &[Model]) -> Result<usize> {
+        models
+            .iter()
+            .position(|model| model.name == name)
+            .ok_or_else(|| self.wrong(here, format!("unknown model `{name}`")).known(name, models.iter().map(|model| model.name.as_str())))
+    }
+
+    /// The indices of models that the list at `here` names, each once.
+    fn positions(&self, here: &[String], names: &[String], models: &[Model]) -> Result<Vec<usize>> {
+        let mut positions = Vec::with_capacity(names.len());
+        for (index, name) in names.iter().enumerate() {
+            let inner = [here, &[index.to_string()]].concat();
+            let position = self.position(&inner, name, models)?;
+            if positions.contains(&position) {
+                return Err(self.wrong(&inner, format!("`{}` names the model `{name}` twice", shown(here))).hint("name each model once"));
+            }
+            positions.push(position);
+        }
+        Ok(positions)
+    }
+
+    /// The matching at `at`; its `reference` may be the name of a model.
+    pub(super) fn matching(&self, at: &[String], models: &[Model]) -> Result<Matching> {
+        let here = [at, &path(["reference"])].concat();
+        let (Some(Value::String(_, name)), Some(Value::Dict(tag, entries))) = (self.layers.get(&here), self.layers.get(at)) else {
+            return self.layers.read_at(at);
+        };
+        let mut entries = entries.clone();
+        entries.insert("reference".to_owned(), Value::from(self.position(&here, name, models)? as u64));
+        let value = Value::Dict(*tag, entries);
+        Matching::deserialize(&value).map_err(|error| explain(self.layers, at, &value, &error))
+    }
+
+    /// Whether each reference is among the models that are merged.
+    pub(super) fn references(&self, methods: &[Method], evaluation: &Evaluation, models: &[Model]) -> Result<()> {
+        for (index, method) in methods.iter().enumerate() {
+            // The first model may be left out of a subset, whose own first model takes its place: it is what nobody needs to ask for.
+            let Some(reference) = method.matching.reference().filter(|&reference| reference > 0) else { continue };
+            let here = path(["methods", &index.to_string(), "matching", "reference"]);
+            let Some(model) = models.get(reference) else {
+                let message = format!("`{}` is {reference}, but there are {} models, counted from 0", shown(&here), models.len());
+                return Err(self.wrong(&here, message).known("", models.iter().map(|model| model.name.as_str())));
+            };
+            let counted = evaluation.merges.iter().find(|&&count| count <= reference).map(|count| format!("the first {count} models"));
+            let listed = evaluation.subsets.iter().find(|subset| !subset.contains(&reference)).map(|subset| {
+                let names: Vec<&str> = subset.iter().map(|&index| models[index].name.as_str()).collect();
+                format!("the models {}", names.join(", "))
+            });
+            if let Some(others) = counted.or(listed) {
+                let message = format!("the reference `{}` is not among {others}, which `evaluation.merges` asks for", model.name);
+                return Err(self.wrong(&here, message).hint("a merged model has the units of its reference: merge only models with it"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Each method once for every draw of its matching.
+    pub(super) fn drawn(&self, methods: Vec<Method>) -> Result<Vec<Method>> {
+        let mut drawn = Vec::new();
+        for (index, method) in methods.into_iter().enumerate() {
+            let Some(seeds) = self.document.methods[index].matching_seeds else {
+                drawn.push(method);
+                continue;
+            };
+            let here = path(["methods", &index.to_string(), "matching-seeds"]);
+            self.within(&here, seeds, 1..=MOST_SEEDS, "the paper draws 9 times")?;
+            if !method.matching.is_random() || method.merging == Merging::Ensemble {
+                let message = format!("`{}` is {seeds}, but `{}` draws nothing: each draw would be the same", shown(&here), method.name);
+                return Err(self.wrong(&here, message).hint("leave it out; plots show the one result beside the draws of other methods"));
+            }
+            if seeds == 1 {
+                drawn.push(method);
+                continue;
+            }
+            drawn.extend((1..=seeds).map(|draw| Method { name: format!("{}#{draw}", method.name), draw, ..method.clone() }));
+        }
+        Ok(drawn)
+    }
+
+    /// Numbers of the first models, and lists of models.
+    pub(super) fn merges(&self, models: &[Model]) -> Result<(Vec<usize>, Vec<Vec<usize>>)> {
+        let Some(written) = &self.document.evaluation.merges else {
+            return Ok((if models.len() > 1 { vec![models.len()] } else { Vec::new() }, Vec::new()));
+        };
+        let mut counts = BTreeSet::new();
+        let mut subsets: Vec<Vec<usize>> = Vec::new();
+        for (index, value) in written.iter().enumerate() {
+            let here = path(["evaluation", "merges", &index.to_string()]);
+            match value {
+                Value::Num(_, number) => {
+                    let count = whole(number).unwrap_or(-1);
+                    match usize::try_from(count) {
+                        Ok(count) if (2..=models.len()).contains(&count) => counts.insert(count),
+                        _ => {
+                            let holds = if count < 0 { "no whole number".to_owned() } else { count.to_string() };
+                            let message = format!(
+                                "`evaluation.merges` holds {holds}, but there are {} models: expected numbers from 2 to that",
+                                models.len()
+                            );
+                            return Err(self.wrong(&here, message).hint("raise `models`, or merge fewer"));
+                        }
+                    };
+                }
+                Value::Array(..) => {
+                    let names: Vec<String> = self.layers.read_at(&here)?;
+                    let mut subset = self.positions(&here, &names, models)?;
+                    subset.sort_unstable();
+                    if subset.len() < 2 {
+                        let message = format!("`{}` names {} models, expected at least 2", shown(&here), subset.len());
+                        return Err(self.wrong(&here, message).hint("`[\"a\", \"c\"]` merges two models that are not the first"));
+                    }
+                    if subsets.contains(&subset) {
+                        return Err(self
+                            .wrong(&here, "`evaluation.merges` lists the same models twice")
+                            .hint("models are merged in their own order"));
+                    }
+                    subsets.push(subset);
+                }
+                _ => {
+                    return Err(self
+                        .wrong(&here, "`evaluation.merges` should hold numbers of models, or lists of their names")
+                        .hint("`merges = [2, 5, [\"a\", \"c\"]]` merges the first two, the first five, and a with c"));
+                }
+            }
+        }
+        Ok((counts.into_iter().collect(), subsets))
+    }
+
+    pub(super) fn cycles(&self, models: &[Model]) -> Result<Vec<Vec<usize>>> {
+        let mut cycles = Vec::new();
+        for (index, names) in self.document.evaluation.cycles.iter().flatten().enumerate() {
+            let here = path(["evaluation", "cycles", &index.to_string()]);
+            let cycle = self.positions(&here, names, models)?;
+            if cycle.len() < 3 {
+                let message = format!("`{}` names {} models, expected at least 3", shown(&here), cycle.len());
+                return Err(self
+                    .wrong(&here, message)
+                    .hint("two are mapped there and back by one map and its inverse, which shows nothing"));
+            }
+            if cycles.contains(&cycle) {
+                return Err(self.wrong(&here, "`evaluation.cycles` lists a cycle twice").hint("one that starts elsewhere is another"));
+            }
+            cycles.push(cycle);
+        }
+        Ok(cycles)
+    }
+
+    pub(super) fn similarity(&self, models: &[Model]) -> Result<bool> {
+        let asked = self.document.evaluation.similarity;
+        if asked && models.len() < 2 {
+            let here = path(["evaluation", "similarity"]);
+            return Err(self
+                .wrong(&here, "`evaluation.similarity` compares models, but there is 1")
+                .hint("raise `models`, or leave it out"));
+        }
+        Ok(asked)
+    }
+
+    pub(super) fn plane(&self, models: &[Model]) -> Result<Option<Plane>> {
+        let Some(written) = &self.document.evaluation.plane else { return Ok(None) };
+        let at = |key: &str| path(["evaluation", "plane", key]);
+        let corners = match &written.models {
+            Some(names) => self.positions(&at("models"), names, models)?,
+            None => (0..models.len().min(3)).collect(),
+        };
+        let &[a, b, c] = corners.as_slice() else {
+            let message = format!("a plane has 3 models as corners, not {}", corners.len());
+            return Err(self.wrong(&at("models"), message).hint("`plane = { models = [\"a\", \"b\", \"c\"] }`"));
+        };
+        self.within(&at("points"), written.points, 3..=MOST_POINTS, "points across the plane; 21 measure 331 mixtures")?;
+        if written.points.is_multiple_of(2) {
+            let message = format!("`evaluation.plane.points` should be odd, not {}: one of them is the middle", written.points);
+            return Err(self.wrong(&at("points"), message).hint(format!("take {}", written.points + 1)));
+        }
+        self.within(&at("images"), written.images, 1..=MOST_IMAGES, "the paper takes 500")?;
+        Ok(Some(Plane { models: [a, b, c], points: written.points, images: written.images }))
+    }
+}

@@ -1,0 +1,162 @@
+//! Cycles, similarities, a plane, subsets and draws, on tiny networks.
+
+use std::fs;
+
+use super::place::Place;
+
+/// `smoke.toml`, asking for everything.
+fn asking() -> Place {
+    let place = Place::new();
+    place.edit("merges = [2, 3]", MEASUREMENTS);
+    place.edit("matching = { by = \"git-re-basin\" }", "matching = { by = \"git-re-basin\" }\nmatching-seeds = 3");
+    place.edit("matching = { by = \"frank-wolfe\" }", "matching = { by = \"frank-wolfe\", reference = \"b\" }");
+    place
+}
+
+const MEASUREMENTS: &str = "merges = [3, [\"a\", \"b\"], [\"b\", \"c\"]]\ncycles = [[\"a\", \"b\", \"c\"]]\nsimilarity = true\n\
+    plane = { models = [\"a\", \"b\", \"c\"], points = 5, images = 500 }";
+
+/// The rows of a published table, by the names of their columns.
+struct Table {
+    columns: Vec<String>,
+    rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    fn read(place: &Place, name: &str) -> Table {
+        let text = fs::read_to_string(place.path().join("results/smoke").join(name)).unwrap();
+        let mut lines = text.lines().map(|line| line.split(',').map(str::to_owned).collect::<Vec<_>>());
+        Table { columns: lines.next().unwrap(), rows: lines.collect() }
+    }
+
+    fn text<'t>(&'t self, row: &'t [String], column: &str) -> &'t str {
+        &row[self.columns.iter().position(|name| name == column).unwrap_or_else(|| panic!("no `{column}` in {:?}", self.columns))]
+    }
+
+    fn number(&self, row: &[String], column: &str) -> f64 {
+        self.text(row, column).parse().unwrap()
+    }
+
+    /// The rows that have these texts.
+    fn with(&self, wanted: &[(&str, &str)]) -> Vec<&Vec<String>> {
+        self.rows.iter().filter(|row| wanted.iter().all(|(column, value)| self.text(row, column) == *value)).collect()
+    }
+}
+
+#[test]
+fn everything_that_may_be_asked_for_is_measured_and_one_job_and_two_give_the_same_bytes() {
+    let place = asking();
+    place.complete(&["--jobs", "1"]);
+    cycles_of_joint_maps_close(&place);
+    similarities_rise(&place);
+    corners_of_the_plane_are_the_models(&place);
+    subsets_are_told_apart(&place);
+    draws_differ_and_the_first_is_the_one_without(&place);
+    let two = asking();
+    two.complete(&["--jobs", "2"]);
+    assert!(place.published() == two.published(), "published bytes differ");
+    assert!(place.artifacts() == two.artifacts(), "artifacts differ");
+}
+
+fn cycles_of_joint_maps_close(place: &Place) {
+    let cycles = Table::read(place, "cycles.csv");
+    for method in ["c2m3", "merge-many", "naive"] {
+        let rows = cycles.with(&[("method", method), ("split", "test")]);
+        assert_eq!(rows.len(), 5, "{method}");
+        for row in &rows {
+            assert_eq!((cycles.text(row, "distance"), cycles.text(row, "cycle")), ("0.000000", "a-b-c"), "{method}");
+            assert_eq!(cycles.text(row, "accuracy"), cycles.text(rows[0], "accuracy"), "{method}");
+            assert!((cycles.number(row, "loss") - cycles.number(rows[0], "loss")).abs() < 1e-5, "{method}");
+        }
+    }
+    // Pairs that are matched apart do not come back, but what comes back computes the same at both ends.
+    for method in ["git-re-basin#1", "git-re-basin#2", "frank-wolfe"] {
+        let rows = cycles.with(&[("method", method), ("split", "test")]);
+        assert!(cycles.number(rows[0], "distance") > 1.0, "{method}");
+        let (start, end) = (rows[0], rows[4]);
+        assert_eq!((cycles.text(start, "lambda"), cycles.text(end, "lambda")), ("0.000000", "1.000000"));
+        assert!((cycles.number(start, "loss") - cycles.number(end, "loss")).abs() < 1e-4, "{method}");
+        assert!(cycles.number(rows[2], "loss") > cycles.number(start, "loss") + 1e-3, "{method}");
+    }
+    // The line starts at the model itself.
+    let models = Table::read(place, "models.csv");
+    let own = models.with(&[("model", "a"), ("split", "test")])[0];
+    let start = cycles.with(&[("method", "c2m3"), ("split", "test")])[0];
+    assert!((models.number(own, "loss") - cycles.number(start, "loss")).abs() < 1e-5);
+}
+
+fn similarities_rise(place: &Place) {
+    let table = Table::read(place, "similarity.csv");
+    assert_eq!(table.columns.join(","), "dataset,architecture,method,replicate,first,second,parameter,cosine,distance,stage");
+    let whole = |method: &str| table.with(&[("method", method), ("parameter", "all")]);
+    let before = whole("endpoints");
+    let pairs: Vec<(&str, &str)> = before.iter().map(|row| (table.text(row, "first"), table.text(row, "second"))).collect();
+    assert_eq!(pairs, [("a", "b"), ("a", "c"), ("b", "c")]);
+    for (before, after) in before.iter().zip(whole("c2m3")) {
+        assert!(table.number(after, "cosine") > table.number(before, "cosine") + 0.05);
+        assert!(table.number(after, "distance") < table.number(before, "distance"));
+    }
+    // Of a method that moves nothing, and of further draws, nothing is to be said.
+    assert!(whole("naive").is_empty() && whole("git-re-basin#2").is_empty() && !whole("git-re-basin#1").is_empty());
+    // The whole is made of the parts.
+    let parts: f64 = table
+        .with(&[("method", "c2m3"), ("first", "a"), ("second", "b")])
+        .iter()
+        .filter(|row| table.text(row, "parameter") != "all")
+        .map(|row| table.number(row, "distance").powi(2))
+        .sum();
+    assert!((parts.sqrt() - table.number(whole("c2m3")[0], "distance")).abs() < 1e-4);
+}
+
+fn corners_of_the_plane_are_the_models(place: &Place) {
+    let (plane, models) = (Table::read(place, "plane.csv"), Table::read(place, "models.csv"));
+    let rows = plane.with(&[("method", "c2m3")]);
+    assert_eq!(rows.len(), 19);
+    for name in ["a", "b", "c"] {
+        let own = models.with(&[("model", name), ("split", "test")])[0];
+        for frame in ["own", "common"] {
+            let corner = plane.with(&[("method", "c2m3"), ("vertex", name), ("frame", frame)]);
+            assert_eq!(corner.len(), 1);
+            // The split has 500 images, so the corner sees what the model was measured on.
+            assert!((plane.number(corner[0], "loss") - models.number(own, "loss")).abs() < 1e-4, "{name} {frame}");
+            assert_eq!(plane.text(corner[0], "accuracy"), models.text(own, "accuracy"));
+        }
+    }
+    let corner = plane.with(&[("method", "c2m3"), ("vertex", "a"), ("frame", "own")])[0];
+    assert_eq!((plane.text(corner, "x"), plane.text(corner, "y")), ("0.450000", "0.000000"));
+}
+
+fn subsets_are_told_apart(place: &Place) {
+    let (subsets, merged) = (Table::read(place, "subsets.csv"), Table::read(place, "merged.csv"));
+    let names: Vec<&str> = subsets.with(&[("method", "c2m3"), ("split", "test")]).iter().map(|row| subsets.text(row, "subset")).collect();
+    assert_eq!(names, ["a+b", "b+c"]);
+    assert!(merged.rows.iter().all(|row| merged.text(row, "models") == "3"), "only counted merges stand in merged.csv");
+    let matching = Table::read(place, "matching.csv");
+    assert_eq!(matching.with(&[("method", "c2m3"), ("models", "b+c")]).len(), 1);
+}
+
+fn draws_differ_and_the_first_is_the_one_without(place: &Place) {
+    let drawn = Table::read(place, "matching.csv");
+    let objectives: Vec<&str> = (1..=3)
+        .map(|draw| drawn.text(drawn.with(&[("method", &format!("git-re-basin#{draw}")), ("models", "3")])[0], "objective"))
+        .collect();
+    assert!(objectives[0] != objectives[1] || objectives[1] != objectives[2], "{objectives:?}");
+    let plain = Place::new();
+    plain.complete(&[]);
+    let table = Table::read(&plain, "merged.csv");
+    let first = Table::read(place, "merged.csv");
+    let stage = |table: &Table, method: &str| table.text(table.with(&[("method", method), ("models", "3")])[0], "stage").to_owned();
+    assert_eq!(stage(&first, "git-re-basin#1"), stage(&table, "git-re-basin"));
+    assert_ne!(stage(&first, "git-re-basin#2"), stage(&table, "git-re-basin"));
+    // Nobody who does not ask gets more files.
+    for name in ["cycles.csv", "subsets.csv", "similarity.csv", "plane.csv", "seeds.csv"] {
+        assert!(!plain.path().join("results/smoke").join(name).exists() && place.path().join("results/smoke").join(name).exists());
+    }
+    let seeds = Table::read(place, "seeds.csv");
+    let middle = seeds.with(&[("fixed", "a"), ("permutee", "b"), ("split", "test"), ("metric", "accuracy")])[0];
+    assert_eq!(
+        (seeds.text(middle, "method"), seeds.text(middle, "seeds"), seeds.text(middle, "lambda")),
+        ("git-re-basin", "3", "0.500000")
+    );
+    assert!(seeds.number(middle, "least") <= seeds.number(middle, "mean"));
+}
