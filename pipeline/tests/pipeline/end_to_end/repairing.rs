@@ -17,12 +17,12 @@ format = "glyphs"
 train = 600
 test = 200
 size = 12
-difficulty = 0.3
+difficulty = 0.1
 
 [architectures.residual]
 family = "resnet"
 depth = 8
-width = 4
+width = 8
 norm = "layer"
 
 [architectures.normed]
@@ -32,9 +32,9 @@ head = [16]
 norm = "batch"
 
 [trainings.adam]
-epochs = 6
+epochs = 10
 batch = 20
-optimizer = { kind = "adam", learning-rate = 1e-2 }
+optimizer = { kind = "adam", learning-rate = 3e-3 }
 
 [[pairs]]
 dataset = "tiny-glyphs"
@@ -98,34 +98,35 @@ fn repaired_merges_are_measured_beside_the_ones_they_are_made_of() {
     let place = Place::with(SPEC);
     let first = place.complete(&["--jobs", "1"]);
     let ran = first.ran();
-    // One alignment and one merge a matching, whatever is done afterwards.
-    for kind in ["align/", "merge/"] {
-        assert_eq!(ran.iter().filter(|stage| stage.starts_with(kind)).count(), if kind == "merge/" { 4 } else { 6 }, "{ran:?}");
+    // One alignment and one merge for each pair and matching, whatever is done afterwards.
+    for (kind, count) in [("align/", 4), ("merge/", 4), ("repair/", 8)] {
+        assert_eq!(ran.iter().filter(|stage| stage.starts_with(kind)).count(), count, "{ran:?}");
     }
-    assert_eq!(ran.iter().filter(|stage| stage.starts_with("repair/")).count(), 8, "{ran:?}");
 
     let merged = losses(&place, "merged.csv");
     let loss = |architecture: &str, method: &str| merged[&(architecture.to_owned(), method.to_owned(), String::new())];
-    for architecture in ["residual", "normed"] {
-        let [naive, repaired] = ["naive", "naive-repair"].map(|method| loss(architecture, method));
-        assert!(repaired < naive, "{architecture}: {repaired} after, {naive} before the repair");
-        let [aligned, published] = ["c2m3-repair", "c2m3-repair-as-published"].map(|method| loss(architecture, method));
-        assert!((aligned - published).abs() > 1e-3, "{architecture}: {aligned} {published}");
-    }
-    // Batch norms: there are none in the one, and stale ones in the other.
+    // Statistics over channels that are not matched make a worse goal than those over matched ones.
+    let order = ["c2m3-repair", "c2m3-repair-as-published", "c2m3"].map(|method| loss("residual", method));
+    assert!(order.is_sorted() && 2.0 * order[0] < order[2], "{order:?}");
+    assert!(loss("residual", "naive-repair") < loss("residual", "naive"));
+    // There are no batch norms in the one, and stale ones in the other.
     assert_eq!(loss("residual", "c2m3-batch-norm"), loss("residual", "c2m3"));
     assert!(loss("normed", "c2m3-batch-norm") < loss("normed", "c2m3"));
+    // A batch norm behind a convolution undoes what a repair does to it: all three are one network.
+    for method in ["c2m3-repair", "c2m3-repair-as-published"] {
+        assert!((loss("normed", method) / loss("normed", "c2m3-batch-norm") - 1.0).abs() < 0.05, "{method}");
+    }
 
     let lines = losses(&place, "barriers.csv");
     let at = |architecture: &str, method: &str, lambda: f64| {
         let row = lines.iter().find(|((a, m, l), _)| a == architecture && m == method && l.parse::<f64>().unwrap() == lambda);
         *row.unwrap().1
     };
-    for architecture in ["residual", "normed"] {
-        assert!(at(architecture, "naive-repair", 0.5) < at(architecture, "naive", 0.5), "{architecture}");
-        for end in [0.0, 1.0] {
-            let [plain, repaired] = ["naive", "naive-repair"].map(|method| at(architecture, method, end));
-            assert!((plain - repaired).abs() < 0.25 * (1.0 + plain), "{architecture}, end {end}: {plain} {repaired}");
+    for (method, repaired) in [("naive", "naive-repair"), ("c2m3", "c2m3-repair")] {
+        assert!(at("residual", repaired, 0.5) < at("residual", method, 0.5), "{repaired}");
+        for (architecture, end) in [("residual", 0.0), ("residual", 1.0), ("normed", 0.0), ("normed", 1.0)] {
+            let (before, after) = (at(architecture, method, end), at(architecture, repaired, end));
+            assert!((before - after).abs() < 0.05, "{architecture}, {method}, end {end}: {before} {after}");
         }
     }
     assert!(at("normed", "c2m3-batch-norm", 0.5) < at("normed", "c2m3", 0.5));
