@@ -129,8 +129,8 @@ pub(crate) struct Seen {
     pub(crate) norms: Vec<((usize, usize), Moments)>,
 }
 
-/// Batches between two calls of the watcher; enough for any number of threads.
-const STRETCH: usize = 32;
+/// Batches between two calls of the watcher: enough to share out among threads, and seconds of work.
+const STRETCH: usize = 16;
 
 /// One pass over a sample with batch norms in training mode, all means of batches accumulated in `f64` in the order of the batches.
 pub(crate) fn pass(

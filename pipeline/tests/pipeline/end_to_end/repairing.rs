@@ -130,7 +130,7 @@ fn repaired_merges_are_measured_beside_the_ones_they_are_made_of() {
         }
     }
     assert!(at("normed", "c2m3-batch-norm", 0.5) < at("normed", "c2m3", 0.5));
-    assert_eq!(at("residual", "c2m3-batch-norm", 0.5), at("residual", "c2m3", 0.5));
+    assert!((at("residual", "c2m3-batch-norm", 0.5) - at("residual", "c2m3", 0.5)).abs() < 1e-4);
 
     // The repaired model carries the architecture it has now.
     let models = fs::read_dir(place.path().join(".store")).unwrap().map(|entry| entry.unwrap().path().join("weights.safetensors"));
