@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Result, ensure};
 use onebasin_matching::{Alignment, to_frame};
-use onebasin_network::Weights;
+use onebasin_network::{PermutationSpec, Weights};
 use serde::Serialize;
 use serde_json::json;
 
@@ -82,23 +82,59 @@ impl Stage for Similarity {
         for (first, one) in models.iter().enumerate() {
             for (second, other) in models.iter().enumerate().skip(first + 1) {
                 context.look()?;
-                let mut whole = Likeness::default();
-                let mut parts = Vec::new();
-                let item = |parameter: &str, likeness: Likeness| {
-                    let (cosine, distance) = (likeness.cosine(), likeness.distance());
-                    Item { first, second, parameter: parameter.to_owned(), cosine, distance }
-                };
-                for parameter in &self.subject.graph.spec().parameters {
-                    let likeness = Likeness::of(one.values(&parameter.name), other.values(&parameter.name));
-                    if parameter.role.is_matched() {
-                        whole = whole.and(likeness);
-                    }
-                    parts.push(item(&parameter.name, likeness));
-                }
-                items.push(item(ALL, whole));
-                items.append(&mut parts);
+                let compared = compare(self.subject.graph.spec(), one, other);
+                items.extend(compared.into_iter().map(|(parameter, likeness)| Item {
+                    first,
+                    second,
+                    parameter,
+                    cosine: likeness.cosine(),
+                    distance: likeness.distance(),
+                }));
             }
         }
         files::write_json(&context.out.join("similarity.json"), &items)
+    }
+}
+
+/// Two models over all trained weights, then parameter by parameter.
+fn compare(spec: &PermutationSpec, one: &Weights, other: &Weights) -> Vec<(String, Likeness)> {
+    let mut compared = vec![(ALL.to_owned(), Likeness::default())];
+    for parameter in &spec.parameters {
+        let likeness = Likeness::of(one.values(&parameter.name), other.values(&parameter.name));
+        if parameter.role.is_matched() {
+            compared[0].1 = compared[0].1.and(likeness);
+        }
+        compared.push((parameter.name.clone(), likeness));
+    }
+    compared
+}
+
+#[cfg(test)]
+mod tests {
+    use onebasin_matching::{Matching, Problem};
+    use onebasin_network::{Blueprint, Graph, Permutation, Shape, permute};
+    use onebasin_repro::Stream;
+    use onebasin_training::{Initialisation, initialise};
+
+    use super::*;
+
+    #[test]
+    fn a_shuffled_copy_is_unlike_its_model_until_it_is_matched() {
+        let blueprint: Blueprint = serde_json::from_str(r#"{"family": "mlp", "hidden": [24, 16]}"#).unwrap();
+        let graph = Graph::build(&blueprint.build(Shape::new(1, 6, 6), 5).unwrap()).unwrap();
+        let (spec, stream) = (graph.spec(), Stream::root(7));
+        let model = initialise(&graph, Initialisation::default(), &stream).unwrap();
+        let shuffle: Vec<Permutation> =
+            spec.groups.iter().map(|group| Permutation::new(stream.child(&group.name).shuffled(group.units)).unwrap()).collect();
+        let copy = permute(spec, &model, &shuffle);
+        assert!(compare(spec, &model, &copy)[0].1.cosine().unwrap() < 0.5);
+        for by in ["git-re-basin", "c2m3"] {
+            let matching: Matching = serde_json::from_str(&format!(r#"{{"by": "{by}"}}"#)).unwrap();
+            let alignment = matching.matcher().align(&Problem { spec, models: vec![&model, &copy] }, &stream).unwrap();
+            let images = [(&model, 0), (&copy, 1)].map(|(weights, place)| to_frame(spec, weights, &alignment.maps[place]));
+            for (name, likeness) in compare(spec, &images[0], &images[1]) {
+                assert_eq!((likeness.cosine(), likeness.distance()), (Some(1.0), 0.0), "{by}: {name}");
+            }
+        }
     }
 }

@@ -178,6 +178,54 @@ fn more_models_keep_those_that_are_there() {
 }
 
 #[test]
+fn what_is_asked_for_besides_leaves_every_other_stage_as_it_was() {
+    let before = planned(SPEC, &[]);
+    let asking =
+        SPEC.replace("merges = [2, 3]", "merges = [2, 3, [\"a\", \"c\"]]\ncycles = [[\"c\", \"b\", \"a\"]]\nsimilarity = true\nplane = {}");
+    let after = planned(&asking, &[]);
+    let kept: BTreeSet<String> = ids(&before).difference(&changed(&after, &before)).cloned().collect();
+    let expected: BTreeSet<String> = ids(&before).into_iter().filter(|id| id != "tabulate" && id != "plot").collect();
+    assert_eq!(kept, expected);
+    let new: Vec<String> = changed(&before, &after).into_iter().filter(|id| id.contains("/weights/")).collect();
+    // The cycle goes backwards: each pair is matched once, in the order of the models, as for its line.
+    let names =
+        ["align/#/a+c", "align/#/a-c", "align/#/b-c", "cycle/#/c-b-a", "measure/#/a+c", "merge/#/a+c", "plane/#/a-b-c", "similarity/#/all"];
+    assert_eq!(new, names.map(|name| name.replace('#', "glyphs-mlp/weights/replicate-0")));
+    let inputs = |id: &str| after.find(id).unwrap().stage.inputs().iter().map(ToString::to_string).collect::<Vec<_>>();
+    let aligned = ["c", "b-c", "a-b", "a-c"].map(|name| {
+        let kind = if name == "c" { "train/glyphs-mlp" } else { "align/glyphs-mlp/weights" };
+        format!("{kind}/replicate-0/{name}")
+    });
+    assert_eq!(inputs("cycle/glyphs-mlp/weights/replicate-0/c-b-a"), aligned);
+    assert_eq!(inputs("similarity/glyphs-mlp/replicate-0/all").len(), 3);
+    assert!(after.find("plane/glyphs-mlp/naive/replicate-0/a-b-c").is_none());
+}
+
+#[test]
+fn further_draws_of_a_matching_are_methods_of_their_own_and_the_first_is_the_one_there_was() {
+    let before = planned(SPEC, &[]);
+    let seeded = SPEC.replace("matching = { by = \"git-re-basin\" }", "matching = { by = \"git-re-basin\" }\nmatching-seeds = 3");
+    let after = planned(&seeded, &[]);
+    let of = |plan: &Plan, method: &str| plan.find(&format!("align/glyphs-mlp/{method}/replicate-0/a-b")).unwrap().fingerprint;
+    let draws = ["weights#1", "weights#2", "weights#3"].map(|name| of(&after, name));
+    assert_eq!(draws[0], of(&before, "weights"));
+    assert!(draws[0] != draws[1] && draws[1] != draws[2] && draws[0] != draws[2]);
+}
+
+#[test]
+fn a_reference_is_a_place_among_the_models_of_each_alignment() {
+    let of = |text: &str, last: &str| {
+        let plan = planned(&text.replace("merges = [2, 3]", "merges = [3, [\"b\", \"c\"]]"), &[]);
+        let recipe = plan.find(&format!("align/glyphs-mlp/weights/replicate-0/{last}")).unwrap().stage.recipe();
+        recipe.settings["matching"]["reference"].as_u64().unwrap()
+    };
+    let on = |reference: &str| SPEC.replace("by = \"git-re-basin\"", &format!("by = \"git-re-basin\", reference = {reference}"));
+    assert_eq!(["3", "b+c", "a-b"].map(|last| of(SPEC, last)), [0, 0, 0]);
+    assert_eq!(["3", "b+c", "a-b"].map(|last| of(&on("\"c\""), last)), [2, 1, 0]);
+    assert_eq!(["3", "b+c", "a-b"].map(|last| of(&on("1"), last)), [1, 0, 1]);
+}
+
+#[test]
 fn replicates_draw_from_other_streams() {
     let plan = planned(SPEC, &["replicates=2"]);
     let of = |replicate: usize| plan.find(&format!("train/glyphs-mlp/replicate-{replicate}/a")).unwrap().fingerprint;
