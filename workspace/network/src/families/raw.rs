@@ -130,7 +130,7 @@ fn resnet(raw: Raw) -> Result<Blueprint, NetworkError> {
     };
     let plan = Plan::of(depth)?;
     checked(Blueprint::Resnet(Resnet {
-        depth,
+        depth: plan.depth,
         width: raw.width.unwrap_or(plan.width),
         stem: raw.stem.unwrap_or(plan.stem),
         shortcut: raw.shortcut.unwrap_or(plan.shortcut),

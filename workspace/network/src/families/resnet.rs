@@ -10,6 +10,7 @@ use crate::{Layer, NetworkError, Width};
 /// | depth | stages (blocks) | channels | block | default width, stem, shortcut |
 /// | --- | --- | --- | --- | --- |
 /// | 6n + 2 (8, 14, 20, 26, 32 ..) | n, n, n | w, 2w, 4w | basic | 16, cifar, 3 |
+/// | 22 | 3, 3, 3 | w, 2w, 4w | basic | 16, cifar, 3 |
 /// | 18 | 2, 2, 2, 2 | w, 2w, 4w, 8w | basic | 64, cifar, 1 |
 /// | 34 | 3, 4, 6, 3 | w, 2w, 4w, 8w | basic | 64, cifar, 1 |
 /// | 50 | 3, 4, 6, 3 | 4w, 8w, 16w, 32w | bottleneck | 64, imagenet, 1 |
@@ -20,12 +21,14 @@ use crate::{Layer, NetworkError, Width};
 /// bottleneck network, although it is 6n + 2.
 ///
 /// Padding is the same on all sides, as in PyTorch (Flax pads even images by nothing before and one behind at stride 2).
-/// Source: Git Re-Basin and C2M3, ResNet20 with 3x3 shortcuts and layer norm (C2M3's settings call it depth 22, counting the two
-/// shortcuts); OT fusion, ResNet18 with 1x1 shortcuts, no norm and no biases.
+/// 22 is C2M3's name for the network of depth 20: it counts the two shortcuts that have weights. Both are written as depth 20.
+///
+/// Source: Git Re-Basin and C2M3, ResNet20 with 3x3 shortcuts and layer norm; OT fusion, ResNet18 with 1x1 shortcuts, no norm and no
+/// biases.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Resnet {
-    /// Layers with weights, shortcuts not counted.
+    /// Layers with weights, shortcuts not counted (but 22 is 20).
     pub depth: usize,
     /// Channels of the stem.
     pub width: usize,
@@ -58,6 +61,8 @@ const MOST_BLOCKS: usize = 500;
 
 /// What a depth stands for.
 pub(super) struct Plan {
+    /// Shortcuts not counted: the one name of networks that have two.
+    pub(super) depth: usize,
     blocks: Vec<usize>,
     bottleneck: bool,
     pub(super) width: usize,
@@ -67,14 +72,16 @@ pub(super) struct Plan {
 
 impl Plan {
     pub(super) fn of(depth: usize) -> Result<Plan, NetworkError> {
-        let large = |blocks: [usize; 4], bottleneck, stem| Plan { blocks: blocks.to_vec(), bottleneck, width: 64, stem, shortcut: 1 };
+        let large =
+            |blocks: [usize; 4], bottleneck, stem| Plan { depth, blocks: blocks.to_vec(), bottleneck, width: 64, stem, shortcut: 1 };
         match depth {
             18 => Ok(large([2, 2, 2, 2], false, Stem::Cifar)),
             34 => Ok(large([3, 4, 6, 3], false, Stem::Cifar)),
             50 => Ok(large([3, 4, 6, 3], true, Stem::Imagenet)),
+            22 => Plan::of(20),
             _ if depth > 2 && (depth - 2).is_multiple_of(6) && (depth - 2) / 6 <= MOST_BLOCKS => {
                 let blocks = vec![(depth - 2) / 6; 3];
-                Ok(Plan { blocks, bottleneck: false, width: 16, stem: Stem::Cifar, shortcut: 3 })
+                Ok(Plan { depth, blocks, bottleneck: false, width: 16, stem: Stem::Cifar, shortcut: 3 })
             }
             _ if depth > 6 * MOST_BLOCKS + 2 => {
                 Err(impossible(format!("depth `{depth}` is more than any machine trains"), format!("use at most {}", 6 * MOST_BLOCKS + 2)))
