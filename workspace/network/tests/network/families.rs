@@ -22,6 +22,8 @@ fn parameter_counts_are_the_published_ones() {
             "width {width}"
         );
     }
+    // C2M3 counts the two shortcuts and says 22.
+    assert_eq!(parameters("family = 'resnet'\ndepth = 22\nwidth = 32\nnorm = 'layer'", CIFAR, 10), 1_166_506);
     assert_eq!(parameters("family = 'vgg'\ndepth = 16\nnorm = 'layer'", CIFAR, 10) / 10_000, 1_525);
     assert_eq!(parameters("family = 'vgg'\ndepth = 11\nhead = []\nbias = false", CIFAR, 10), 9_222_848);
     assert_eq!(parameters("family = 'resnet'\ndepth = 18\nhead-bias = false", CIFAR, 10), 11_164_352);
@@ -39,10 +41,29 @@ fn the_width_variants_of_vgg11_have_the_published_counts() {
     }
 }
 
+/// He et al., Deep residual learning, table 6, in the exact figures of its many copies: their shortcuts have no weights.
+#[test]
+fn deeper_residual_networks_have_the_published_counts_beside_their_shortcuts() {
+    for (depth, count) in [(20, 269_722), (32, 464_154), (44, 658_586), (56, 853_018), (110, 1_727_962)] {
+        for (kernel, shortcuts) in [(3, 9 * (16 * 32 + 32 * 64)), (1, 16 * 32 + 32 * 64)] {
+            let table = format!("family = 'resnet'\ndepth = {depth}\nnorm = 'batch'\nshortcut = {kernel}");
+            assert_eq!(parameters(&table, CIFAR, 10), count + shortcuts + 2 * (32 + 64), "depth {depth}");
+        }
+    }
+}
+
 /// The figures of torchvision's models for 1000 classes, which have the same layers.
 #[test]
 fn large_networks_have_the_well_known_counts() {
     let large = [3, 224, 224];
+    let vggs =
+        [(11, 132_863_336, 132_868_840), (13, 133_047_848, 133_053_736), (16, 138_357_544, 138_365_992), (19, 143_667_240, 143_678_248)];
+    for (depth, plain, with_norm) in vggs {
+        for (norm, count) in [("none", plain), ("batch", with_norm), ("layer", with_norm)] {
+            let table = format!("family = 'vgg'\ndepth = {depth}\nhead = [4096, 4096]\nnorm = '{norm}'");
+            assert_eq!(parameters(&table, large, 1000), count, "depth {depth}, norm {norm}");
+        }
+    }
     assert_eq!(parameters("family = 'resnet'\ndepth = 18\nstem = 'imagenet'\nnorm = 'batch'", large, 1000), 11_689_512);
     assert_eq!(parameters("family = 'resnet'\ndepth = 34\nstem = 'imagenet'\nnorm = 'batch'", large, 1000), 21_797_672);
     assert_eq!(parameters("family = 'resnet'\ndepth = 50\nnorm = 'batch'", large, 1000), 25_557_032);
@@ -87,6 +108,16 @@ fn defaults_are_written_out_and_read_back() {
         assert_eq!(serde_json::from_value::<Blueprint>(expected).unwrap(), read, "{table}");
         assert_eq!(blueprint(&toml::to_string(&read).unwrap()).unwrap(), read, "{table}");
     }
+}
+
+#[test]
+fn depth_22_is_another_name_of_depth_20() {
+    let [named, usual] = [22, 20].map(|depth| blueprint(&format!("family = 'resnet'\ndepth = {depth}\nnorm = 'layer'")).unwrap());
+    assert_eq!(named, usual);
+    let onebasin_network::Blueprint::Resnet(mut resnet) = usual.clone() else { panic!("not a residual network") };
+    resnet.depth = 22;
+    let built = [usual, onebasin_network::Blueprint::Resnet(resnet)].map(|blueprint| blueprint.build(Shape::from(CIFAR), 10).unwrap());
+    assert_eq!(built[0], built[1]);
 }
 
 #[test]
