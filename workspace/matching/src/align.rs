@@ -32,7 +32,7 @@ pub fn to_frame(spec: &PermutationSpec, weights: &Weights, maps: &UnitMaps) -> W
 }
 
 /// The permutations among `maps`, if all are.
-fn permutations(maps: &UnitMaps) -> Option<Vec<Permutation>> {
+pub(crate) fn permutations(maps: &UnitMaps) -> Option<Vec<Permutation>> {
     let permutation = |map: &UnitMap| match map {
         UnitMap::Permutation(permutation) => Some(permutation.clone()),
         UnitMap::Plan(_) => None,
@@ -126,49 +126,13 @@ fn backwards(map: &UnitMap) -> UnitMap {
 }
 
 /// First `first`, then `next`.
-fn compose(first: &UnitMap, next: &UnitMap) -> UnitMap {
+pub(crate) fn compose(first: &UnitMap, next: &UnitMap) -> UnitMap {
     match (first, next) {
         (UnitMap::Permutation(first), UnitMap::Permutation(next)) => UnitMap::Permutation(first.then(next)),
         (UnitMap::Plan(first), UnitMap::Permutation(next)) => UnitMap::Plan(first.select(Axis(0), &indices(next))),
         (UnitMap::Permutation(first), UnitMap::Plan(next)) => UnitMap::Plan(next.select(Axis(1), &indices(&first.inverse()))),
         (UnitMap::Plan(first), UnitMap::Plan(next)) => UnitMap::Plan(product(next.view(), first.view())),
     }
-}
-
-/// How far models come back from where they started when they are mapped around cycles: the greatest ℓ2 distance between the
-/// flat weights of a model and its image after p → q → r → p, over all p < q < r (p → q → p for two models).
-///
-/// `pair(from, onto)` gives the maps of model `from` onto the units of `onto`; pairs matched independently of each other
-/// do not come back. Exactly 0 when permutations compose to the identity. Cost: n³/6 compositions.
-///
-/// Source: C²M³ (arXiv 2405.17897), figure 2b.
-pub fn cycle_error(spec: &PermutationSpec, models: &[&Weights], pair: impl Fn(usize, usize) -> UnitMaps) -> f64 {
-    let count = models.len();
-    let around = |path: &[usize]| {
-        let mut maps = pair(path[0], path[1]);
-        for step in path[1..].windows(2) {
-            maps = maps.iter().zip(&pair(step[0], step[1])).map(|(first, next)| compose(first, next)).collect();
-        }
-        let stays = |map: &UnitMap| matches!(map, UnitMap::Permutation(permutation) if permutation.is_identity());
-        if maps.iter().all(stays) { 0.0 } else { distance(models[path[0]], &to_frame(spec, models[path[0]], &maps)) }
-    };
-    if count == 2 {
-        return around(&[0, 1, 0]);
-    }
-    let mut worst = 0.0f64;
-    for p in 0..count {
-        for q in p + 1..count {
-            for r in q + 1..count {
-                worst = worst.max(around(&[p, q, r, p]));
-            }
-        }
-    }
-    worst
-}
-
-fn distance(left: &Weights, right: &Weights) -> f64 {
-    let pairs = left.iter().zip(right.iter()).flat_map(|((_, left), (_, right))| left.iter().zip(right));
-    pairs.map(|(&left, &right)| (f64::from(left) - f64::from(right)).powi(2)).sum::<f64>().sqrt()
 }
 
 #[cfg(test)]
@@ -234,32 +198,5 @@ mod tests {
         assert_eq!(soft, a);
         assert_eq!(to_frame(spec, &b, &pair_maps(&dense(&q), &hard(&p))), a);
         assert_eq!(to_frame(spec, &b, &pair_maps(&hard(&q), &dense(&p))), a);
-    }
-
-    #[test]
-    fn cycles_close_through_a_frame_and_not_between_pairs_matched_apart() {
-        let graph = chain(&[3]);
-        let spec = graph.spec();
-        let models = [1, 2, 3].map(|seed| random(spec, seed));
-        let models: Vec<&Weights> = models.iter().collect();
-        let maps = [4, 5, 6].map(|seed| hard(&shuffles(spec, seed)));
-        assert_eq!(cycle_error(spec, &models, |from, onto| pair_maps(&maps[from], &maps[onto])), 0.0);
-        assert_eq!(cycle_error(spec, &models[..2], |from, onto| pair_maps(&maps[from], &maps[onto])), 0.0);
-        // Every step turns the units by one, except the last, which leaves them: w comes back as w[2], w[0], w[1].
-        let turn = || hard(&[Permutation::new(vec![1, 2, 0]).unwrap()]);
-        let stay = || hard(&[Permutation::identity(3)]);
-        let model = numbers(spec, &[&[1.0, 2.0, 4.0], &[0.0, 0.0, 0.0]]);
-        let found = cycle_error(spec, &[&model, &model, &model], |_, onto| if onto == 0 { stay() } else { turn() });
-        assert_eq!(found, (3.0f64 * 3.0 + 1.0 + 2.0 * 2.0).sqrt());
-    }
-
-    #[test]
-    fn soft_maps_do_not_come_back_and_a_unit_without_mass_comes_back_as_the_mean() {
-        let graph = chain(&[2]);
-        let model = numbers(graph.spec(), &[&[0.0, 2.0], &[0.0, 0.0]]);
-        // Both slots hold unit 0, so unit 1 comes back as the mean of both slots: 0 instead of 2.
-        let plan = vec![UnitMap::Plan(array![[1.0, 0.0], [1.0, 0.0]])];
-        let found = cycle_error(graph.spec(), &[&model, &model], |_, _| pair_maps(&plan, &plan));
-        assert_eq!(found, 2.0);
     }
 }

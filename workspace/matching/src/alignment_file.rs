@@ -8,7 +8,7 @@ use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::{Alignment, Certificate, Frame, Iterate, MatchingError, Outcome, UnitMap, UnitMaps};
+use crate::{Alignment, Attempt, Certificate, Frame, Iterate, MatchingError, Outcome, UnitMap, UnitMaps};
 
 const ALIGNMENT: &str = "alignment.json";
 const PERMUTATIONS: &str = "permutations.json";
@@ -30,6 +30,10 @@ struct Summary {
     cycle_error: f64,
     certificate: Certificate,
     trace: Vec<Iterate>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    refinement: Vec<f64>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    starts: Vec<Attempt>,
 }
 
 /// What `permutations.json` holds: for each model, the groups that have a permutation.
@@ -65,6 +69,8 @@ impl Alignment {
             cycle_error: self.cycle_error,
             certificate: self.certificate,
             trace: self.trace.clone(),
+            refinement: self.refinement.clone(),
+            starts: self.starts.clone(),
         };
         write(&directory.join(PERMUTATIONS), &json(&permutations))?;
         write(&directory.join(ALIGNMENT), &json(&summary))?;
@@ -117,8 +123,8 @@ impl Alignment {
         if let Some(model) = maps.iter().position(|found| sizes(found) != sizes(&maps[0])) {
             return Err(corrupt(format!("the maps of model {model} have other sizes than those of model 0")));
         }
-        let Summary { frame, groups, outcome, iterations, objective, cycle_error, certificate, trace, .. } = summary;
-        Ok(Alignment { frame, groups, maps, trace, outcome, objective, iterations, certificate, cycle_error })
+        let Summary { frame, groups, outcome, iterations, objective, cycle_error, certificate, trace, refinement, starts, .. } = summary;
+        Ok(Alignment { frame, groups, maps, trace, refinement, starts, outcome, objective, iterations, certificate, cycle_error })
     }
 }
 
@@ -173,6 +179,8 @@ mod tests {
             groups: vec!["fc2".to_owned(), "fc1".to_owned()],
             maps: vec![vec![hard(&[0, 1]), hard(&[0, 1, 2])], vec![hard(&[1, 0]), hard(&[2, 0, 1])]],
             trace: vec![Iterate { objective: 0.1 + 0.2, step: None }, Iterate { objective: 7.0 / 3.0, step: Some(0.3) }],
+            refinement: Vec::new(),
+            starts: Vec::new(),
             outcome: Outcome::Converged,
             objective: 7.0 / 3.0,
             iterations: 2,
@@ -187,9 +195,29 @@ mod tests {
         soft
     }
 
+    fn restarted() -> Alignment {
+        let attempt = |start: &str, objective: f64, chosen: bool| Attempt {
+            start: start.to_owned(),
+            objective,
+            iterations: 2,
+            outcome: Outcome::Converged,
+            chosen,
+        };
+        let starts = vec![attempt("identity", 0.1, false), attempt("sinkhorn", 7.0 / 3.0, true)];
+        Alignment { starts, refinement: vec![2.0, 7.0 / 3.0], ..alignment() }
+    }
+
+    #[test]
+    fn what_was_not_asked_for_leaves_no_trace_in_the_file() {
+        let directory = tempfile::tempdir().unwrap();
+        alignment().save(directory.path()).unwrap();
+        let text = fs::read_to_string(directory.path().join(ALIGNMENT)).unwrap();
+        assert!(text.ends_with("\"trace\":[{\"objective\":0.30000000000000004,\"step\":null},{\"objective\":2.3333333333333335,\"step\":0.3}]}\n"), "{text}");
+    }
+
     #[test]
     fn what_was_saved_is_loaded_and_equal_alignments_have_equal_bytes() {
-        for alignment in [alignment(), soft()] {
+        for alignment in [alignment(), soft(), restarted()] {
             let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
             alignment.save(first.path()).unwrap();
             let loaded = Alignment::load(first.path()).unwrap();

@@ -47,6 +47,14 @@ pub enum MatchingError {
         /// How many models there are.
         models: usize,
     },
+    /// A soft map where a permutation is needed.
+    #[error("the map of group `{group}` of model {model} is a plan, expected a permutation\nhint: a unit that goes to many slots has no match to be sure of; use `plan = \"exact\"`")]
+    Soft {
+        /// Index of the model.
+        model: usize,
+        /// Name of the group of units.
+        group: String,
+    },
     /// Coefficients of a mean that do not fit the models.
     #[error("{problem}\nhint: give one finite coefficient for each model, with the sum 1")]
     Coefficients {

@@ -10,8 +10,11 @@
 mod align;
 mod alignment_file;
 mod barrier;
+mod closeness;
+mod cycle;
 mod error;
 mod ground;
+mod margins;
 mod matcher;
 mod merge;
 pub mod methods;
@@ -20,11 +23,14 @@ pub mod similarity;
 #[cfg(test)]
 mod testing;
 
-pub use align::{cycle_error, pair_maps, to_frame};
+pub use align::{pair_maps, to_frame};
 pub use barrier::{Barrier, barrier, lambdas};
+pub use closeness::{Closeness, closeness};
+pub use cycle::{Cycle, cycle, cycle_error};
 pub use error::MatchingError;
 pub use ground::Ground;
-pub use matcher::{Alignment, Certificate, Course, Frame, Iterate, Matcher, Outcome, Problem, UnitMap, UnitMaps};
+pub use margins::{GroupMargins, margins};
+pub use matcher::{Alignment, Attempt, Certificate, Course, Frame, Iterate, Matcher, Outcome, Problem, UnitMap, UnitMaps};
 pub use merge::{interpolate, mean};
 pub use methods::{
     Matching, c2m3::C2m3, frank_wolfe::FrankWolfe, git_rebasin::GitReBasin, identity::Identity, merge_many::MergeMany, ot_fusion::OtFusion,

@@ -5,7 +5,7 @@ use onebasin_network::{Permutation, PermutationSpec, Weights};
 use onebasin_repro::Stream;
 use serde::{Deserialize, Serialize};
 
-use crate::{MatchingError, align, objective::objective};
+use crate::{MatchingError, align, cycle, objective::objective};
 
 /// Models of one architecture that want a common order of units.
 #[derive(Clone, Debug)]
@@ -159,11 +159,29 @@ impl From<onebasin_transport::Certificate> for Certificate {
     }
 }
 
+/// One of several starts of a method, and how far it came.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Attempt {
+    /// The start, as the spec writes it.
+    pub start: String,
+    /// [`crate::objective`] of the models in the frame it led to.
+    pub objective: f64,
+    /// How many iterations ran.
+    pub iterations: usize,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Whether the alignment is this one.
+    pub chosen: bool,
+}
+
 /// What a method did on its way to the maps.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Course {
     /// The objective after each iteration.
     pub trace: Vec<Iterate>,
+    /// The objective before the first round of refinement and after each; empty without refinement.
+    pub refinement: Vec<f64>,
     /// Why it ended.
     pub outcome: Outcome,
     /// How many iterations ran.
@@ -173,9 +191,15 @@ pub struct Course {
 }
 
 impl Course {
+    /// Of a method that iterates once for each point of `trace`.
+    pub fn iterated(trace: Vec<Iterate>, outcome: Outcome, certificate: Certificate) -> Course {
+        let iterations = trace.len();
+        Course { trace, refinement: Vec::new(), outcome, iterations, certificate }
+    }
+
     /// Of a method that does not iterate.
     pub fn direct(certificate: Certificate) -> Course {
-        Course { trace: Vec::new(), outcome: Outcome::Direct, iterations: 0, certificate }
+        Course::iterated(Vec::new(), Outcome::Direct, certificate)
     }
 }
 
@@ -190,6 +214,10 @@ pub struct Alignment {
     pub maps: Vec<UnitMaps>,
     /// The method's objective after each iteration.
     pub trace: Vec<Iterate>,
+    /// The objective before the first round of refinement and after each; empty without refinement.
+    pub refinement: Vec<f64>,
+    /// All starts, where several were asked for; the rest of this alignment tells of the chosen one.
+    pub starts: Vec<Attempt>,
     /// How the method ended.
     pub outcome: Outcome,
     /// [`crate::objective`] of the models in the frame.
@@ -212,9 +240,10 @@ impl Alignment {
         }
         let aligned: Vec<Weights> = problem.models.iter().zip(&maps).map(|(weights, maps)| align::to_frame(spec, weights, maps)).collect();
         let objective = objective(spec, &aligned.iter().collect::<Vec<_>>());
-        let cycle_error = align::cycle_error(spec, &problem.models, |from, onto| align::pair_maps(&maps[from], &maps[onto]));
-        let Course { trace, outcome, iterations, certificate } = course;
-        Alignment { frame, groups, maps, trace, outcome, objective, iterations, certificate, cycle_error }
+        let cycle_error = cycle::cycle_error(spec, &problem.models, |from, onto| align::pair_maps(&maps[from], &maps[onto]));
+        let Course { trace, refinement, outcome, iterations, certificate } = course;
+        let starts = Vec::new();
+        Alignment { frame, groups, maps, trace, refinement, starts, outcome, objective, iterations, certificate, cycle_error }
     }
 
     /// As [`Alignment::assemble`], from permutations: one list over groups for each model.
@@ -226,6 +255,11 @@ impl Alignment {
     /// Whether every map is a permutation, so that models in the frame compute what they did before.
     pub fn is_hard(&self) -> bool {
         self.maps.iter().flatten().all(|map| matches!(map, UnitMap::Permutation(_)))
+    }
+
+    /// The maps of one model as permutations, if all are.
+    pub fn permutations(&self, model: usize) -> Option<Vec<Permutation>> {
+        align::permutations(&self.maps[model])
     }
 
     /// The maps that bring model `from` onto the units of model `onto`: through the frame.

@@ -6,6 +6,7 @@
 //! (1987), steps 1 to 5; Crouse, "On implementing 2D rectangular assignment algorithms", IEEE TAES 52 (2016), for the search. Restarting from
 //! earlier potentials is sound because any `v` becomes dual feasible with `u_i = max_j (G_ij - v_j)`.
 
+mod margin;
 mod search;
 
 use ndarray::ArrayView2;

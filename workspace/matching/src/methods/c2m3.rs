@@ -19,7 +19,8 @@ pub use self::start::Start;
 pub use self::stop::Stop;
 use self::universe::Universe;
 use super::at_least_one;
-use crate::{Alignment, Frame, Matcher, MatchingError, Problem};
+use super::refine::refine;
+use crate::{Alignment, Attempt, Frame, Matcher, MatchingError, Problem};
 
 /// C²M³: all models at once into a universe, by Frank–Wolfe on `f(P) = Σ_{p<q} Σ_ℓ ⟨U_ℓ^p, U_ℓ^q⟩` with `U_ℓ^p = (P_r^p)ᵀ W_ℓ^p P_c^p`.
 ///
@@ -44,11 +45,39 @@ pub struct C2m3 {
     pub iterations: usize,
     /// When to stop earlier; default relative. As published: `{ rule = "absolute" }`.
     pub stop: Stop,
+    /// Several starts in place of `start`, each with an ascent of its own: the one whose permutations, refined if asked for, have the greatest objective
+    /// is kept. Of equals the first. A kind may be named again, and then draws anew. Default none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub restarts: Vec<Start>,
+    /// The most rounds of coordinate ascent over the models after the final permutations are found, which can only raise the objective; default 0, as published. It ends
+    /// with the first round without a gain, usually after 2 to 10.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub refine: usize,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 impl Default for C2m3 {
     fn default() -> C2m3 {
-        C2m3 { start: Start::Identity, iterations: 200, stop: Stop::Relative { tolerance: 1e-7, patience: 5 } }
+        C2m3 { start: Start::Identity, iterations: 200, stop: Stop::Relative { tolerance: 1e-7, patience: 5 }, restarts: Vec::new(), refine: 0 }
+    }
+}
+
+impl C2m3 {
+    /// An ascent from one start.
+    fn ascend(&self, problem: &Problem<'_>, start: Start, stream: &Stream) -> Result<Alignment, MatchingError> {
+        let universe = Universe::new(problem.spec, &problem.models, start.draw(problem, stream)?, |_| false);
+        let (mut maps, mut course) = ascent::climb(universe, self.iterations, self.stop)?;
+        if self.refine > 0 {
+            let refined = refine(problem, maps, self.refine)?;
+            course.refinement = refined.objectives;
+            course.certificate = course.certificate.worst(refined.certificate);
+            maps = refined.maps;
+        }
+        Ok(Alignment::from_permutations(problem, Frame::Universe, maps, course))
     }
 }
 
@@ -56,19 +85,35 @@ impl Matcher for C2m3 {
     fn align(&self, problem: &Problem<'_>, stream: &Stream) -> Result<Alignment, MatchingError> {
         self.check()?;
         problem.check()?;
-        let start = self.start.draw(problem.spec, problem.models.len(), stream);
-        let universe = Universe::new(problem.spec, &problem.models, start, |_| false);
-        let (maps, course) = ascent::climb(universe, self.iterations, self.stop)?;
-        Ok(Alignment::from_permutations(problem, Frame::Universe, maps, course))
+        if self.restarts.is_empty() {
+            return self.ascend(problem, self.start, stream);
+        }
+        let mut starts = Vec::new();
+        let mut best: Option<(usize, Alignment)> = None;
+        for (index, &start) in self.restarts.iter().enumerate() {
+            let found = self.ascend(problem, start, &stream.child(format!("restart-{index}")))?;
+            let Alignment { objective, iterations, outcome, .. } = found;
+            starts.push(Attempt { start: start.name().to_owned(), objective, iterations, outcome, chosen: false });
+            if best.as_ref().is_none_or(|(_, best)| objective > best.objective) {
+                best = Some((index, found));
+            }
+        }
+        let (chosen, alignment) = best.expect("there is a start");
+        starts[chosen].chosen = true;
+        Ok(Alignment { starts, ..alignment })
     }
 
     fn check(&self) -> Result<(), MatchingError> {
         at_least_one("iterations", self.iterations)?;
+        if self.start != Start::Identity && !self.restarts.is_empty() {
+            let (value, hint) = (self.start.name().to_owned(), "name it in `restarts` too, and leave `start` out");
+            return Err(MatchingError::Setting { key: "start", value, expected: "no `start` beside `restarts`", hint });
+        }
         self.stop.check()
     }
 
     fn is_random(&self) -> bool {
-        self.start != Start::Identity
+        self.start.is_random() || self.restarts.iter().any(|start| start.is_random())
     }
 
     fn is_joint(&self) -> bool {

@@ -86,12 +86,9 @@ fn together(courses: &[(f64, Course)]) -> Course {
     };
     let iterate = |iteration| Iterate { objective: courses.iter().map(|course| after(course, iteration)).sum(), step: step(iteration) };
     let converged = courses.iter().all(|(_, course)| course.outcome == Outcome::Converged);
-    Course {
-        trace: (0..iterations).map(iterate).collect(),
-        outcome: if converged { Outcome::Converged } else { Outcome::IterationLimit },
-        iterations,
-        certificate: courses.iter().fold(Certificate::default(), |worst, (_, course)| worst.worst(course.certificate)),
-    }
+    let outcome = if converged { Outcome::Converged } else { Outcome::IterationLimit };
+    let certificate = courses.iter().fold(Certificate::default(), |worst, (_, course)| worst.worst(course.certificate));
+    Course::iterated((0..iterations).map(iterate).collect(), outcome, certificate)
 }
 
 #[cfg(test)]

@@ -107,12 +107,9 @@ fn course(climbs: &[Climb]) -> Course {
     let after = |climb: &Climb, sweep: usize| climb.trace.get(sweep).or(climb.trace.last()).copied().unwrap_or(climb.start);
     let trace = (0..iterations).map(|sweep| Iterate { objective: climbs.iter().map(|climb| after(climb, sweep)).sum(), step: None });
     let ended = climbs.iter().all(|climb| climb.converged);
-    Course {
-        trace: trace.collect(),
-        outcome: if ended { Outcome::Converged } else { Outcome::IterationLimit },
-        iterations,
-        certificate: climbs.iter().fold(Certificate::default(), |worst, climb| worst.worst(climb.certificate)),
-    }
+    let outcome = if ended { Outcome::Converged } else { Outcome::IterationLimit };
+    let certificate = climbs.iter().fold(Certificate::default(), |worst, climb| worst.worst(climb.certificate));
+    Course::iterated(trace.collect(), outcome, certificate)
 }
 
 /// Coordinate ascent for one pair.

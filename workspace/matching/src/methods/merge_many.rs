@@ -85,8 +85,7 @@ impl Matcher for MergeMany {
             }
         }
         let certificate = certificates.into_iter().fold(Certificate::default(), Certificate::worst);
-        let iterations = trace.len();
-        Ok(Alignment::from_permutations(problem, Frame::Universe, maps, Course { trace, outcome, iterations, certificate }))
+        Ok(Alignment::from_permutations(problem, Frame::Universe, maps, Course::iterated(trace, outcome, certificate)))
     }
 
     fn check(&self) -> Result<(), MatchingError> {

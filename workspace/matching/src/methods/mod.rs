@@ -12,6 +12,7 @@ pub mod identity;
 pub mod merge_many;
 /// Optimal transport, layer by layer.
 pub mod ot_fusion;
+mod refine;
 
 use serde::{Deserialize, Serialize};
 

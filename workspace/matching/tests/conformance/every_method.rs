@@ -13,6 +13,7 @@ pub fn methods() -> Vec<Matching> {
     let variants = [
         r#"{"by": "git-re-basin", "order": "forward"}"#,
         r#"{"by": "git-re-basin", "order": "backward", "reference": 1}"#,
+        r#"{"by": "c2m3", "restarts": ["identity", "git-re-basin", "merge-many", "sinkhorn"], "refine": 10}"#,
         r#"{"by": "ot-fusion", "plan": "sinkhorn", "regularisation": 0.1}"#,
         r#"{"by": "ot-fusion", "ground": "squared", "normalise-rows": true, "output": "transported", "append-vectors": false}"#,
     ];

@@ -39,8 +39,7 @@ pub(crate) fn climb(mut universe: Universe, iterations: usize, stop: Stop) -> Re
         }
     }
     let (maps, certificate) = universe.project()?;
-    let iterations = trace.len();
-    Ok((maps, Course { trace, outcome, iterations, certificate }))
+    Ok((maps, Course::iterated(trace, outcome, certificate)))
 }
 
 /// The nearest step that the images can take without rounding it.

@@ -1,13 +1,13 @@
 //! Where the ascent starts.
 
 use ndarray::Array2;
-use onebasin_network::PermutationSpec;
 use onebasin_repro::Stream;
 use onebasin_transport::sinkhorn::doubly_stochastic;
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
 use super::mixture::Mixture;
+use crate::{GitReBasin, Matcher, MatchingError, MergeMany, Problem};
 
 /// The matrices to start from, one for each model and group.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,25 +21,57 @@ pub enum Start {
     Sinkhorn,
     /// Uniform on [0, 1), as published: not doubly stochastic, so the objective before the first full step is not comparable.
     Random,
+    /// The permutations that [`GitReBasin`] finds, by its defaults: every model matched to the first.
+    GitReBasin,
+    /// The permutations that [`MergeMany`] finds, by its defaults: every model matched to the mean of the others.
+    MergeMany,
 }
 
 /// Sweeps of normalisation at most.
 const SWEEPS: usize = 10_000;
 
 impl Start {
-    /// Draws the matrices: outer index model, inner index group.
-    pub(crate) fn draw(self, spec: &PermutationSpec, models: usize, stream: &Stream) -> Vec<Vec<Mixture>> {
-        let model = |model: usize| {
-            spec.groups.iter().map(|group| self.matrix(group.units, &stream.child(format!("model-{model}/{}", group.name)))).collect()
+    /// As a spec writes it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Start::Identity => "identity",
+            Start::Sinkhorn => "sinkhorn",
+            Start::Random => "random",
+            Start::GitReBasin => "git-re-basin",
+            Start::MergeMany => "merge-many",
+        }
+    }
+
+    /// Whether another stream could give other matrices.
+    pub(crate) fn is_random(self) -> bool {
+        self != Start::Identity
+    }
+
+    /// Draws or finds the matrices: outer index model, inner index group.
+    pub(crate) fn draw(self, problem: &Problem<'_>, stream: &Stream) -> Result<Vec<Vec<Mixture>>, MatchingError> {
+        let found = match self {
+            Start::Identity | Start::Sinkhorn | Start::Random => {
+                let model = |model: usize| {
+                    let groups = problem.spec.groups.iter();
+                    groups.map(|group| self.matrix(group.units, &stream.child(format!("model-{model}/{}", group.name)))).collect()
+                };
+                return Ok((0..problem.models.len()).map(model).collect());
+            }
+            Start::GitReBasin => GitReBasin::default().align(problem, &stream.child("git-re-basin"))?,
+            Start::MergeMany => MergeMany::default().align(problem, &stream.child("merge-many"))?,
         };
-        (0..models).map(model).collect()
+        let vertices = |model| {
+            let maps = found.permutations(model).expect("weight matching makes permutations");
+            maps.iter().map(|map| Mixture::vertex(map.as_slice().to_vec())).collect()
+        };
+        Ok((0..problem.models.len()).map(vertices).collect())
     }
 
     fn matrix(self, size: usize, stream: &Stream) -> Mixture {
         let mut rng = stream.rng();
         let mut draw = || rng.random::<f64>();
         match self {
-            Start::Identity => Mixture::vertex((0..size as u32).collect()),
+            Start::Identity | Start::GitReBasin | Start::MergeMany => Mixture::vertex((0..size as u32).collect()),
             Start::Sinkhorn => {
                 let even = 1.0 / size as f64;
                 let mut matrix = Array2::from_shape_simple_fn((size, size), || even + 0.01 * even * draw() + 1e-6);
@@ -55,6 +87,13 @@ impl Start {
 mod tests {
     use super::*;
     use crate::methods::c2m3::mixture::is_doubly_stochastic;
+
+    #[test]
+    fn names_are_those_of_a_spec() {
+        for start in [Start::Identity, Start::Sinkhorn, Start::Random, Start::GitReBasin, Start::MergeMany] {
+            assert_eq!(serde_json::to_value(start).unwrap(), start.name());
+        }
+    }
 
     #[test]
     fn the_sinkhorn_start_is_doubly_stochastic_and_its_own_for_each_stream() {

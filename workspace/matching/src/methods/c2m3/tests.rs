@@ -280,7 +280,55 @@ fn weights_of_another_scale_take_the_same_way() {
 }
 
 #[test]
+fn the_default_is_written_as_it_always_was() {
+    let expected = r#"{"start":"identity","iterations":200,"stop":{"rule":"relative","tolerance":1e-7,"patience":5}}"#;
+    assert_eq!(serde_json::to_string(&C2m3::default()).unwrap(), expected);
+}
+
+#[test]
+fn of_several_starts_the_best_end_is_kept_and_all_are_told() {
+    let graph = mlp();
+    let spec = graph.spec();
+    let mut winners = std::collections::BTreeSet::new();
+    for seed in 0..4 {
+        let models: Vec<Weights> = (0..4).map(|model| random(spec, 10 * seed + model)).collect();
+        let models: Vec<&Weights> = models.iter().collect();
+        let restarts = vec![Start::Identity, Start::GitReBasin, Start::MergeMany, Start::Sinkhorn, Start::Sinkhorn];
+        let matcher = C2m3 { restarts: restarts.clone(), ..C2m3::default() };
+        assert!(matcher.is_random());
+        let found = align(&matcher, spec, &models);
+        assert_eq!(found, align(&matcher, spec, &models));
+        let names: Vec<&str> = found.starts.iter().map(|attempt| attempt.start.as_str()).collect();
+        assert_eq!(names, ["identity", "git-re-basin", "merge-many", "sinkhorn", "sinkhorn"]);
+        let best = found.starts.iter().map(|attempt| attempt.objective).fold(f64::NEG_INFINITY, f64::max);
+        let chosen: Vec<_> = found.starts.iter().filter(|attempt| attempt.chosen).collect();
+        assert_eq!((chosen.len(), chosen[0].objective, found.objective), (1, best, best));
+        assert_eq!((chosen[0].iterations, chosen[0].outcome), (found.iterations, found.outcome));
+        // Two draws of one kind are two starts, and the identity is what it is alone.
+        assert_ne!(found.starts[3].objective, found.starts[4].objective);
+        assert_eq!(found.starts[0].objective, align(&C2m3::default(), spec, &models).objective);
+        assert_eq!(found.cycle_error, 0.0);
+        winners.insert(chosen[0].start.clone());
+    }
+    assert!(winners.len() > 1, "{winners:?}");
+}
+
+#[test]
+fn an_ascent_from_matched_models_starts_where_they_are() {
+    let graph = mixed();
+    let models = models(&graph, 3);
+    let problem = Problem { spec: graph.spec(), models: models.iter().collect() };
+    let stream = Stream::root(5);
+    let point = Start::MergeMany.draw(&problem, &stream).unwrap();
+    let merged = crate::MergeMany::default().align(&problem, &stream.child("merge-many")).unwrap();
+    let universe = Universe::new(graph.spec(), &problem.models, point, |_| false);
+    assert!(is_near(universe.objective(), merged.objective, 1e-9));
+}
+
+#[test]
 fn impossible_options_are_refused() {
+    let both = C2m3 { start: Start::Sinkhorn, restarts: vec![Start::Identity], ..C2m3::default() };
+    assert!(both.check().unwrap_err().to_string().contains("`start` is `sinkhorn`"));
     assert!(C2m3 { iterations: 0, ..C2m3::default() }.check().is_err());
     assert!(C2m3 { stop: Stop::Relative { tolerance: f64::NAN, patience: 5 }, ..C2m3::default() }.check().is_err());
     assert!(C2m3 { stop: Stop::Absolute { tolerance: 1e-6, patience: 0 }, ..C2m3::default() }.check().is_err());
