@@ -5,7 +5,8 @@ JOBS ?=
 ONEBASIN = cargo run --release --locked --quiet --bin onebasin --
 RUN = $(ONEBASIN) run --profile $(PROFILE) $(if $(JOBS),--jobs $(JOBS))
 
-.PHONY: setup test quickstart smoke reproduce-figure-7a reproduce-git-rebasin-mnist bench peers lint docs ci
+.PHONY: setup test quickstart smoke reproduce-table-1 reproduce-figure-7a reproduce-git-rebasin-mnist reproduce-cifar10-resnet20 \
+	reproduce-cifar10-vgg11 reproduce-cifar100-resnet20 check-accuracies bench peers lint docs ci
 
 setup:
 	@command -v cc >/dev/null || { echo "installing a C compiler"; sudo=$$(command -v sudo || true); $$sudo apt-get update && $$sudo apt-get install --yes gcc libc6-dev; }
@@ -24,6 +25,10 @@ quickstart: setup
 smoke: setup
 	$(ONEBASIN) run experiments/smoke.toml --results target/smoke/results --plots target/smoke/plots --store target/smoke/store
 
+# C²M³, table 1: five networks merged, on six pairs of data set and architecture.
+reproduce-table-1: setup
+	$(RUN) experiments/table-1.toml
+
 # C²M³, figure 7a. PROFILE=paper merges up to 20 models.
 reproduce-figure-7a: setup
 	$(RUN) experiments/mnist-mlp.toml
@@ -31,6 +36,22 @@ reproduce-figure-7a: setup
 # Git Re-Basin on MNIST: figure 2 and table 3.
 reproduce-git-rebasin-mnist: setup
 	$(RUN) experiments/git-rebasin-mnist.toml
+
+# Three networks on CIFAR: end points, barriers, merged models.
+reproduce-cifar10-resnet20: setup
+	$(RUN) experiments/cifar10-resnet20.toml
+
+reproduce-cifar10-vgg11: setup
+	$(RUN) experiments/cifar10-vgg11.toml
+
+reproduce-cifar100-resnet20: setup
+	$(RUN) experiments/cifar100-resnet20.toml
+
+# The figures of a small experiment against their committed bands. `RENEW=--renew` shows what changes and writes them anew.
+GUARDED = --results target/accuracies/results --plots target/accuracies/plots --store target/accuracies/store
+check-accuracies: setup
+	$(ONEBASIN) run experiments/accuracies.toml $(GUARDED)
+	$(ONEBASIN) check experiments/accuracies.toml --against experiments/expected/accuracies.csv $(RENEW) $(GUARDED)
 
 # Ours beside the peers', in one run each; the peers come from PyPI into .venv.
 bench: setup peers
@@ -52,4 +73,4 @@ lint: setup
 docs: setup
 	RUSTDOCFLAGS="--deny warnings" cargo doc --release --locked --workspace --no-deps
 
-ci: lint docs smoke test
+ci: lint docs smoke check-accuracies test

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -11,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::explain;
 use crate::plan::{Plan, Planned};
+use crate::publish::replace;
 use crate::report::{Reported, write_reported};
 use crate::stage::StageId;
 use crate::store::{Entry, Input};
@@ -99,18 +99,10 @@ fn beside(figures: &Path) -> PathBuf {
 /// # Errors
 /// When one cannot be written.
 pub fn renew(path: &Path, figures: &[Reported], recipes: &Recipes) -> Result<()> {
-    write(path, &write_reported(figures)?)?;
     let mut text = serde_json::to_vec_pretty(recipes)?;
     text.push(b'\n');
-    write(&beside(path), &text)
-}
-
-fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let told = || format!("cannot write `{}`", path.display());
-    fs::create_dir_all(folder).with_context(told)?;
-    let mut file = tempfile::NamedTempFile::new_in(folder).with_context(told)?;
-    file.write_all(bytes).with_context(told)?;
-    file.persist(path).with_context(told)?;
+    for (path, bytes) in [(beside(path), text), (path.to_owned(), write_reported(figures)?)] {
+        replace(&path, &bytes).with_context(|| format!("cannot write `{}`", path.display()))?;
+    }
     Ok(())
 }

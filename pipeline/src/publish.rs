@@ -97,8 +97,8 @@ fn place(folder: &Path, option: &str, files: &[(String, Vec<u8>)], published: &m
 }
 
 /// Replaces a file by a rename, so that nobody sees half of it.
-fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(folder)?;
     let mut builder = tempfile::Builder::new();
     // Private by default, but results are for everyone whom the folder is for.

@@ -25,17 +25,31 @@ pub fn deviations(ours: &Experiment, theirs: &Experiment) -> BTreeMap<String, Ve
             if parts(ours).iter().any(|part| !parts(theirs).contains(part)) {
                 found.push("models see other parts of the training images".to_owned());
             }
-            for method in &ours.methods {
-                if let Some(other) = theirs.methods.iter().find(|other| other.name == method.name) {
-                    compare(&format!("{}: matching", method.name), &method.matching, &other.matching, &mut found);
-                }
-            }
+            of_methods(ours, theirs, &mut found);
         }
         if !found.is_empty() {
             all.insert(pair.id(), found);
         }
     }
     all
+}
+
+/// What differs in methods of one name; a difference that several share is listed once.
+fn of_methods(ours: &Experiment, theirs: &Experiment, found: &mut Vec<String>) {
+    let mut shared: Vec<(String, Vec<&str>)> = Vec::new();
+    for method in &ours.methods {
+        let Some(other) = theirs.methods.iter().find(|other| other.name == method.name) else { continue };
+        let mut differing = Vec::new();
+        compare("matching", &method.matching, &other.matching, &mut differing);
+        compare("repair", &method.repair, &other.repair, &mut differing);
+        for difference in differing {
+            match shared.iter_mut().find(|(known, _)| *known == difference) {
+                Some((_, names)) => names.push(&method.name),
+                None => shared.push((difference, vec![&method.name])),
+            }
+        }
+    }
+    found.extend(shared.into_iter().map(|(difference, names)| format!("{difference} ({})", names.join(", "))));
 }
 
 fn of_pair(pair: &Pair, twin: &Pair) -> Vec<String> {

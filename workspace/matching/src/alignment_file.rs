@@ -212,7 +212,12 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         alignment().save(directory.path()).unwrap();
         let text = fs::read_to_string(directory.path().join(ALIGNMENT)).unwrap();
-        assert!(text.ends_with("\"trace\":[{\"objective\":0.30000000000000004,\"step\":null},{\"objective\":2.3333333333333335,\"step\":0.3}]}\n"), "{text}");
+        assert!(
+            text.ends_with(
+                "\"trace\":[{\"objective\":0.30000000000000004,\"step\":null},{\"objective\":2.3333333333333335,\"step\":0.3}]}\n"
+            ),
+            "{text}"
+        );
     }
 
     #[test]

@@ -1,7 +1,7 @@
 use onebasin_network::{PermutationSpec, Weights};
 
-use crate::align::to_frame;
 use crate::Alignment;
+use crate::align::to_frame;
 
 /// How close two models are, in one parameter or in all together.
 #[derive(Clone, Debug, PartialEq)]

@@ -48,7 +48,9 @@ pub enum MatchingError {
         models: usize,
     },
     /// A soft map where a permutation is needed.
-    #[error("the map of group `{group}` of model {model} is a plan, expected a permutation\nhint: a unit that goes to many slots has no match to be sure of; use `plan = \"exact\"`")]
+    #[error(
+        "the map of group `{group}` of model {model} is a plan, expected a permutation\nhint: a unit that goes to many slots has no match to be sure of; use `plan = \"exact\"`"
+    )]
     Soft {
         /// Index of the model.
         model: usize,

@@ -1,4 +1,4 @@
-use onebasin_network::{PermutationSpec, Permutation, Weights};
+use onebasin_network::{Permutation, PermutationSpec, Weights};
 use onebasin_transport::assignment;
 use rayon::prelude::*;
 
@@ -37,8 +37,7 @@ pub struct GroupMargins {
 pub fn margins(problem: &Problem<'_>, alignment: &Alignment) -> Result<Vec<Vec<GroupMargins>>, MatchingError> {
     problem.check()?;
     let spec = problem.spec;
-    let images: Vec<Weights> =
-        problem.models.iter().zip(&alignment.maps).map(|(weights, maps)| to_frame(spec, weights, maps)).collect();
+    let images: Vec<Weights> = problem.models.iter().zip(&alignment.maps).map(|(weights, maps)| to_frame(spec, weights, maps)).collect();
     let of_model = |(model, maps): (usize, &UnitMaps)| {
         let others = sum_without(spec, &images, model);
         let hard = permutations(alignment, model, maps)?;
@@ -81,7 +80,8 @@ fn permutations(alignment: &Alignment, model: usize, maps: &UnitMaps) -> Result<
 pub(crate) fn sum_without(spec: &PermutationSpec, images: &[Weights], without: usize) -> Weights {
     let sum = |name: &str| {
         let mut array = images[without].get(name).clone();
-        let others: Vec<&[f32]> = images.iter().enumerate().filter(|(model, _)| *model != without).map(|(_, image)| image.values(name)).collect();
+        let others: Vec<&[f32]> =
+            images.iter().enumerate().filter(|(model, _)| *model != without).map(|(_, image)| image.values(name)).collect();
         for (index, entry) in array.iter_mut().enumerate() {
             *entry = others.iter().map(|values| f64::from(values[index])).sum::<f64>() as f32;
         }
@@ -120,7 +120,13 @@ mod tests {
         if size == 0 {
             return vec![Vec::new()];
         }
-        let insert = |shorter: Vec<u32>| (0..size).map(move |place| { let mut longer = shorter.clone(); longer.insert(place, size as u32 - 1); longer });
+        let insert = |shorter: Vec<u32>| {
+            (0..size).map(move |place| {
+                let mut longer = shorter.clone();
+                longer.insert(place, size as u32 - 1);
+                longer
+            })
+        };
         all(size - 1).into_iter().flat_map(insert).collect()
     }
 

@@ -62,7 +62,13 @@ fn is_zero(number: &usize) -> bool {
 
 impl Default for C2m3 {
     fn default() -> C2m3 {
-        C2m3 { start: Start::Identity, iterations: 200, stop: Stop::Relative { tolerance: 1e-7, patience: 5 }, restarts: Vec::new(), refine: 0 }
+        C2m3 {
+            start: Start::Identity,
+            iterations: 200,
+            stop: Stop::Relative { tolerance: 1e-7, patience: 5 },
+            restarts: Vec::new(),
+            refine: 0,
+        }
     }
 }
 

@@ -3,8 +3,8 @@
 use ndarray::ArrayView2;
 
 use super::Assignment;
-use crate::{Cost, TransportError};
 use crate::layout::{check_entries, row_major};
+use crate::{Cost, TransportError};
 
 impl Assignment {
     /// For each row `i`, what the optimum loses when `i` may not have `columns[i]`: `value − max Σ G` over the permutations that give
