@@ -23,6 +23,8 @@ mod line;
 mod optimizer;
 mod options;
 mod repair;
+#[cfg(test)]
+mod pytorch;
 mod schedule;
 mod score;
 mod statistics;
