@@ -8,7 +8,7 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 
 use super::barriers::{Curves, panel};
-use super::strips::Strips;
+use super::strips::{Scale, Strips};
 use super::style::{Legend, Picture, save, titled};
 use super::{Groups, file_name, shown_split};
 use crate::report::seeds::draw_of;
@@ -61,7 +61,7 @@ pub fn draw(results: &Path, out: &Path) -> Result<()> {
             along: "cycle".to_owned(),
             metric: "Euclidean distance of all weights".to_owned(),
             values,
-            from_zero: true,
+            scale: Scale::FromZero,
         };
         let title = format!("From a model to itself after a cycle of maps ({split}): {}, {}", pair.0, pair.1);
         save(&Rounds { title, legend: Legend::new(names), lines, distances }, out, &file_name("cycles", pair))?;
@@ -84,7 +84,7 @@ impl Picture for Rounds {
         self.distances.draw(&cells[2], &self.legend)?;
         self.legend.draw(
             &side,
-            &["λ = 0: the model", "λ = 1: what comes back", "on a line of their own:", "mean over cycles, draws", "and replicates"],
+            &["λ = 0: the model", "λ = 1: what comes back", "thick: mean over cycles,", "draws and replicates", "thin: each of them"],
         )
     }
 }

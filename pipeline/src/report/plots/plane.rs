@@ -128,13 +128,24 @@ impl Contours {
             let (x, y) = pixel(place(point, hexagon.half));
             hexagon.losses.get(&point).map(|loss| (x, y, loss.min(CLIP)))
         };
-        for [q, r] in points(hexagon.half) {
-            // The triangles above and below the step to the right.
-            for third in [[q, r + 1], [q + 1, r - 1]] {
-                if let (Some(a), Some(b), Some(c)) = (node([q, r]), node([q + 1, r]), node(third)) {
-                    self.triangle(area, [a, b, c])?;
+        for r in -hexagon.half..hexagon.half {
+            // Between two rows, triangles from left to right; neighbours of one colour become one piece.
+            let pointing = |q: i64| [[[q, r], [q, r + 1], [q - 1, r + 1]], [[q, r], [q + 1, r], [q, r + 1]]];
+            let mut run: Vec<[Node; 3]> = Vec::new();
+            for corners in (-hexagon.half - 1..=hexagon.half + 1).flat_map(pointing) {
+                let [Some(a), Some(b), Some(c)] = corners.map(node) else { continue };
+                let triangle = [a, b, c];
+                if self.band(&triangle).is_some() && run.first().is_none_or(|first| self.band(first) == self.band(&triangle)) {
+                    run.push(triangle);
+                    continue;
+                }
+                self.fill_run(area, &mut run)?;
+                match self.band(&triangle) {
+                    Some(_) => run.push(triangle),
+                    None => self.triangle(area, triangle)?,
                 }
             }
+            self.fill_run(area, &mut run)?;
         }
         let centred = (FONT, TEXT).into_font().color(&BLACK).pos(Pos::new(HPos::Center, VPos::Center));
         let heading = (left + WIDTH / 2, top + 22);
@@ -152,6 +163,26 @@ impl Contours {
         Ok(())
     }
 
+    /// The band that holds a whole triangle, if one does.
+    fn band(&self, triangle: &[Node; 3]) -> Option<usize> {
+        let of = |loss: f64| (((loss - self.least) / (self.greatest - self.least) * BANDS as f64) as usize).min(BANDS - 1);
+        let bands = triangle.map(|node| of(node.2));
+        (bands[0] == bands[1] && bands[1] == bands[2]).then_some(bands[0])
+    }
+
+    /// Fills triangles of one band that stand beside each other between two rows, and forgets them.
+    fn fill_run<B: DrawingBackend>(&self, area: &DrawingArea<B, Shift>, run: &mut Vec<[Node; 3]>) -> Result<()> {
+        let Some(band) = run.first().and_then(|first| self.band(first)) else { return Ok(()) };
+        let nodes: Vec<Node> = run.drain(..).flatten().collect();
+        let (low, high) = nodes.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), node| (low.min(node.1), high.max(node.1)));
+        let ends = |top: bool| {
+            let row = nodes.iter().filter(|node| ((node.1 - low) < (high - node.1)) == top);
+            row.fold((f64::INFINITY, f64::NEG_INFINITY), |(left, right), node| (left.min(node.0), right.max(node.0)))
+        };
+        let ((top_left, top_right), (left, right)) = (ends(true), ends(false));
+        fill(area, band, &[(top_left, low), (top_right, low), (right, high), (left, high)])
+    }
+
     /// Fills a triangle, over which the loss is linear, band by band.
     fn triangle<B: DrawingBackend>(&self, area: &DrawingArea<B, Shift>, nodes: [Node; 3]) -> Result<()> {
         for band in 0..BANDS {
@@ -162,12 +193,8 @@ impl Contours {
             if band + 1 < BANDS {
                 piece = above(&piece, self.level(band + 1), -1.0);
             }
-            let outline: Vec<(i32, i32)> = piece.iter().map(|&(x, y, _)| (x.round() as i32, y.round() as i32)).collect();
-            if outline.len() > 2 {
-                area.draw(&Polygon::new(outline.clone(), shade(band).filled())).map_err(backend)?;
-                // Its edge too, or hairlines show where pieces meet.
-                let closed: Vec<(i32, i32)> = outline.iter().chain(&outline[..1]).copied().collect();
-                area.draw(&PathElement::new(closed, shade(band).stroke_width(1))).map_err(backend)?;
+            if piece.len() > 2 {
+                fill(area, band, &piece.iter().map(|node| (node.0, node.1)).collect::<Vec<_>>())?;
             }
         }
         Ok(())
@@ -199,6 +226,15 @@ impl Contours {
         }
         Ok(())
     }
+}
+
+/// Fills a piece with the colour of a band.
+fn fill<B: DrawingBackend>(area: &DrawingArea<B, Shift>, band: usize, piece: &[(f64, f64)]) -> Result<()> {
+    let mut outline: Vec<(i32, i32)> = piece.iter().map(|&(x, y)| (x.round() as i32, y.round() as i32)).collect();
+    area.draw(&Polygon::new(outline.clone(), shade(band).filled())).map_err(backend)?;
+    // Its edge too, or hairlines show where pieces meet.
+    outline.push(outline[0]);
+    area.draw(&PathElement::new(outline, shade(band).stroke_width(1))).map_err(backend)
 }
 
 /// The part of a convex piece where `sign` times the loss is at least `sign` times `level`.

@@ -7,7 +7,7 @@ use anyhow::Result;
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
-use super::strips::Strips;
+use super::strips::{Scale, Strips};
 use super::style::{Legend, Picture, save, titled};
 use super::{Groups, file_name};
 use crate::report::seeds::draw_of;
@@ -59,7 +59,7 @@ pub fn draw(results: &Path, out: &Path) -> Result<()> {
             }
             if !categories.is_empty() {
                 let (heading, along, metric) = (split.to_owned(), "pair of models".to_owned(), "accuracy at λ = ½".to_owned());
-                panels.push(Strips { heading, categories, along, metric, values, from_zero: false });
+                panels.push(Strips { heading, categories, along, metric, values, scale: Scale::Accuracy });
             }
         }
         let title = format!("Halfway between two models, by the draw of the matching: {}, {}", pair.0, pair.1);

@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 use plotters::coord::Shift;
+use plotters::coord::ranged1d::{Ranged, ValueFormatter};
+use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
+use super::scale::{Axis, label, place};
 use super::style::{FONT, Legend, TEXT, backend, colour, mark, range};
 
 /// Values by category and method.
@@ -21,8 +24,17 @@ pub struct Strips {
     pub metric: String,
     /// Values by place of the category and name of the method.
     pub values: BTreeMap<(usize, String), Vec<f64>>,
-    /// Whether the axis starts at 0.
-    pub from_zero: bool,
+    /// How values lie on the axis.
+    pub scale: Scale,
+}
+
+/// How values lie on an axis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scale {
+    /// Evenly, from 0.
+    FromZero,
+    /// Equal steps for equal ratios of errors.
+    Accuracy,
 }
 
 impl Strips {
@@ -31,32 +43,42 @@ impl Strips {
     /// # Errors
     /// When the backend fails.
     pub fn draw<B: DrawingBackend>(&self, cell: &DrawingArea<B, Shift>, legend: &Legend) -> Result<()> {
-        let mut ends = range(self.values.values().flatten().copied());
-        if self.from_zero {
-            ends = 0.0f64.min(ends.start)..ends.end;
-            // A little room below zero shows dots that lie on it.
-            ends.start -= 0.04 * (ends.end - ends.start);
+        let values = self.values.values().flatten().copied();
+        match self.scale {
+            Scale::Accuracy => self.on(cell, legend, Axis::showing(values), &place, &|place| label(place)),
+            Scale::FromZero => {
+                let high = range(values).end.max(0.1);
+                let decimals = if high < 2.0 { 2 } else { 1 };
+                // A little room below zero shows dots that lie on it.
+                let axis = RangedCoordf64::from(-0.04 * high..high);
+                self.on(cell, legend, axis, &|value| value, &|value| format!("{value:.decimals$}"))
+            }
         }
-        let decimals = if ends.end - ends.start < 0.02 {
-            4
-        } else if ends.end - ends.start < 5.0 {
-            3
-        } else {
-            1
-        };
+    }
+
+    /// Draws on an axis: `at` gives the place of a value, `show` the label of a place.
+    fn on<B: DrawingBackend, Y: Ranged<ValueType = f64> + ValueFormatter<f64>>(
+        &self,
+        cell: &DrawingArea<B, Shift>,
+        legend: &Legend,
+        axis: Y,
+        at: &dyn Fn(f64) -> f64,
+        show: &dyn Fn(f64) -> String,
+    ) -> Result<()> {
+        let bottom = axis.range().start;
         let mut chart = ChartBuilder::on(cell)
             .caption(&self.heading, (FONT, TEXT))
             .margin(12)
             .x_label_area_size(46)
             .y_label_area_size(84)
-            .build_cartesian_2d(-0.5..self.categories.len() as f64 - 0.5, ends.clone())
+            .build_cartesian_2d(-0.5..self.categories.len() as f64 - 0.5, axis)
             .map_err(backend)?;
         chart
             .configure_mesh()
             .disable_x_mesh()
             .x_labels(0)
             .y_labels(7)
-            .y_label_formatter(&|value| format!("{value:.decimals$}"))
+            .y_label_formatter(&|value| show(*value))
             .light_line_style(WHITE)
             .bold_line_style(RGBColor(225, 225, 225))
             .x_desc(&self.along)
@@ -66,25 +88,26 @@ impl Strips {
             .draw()
             .map_err(backend)?;
         let (left, top) = cell.get_base_pixel();
-        for (place, name) in self.categories.iter().enumerate() {
-            let (x, y) = chart.backend_coord(&(place as f64, ends.start));
+        for (index, name) in self.categories.iter().enumerate() {
+            let (x, y) = chart.backend_coord(&(index as f64, bottom));
             let style = (FONT, TEXT - 2).into_text_style(cell).pos(Pos::new(HPos::Center, VPos::Top));
             cell.draw(&Text::new(name.clone(), (x - left, y - top + 7), style)).map_err(backend)?;
         }
         let step = 0.8 / legend.names().len().max(1) as f64;
-        for ((place, method), values) in &self.values {
+        for ((category, method), values) in &self.values {
             let Some(index) = legend.names().iter().position(|name| name == method) else { continue };
-            let x = *place as f64 + step * (index as f64 + 0.5) - 0.4;
-            let (low, high) =
-                values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), &value| (low.min(value), high.max(value)));
-            let mean = values.iter().sum::<f64>() / values.len() as f64;
+            let x = *category as f64 + step * (index as f64 + 0.5) - 0.4;
+            let low = at(values.iter().copied().fold(f64::INFINITY, f64::min));
+            let high = at(values.iter().copied().fold(f64::NEG_INFINITY, f64::max));
+            let mean = at(values.iter().sum::<f64>() / values.len() as f64);
             let lines = [
                 PathElement::new([(x, low), (x, high)], colour(index).stroke_width(1)),
                 PathElement::new([(x - 0.4 * step, mean), (x + 0.4 * step, mean)], colour(index).stroke_width(3)),
             ];
             chart.draw_series(lines).map_err(backend)?;
-            let dots =
-                values.iter().map(|&value| EmptyElement::at((x, value)) + Polygon::new(mark(index, 6.0), colour(index).mix(0.7).filled()));
+            let dots = values
+                .iter()
+                .map(|&value| EmptyElement::at((x, at(value))) + Polygon::new(mark(index, 6.0), colour(index).mix(0.7).filled()));
             chart.draw_series(dots).map_err(backend)?;
         }
         Ok(())

@@ -7,7 +7,7 @@ use anyhow::Result;
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
-use super::strips::Strips;
+use super::strips::{Scale, Strips};
 use super::style::{Legend, Picture, save, titled};
 use super::{Groups, file_name};
 use crate::report::seeds::draw_of;
@@ -44,7 +44,7 @@ pub fn draw(results: &Path, out: &Path) -> Result<()> {
                     along: "models merged".to_owned(),
                     metric: "accuracy of the merged model".to_owned(),
                     values,
-                    from_zero: false,
+                    scale: Scale::Accuracy,
                 });
             }
         }
