@@ -3,6 +3,7 @@
     python3 benchmarks/c2m3.py [--models 2,5,10,20] [--iterations 30] [--rounds 3]    trains MLPs 784-512-512-512-256-10 on noisy prototypes first
     python3 benchmarks/c2m3.py --data DIR       trains them on MNIST's IDX files in DIR instead
     python3 benchmarks/c2m3.py --weights DIR    takes these checkpoints
+    python3 benchmarks/c2m3.py --blueprint '{"family": "resnet", "depth": 20, "width": 32, "norm": "layer"}'    makes models that share half of their weights
 
 DIR of checkpoints: safetensors of one MLP architecture, as `onebasin` writes them, taken in the order of their names. Needs `cargo` and the
 packages of `benchmarks/requirements.txt`.
@@ -35,7 +36,7 @@ WIDTHS = [784, 512, 512, 512, 256, 10]
 
 
 def build():
-    command = ["cargo", "build", "--release", "-p", "onebasin-matching", "--example", "time_c2m3", "--message-format", "json"]
+    command = ["cargo", "build", "--release", "--locked", "--workspace", "--example", "time_c2m3", "--message-format", "json"]
     lines = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()
     messages = [json.loads(line) for line in lines]
     return next(m["executable"] for m in messages if m.get("executable") and m["target"]["name"] == "time_c2m3")
@@ -57,17 +58,42 @@ def run(command):
 
 
 def load(directory, models):
+    """What the models hold, stacked over them: for each group its units, the parameters tied to it alone side by side [n, units, width],
+    and each parameter tied by both axes as (row group, column group, [n, rows, depth, columns]); and the parameters tied to nothing."""
+    import torch
     from safetensors.torch import load_file
 
     paths = sorted(pathlib.Path(directory).glob("*.safetensors"))[:models]
     if len(paths) < models:
         sys.exit(f"{directory} holds {len(paths)} checkpoints, expected {models}")
-    import torch
-
     loaded = [load_file(path) for path in paths]
-    layers = len([name for name in loaded[0] if name.endswith(".weight")])
     stack = lambda name: torch.stack([weights[name] for weights in loaded]).contiguous()
-    return [stack(f"fc{layer}.weight") for layer in range(1, layers + 1)], [stack(f"fc{layer}.bias") for layer in range(1, layers + 1)]
+    path = pathlib.Path(directory) / "ties.json"
+    if path.exists():
+        ties = json.loads(path.read_text())
+        units, parameters = ties["units"], ties["parameters"]
+    else:
+        # An MLP: the units of each hidden layer.
+        layers = len([name for name in loaded[0] if name.endswith(".weight")])
+        units = [loaded[0][f"fc{layer}.bias"].numel() for layer in range(1, layers)]
+        parameters = []
+        for layer in range(1, layers + 1):
+            rows = [layer - 1, 1] if layer < layers else None
+            parameters += [[f"fc{layer}.weight", rows, [layer - 2, 1] if layer > 1 else None], [f"fc{layer}.bias", rows, None]]
+    alone, crosses, loose = [[] for _ in units], [], []
+    for name, rows, columns in parameters:
+        weights = stack(name)
+        if rows and columns:
+            cut = weights.reshape(models, units[rows[0]], rows[1], units[columns[0]], -1).transpose(3, 4)
+            crosses.append((rows[0], columns[0], cut.reshape(models, units[rows[0]], -1, units[columns[0]]).contiguous()))
+        elif rows:
+            alone[rows[0]].append(weights.reshape(models, units[rows[0]], -1))
+        elif columns:
+            cut = weights.reshape(models, weights.shape[1], units[columns[0]], -1).transpose(1, 2)
+            alone[columns[0]].append(cut.reshape(models, units[columns[0]], -1))
+        else:
+            loose.append(weights)
+    return units, [torch.cat(parts, 2).contiguous() if parts else None for parts in alone], crosses, loose
 
 
 def norms(parts):
@@ -102,50 +128,41 @@ def peer(directory, models, iterations):
 
     torch.set_num_threads(THREADS)
     torch.set_grad_enabled(False)
-    weights, biases = load(directory, models)
-    layers = len(weights)
-    constant = agreement(biases[-1])
-    # The first layer has rows only, with its bias as one more column; the last has columns only.
-    first = torch.cat([weights[0], biases[0][:, :, None]], 2)
-    last = weights[-1]
+    groups, flats, crosses, loose = load(directory, models)
+    constant = sum(agreement(weights) for weights in loose)
     began, process = time.perf_counter(), time.process_time()
-    groups = [weight.shape[1] for weight in weights[:-1]]
     points = [torch.eye(size).repeat(models, 1, 1) for size in groups]
     rows = torch.arange(models)[:, None]
     best, waited, trace = None, 0, []
     parts = {"images": 0.0, "gradient": 0.0, "lap": 0.0, "line": 0.0}
 
     def images():
-        u_first = points[0].mT @ first
-        u_last = last @ points[-1]
-        u_bias = [None] + [(points[g].mT @ biases[g][:, :, None]).squeeze(2) for g in range(1, layers - 1)]
-        cross = []
-        for layer in range(1, layers - 1):
-            right = weights[layer] @ points[layer - 1]
-            left = points[layer].mT @ weights[layer]
-            cross.append((left, right, points[layer].mT @ right))
-        return u_first, u_last, u_bias, cross
+        u_flats = [None if flat is None else point.mT @ flat for point, flat in zip(points, flats)]
+        u_crosses = []
+        for r, c, weights in crosses:
+            right = (weights.reshape(models, -1, weights.shape[3]) @ points[c]).reshape(models, weights.shape[1], -1)
+            left = points[r].mT @ weights.reshape(models, weights.shape[1], -1)
+            u_crosses.append((left.view(weights.shape), right.view(weights.shape), (points[r].mT @ right).view(weights.shape)))
+        return u_flats, u_crosses
 
-    def value(u_first, u_last, u_bias, cross):
-        total = constant + agreement(u_first) + agreement(u_last)
-        total += sum(agreement(u) for u in u_bias[1:])
-        return total + sum(agreement(image) for _, _, image in cross)
+    def value(u_flats, u_crosses):
+        return constant + sum(agreement(u) for u in u_flats if u is not None) + sum(agreement(image) for _, _, image in u_crosses)
 
     now = images()
     best = objective = value(*now)
     for _ in range(iterations):
         t0 = time.perf_counter()
-        u_first, u_last, u_bias, cross = now
+        u_flats, u_crosses = now
         others = lambda u: u.sum(0, keepdim=True) - u
-        gradients = [None] * len(groups)
-        gradients[0] = first @ others(u_first).mT
-        for g in range(1, len(groups)):
-            gradients[g] = biases[g][:, :, None] @ others(u_bias[g])[:, None, :]
-        gradients[-1] = gradients[-1] + last.mT @ others(u_last)
-        for layer, (left, right, image) in zip(range(1, layers - 1), cross):
+        gradients = [
+            torch.zeros(models, size, size) if flat is None else flat @ others(u).mT for size, flat, u in zip(groups, flats, u_flats)
+        ]
+        for (r, c, weights), (left, right, image) in zip(crosses, u_crosses):
             rest = others(image)
-            gradients[layer] = torch.baddbmm(gradients[layer], right, rest.mT)
-            gradients[layer - 1] = torch.baddbmm(gradients[layer - 1], left.mT, rest)
+            by_rows = lambda u: u.reshape(models, weights.shape[1], -1)
+            by_columns = lambda u: u.reshape(models, -1, weights.shape[3])
+            gradients[r] = torch.baddbmm(gradients[r], by_rows(right), by_rows(rest).mT)
+            gradients[c] = torch.baddbmm(gradients[c], by_columns(left).mT, by_columns(rest))
         t1 = time.perf_counter()
         units = []
         for gradient in gradients:
@@ -168,14 +185,13 @@ def peer(directory, models, iterations):
         def linear(u, v):
             share(u, u + v, v)
 
-        linear(u_first, first[rows, units[0]])
-        linear(u_last, torch.gather(last, 2, units[-1][:, None, :].expand(-1, last.shape[1], -1)))
-        for g in range(1, len(groups)):
-            linear(u_bias[g], biases[g][rows, units[g]])
-        for layer, (left, right, image) in zip(range(1, layers - 1), cross):
-            columns = units[layer - 1][:, None, :].expand(-1, image.shape[1], -1)
-            mixed = right[rows, units[layer]] + torch.gather(left, 2, columns)
-            share(image, mixed, torch.gather(weights[layer][rows, units[layer]], 2, columns))
+        for flat, u, of_group in zip(flats, u_flats, units):
+            if flat is not None:
+                linear(u, flat[rows, of_group])
+        for (r, c, weights), (left, right, image) in zip(crosses, u_crosses):
+            columns = units[c][:, None, None, :].expand_as(image)
+            mixed = right[rows, units[r]] + torch.gather(left, 3, columns)
+            share(image, mixed, torch.gather(weights[rows, units[r]], 3, columns))
         step = best_step(b)
         t3 = time.perf_counter()
         for point, of_group in zip(points, units):
@@ -291,12 +307,17 @@ def main():
     parser.add_argument("--models", default="2,5,10,20", help="how many models, one or more numbers")
     parser.add_argument("--iterations", type=int, default=30)
     parser.add_argument("--rounds", type=int, default=1)
+    where.add_argument("--blueprint", help="an architecture, as a spec writes it in JSON, to make models of, for 32 x 32 colour images")
     options = parser.parse_args()
     models = [int(count) for count in options.models.split(",")]
     if options.weights:
         compare(options.weights, models, options.iterations, options.rounds)
         return
     with tempfile.TemporaryDirectory() as directory:
+        if options.blueprint:
+            subprocess.run([build(), options.blueprint, str(max(models)), directory], check=True)
+            compare(directory, models, options.iterations, options.rounds)
+            return
         train(options.data, directory, max(models))
         compare(directory, models, options.iterations, options.rounds)
 

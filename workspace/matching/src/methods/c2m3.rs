@@ -55,7 +55,7 @@ pub struct C2m3 {
     pub refine: usize,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+/// By reference, as serde hands it over.
 fn is_zero(number: &usize) -> bool {
     *number == 0
 }

@@ -139,7 +139,7 @@ mod tests {
 
         #[test]
         fn the_objective_never_falls_from_any_start(kind in 0_usize..3, count in 2_usize..5, noise in 0.0_f32..4.0, seed in 0_u64..1000) {
-            let graph = [mixed(), tied_to_itself(), graph(r#"{"family": "mlp", "hidden": [12, 9]}"#, (1, 4, 4), 3)].swap_remove(kind);
+            let graph = vec![mixed(), tied_to_itself(), graph(r#"{"family": "mlp", "hidden": [12, 9]}"#, (1, 4, 4), 3)].swap_remove(kind);
             let models = related(&graph, count, noise, seed);
             let problem = Problem { spec: graph.spec(), models: models.iter().collect() };
             let start: Vec<Vec<Permutation>> = (0..count).map(|model| shuffles(graph.spec(), 31 * seed + model as u64)).collect();
@@ -147,13 +147,13 @@ mod tests {
             prop_assert_eq!(refined.objectives[0], value(&problem, &start));
             prop_assert!(refined.objectives.windows(2).all(|pair| pair[1] >= pair[0]), "{:?}", refined.objectives);
             prop_assert_eq!(refined.objectives[refined.objectives.len() - 1], value(&problem, &refined.maps));
-            // And a random start of unrelated order has something to gain.
-            prop_assert!(refined.objectives[refined.objectives.len() - 1] > refined.objectives[0]);
+            // A random start has something to gain, and finds it, unless the only group meets itself and its proposals may all be turned down.
+            prop_assert!(kind == 1 || refined.objectives[refined.objectives.len() - 1] > refined.objectives[0]);
         }
 
         #[test]
         fn a_refined_alignment_is_never_below_the_plain_one_and_closes_its_cycles(kind in 0_usize..2, count in 2_usize..5, noise in 0.5_f32..4.0, seed in 0_u64..1000) {
-            let graph = [mixed(), tied_to_itself()].swap_remove(kind);
+            let graph = vec![mixed(), tied_to_itself()].swap_remove(kind);
             let models = related(&graph, count, noise, seed);
             let problem = Problem { spec: graph.spec(), models: models.iter().collect() };
             let align = |matcher: C2m3| -> Alignment { matcher.align(&problem, &Stream::root(seed)).unwrap() };

@@ -310,7 +310,7 @@ fn of_several_starts_the_best_end_is_kept_and_all_are_told() {
         assert_eq!(found.cycle_error, 0.0);
         winners.insert(chosen[0].start.clone());
     }
-    assert!(winners.len() > 1, "{winners:?}");
+    assert!(winners.iter().any(|start| start != "identity"), "{winners:?}");
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! All models at one point of the ascent.
 
+use std::cell::RefCell;
+
 use ndarray::{Array2, ArrayView2};
 use onebasin_network::{Permutation, PermutationSpec, Threads, Weights, multiply_add};
 use onebasin_transport::assignment::{self, Solver};
@@ -83,21 +85,21 @@ impl Universe {
         };
         for ((flat, held), sum) in self.layout.flats.iter().zip(&images.flats).zip(&self.flat_sums) {
             if flat.group == group {
-                let others = difference(sum, &held.image);
-                add(flat.matrix(&held.weights), flat.matrix(&others).t());
+                with_difference(sum, &held.image, |others| add(flat.matrix(&held.weights), flat.matrix(others).t()));
             }
         }
         for ((cross, held), sum) in self.layout.crosses.iter().zip(&images.crosses).zip(&self.cross_sums) {
             if cross.row_group != group && cross.column_group != group {
                 continue;
             }
-            let others = difference(sum, &held.image);
-            if cross.row_group == group {
-                add(cross.by_rows(&held.right), cross.by_rows(&others).t());
-            }
-            if cross.column_group == group {
-                add(cross.by_columns(&held.left).t(), cross.by_columns(&others));
-            }
+            with_difference(sum, &held.image, |others| {
+                if cross.row_group == group {
+                    add(cross.by_rows(&held.right), cross.by_rows(others).t());
+                }
+                if cross.column_group == group {
+                    add(cross.by_columns(&held.left).t(), cross.by_columns(others));
+                }
+            });
         }
         gradient
     }
@@ -286,9 +288,18 @@ fn slots(columns: &[u32]) -> Vec<u32> {
     units
 }
 
-/// `sum − image`, entry by entry.
-fn difference(sum: &[f32], image: &[f32]) -> Vec<f32> {
-    sum.iter().zip(image).map(|(sum, image)| sum - image).collect()
+thread_local! {
+    /// Kept from call to call: fresh memory for every product costs as much as a good part of the product.
+    static DIFFERENCE: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Hands `sum − image`, entry by entry, to `use_it`, which must not come back here.
+fn with_difference(sum: &[f32], image: &[f32], use_it: impl FnOnce(&[f32])) {
+    DIFFERENCE.with_borrow_mut(|difference| {
+        difference.clear();
+        difference.extend(sum.iter().zip(image).map(|(sum, image)| sum - image));
+        use_it(difference);
+    });
 }
 
 /// `0..rows` in stretches of [`ROWS`].
