@@ -22,9 +22,9 @@ mod kernels;
 mod line;
 mod optimizer;
 mod options;
-mod repair;
 #[cfg(test)]
 mod pytorch;
+mod repair;
 mod schedule;
 mod score;
 mod statistics;
