@@ -23,7 +23,7 @@ pub struct GroupMargins {
 /// How sure each match is: for each model and group, `C` being the similarity of the other models' sum in the frame (rows, slots) and the
 /// model (columns, units), `loss_s = Σ_i C[i, p(i)] − max Σ_i C[i, q(i)]` over the permutations `q` with `q(s) ≠ p(s)`.
 ///
-/// It asks nothing of how the maps were found, so it compares methods. `C` is [`mod@similarity`]'s, with the group's own axis left as it is;
+/// It asks nothing of how the maps were found, so it compares methods. `C` is [`crate::similarity`]'s, with the group's own axis left as it is;
 /// where a parameter holds a group on both axes, it is the slope at the present map (twice the present agreement for that parameter) and losses are of first order.
 ///
 /// Outer index model, inner index group. Cost: for each model and group, the products of one gradient, an assignment, and at most O(units³)
