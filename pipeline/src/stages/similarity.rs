@@ -128,7 +128,7 @@ mod tests {
             spec.groups.iter().map(|group| Permutation::new(stream.child(&group.name).shuffled(group.units)).unwrap()).collect();
         let copy = permute(spec, &model, &shuffle);
         assert!(compare(spec, &model, &copy)[0].1.cosine().unwrap() < 0.5);
-        for by in ["git-re-basin", "c2m3"] {
+        for by in ["git-re-basin", "frank-wolfe"] {
             let matching: Matching = serde_json::from_str(&format!(r#"{{"by": "{by}"}}"#)).unwrap();
             let alignment = matching.matcher().align(&Problem { spec, models: vec![&model, &copy] }, &stream).unwrap();
             let images = [(&model, 0), (&copy, 1)].map(|(weights, place)| to_frame(spec, weights, &alignment.maps[place]));

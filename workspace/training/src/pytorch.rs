@@ -171,7 +171,7 @@ fn agree(file: &str) {
     for case in cases(file) {
         for device in devices() {
             let place = format!("{}, {}, {:?}", case.name, device.name(), device.kernels());
-            for (kind, (difference, part, allowed)) in case.differences(&device) {
+            for (_, (difference, part, allowed)) in case.differences(&device) {
                 if difference > allowed {
                     wrong.push(format!("{place}: `{part}` is off by {difference:.1e}, at most {allowed:.1e} was expected"));
                 }
