@@ -112,6 +112,35 @@ fn convolutions_agree_with_burns() {
     }
 }
 
+#[test]
+fn wide_convolutions_agree_with_burns() {
+    let threads = [Threads::One, Threads::All];
+    let mut place = 0;
+    for (count, [height, width]) in [(8, [2, 2]), (9, [4, 3]), (70, [2, 1])] {
+        for (kernel, padding) in [(3, 1), (5, 2), (2, 1), (1, 1), (3, 2), (3, 3)] {
+            // Units that no vector divides: the form of few weights does not take them.
+            let (channels, units) = (130, 131);
+            place += 1;
+            let (bias, relu, threads) = (place % 2, place % 3 == 0, threads[place % 2]);
+            compare(
+                &format!("{count} × {height} × {width}, kernel {kernel}, padding {padding}"),
+                [count, channels, height, width],
+                Some([units, channels, kernel, kernel]),
+                bias,
+                |images, kernel, vectors| {
+                    let (images, kernel) = (to_pixels(images), kernel.unwrap());
+                    to_planes(convolution(images, kernel, vectors.first().cloned(), [1, padding], relu, threads))
+                },
+                |images, kernel, vectors| {
+                    let options = ConvOptions::new([1; 2], [padding; 2], [1; 2], 1);
+                    let output = conv2d(images, kernel.unwrap(), vectors.first().cloned(), options);
+                    if relu { burn::tensor::activation::relu(output) } else { output }
+                },
+            );
+        }
+    }
+}
+
 fn normalise(images: Tensor<4>, mean: Tensor<4>, variance: Tensor<4>, vectors: &[Tensor<1>], relu: bool) -> Tensor<4> {
     let per_channel = |vector: &Tensor<1>| vector.clone().reshape([1, -1, 1, 1]);
     let hat = (images - mean) / variance.add_scalar(1e-3).sqrt();

@@ -2,6 +2,9 @@ mod columns;
 mod direct;
 mod geometry;
 mod products;
+mod taps;
+
+use std::ops::Range;
 
 use burn::tensor::Tensor;
 use onebasin_network::Threads;
@@ -41,37 +44,64 @@ pub(crate) fn convolution(
 }
 
 fn forward(geometry: &Geometry, images: &[f32], kernel: &[f32], bias: Option<&[f32]>, relu: bool, threads: Threads) -> Vec<f32> {
-    let form = if direct::suits(geometry) { direct::forward } else { products::forward };
+    let form = match geometry {
+        geometry if direct::suits(geometry) => direct::forward,
+        geometry if taps::suits(geometry) => taps::forward,
+        _ => products::forward,
+    };
     form(geometry, images, kernel, bias, relu, threads)
 }
 
 fn weight_gradient(geometry: &Geometry, images: &[f32], gradient: &[f32], threads: Threads) -> Vec<f32> {
-    let form = if direct::suits(geometry) { direct::weight_gradient } else { products::weight_gradient };
+    let form = match geometry {
+        geometry if direct::suits(geometry) => direct::weight_gradient,
+        geometry if taps::suits(geometry) => taps::weight_gradient,
+        _ => products::weight_gradient,
+    };
     form(geometry, images, gradient, threads)
+}
+
+/// Units and channels whose weights both layouts hold in a first-level cache while they change place.
+const BLOCK: usize = 16;
+
+/// Calls `block` with a range of units and one of channels, for all of both.
+fn for_each_block(geometry: &Geometry, mut block: impl FnMut(Range<usize>, Range<usize>)) {
+    for unit in (0..geometry.units).step_by(BLOCK) {
+        for channel in (0..geometry.channels).step_by(BLOCK) {
+            block(unit..geometry.units.min(unit + BLOCK), channel..geometry.channels.min(channel + BLOCK));
+        }
+    }
 }
 
 /// `[out, channels, rows, columns]` to `[rows · columns · channels, out]`.
 fn pack(geometry: &Geometry, kernel: &[f32]) -> Vec<f32> {
-    let (channels, units, taps) = (geometry.channels, geometry.units, geometry.kernel[0] * geometry.kernel[1]);
+    let (channels, taps) = (geometry.channels, geometry.kernel[0] * geometry.kernel[1]);
     let mut packed = buffers::take(kernel.len());
-    for channel in 0..channels {
-        for tap in 0..taps {
-            let row = &mut packed[(tap * channels + channel) * units..][..units];
-            row.iter_mut().enumerate().for_each(|(unit, value)| *value = kernel[(unit * channels + channel) * taps + tap]);
+    for_each_block(geometry, |units, some| {
+        for channel in some {
+            for tap in 0..taps {
+                let row = &mut packed[(tap * channels + channel) * geometry.units..][units.clone()];
+                let kernel = kernel[units.start * channels * taps..].iter().skip(channel * taps + tap).step_by(channels * taps);
+                row.iter_mut().zip(kernel).for_each(|(packed, &value)| *packed = value);
+            }
         }
-    }
+    });
     packed
 }
 
-/// `[rows · columns · channels, out]` to `[out, channels, rows, columns]`.
+/// `[rows · columns · channels, out]`, first in `packed`, to `[out, channels, rows, columns]`.
 fn unpack(geometry: &Geometry, packed: &[f32]) -> Vec<f32> {
-    let (channels, units, taps) = (geometry.channels, geometry.units, geometry.kernel[0] * geometry.kernel[1]);
-    let mut kernel = buffers::take(units * channels * taps);
-    for (unit, kernel) in kernel.chunks_exact_mut(channels * taps).enumerate() {
-        for (channel, kernel) in kernel.chunks_exact_mut(taps).enumerate() {
-            kernel.iter_mut().enumerate().for_each(|(tap, value)| *value = packed[(tap * channels + channel) * units + unit]);
+    let (channels, taps) = (geometry.channels, geometry.kernel[0] * geometry.kernel[1]);
+    let mut kernel = buffers::take(geometry.units * channels * taps);
+    for_each_block(geometry, |units, some| {
+        for unit in units {
+            let kernel = kernel[(unit * channels + some.start) * taps..].chunks_exact_mut(taps);
+            for (channel, kernel) in some.clone().zip(kernel) {
+                let packed = packed[unit..].iter().skip(channel * geometry.units).step_by(channels * geometry.units);
+                kernel.iter_mut().zip(packed).for_each(|(value, &packed)| *value = packed);
+            }
         }
-    }
+    });
     kernel
 }
 
@@ -79,10 +109,10 @@ fn unpack(geometry: &Geometry, packed: &[f32]) -> Vec<f32> {
 fn pack_turned(geometry: &Geometry, kernel: &[f32]) -> Vec<f32> {
     let (channels, units, taps) = (geometry.channels, geometry.units, geometry.kernel[0] * geometry.kernel[1]);
     let mut packed = buffers::take(kernel.len());
-    for unit in 0..units {
+    for (unit, kernel) in kernel.chunks_exact(channels * taps).enumerate() {
         for tap in 0..taps {
             let row = &mut packed[((taps - 1 - tap) * units + unit) * channels..][..channels];
-            row.iter_mut().enumerate().for_each(|(channel, value)| *value = kernel[(unit * channels + channel) * taps + tap]);
+            row.iter_mut().zip(kernel[tap..].iter().step_by(taps)).for_each(|(packed, &value)| *packed = value);
         }
     }
     packed

@@ -3,7 +3,7 @@ use onebasin_network::Threads;
 
 use super::buffers;
 use super::flex::{FlexTensor, slice, tensor};
-use super::images::for_each_chunk;
+use super::images::{for_each_chunk, vectorised};
 use super::tape::{Saved, finish, operand};
 
 /// The greatest value of each window of each channel, the first of equals; padding never wins. Images `[n, height, width, channels]`.
@@ -15,30 +15,15 @@ pub(crate) fn max_pool(images: Tensor<4>, size: usize, stride: usize, padding: u
     let x = slice(&images);
     // Values of an image, then the places they came from: bits of whole numbers, so that one kind of memory serves every step.
     let mut both = buffers::take(2 * count * out_image);
+    let window = Window { height, width, channels, size, stride, padding };
     for_each_chunk(&mut both, 2 * out_image, 0, threads, |place, both, _| {
-        let x = &x[place * image..][..image];
         let (output, winners) = both.split_at_mut(out_image);
-        let mut rows = output.chunks_exact_mut(channels).zip(winners.chunks_exact_mut(channels));
-        for y in (0..out_height).map(|y| y * stride) {
-            for left in (0..out_width).map(|x| x * stride) {
-                let (output, winners) = rows.next().expect("as many rows as pixels");
-                let mut first = true;
-                for line in y.max(padding)..(y + size).min(height + padding) {
-                    for column in left.max(padding)..(left + size).min(width + padding) {
-                        let start = ((line - padding) * width + column - padding) * channels;
-                        let values = &x[start..start + channels];
-                        for (place, ((best, winner), &value)) in output.iter_mut().zip(winners.iter_mut()).zip(values).enumerate() {
-                            // A NaN wins and stays, so that a diverged training is seen.
-                            if first || value > *best || value.is_nan() {
-                                *best = value;
-                                *winner = f32::from_bits((start + place) as u32);
-                            }
-                        }
-                        first = false;
-                    }
-                }
-            }
-        }
+        vectorised!(greatest(
+            window: Window = window,
+            x: &'a [f32] = &x[place * image..][..image],
+            output: &'a mut [f32] = output,
+            winners: &'a mut [f32] = winners,
+        ) -> ());
     });
     buffers::give_back(images);
     let mut output = buffers::take(count * out_image);
@@ -47,6 +32,40 @@ pub(crate) fn max_pool(images: Tensor<4>, size: usize, stride: usize, padding: u
     }
     let kept = Pooled { both, shape: [count, height, width, channels], threads };
     finish::<Pooled, 1, 4>([guard], tensor(output, [count, out_height, out_width, channels]), |_| kept)
+}
+
+#[derive(Clone, Copy)]
+struct Window {
+    height: usize,
+    width: usize,
+    channels: usize,
+    size: usize,
+    stride: usize,
+    padding: usize,
+}
+
+/// The greatest values of one image's windows and the places they came from.
+#[inline(always)]
+fn greatest(window: Window, x: &[f32], output: &mut [f32], winners: &mut [f32]) {
+    let Window { height, width, channels, size, stride, padding } = window;
+    let out_width = (width + 2 * padding - size) / stride + 1;
+    for (pixel, (output, winners)) in output.chunks_exact_mut(channels).zip(winners.chunks_exact_mut(channels)).enumerate() {
+        let (y, left) = (pixel / out_width * stride, pixel % out_width * stride);
+        let mut first = true;
+        for line in y.max(padding)..(y + size).min(height + padding) {
+            for column in left.max(padding)..(left + size).min(width + padding) {
+                let start = ((line - padding) * width + column - padding) * channels;
+                let values = &x[start..start + channels];
+                for (place, ((best, winner), &value)) in output.iter_mut().zip(winners.iter_mut()).zip(values).enumerate() {
+                    // A NaN wins and stays, so that a diverged training is seen.
+                    let wins = first | (value > *best) | value.is_nan();
+                    *best = if wins { value } else { *best };
+                    *winner = if wins { f32::from_bits((start + place) as u32) } else { *winner };
+                }
+                first = false;
+            }
+        }
+    }
 }
 
 #[derive(Clone, Debug)]

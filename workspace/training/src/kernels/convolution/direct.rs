@@ -1,4 +1,4 @@
-//! The three passes of a convolution with few units, straight from the image: sums stay in vector registers, and no patch is copied.
+//! The three passes of a convolution with a small kernel, straight from the image: sums stay in vector registers, and no patch is copied.
 //!
 //! One row of a patch lies side by side in an image, so the sums over its columns and channels are one run of `kernel · channels`
 //! values. Used where all weights stay in a cache; there it avoids copying patches and packing them, which take a product by patches
@@ -11,8 +11,8 @@ use super::geometry::Geometry;
 use crate::kernels::buffers;
 use crate::kernels::images::{for_each_chunk, positive};
 
-/// Values of the largest kernel for this form: a quarter of a usual second-level cache.
-const LARGEST_KERNEL: usize = 1 << 16;
+/// Values of the largest kernel for this form: all of them fit in a second-level cache of a mebibyte.
+const LARGEST_KERNEL: usize = 3 << 16;
 
 /// Units are taken by whole vectors, of at most this many values.
 const LANES: usize = 16;
