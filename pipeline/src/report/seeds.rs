@@ -18,12 +18,15 @@ pub fn draw_of(name: &str) -> (&str, Option<usize>) {
     }
 }
 
+/// The points of one line, by draw.
+type Draws<'a> = BTreeMap<usize, Vec<&'a BarrierRow>>;
+
 /// Writes `seeds.csv` if a method was drawn more than once: loss and accuracy at the λ nearest to a half (the lower of two), over draws.
 ///
 /// # Errors
 /// When the file cannot be written.
 pub fn write(barriers: &[BarrierRow], folder: &Path) -> Result<()> {
-    let mut cells: BTreeMap<(Key, &str, &str, &str), BTreeMap<usize, Vec<&BarrierRow>>> = BTreeMap::new();
+    let mut cells: BTreeMap<(Key, &str, &str, &str), Draws<'_>> = BTreeMap::new();
     for row in barriers {
         let (method, Some(draw)) = draw_of(&row.method) else { continue };
         let key = Key { pair: row.pair.clone(), method: method.to_owned(), replicate: row.replicate };

@@ -68,5 +68,5 @@ fn ten_iterations_of_five_wide_models(bencher: divan::Bencher<'_, '_>) {
 
 #[divan::bench(sample_count = 3, sample_size = 1)]
 fn ten_pairwise_iterations_of_wide_models(bencher: divan::Bencher<'_, '_>) {
-    run(bencher, "[512, 512, 512, 256]", 2, &FrankWolfe { iterations: ITERATIONS, stop: without_stop() });
+    run(bencher, "[512, 512, 512, 256]", 2, &FrankWolfe { iterations: ITERATIONS, stop: without_stop(), ..FrankWolfe::default() });
 }
