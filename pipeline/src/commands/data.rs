@@ -66,7 +66,10 @@ fn standing(known: &Known, places: &Places) -> String {
     }
     match whereabouts(known, places) {
         Some(folder) => folder.display().to_string(),
-        None => "not found".to_owned(),
+        None => match known.archive {
+            Some(archive) => format!("not found; fetches {} MB", archive.bytes.div_ceil(1_000_000)),
+            None => "not found".to_owned(),
+        },
     }
 }
 
@@ -107,7 +110,8 @@ fn with_bar<T, E>(work: impl FnOnce(&mut Watch<'_>) -> Result<T, E>) -> Result<T
                 finished.finish_and_clear();
             }
             if !terminal {
-                console::note(&format!("fetching {} ({} of {})", transfer.file, transfer.index + 1, transfer.files));
+                let doing = if transfer.unpacking { "unpacking" } else { "fetching" };
+                console::note(&format!("{doing} {} ({} of {})", transfer.file, transfer.index + 1, transfer.files));
             }
             let new = if terminal { ProgressBar::new(transfer.total) } else { ProgressBar::hidden() };
             if let Ok(style) = ProgressStyle::with_template("{msg} [{bar:30}] {bytes}/{total_bytes} {bytes_per_sec} {eta}") {

@@ -107,7 +107,8 @@ impl Cifar {
         self.classes.unwrap_or(self.labels.classes())
     }
 
-    fn names(&self) -> (Vec<&str>, Vec<&str>) {
+    /// Names of the training files, and of the test files.
+    pub(crate) fn names(&self) -> (Vec<&str>, Vec<&str>) {
         let (_, train, test) = self.labels.official();
         (pick(&self.train, train), pick(&self.test, test))
     }
@@ -126,10 +127,10 @@ impl Cifar {
     }
 
     /// The training files, then the test files, and how many of them are for training.
-    fn locate(&self, places: &Places) -> Result<(Vec<PathBuf>, usize), DatasetError> {
+    pub(crate) fn locate(&self, places: &Places) -> Result<(Vec<PathBuf>, usize), DatasetError> {
         let (train, test) = self.names();
         let hint = match known::known(&self.directory) {
-            Some(known) => fetch::hint(known, places),
+            Some(known) => fetch::hint(known),
             None => "`--data DIR` names the folder above it; keys `train`, `test` name other files".to_owned(),
         };
         let files: Vec<&str> = train.iter().chain(&test).copied().collect();

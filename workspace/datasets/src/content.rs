@@ -96,5 +96,10 @@ pub(crate) fn sha256(mut reader: impl Read) -> io::Result<String> {
             Err(error) => return Err(error),
         }
     }
-    Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(digits(hasher))
+}
+
+/// A finished SHA-256 as 64 hexadecimal digits.
+pub(crate) fn digits(hasher: Sha256) -> String {
+    hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -67,8 +67,8 @@ pub enum DatasetError {
         /// The file's name.
         file: String,
     },
-    /// A known set that this version cannot fetch.
-    #[error("data set `{name}` does not come as single files, which is all this version fetches\nhint: {hint}")]
+    /// A known set without files.
+    #[error("data set `{name}` has no files to fetch\nhint: {hint}")]
     NotFetchable {
         /// The data set.
         name: &'static str,

@@ -2,18 +2,23 @@ use std::fs::File;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use crate::content::sha256;
+use ureq::Agent;
+
+use crate::archive::Unpacking;
+use crate::content;
 use crate::download::{Download, Patience, agent};
 use crate::error::DatasetError;
-use crate::known::{Known, Remote, known};
+use crate::known::{Known, KnownFile, Remote, known};
 use crate::places::Places;
 use crate::source::Source;
 
 /// How far fetching has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Transfer<'a> {
-    /// The file being fetched.
+    /// The file being fetched, or taken out of an archive.
     pub file: &'a str,
+    /// Whether it is taken out of an archive that was fetched before.
+    pub unpacking: bool,
     /// Its place among the files, from 0.
     pub index: usize,
     /// How many files there are.
@@ -46,21 +51,24 @@ impl Fetching {
 /// Fetches the files of a known data set into its folder in the cache and returns their paths.
 ///
 /// Files that are there with the right SHA-256 are kept. A broken transfer goes on where it ended, also in a later call; a file is put in
-/// place only whole and with the right SHA-256. `progress` may stop it, keeping what has come. Two processes fetching the same set do not disturb each other: one waits.
+/// place only whole and with the right SHA-256. Of an archive only the files needed are taken out, all put in place after the last one was
+/// checked; then it is removed. `progress` may stop it, keeping what has come. Two processes fetching the same set do not disturb each other:
+/// one waits.
 ///
 /// # Errors
-/// A set that is generated or comes in an archive; no mirror that gives a file, with the reason for each; a folder that cannot be written;
-/// `progress` said to stop.
+/// A set that is generated; no mirror that gives a file, with the reason for each; an archive that does not hold the files; a folder that
+/// cannot be written; `progress` said to stop.
 pub fn fetch(
     known: &Known,
     places: &Places,
     fetching: &Fetching,
     progress: &mut dyn FnMut(&Transfer<'_>) -> ControlFlow<()>,
 ) -> Result<Vec<PathBuf>, DatasetError> {
-    let Some(remotes) = remotes(known) else {
-        return Err(DatasetError::NotFetchable { name: known.name, hint: hint(known, places) });
-    };
-    fetch_files(known.name, &remotes, places, fetching, progress)
+    match (remotes(known), known.archive) {
+        (Some(remotes), _) => fetch_files(known.name, &remotes, places, fetching, progress),
+        (None, Some(archive)) => fetch_archive(known, &archive, places, fetching, progress),
+        (None, None) => Err(DatasetError::NotFetchable { name: known.name, hint: hint(known) }),
+    }
 }
 
 /// All files as a server has them, where it has each as a file of its own.
@@ -70,17 +78,13 @@ fn remotes(known: &Known) -> Option<Vec<Remote>> {
 }
 
 /// How a person gets the files of a known set.
-pub(crate) fn hint(known: &Known, places: &Places) -> String {
-    match known.archive {
-        Some(archive) => format!(
-            "unpack `{}{}` into `{}` by hand; `onebasin data verify {}` checks the files",
-            known.mirrors.first().copied().unwrap_or_default(),
-            archive.name,
-            places.fetched(known.name).display(),
-            known.name
-        ),
-        None => "its images are generated when they are needed".to_owned(),
+pub(crate) fn hint(known: &Known) -> String {
+    if known.files.is_empty() {
+        return "its images are generated when they are needed".to_owned();
     }
+    let megabytes = |archive: Remote| format!(" (an archive of {} MB)", archive.bytes.div_ceil(1_000_000));
+    let size = known.archive.map(megabytes).unwrap_or_default();
+    format!("`onebasin data fetch {}` gets the official files{size}, `--data DIR` names a folder that has them", known.name)
 }
 
 /// Fetches these files into the folder of this name in the cache.
@@ -92,41 +96,86 @@ pub(crate) fn fetch_files(
     progress: &mut dyn FnMut(&Transfer<'_>) -> ControlFlow<()>,
 ) -> Result<Vec<PathBuf>, DatasetError> {
     let folder = places.fetched(name);
-    std::fs::create_dir_all(&folder).map_err(DatasetError::io("create", &folder))?;
-    // Held until the end of this function, or of the process.
     let _lock = lock(&folder)?;
     let agent = agent(&fetching.patience);
     let mut paths = Vec::with_capacity(remotes.len());
     for (index, remote) in remotes.iter().enumerate() {
         let target = folder.join(remote.name);
-        let mut tell = |bytes| progress(&Transfer { file: remote.name, index, files: remotes.len(), bytes, total: remote.bytes });
-        if is_right(&target, remote)? {
-            if tell(remote.bytes).is_break() {
-                return Err(DatasetError::Interrupted { file: remote.name.to_owned() });
-            }
-        } else {
-            let addresses: Vec<String> =
-                fetching.mirrors.iter().map(|mirror| format!("{}/{}", mirror.trim_end_matches('/'), remote.name)).collect();
-            Download { agent: &agent, patience: &fetching.patience, addresses: &addresses, remote, target: &target }.run(&mut tell)?;
-        }
+        let mut tell =
+            |bytes| progress(&Transfer { file: remote.name, unpacking: false, index, files: remotes.len(), bytes, total: remote.bytes });
+        bring(remote, &target, &agent, fetching, &mut tell)?;
         paths.push(target);
     }
     Ok(paths)
 }
 
+/// Fetches the archive of this set into its folder in the cache, and takes the files out that are not there.
+fn fetch_archive(
+    known: &Known,
+    archive: &Remote,
+    places: &Places,
+    fetching: &Fetching,
+    progress: &mut dyn FnMut(&Transfer<'_>) -> ControlFlow<()>,
+) -> Result<Vec<PathBuf>, DatasetError> {
+    let folder = places.fetched(known.name);
+    let _lock = lock(&folder)?;
+    let paths: Vec<PathBuf> = known.files.iter().map(|file| folder.join(file.name)).collect();
+    let mut missing: Vec<&KnownFile> = Vec::new();
+    for (file, path) in known.files.iter().zip(&paths) {
+        if !is_right(path, file.bytes, file.sha256)? {
+            missing.push(file);
+        }
+    }
+    if missing.is_empty() {
+        return Ok(paths);
+    }
+    let target = folder.join(archive.name);
+    let files = missing.len() + 1;
+    let mut tell = |bytes| progress(&Transfer { file: archive.name, unpacking: false, index: 0, files, bytes, total: archive.bytes });
+    bring(archive, &target, &agent(&fetching.patience), fetching, &mut tell)?;
+    let mut tell = |index: usize, bytes| {
+        let file = missing[index];
+        progress(&Transfer { file: file.name, unpacking: true, index: index + 1, files, bytes, total: file.bytes })
+    };
+    Unpacking { archive: &target, nested: known.nested, files: &missing, folder: &folder }.run(&mut tell)?;
+    Ok(paths)
+}
+
+/// Fetches a file unless it is there and right.
+fn bring(
+    remote: &Remote,
+    target: &Path,
+    agent: &Agent,
+    fetching: &Fetching,
+    tell: &mut dyn FnMut(u64) -> ControlFlow<()>,
+) -> Result<(), DatasetError> {
+    if is_right(target, remote.bytes, remote.sha256)? {
+        return match tell(remote.bytes) {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(()) => Err(DatasetError::Interrupted { file: remote.name.to_owned() }),
+        };
+    }
+    let addresses: Vec<String> =
+        fetching.mirrors.iter().map(|mirror| format!("{}/{}", mirror.trim_end_matches('/'), remote.name)).collect();
+    Download { agent, patience: &fetching.patience, addresses: &addresses, remote, target }.run(tell)
+}
+
+/// Makes the folder and holds it until the file returned is dropped, or the process ends.
 fn lock(folder: &Path) -> Result<File, DatasetError> {
+    std::fs::create_dir_all(folder).map_err(DatasetError::io("create", folder))?;
     let path = folder.join(".lock");
     let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(DatasetError::io("write", &path))?;
     file.lock().map_err(DatasetError::io("lock", &path))?;
     Ok(file)
 }
 
-fn is_right(path: &Path, remote: &Remote) -> Result<bool, DatasetError> {
-    if path.metadata().map_or(true, |metadata| metadata.len() != remote.bytes) {
+fn is_right(path: &Path, bytes: u64, sha256: Option<&str>) -> Result<bool, DatasetError> {
+    if path.metadata().map_or(true, |metadata| metadata.len() != bytes) {
         return Ok(false);
     }
-    let found = File::open(path).and_then(sha256).map_err(DatasetError::io("read", path))?;
-    Ok(remote.sha256.is_none_or(|expected| expected == found))
+    let Some(expected) = sha256 else { return Ok(true) };
+    let found = File::open(path).and_then(content::sha256).map_err(DatasetError::io("read", path))?;
+    Ok(expected == found)
 }
 
 /// Fetches the files of a known set where `places` allow it and no place has them all; otherwise does nothing.
@@ -143,11 +192,21 @@ pub fn fetch_missing(
     if !places.fetch {
         return Ok(());
     }
-    if let Source::Idx(idx) = source
-        && let Some(known) = known(&idx.directory)
-        && remotes(known).is_some()
-        && let Err(DatasetError::Missing { .. }) = idx.locate(places)
-    {
+    let (directory, names) = match source {
+        Source::Idx(idx) => (&idx.directory, idx.names().to_vec()),
+        Source::Cifar(cifar) => (&cifar.directory, <[_; 2]>::from(cifar.names()).concat()),
+        Source::Folder(_) | Source::Glyphs(_) => return Ok(()),
+    };
+    // Files of other names would not be there afterwards either.
+    let Some(known) = known(directory).filter(|known| names.iter().all(|name| known.files.iter().any(|file| file.name == *name))) else {
+        return Ok(());
+    };
+    let located = match source {
+        Source::Idx(idx) => idx.locate(places).map(drop),
+        Source::Cifar(cifar) => cifar.locate(places).map(drop),
+        Source::Folder(_) | Source::Glyphs(_) => Ok(()),
+    };
+    if let Err(DatasetError::Missing { .. }) = located {
         fetch(known, places, &Fetching::standard(known), progress)?;
     }
     Ok(())

@@ -124,20 +124,22 @@ impl Idx {
         Path::new(&self.directory).file_name().and_then(|name| name.to_str()).unwrap_or(&self.directory)
     }
 
+    /// The files' names, in the official order.
+    pub(crate) fn names(&self) -> [&str; 4] {
+        [&self.train_images, &self.train_labels, &self.test_images, &self.test_labels]
+    }
+
     /// The four files, in the order train images, train labels, test images, test labels.
     pub(crate) fn locate(&self, places: &Places) -> Result<Vec<PathBuf>, DatasetError> {
         let known = known::known(&self.directory);
         let hint = match known {
-            Some(known) if known.archive.is_some() => fetch::hint(known, places),
-            Some(known) => {
-                format!("`onebasin data fetch {}` gets the official files, `--data DIR` names a folder that has them", known.name)
-            }
+            Some(known) => fetch::hint(known),
             None => {
                 "`--data DIR` names the folder above it; keys `train-images`, `train-labels`, `test-images`, `test-labels` name other files"
                     .to_owned()
             }
         };
-        let files = [&*self.train_images, &self.train_labels, &self.test_images, &self.test_labels];
+        let files = self.names();
         let nested = known.map_or(&[][..], |known| known.nested);
         places.locate(&Wanted { name: self.name(), directory: &self.directory, nested, files: &files, hint }, |paths| match known {
             Some(known) => namesake(known, &paths[1]),

@@ -8,6 +8,7 @@
 //!
 //! This crate does not know tensors, does not resize whole data sets, and prints nothing.
 
+mod archive;
 mod augment;
 mod batches;
 mod cifar;

@@ -71,5 +71,5 @@ fn the_known_set_is_transposed_with_labels_from_1_on_27_outputs() {
     assert_eq!((letters.train.image(0)[1], letters.train.image(0)[28]), (0, 200));
     assert_eq!((letters.test.labels[0], letters.test.classes), (26, 27));
     let text = House::new().error(&Source::named("emnist-letters").unwrap());
-    assert!(text.contains("gzip.zip") && text.contains("by hand"), "{text}");
+    assert!(text.contains("`onebasin data fetch emnist-letters`") && text.contains("562 MB"), "{text}");
 }

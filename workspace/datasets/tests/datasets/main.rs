@@ -10,3 +10,4 @@ mod official;
 mod pictures;
 mod reading;
 mod server;
+mod unpacking;
