@@ -13,7 +13,6 @@ pub mod explain;
 mod hexagon;
 pub mod images;
 pub mod interrupt;
-mod likeness;
 pub mod plan;
 pub mod publish;
 pub mod report;

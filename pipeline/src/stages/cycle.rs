@@ -3,14 +3,13 @@
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
-use onebasin_matching::{Alignment, to_frame};
+use onebasin_matching::{Alignment, cycle};
 use onebasin_network::Weights;
 use serde::Serialize;
 use serde_json::json;
 
 use super::files;
 use super::line::{self, Point};
-use crate::likeness::Likeness;
 use crate::spec::Part;
 use crate::stage::{Context, Recipe, Stage, StageId};
 use crate::subject::Subject;
@@ -59,16 +58,17 @@ impl Cycle {
         Cycle { id, inputs, steps, subject, lambdas, parts }
     }
 
-    /// What comes back.
-    fn back(&self, context: &Context<'_>, start: &Weights, alignments: &[Alignment]) -> Result<Weights> {
-        let mut moving = start.clone();
+    /// What comes back, and how far from where it started.
+    fn around(&self, start: &Weights, alignments: &[Alignment]) -> Result<onebasin_matching::Cycle> {
         for step in &self.steps {
-            context.look()?;
             let alignment = alignments.get(step.alignment).context("a cycle without an alignment")?;
             alignment.maps.get(step.from.max(step.onto)).context("a model that its alignment does not have")?;
-            moving = to_frame(self.subject.graph.spec(), &moving, &alignment.pair_maps(step.from, step.onto));
         }
-        Ok(moving)
+        let path: Vec<usize> = (0..self.steps.len()).collect();
+        Ok(cycle(self.subject.graph.spec(), &[start], &path, |place, _| {
+            let CycleStep { alignment, from, onto } = self.steps[place];
+            alignments[alignment].pair_maps(from, onto)
+        }))
     }
 }
 
@@ -96,9 +96,8 @@ impl Stage for Cycle {
         let (start, alignments) = context.inputs.split_first().context("a cycle without a model")?;
         let start = files::load(start, &self.subject.graph)?;
         let alignments = alignments.iter().map(|artifact| Alignment::load(&artifact.directory)).collect::<Result<Vec<_>, _>>()?;
-        let back = self.back(context, &start, &alignments)?;
-        let distance = Likeness::of(&start.flat(), &back.flat()).distance();
-        let points = line::along(context, &self.subject, &self.parts, self.lambdas, [&start, &back])?;
-        files::write_json(&context.out.join("cycle.json"), &Round { distance, points })
+        let back = self.around(&start, &alignments)?;
+        let points = line::along(context, &self.subject, &self.parts, self.lambdas, [&start, &back.image])?;
+        files::write_json(&context.out.join("cycle.json"), &Round { distance: back.distance, points })
     }
 }

@@ -3,21 +3,20 @@
 use std::sync::Arc;
 
 use anyhow::{Result, ensure};
-use onebasin_matching::{Alignment, to_frame};
-use onebasin_network::{PermutationSpec, Weights};
+use onebasin_matching::{Alignment, Closeness, closeness};
+use onebasin_network::Weights;
 use serde::Serialize;
 use serde_json::json;
 
 use super::files;
-use crate::likeness::Likeness;
 use crate::stage::{Context, Recipe, Stage, StageId};
 use crate::subject::Subject;
 
 /// How the sums over all parameters are called among the parameters.
 const ALL: &str = "all";
 
-/// Compares each pair of models, over all trained weights and for each parameter: `similarity.json`. Running statistics are compared
-/// for themselves and take no part in the sums, as they take none in matching.
+/// Compares each pair of models, for each parameter and over all trained weights: `similarity.json`. Running statistics take no part, as
+/// they take none in matching.
 pub struct Similarity {
     id: StageId,
     inputs: Vec<StageId>,
@@ -35,31 +34,18 @@ struct Item {
     distance: f64,
 }
 
+impl From<Closeness> for Item {
+    fn from(row: Closeness) -> Item {
+        let Closeness { pair: (first, second), parameter, cosine, distance } = row;
+        Item { first, second, parameter: parameter.unwrap_or_else(|| ALL.to_owned()), cosine, distance }
+    }
+}
+
 impl Similarity {
     /// Of `models`, which `alignment` brings into one frame, if there is one.
     pub fn new(id: StageId, alignment: Option<StageId>, models: Vec<StageId>, subject: Arc<Subject>) -> Similarity {
         let aligned = alignment.is_some();
         Similarity { id, inputs: alignment.into_iter().chain(models).collect(), aligned, subject }
-    }
-
-    /// The models in the frame.
-    fn models(&self, context: &Context<'_>) -> Result<Vec<Weights>> {
-        let graph = &self.subject.graph;
-        let (alignment, models) = context.inputs.split_at(usize::from(self.aligned));
-        let alignment = alignment.first().map(|artifact| Alignment::load(&artifact.directory)).transpose()?;
-        if let Some(alignment) = &alignment {
-            ensure!(alignment.maps.len() == models.len(), "an alignment of {} models for {} models", alignment.maps.len(), models.len());
-        }
-        let mut loaded = Vec::with_capacity(models.len());
-        for (index, artifact) in models.iter().enumerate() {
-            context.look()?;
-            let weights = files::load(artifact, graph)?;
-            loaded.push(match &alignment {
-                Some(alignment) => to_frame(graph.spec(), &weights, &alignment.maps[index]),
-                None => weights,
-            });
-        }
-        Ok(loaded)
     }
 }
 
@@ -77,64 +63,16 @@ impl Stage for Similarity {
     }
 
     fn run(&self, context: &Context<'_>) -> Result<()> {
-        let models = self.models(context)?;
-        let mut items = Vec::new();
-        for (first, one) in models.iter().enumerate() {
-            for (second, other) in models.iter().enumerate().skip(first + 1) {
-                context.look()?;
-                let compared = compare(self.subject.graph.spec(), one, other);
-                items.extend(compared.into_iter().map(|(parameter, likeness)| Item {
-                    first,
-                    second,
-                    parameter,
-                    cosine: likeness.cosine(),
-                    distance: likeness.distance(),
-                }));
-            }
+        let spec = self.subject.graph.spec();
+        let (alignment, models) = context.inputs.split_at(usize::from(self.aligned));
+        let alignment = alignment.first().map(|artifact| Alignment::load(&artifact.directory)).transpose()?;
+        if let Some(alignment) = &alignment {
+            ensure!(alignment.maps.len() == models.len(), "an alignment of {} models for {} models", alignment.maps.len(), models.len());
         }
+        let models = models.iter().map(|artifact| files::load(artifact, &self.subject.graph)).collect::<Result<Vec<Weights>>>()?;
+        context.look()?;
+        let rows = closeness(spec, &models.iter().collect::<Vec<_>>(), alignment.as_ref());
+        let items: Vec<Item> = rows.into_iter().map(Item::from).collect();
         files::write_json(&context.out.join("similarity.json"), &items)
-    }
-}
-
-/// Two models over all trained weights, then parameter by parameter.
-fn compare(spec: &PermutationSpec, one: &Weights, other: &Weights) -> Vec<(String, Likeness)> {
-    let mut compared = vec![(ALL.to_owned(), Likeness::default())];
-    for parameter in &spec.parameters {
-        let likeness = Likeness::of(one.values(&parameter.name), other.values(&parameter.name));
-        if parameter.role.is_matched() {
-            compared[0].1 = compared[0].1.and(likeness);
-        }
-        compared.push((parameter.name.clone(), likeness));
-    }
-    compared
-}
-
-#[cfg(test)]
-mod tests {
-    use onebasin_matching::{Matching, Problem};
-    use onebasin_network::{Blueprint, Graph, Permutation, Shape, permute};
-    use onebasin_repro::Stream;
-    use onebasin_training::{Initialisation, initialise};
-
-    use super::*;
-
-    #[test]
-    fn a_shuffled_copy_is_unlike_its_model_until_it_is_matched() {
-        let blueprint: Blueprint = serde_json::from_str(r#"{"family": "mlp", "hidden": [24, 16]}"#).unwrap();
-        let graph = Graph::build(&blueprint.build(Shape::new(1, 6, 6), 5).unwrap()).unwrap();
-        let (spec, stream) = (graph.spec(), Stream::root(7));
-        let model = initialise(&graph, Initialisation::default(), &stream).unwrap();
-        let shuffle: Vec<Permutation> =
-            spec.groups.iter().map(|group| Permutation::new(stream.child(&group.name).shuffled(group.units)).unwrap()).collect();
-        let copy = permute(spec, &model, &shuffle);
-        assert!(compare(spec, &model, &copy)[0].1.cosine().unwrap() < 0.5);
-        for by in ["git-re-basin", "frank-wolfe"] {
-            let matching: Matching = serde_json::from_str(&format!(r#"{{"by": "{by}"}}"#)).unwrap();
-            let alignment = matching.matcher().align(&Problem { spec, models: vec![&model, &copy] }, &stream).unwrap();
-            let images = [(&model, 0), (&copy, 1)].map(|(weights, place)| to_frame(spec, weights, &alignment.maps[place]));
-            for (name, likeness) in compare(spec, &images[0], &images[1]) {
-                assert_eq!((likeness.cosine(), likeness.distance()), (Some(1.0), 0.0), "{by}: {name}");
-            }
-        }
     }
 }
