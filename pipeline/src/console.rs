@@ -56,6 +56,9 @@ impl Console {
 
     /// Says, before a run, how its settings differ from those of the figures it is compared with.
     pub fn deviations(&self, comparison: &Comparison) {
+        for (pair, other) in &comparison.stand_ins {
+            note(&line("STANDS IN", &format!("{pair}: for {other}, whose files are not here or not asked for")));
+        }
         for (pair, found) in &comparison.deviations {
             note(&line("DEVIATES", &format!("{pair}: {}", found.join("; "))));
         }

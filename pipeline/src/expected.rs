@@ -59,6 +59,11 @@ impl Recipes {
         }
     }
 
+    /// Whether a plan has the stage whose fingerprint begins so.
+    pub fn plans(plan: &Plan, stage: &str) -> bool {
+        plan.stages.iter().any(|planned| planned.fingerprint.to_string().starts_with(stage))
+    }
+
     /// Which of the stages that lead to the one named by the first characters of its fingerprint have another recipe now, inputs first.
     pub fn changed(&self, plan: &Plan, stage: &str) -> Vec<Changed> {
         let Some(end) = plan.stages.iter().find(|planned| planned.fingerprint.to_string().starts_with(stage)) else { return Vec::new() };

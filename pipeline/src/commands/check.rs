@@ -17,7 +17,16 @@ pub fn check(arguments: &cli::Check) -> Result<Verdict, Failure> {
     // Fingerprints tell of recipes only where the data are.
     let digests = setting.digests();
     let plan = setting.plan(&digests, &arguments.shared)?;
+    // Without the data no fingerprint is known, and nothing can be said.
+    let foreign = |rows: &[Compared]| {
+        let known = digests.absent.is_empty();
+        known && rows.iter().flat_map(|row| &row.stages).any(|stage| !Recipes::plans(&plan, stage))
+    };
+    let elsewhere = format!("the results in `{}` were made at other settings than these, or by another version", results.display());
     if arguments.renew {
+        if foreign(&report::made(&results).map_err(Failure::Input)?) {
+            return Err(Failure::Input(anyhow::anyhow!("{elsewhere}\nhint: run the spec with the same profile and `--set` first")));
+        }
         let (figures, differences) = report::renewed(&results, &arguments.against).map_err(Failure::Input)?;
         let none = vec!["nothing changes".to_owned()];
         console::data(&if differences.is_empty() { none } else { differences }.join("\n"));
@@ -25,6 +34,9 @@ pub fn check(arguments: &cli::Check) -> Result<Verdict, Failure> {
         return Ok(Verdict::Fine);
     }
     let compared = report::check(&results, &arguments.against).map_err(Failure::Input)?;
+    if foreign(&compared) {
+        console::note(&format!("warning: {elsewhere}"));
+    }
     let recipes = Recipes::beside(&arguments.against).map_err(Failure::Input)?;
     let reasons: Vec<Vec<Changed>> = compared.iter().map(|row| reasons(row, recipes.as_ref(), &plan)).collect();
     let fine = compared.iter().all(|row| row.holds);
@@ -43,7 +55,8 @@ pub fn check(arguments: &cli::Check) -> Result<Verdict, Failure> {
             }
             lines.push(line);
             lines.extend(changed.iter().map(|changed| format!("      {}: {}", changed.stage, changed.how)));
-            if !row.holds && row.ours.is_some() && recipes.is_some() && changed.is_empty() {
+            let planned = digests.absent.is_empty() && row.stages.iter().all(|stage| Recipes::plans(&plan, stage));
+            if !row.holds && row.ours.is_some() && recipes.is_some() && changed.is_empty() && planned {
                 lines.push("      no recipe on the way to it changed: the program or the platform did".to_owned());
             }
         }

@@ -62,6 +62,19 @@ pub fn check(results: &Path, against: &Path) -> Result<Vec<Compared>> {
     Ok(compared.collect())
 }
 
+/// Every figure of a results folder with the stages that made it, in a band of its own.
+///
+/// # Errors
+/// When a file is absent or malformed.
+pub fn made(results: &Path) -> Result<Vec<Compared>> {
+    let makers = Makers::read(results)?;
+    let row = |figure: Reported| {
+        let (value, stages, cell) = (figure.value, makers.of(&figure), cell(&figure));
+        Compared { cell, ours: Some(value), low: value, high: value, holds: true, stages }
+    };
+    Ok(found(results)?.into_iter().map(row).collect())
+}
+
 /// A figure's cell in words.
 fn cell(figure: &Reported) -> String {
     let Reported { dataset, architecture, method, models, metric, split, .. } = figure;

@@ -28,7 +28,9 @@ pub fn render(title: &str, cells: &[SummaryRow], rows: &Rows, comparison: &Compa
     let pairs: BTreeSet<&Pair> = cells.iter().map(|cell| &cell.pair).collect();
     for pair in pairs {
         let cells: Vec<&SummaryRow> = cells.iter().filter(|cell| cell.pair == *pair).collect();
-        let stand_in = comparison.stand_ins.get(&pair.dataset).map_or_else(String::new, |other| format!(", standing in for {other}"));
+        let stand_in = comparison
+            .stood_in_for(&pair.dataset, &pair.architecture)
+            .map_or_else(String::new, |other| format!(", standing in for {other}"));
         let _ = write!(text, "\n## {}{stand_in}, {}\n\n", pair.dataset, pair.architecture);
         let found = comparison.deviations_of(&pair.dataset, &pair.architecture);
         let deviating = !found.is_empty();
@@ -54,12 +56,14 @@ fn deviations(found: &[String], cells: &[&SummaryRow]) -> String {
         let _ = writeln!(text, "- {deviation}");
     }
     text.push('\n');
-    if let Some(order) = ordering(cells) {
+    let most = cells.iter().map(|cell| cell.models).max().unwrap_or_default();
+    let largest: Vec<&SummaryRow> = cells.iter().copied().filter(|cell| cell.models == most).collect();
+    if let Some(order) = ordering(&largest) {
         let names: Vec<&str> = order.methods.iter().map(|(name, ..)| name.as_str()).collect();
         let held = order.ordered - order.reversed.len();
         let _ = write!(
             text,
-            "Reported order by test accuracy: {}. Of the {} pairs of methods that it tells apart, {held} come in the same order here",
+            "Reported order by test accuracy: {}. Of the pairs of methods that it tells apart, {held} of {} come in the same order here",
             names.join(", "),
             order.ordered
         );

@@ -14,6 +14,6 @@ pub(crate) mod summary;
 mod table;
 
 pub use cell::{Cell, File};
-pub use check::{Compared, check, renewed};
+pub use check::{Compared, check, made, renewed};
 pub use reported::{Comparison, Reported, parse as parse_reported, write as write_reported};
 pub use rows::Rows;

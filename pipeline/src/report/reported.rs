@@ -111,7 +111,7 @@ pub struct Comparison {
     /// How the settings of a pair (`<dataset>-<architecture>`) differ from that profile's.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub deviations: BTreeMap<String, Vec<String>>,
-    /// Data sets that stand in for others, under whose names the figures are.
+    /// Pairs whose data set stands in for another, under whose name the figures are; by pair as above.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub stand_ins: BTreeMap<String, String>,
 }
@@ -122,9 +122,14 @@ impl Comparison {
         self.deviations.get(&format!("{dataset}-{architecture}")).map_or(&[], Vec::as_slice)
     }
 
+    /// The data set that a pair's stands in for.
+    pub fn stood_in_for(&self, dataset: &str, architecture: &str) -> Option<&str> {
+        self.stand_ins.get(&format!("{dataset}-{architecture}")).map(String::as_str)
+    }
+
     /// The figure reported for a cell; of a data set that stands in for another, the other's.
     pub fn find(&self, dataset: &str, architecture: &str, method: &str, models: usize, metric: &str, split: &str) -> Option<&Reported> {
-        let dataset = self.stand_ins.get(dataset).map_or(dataset, String::as_str);
+        let dataset = self.stood_in_for(dataset, architecture).unwrap_or(dataset);
         self.figures.iter().find(|figure| {
             figure.dataset == dataset
                 && figure.architecture == architecture
@@ -175,11 +180,12 @@ mod tests {
     fn a_stand_in_is_shown_the_figures_of_what_it_stands_for_and_never_matches_them() {
         let figures = parse(format!("{HEADER}emnist,mlp,c2m3,5,accuracy,test,0.87,,0.02,table 1\n").as_bytes(), "a.csv").unwrap();
         let deviations = BTreeMap::from([("fashion-mlp".to_owned(), vec!["data set fashion instead of emnist".to_owned()])]);
-        let stand_ins = BTreeMap::from([("fashion".to_owned(), "emnist".to_owned())]);
+        let stand_ins = BTreeMap::from([("fashion-mlp".to_owned(), "emnist".to_owned())]);
         let comparison = Comparison { figures, deviations, stand_ins, ..Comparison::default() };
         let figure = comparison.find("fashion", "mlp", "c2m3", 5, "accuracy", "test").unwrap();
         assert_eq!(comparison.verdict("fashion", 0.87, figure), "not comparable: data set fashion instead of emnist");
         assert!(comparison.verdict("emnist", 0.87, figure).starts_with("comparable"));
+        assert!(comparison.find("fashion", "wide", "c2m3", 5, "accuracy", "test").is_none(), "another pair stands for itself");
     }
 
     #[test]

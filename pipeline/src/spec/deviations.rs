@@ -41,6 +41,7 @@ fn of_methods(ours: &Experiment, theirs: &Experiment, found: &mut Vec<String>) {
         let Some(other) = theirs.methods.iter().find(|other| other.name == method.name) else { continue };
         let mut differing = Vec::new();
         compare("matching", &method.matching, &other.matching, &mut differing);
+        compare("merging", &method.merging, &other.merging, &mut differing);
         compare("repair", &method.repair, &other.repair, &mut differing);
         for difference in differing {
             match shared.iter_mut().find(|(known, _)| *known == difference) {

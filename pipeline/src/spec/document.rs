@@ -101,9 +101,9 @@ pub struct Evaluation {
     pub pairs: Value,
     pub lambdas: usize,
     pub splits: Vec<super::Part>,
-    /// Numbers of models, or lists of their names.
     #[serde(default)]
     pub images: Option<usize>,
+    /// Numbers of models, or lists of their names.
     #[serde(default)]
     pub merges: Option<Vec<Value>>,
     /// Lists of names.

@@ -91,7 +91,8 @@ pub struct Method {
 }
 
 /// What is made of matched models.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Merging {
     /// The mean of the weights in the common frame, with one factor for each model, or equal shares.
     Mean {

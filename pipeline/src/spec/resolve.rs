@@ -373,7 +373,8 @@ impl Resolver<'_> {
     }
 
     fn comparison(&self, folder: &Path, pairs: &[Pair]) -> Result<Comparison> {
-        let Some(written) = &self.document.reported else { return Ok(Comparison::default()) };
+        let stand_ins = pairs.iter().filter_map(|pair| Some((pair.id(), pair.stands_for.clone()?))).collect();
+        let Some(written) = &self.document.reported else { return Ok(Comparison { stand_ins, ..Comparison::default() }) };
         let here = path(["reported", "file"]);
         let file = folder.join(&written.file);
         let bytes = std::fs::read(&file).map_err(|error| {
@@ -387,7 +388,6 @@ impl Resolver<'_> {
             let here = path(["reported", "profile"]);
             return Err(self.wrong(&here, format!("unknown profile `{profile}`")).known(profile, profiles.iter().map(String::as_str)));
         }
-        let stand_ins = pairs.iter().filter_map(|pair| Some((pair.dataset.clone(), pair.stands_for.clone()?))).collect();
         let Reported { differs, profile, .. } = written.clone();
         Ok(Comparison { figures, differs, profile, deviations: BTreeMap::new(), stand_ins })
     }

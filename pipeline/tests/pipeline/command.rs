@@ -175,9 +175,13 @@ fn check_tells_which_recipe_moved_a_figure_and_renews_only_on_demand() {
     let expected = std::fs::read_to_string(folder.path().join("expected.csv")).unwrap();
     // Networks that have learnt more than a little lie above the band.
     let set = ["--set", "trainings.adam.epochs=60"];
+    let (code, out, error) = check(&[&set[..], &["--renew"]].concat());
+    assert!(code == 2 && out.is_empty() && error.contains("other settings") && error.contains("hint: run the spec"), "{error}");
+    let (code, _, error) = check(&set);
+    assert!(code == 0 && error.contains("warning: the results in"), "{error}");
     run(&set);
-    let (code, out, _) = check(&set);
-    assert_eq!(code, 1, "{out}");
+    let (code, out, error) = check(&set);
+    assert!(code == 1 && error.is_empty(), "{out}{error}");
     assert!(out.contains("off by ") && out.contains("made by "), "{out}");
     assert!(out.contains("train/few-glyphs-mlp/replicate-0/a: training.epochs changed from 1 to 60"), "{out}");
     assert_eq!(std::fs::read_to_string(folder.path().join("expected.csv")).unwrap(), expected, "a check writes nothing");
