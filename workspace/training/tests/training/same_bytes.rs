@@ -5,6 +5,8 @@ use crate::common::{cpu, graph, normalisation, stripes, train, training};
 // Wide enough that products are shared out when there are threads to share them among.
 const WIDE: &str = r#"{ "family": "mlp", "hidden": [384, 256] }"#;
 const CONVOLUTIONS: &str = r#"{ "family": "resnet", "depth": 8, "width": 8, "norm": "batch" }"#;
+// Many channels over few pixels: products of their own, one for each place of the kernel.
+const MANY_CHANNELS: &str = r#"{ "family": "vgg", "stages": [[8], [128, 128]], "head": [] }"#;
 const AUGMENTED: &str = r#"{ "epochs": 3, "batch": 64, "augmentation": "cifar-c2m3",
     "optimizer": { "kind": "sgd", "learning-rate": 0.05, "momentum": 0.9 } }"#;
 const OPTIONS: &str = r#"{ "steps": 12, "batch": 64, "optimizer": { "kind": "sgd", "learning-rate": 0.05, "momentum": 0.9 } }"#;
@@ -23,7 +25,7 @@ fn the_same_seed_gives_the_same_bytes_and_another_one_does_not() {
 
 #[test]
 fn two_trainings_at_once_give_the_bytes_of_one_after_another() {
-    for blueprint in [WIDE, CONVOLUTIONS] {
+    for blueprint in [WIDE, CONVOLUTIONS, MANY_CHANNELS] {
         let (graph, data, options) = (graph(blueprint), stripes(200, 1), training(OPTIONS));
         let run = |seed| train(&graph, &data, &options, seed, &cpu()).unwrap();
         let apart = (run(1), run(2));
@@ -55,7 +57,7 @@ fn augmented_images_do_not_depend_on_threads_nor_on_a_training_beside() {
 
 #[test]
 fn bytes_do_not_depend_on_the_number_of_threads() {
-    for blueprint in [WIDE, CONVOLUTIONS] {
+    for blueprint in [WIDE, CONVOLUTIONS, MANY_CHANNELS] {
         let (graph, data, options) = (graph(blueprint), stripes(200, 1), training(OPTIONS));
         let run = || {
             let weights = train(&graph, &data, &options, 1, &cpu()).unwrap();
