@@ -20,7 +20,7 @@ use crate::{hexagon, images, spec};
 const STRETCH: usize = 32;
 
 /// Measures loss and accuracy of mixtures of six networks, three models and their images in the frame, on the first images of a split:
-/// `plane.json`. The six are the corners of a hexagon, in this order counter-clockwise from the right; see [`hexagon`] for its points.
+/// `plane.json`. The six are the corners of a hexagon, in this order counter-clockwise from the right; `hexagon.rs` has its points.
 pub struct Plane {
     id: StageId,
     inputs: Vec<StageId>,
