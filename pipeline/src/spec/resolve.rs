@@ -309,42 +309,6 @@ impl Resolver<'_> {
         Ok(Evaluation { lines, lambdas, parts, images, merges, subsets, cycles, similarity, plane })
     }
 
-    fn lines(&self, models: &[Model]) -> Result<Vec<(usize, usize)>> {
-        let here = path(["evaluation", "pairs"]);
-        match &self.document.evaluation.pairs {
-            Value::String(_, word) if word == "all" => {
-                Ok((0..models.len()).flat_map(|a| (a + 1..models.len()).map(move |b| (a, b))).collect())
-            }
-            Value::String(_, word) if word == "none" => Ok(Vec::new()),
-            Value::Array(..) => {
-                let named: Vec<[String; 2]> = self.layers.read_at(&here)?;
-                let mut lines = Vec::new();
-                for (index, ends) in named.iter().enumerate() {
-                    let mut positions = [0; 2];
-                    for (end, name) in ends.iter().enumerate() {
-                        positions[end] = models.iter().position(|model| model.name == *name).ok_or_else(|| {
-                            let here = path(["evaluation", "pairs", &index.to_string(), &end.to_string()]);
-                            self.wrong(&here, format!("unknown model `{name}`")).known(name, models.iter().map(|model| model.name.as_str()))
-                        })?;
-                    }
-                    let [a, b] = positions;
-                    let here = path(["evaluation", "pairs", &index.to_string()]);
-                    if a == b {
-                        return Err(self.wrong(&here, format!("a line needs two models, not `{}` twice", ends[0])));
-                    }
-                    if lines.contains(&(a, b)) {
-                        return Err(self.wrong(&here, format!("the line from `{}` to `{}` is listed twice", ends[0], ends[1])));
-                    }
-                    lines.push((a, b));
-                }
-                Ok(lines)
-            }
-            _ => Err(self
-                .wrong(&here, "`evaluation.pairs` should be \"all\", \"none\" or a list of pairs of model names")
-                .hint("`pairs = [[\"a\", \"b\"]]` measures one line")),
-        }
-    }
-
     /// Factors of a mean fit one number of models only.
     fn coefficients(&self, methods: &[Method], evaluation: &Evaluation) -> Result<()> {
         for (index, method) in methods.iter().enumerate() {
