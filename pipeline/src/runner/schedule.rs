@@ -109,15 +109,20 @@ impl<'a> Schedule<'a> {
             }
             let mut state = self.lock();
             while state.workers > 0 {
-                if !state.interrupted && self.options.interrupted.load(Ordering::Relaxed) {
-                    (state.interrupted, state.stopping) = (true, true);
-                    self.reporter.event(&Event::Stopping);
-                    self.changed.notify_all();
-                }
+                self.notice(&mut state);
                 state = self.pause(state);
             }
             Ok(())
         })
+    }
+
+    /// Notices the request to end, whoever sees it first: a stage that stops at once may be sooner than the watcher.
+    fn notice(&self, state: &mut State) {
+        if !state.interrupted && self.options.interrupted.load(Ordering::Relaxed) {
+            (state.interrupted, state.stopping) = (true, true);
+            self.reporter.event(&Event::Stopping);
+            self.changed.notify_all();
+        }
     }
 
     /// What became of everything.
@@ -155,8 +160,11 @@ impl<'a> Schedule<'a> {
     fn next(&self) -> Option<Task> {
         let mut state = self.lock();
         loop {
-            let ended = state.ready.is_empty() && state.running == 0;
-            if ended || state.stopping || self.options.interrupted.load(Ordering::Relaxed) {
+            if state.ready.is_empty() && state.running == 0 {
+                return None;
+            }
+            self.notice(&mut state);
+            if state.stopping {
                 return None;
             }
             if let Some(task) = self.take(&mut state) {
@@ -205,6 +213,7 @@ impl<'a> Schedule<'a> {
                 Fate::Hit(artifact)
             }
             Ending::Stopped { seconds } => {
+                self.notice(&mut state);
                 self.reporter.event(&Event::Stopped { stage, seconds });
                 Fate::Open
             }
