@@ -51,7 +51,7 @@ fn deviations(found: &[String], cells: &[&SummaryRow]) -> String {
     if found.is_empty() {
         return String::new();
     }
-    let mut text = "At other settings than the reported figures, which it cannot match:\n\n".to_owned();
+    let mut text = "At other settings than the published ones, whose figures it cannot match:\n\n".to_owned();
     for deviation in found {
         let _ = writeln!(text, "- {deviation}");
     }

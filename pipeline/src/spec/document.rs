@@ -135,8 +135,9 @@ impl Default for Plane {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Reported {
-    /// A CSV file, relative to the spec.
-    pub file: String,
+    /// A CSV file, relative to the spec; a profile alone says what a run at other settings deviates from.
+    #[serde(default)]
+    pub file: Option<String>,
     #[serde(default)]
     pub differs: String,
     /// The profile whose settings are the published ones.

@@ -339,14 +339,14 @@ impl Resolver<'_> {
     fn comparison(&self, folder: &Path, pairs: &[Pair]) -> Result<Comparison> {
         let stand_ins = pairs.iter().filter_map(|pair| Some((pair.id(), pair.stands_for.clone()?))).collect();
         let Some(written) = &self.document.reported else { return Ok(Comparison { stand_ins, ..Comparison::default() }) };
-        let here = path(["reported", "file"]);
-        let file = folder.join(&written.file);
-        let bytes = std::fs::read(&file).map_err(|error| {
-            self.wrong(&here, format!("cannot read the reported figures `{}`: {error}", file.display()))
-                .hint("the path starts at the spec's folder")
-        })?;
-        let figures = report::parse_reported(&bytes, &written.file)
-            .map_err(|error| self.layers.placed(&here, SpecError::new(format!("{error:#}"))))?;
+        let figures = match &written.file {
+            Some(file) => self.reported(folder, file)?,
+            None if written.profile.is_some() => Vec::new(),
+            None => {
+                let error = self.wrong(&path(["reported"]), "`reported` names neither a `file` nor a `profile`");
+                return Err(error.hint("`reported = { file = \"reported/x.csv\" }` shows those figures beside ours"));
+            }
+        };
         let profiles = self.layers.profiles();
         if let Some(profile) = written.profile.as_ref().filter(|profile| !profiles.contains(profile)) {
             let here = path(["reported", "profile"]);
@@ -354,6 +354,17 @@ impl Resolver<'_> {
         }
         let Reported { differs, profile, .. } = written.clone();
         Ok(Comparison { figures, differs, profile, deviations: BTreeMap::new(), stand_ins })
+    }
+
+    /// The figures of a file that others reported.
+    fn reported(&self, folder: &Path, name: &str) -> Result<Vec<report::Reported>> {
+        let here = path(["reported", "file"]);
+        let file = folder.join(name);
+        let bytes = std::fs::read(&file).map_err(|error| {
+            self.wrong(&here, format!("cannot read the reported figures `{}`: {error}", file.display()))
+                .hint("the path starts at the spec's folder")
+        })?;
+        report::parse_reported(&bytes, name).map_err(|error| self.layers.placed(&here, SpecError::new(format!("{error:#}"))))
     }
 
     /// A library's fault about the table at `table`, placed at the key or value it quotes first, if the table has it.
