@@ -5,8 +5,10 @@ JOBS ?=
 ONEBASIN = cargo run --release --locked --quiet --bin onebasin --
 RUN = $(ONEBASIN) run --profile $(PROFILE) $(if $(JOBS),--jobs $(JOBS))
 
-.PHONY: setup test quickstart smoke reproduce-table-1 reproduce-figure-7a reproduce-git-rebasin-mnist reproduce-cifar10-resnet20 \
-	reproduce-cifar10-vgg11 reproduce-cifar100-resnet20 check-accuracies bench peers lint docs ci
+EXPERIMENTS = table-1 table-3 table-4 table-5 table-6 figure-2 figure-3 figure-4 figure-5 figure-7b figure-8 figure-9 figure-10 figure-11 \
+	figure-15 figure-17 restarts replicates git-rebasin-mnist cifar10-resnet20 cifar10-vgg11 cifar100-resnet20
+
+.PHONY: setup test quickstart smoke $(EXPERIMENTS:%=reproduce-%) reproduce-figure-7a check-accuracies bench peers lint docs ci
 
 setup:
 	@command -v cc >/dev/null || { echo "installing a C compiler"; sudo=$$(command -v sudo || true); $$sudo apt-get update && $$sudo apt-get install --yes gcc libc6-dev; }
@@ -25,27 +27,13 @@ quickstart: setup
 smoke: setup
 	$(ONEBASIN) run experiments/smoke.toml --results target/smoke/results --plots target/smoke/plots --store target/smoke/store
 
-# C²M³, table 1: five networks merged, on six pairs of data set and architecture.
-reproduce-table-1: setup
-	$(RUN) experiments/table-1.toml
+# One experiment: its spec, results/ and plots/ have the name behind `reproduce-`. PROFILE=paper has the published settings.
+$(EXPERIMENTS:%=reproduce-%): reproduce-%: setup
+	$(RUN) experiments/$*.toml
 
-# C²M³, figure 7a. PROFILE=paper merges up to 20 models.
+# C²M³, figure 7a.
 reproduce-figure-7a: setup
 	$(RUN) experiments/mnist-mlp.toml
-
-# Git Re-Basin on MNIST: figure 2 and table 3.
-reproduce-git-rebasin-mnist: setup
-	$(RUN) experiments/git-rebasin-mnist.toml
-
-# Three networks on CIFAR: end points, barriers, merged models.
-reproduce-cifar10-resnet20: setup
-	$(RUN) experiments/cifar10-resnet20.toml
-
-reproduce-cifar10-vgg11: setup
-	$(RUN) experiments/cifar10-vgg11.toml
-
-reproduce-cifar100-resnet20: setup
-	$(RUN) experiments/cifar100-resnet20.toml
 
 # The figures of a small experiment against their committed bands. `RENEW=--renew` shows what changes and writes them anew.
 GUARDED = --results target/accuracies/results --plots target/accuracies/plots --store target/accuracies/store

@@ -84,6 +84,10 @@ fn fetch_all(names: &[String]) -> Result<Verdict, Failure> {
     let sets = names.iter().map(|name| named(name)).collect::<Result<Vec<&Known>, Failure>>()?;
     let places = Places::standard(None, true);
     for known in sets {
+        if known.files.is_empty() {
+            console::note(&format!("{}: generated, there is nothing to fetch", known.name));
+            continue;
+        }
         let files = with_bar(|progress| fetch(known, &places, &Fetching::standard(known), progress)).map_err(Failure::running)?;
         console::data(&files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join("\n"));
     }

@@ -63,11 +63,15 @@ pub fn parse(bytes: &[u8], origin: &str) -> Result<Vec<Reported>> {
                 row + 2
             );
         }
+        let count = models[row];
+        if count.fract() != 0.0 || !(1.0..=1e6).contains(&count) {
+            bail!("`{origin}`, row {}: `models` is `{count}`, expected how many models were merged", row + 2);
+        }
         figures.push(Reported {
             dataset: dataset[row].clone(),
             architecture: architecture[row].clone(),
             method: method[row].clone(),
-            models: models[row] as usize,
+            models: count as usize,
             metric: metric[row].clone(),
             split: split[row].clone(),
             value: value[row],
@@ -196,6 +200,7 @@ mod tests {
         assert!(wrong("mnist,mlp,c2m3,5,loss,valid,0.9,,0.006,x").starts_with("`a.csv`, row 2: unknown split `valid`"));
         assert!(wrong("mnist,mlp,c2m3,5,loss,test,0.9,,-1,x").contains("tolerance `-1`"));
         assert!(wrong("mnist,mlp,c2m3,5,loss,test,nan,,0.1,x").contains("value `NaN`"));
+        assert!(wrong("mnist,mlp,c2m3,2.5,loss,test,0.9,,0.1,x").contains("`models` is `2.5`"));
         assert!(wrong("mnist,mlp,c2m3,five,loss,test,0.9,,0.006,x").contains("expected a number"));
     }
 }
