@@ -1,6 +1,7 @@
 //! From an experiment to the DAG of its stages, in order, each with its fingerprint. Nothing is read and nothing runs.
 
 mod measurements;
+mod surveys;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -71,7 +72,7 @@ impl Plan {
 /// # Errors
 /// A data set without a digest.
 pub fn plan(experiment: &Experiment, digests: &BTreeMap<String, String>, device: &str) -> anyhow::Result<Plan> {
-    let mut draft = Draft { experiment, stages: Vec::new(), aligned: BTreeSet::new(), cells: Cells::default() };
+    let mut draft = Draft { experiment, stages: Vec::new(), shared: BTreeSet::new(), cells: Cells::default() };
     for pair in &experiment.pairs {
         let digest = digests.get(&pair.dataset).ok_or_else(|| anyhow::anyhow!("no digest of data set `{}`", pair.dataset))?;
         let subject = Arc::new(Subject {
@@ -100,7 +101,8 @@ pub fn plan(experiment: &Experiment, digests: &BTreeMap<String, String>, device:
 struct Draft<'a> {
     experiment: &'a Experiment,
     stages: Vec<Arc<dyn Stage>>,
-    aligned: BTreeSet<StageId>,
+    /// Stages that several methods ask for and the first has planned.
+    shared: BTreeSet<StageId>,
     cells: Cells,
 }
 
@@ -162,7 +164,8 @@ impl Block<'_, '_> {
                         None => merged,
                         Some(repair) => {
                             let repaired = self.id("repair", Some(method), &name);
-                            let merged = Merged { model: merged, alignment, parents: models, shares };
+                            let ends = self.ends(method, repair, &merged_models);
+                            let merged = Merged { model: merged, alignment, ends, shares };
                             self.push(Repair::new(repaired.clone(), merged, subject, repair.clone()));
                             repaired
                         }
@@ -190,10 +193,15 @@ impl Block<'_, '_> {
             let trained = ends.each_ref().map(|end| self.train(end));
             let line =
                 Line::new(id.clone(), alignment, trained, positions, self.subject.clone(), evaluation.lambdas, evaluation.parts.clone());
-            self.push(match &method.repair {
+            let line = match &method.repair {
                 None => line,
-                Some(repair) => line.repaired(repair),
-            });
+                Some(repair) => {
+                    let repair = repair.of_line();
+                    let ends = self.ends(method, &repair, &[fixed, permutee]);
+                    line.repaired(repair, ends)
+                }
+            };
+            self.push(line);
             let [fixed, permutee] = ends;
             let (dataset, architecture) = self.names();
             let cell = Cell::Line { dataset, architecture, method: method.name.clone(), replicate: self.replicate, fixed, permutee };
@@ -207,7 +215,7 @@ impl Block<'_, '_> {
     /// The alignment of some models, planned once.
     fn alignment(&mut self, method: &Method, name: &str, models: &[usize]) -> StageId {
         let id = self.id("align", Some(method), name);
-        if !self.draft.aligned.insert(id.clone()) {
+        if !self.draft.shared.insert(id.clone()) {
             return id;
         }
         let trained = models.iter().map(|&index| self.train(&self.draft.experiment.models[index].name)).collect();

@@ -4,13 +4,14 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
 use onebasin_network::{Architecture, Checkpoint, Graph, Weights};
-use onebasin_training::Evaluation;
+use onebasin_training::{Evaluation, Statistics};
 use serde::Serialize;
 
 use crate::spec::Part;
 use crate::stage::Artifact;
 
 const WEIGHTS: &str = "weights.safetensors";
+const STATISTICS: &str = "statistics.json";
 
 /// Loss and accuracy on one split: an item of `evaluation.json`.
 #[derive(Serialize)]
@@ -57,6 +58,18 @@ pub(super) fn load_own(artifact: &Artifact, graph: &Graph) -> Result<(Graph, Wei
         artifact.directory.display()
     );
     Ok((Graph::build(&architecture)?, weights))
+}
+
+/// Writes what a survey found into a folder.
+pub(super) fn save_statistics(folder: &Path, statistics: &Statistics) -> Result<()> {
+    write_json(&folder.join(STATISTICS), statistics)
+}
+
+/// What a survey found.
+pub(super) fn load_statistics(artifact: &Artifact) -> Result<Statistics> {
+    let path = artifact.directory.join(STATISTICS);
+    let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
+    serde_json::from_str(&text).with_context(|| format!("cannot read the statistics in `{}`", path.display()))
 }
 
 /// Writes a value as JSON, every number so that it is read back exactly.

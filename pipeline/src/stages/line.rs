@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
 use onebasin_datasets::Dataset;
-use onebasin_matching::{Alignment, interpolate, lambdas, to_frame};
+use onebasin_matching::{Alignment, UnitMaps, interpolate, lambdas, to_frame};
 use onebasin_network::Weights;
 use onebasin_training::{Evaluation, evaluate, evaluate_line};
 use serde::Serialize;
@@ -12,9 +12,10 @@ use serde_json::json;
 
 use super::files::{self, Measured};
 use super::mender::Mender;
+use super::repair::Ends;
 use crate::images;
 use crate::spec::{Part, Repair};
-use crate::stage::{Context, Progress, Recipe, Stage, StageId};
+use crate::stage::{Artifact, Context, Progress, Recipe, Stage, StageId};
 use crate::subject::Subject;
 
 /// Images between two looks whether the run should end: seconds of work.
@@ -24,7 +25,7 @@ const STRETCH: usize = 10_000;
 /// one's units: `line.json`. The way from the one's units to the other's leads through the frame of an alignment.
 pub struct Line {
     id: StageId,
-    inputs: [StageId; 3],
+    inputs: Vec<StageId>,
     positions: [usize; 2],
     subject: Arc<Subject>,
     lambdas: usize,
@@ -76,29 +77,43 @@ impl Line {
         parts: Vec<Part>,
     ) -> Line {
         let [fixed, permutee] = ends;
-        Line { id, inputs: [alignment, fixed, permutee], positions, subject, lambdas, parts, repair: None }
+        Line { id, inputs: vec![alignment, fixed, permutee], positions, subject, lambdas, parts, repair: None }
     }
 
     /// The same with the network at each λ repaired before it is measured, towards the statistics of the two ends in shares `1 - λ` and
-    /// `λ`; so the ends stay about what they are. A pass over the repair's images more for each λ, and for REPAIR for each end.
+    /// `λ`; so the ends stay about what they are. A pass over the repair's images more for each λ; and for each end, unless `ends` are
+    /// surveyed or nothing.
     #[must_use]
-    pub fn repaired(self, repair: &Repair) -> Line {
-        Line { repair: Some(repair.of_line()), ..self }
+    pub fn repaired(mut self, repair: Repair, ends: Ends) -> Line {
+        if let Ends::Surveyed(surveys) = ends {
+            self.inputs.extend(surveys);
+        }
+        Line { repair: Some(repair), ..self }
     }
 
-    /// Loss and accuracy at each λ, for each part in turn, of repaired networks.
-    fn mended(&self, context: &Context<'_>, dataset: &Dataset, ends: [&Weights; 2], repair: &Repair) -> Result<Vec<Vec<Evaluation>>> {
+    /// Loss and accuracy at each λ, for each part in turn, of repaired networks. `maps` brought the permutee onto the fixed one's units, and
+    /// `surveys` are of both as they were trained, if there are any.
+    fn mended(
+        &self,
+        context: &Context<'_>,
+        dataset: &Dataset,
+        ends: [&Weights; 2],
+        repair: &Repair,
+        (surveys, maps): (&[Artifact], &UnitMaps),
+    ) -> Result<Vec<Vec<Evaluation>>> {
         let lambdas = lambdas(self.lambdas);
         let normalisation = images::normalisation(&self.subject, dataset);
         let mender = Mender::new(context, &self.subject, dataset, repair)?;
-        let surveyed = match repair {
-            Repair::Repair(_) => ends.as_slice(),
-            Repair::BatchNorm(_) => &[],
+        let (mut statistics, unknown) = match (repair, surveys) {
+            (Repair::Repair(_), [fixed, permutee]) => {
+                (vec![files::load_statistics(fixed)?, mender.in_frame(permutee, maps)?], [].as_slice())
+            }
+            (Repair::Repair(_), _) => (Vec::new(), ends.as_slice()),
+            (Repair::BatchNorm(_), _) => (Vec::new(), [].as_slice()),
         };
-        let total = (surveyed.len() + lambdas.len()) * mender.images() + lambdas.len() * total(&self.subject, dataset, &self.parts);
+        let total = (unknown.len() + lambdas.len()) * mender.images() + lambdas.len() * total(&self.subject, dataset, &self.parts);
         let mut done = 0;
-        let mut statistics = Vec::with_capacity(2);
-        for end in surveyed {
+        for end in unknown {
             statistics.push(mender.statistics(end, done, total)?);
             done += mender.images();
         }
@@ -145,18 +160,19 @@ impl Stage for Line {
 
     fn run(&self, context: &Context<'_>) -> Result<()> {
         let graph = &self.subject.graph;
-        let [alignment, fixed, permutee] = context.inputs else { bail!("a line needs an alignment and two models") };
+        let [alignment, fixed, permutee, surveys @ ..] = context.inputs else { bail!("a line needs an alignment and two models") };
         let alignment = Alignment::load(&alignment.directory)?;
         let [onto, from] = self.positions;
         let last = onto.max(from);
         alignment.maps.get(last).with_context(|| format!("no model {last} in an alignment of {}", alignment.maps.len()))?;
         let fixed = files::load(fixed, graph)?;
-        let permutee = to_frame(graph.spec(), &files::load(permutee, graph)?, &alignment.pair_maps(from, onto));
+        let maps = alignment.pair_maps(from, onto);
+        let permutee = to_frame(graph.spec(), &files::load(permutee, graph)?, &maps);
         let dataset = context.images.of(&self.subject)?;
         let ends = [&fixed, &permutee];
         let measured = match &self.repair {
             None => plain(context, &self.subject, &dataset, &self.parts, self.lambdas, ends)?,
-            Some(repair) => self.mended(context, &dataset, ends, repair)?,
+            Some(repair) => self.mended(context, &dataset, ends, repair, (surveys, &maps))?,
         };
         let points = points(&self.parts, self.lambdas, measured)?;
         files::write_json(&context.out.join("line.json"), &points)

@@ -4,14 +4,16 @@ use std::borrow::Cow;
 use std::ops::ControlFlow;
 use std::sync::atomic::Ordering;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use onebasin_datasets::{Dataset, Split};
+use onebasin_matching::{UnitMaps, permutations};
 use onebasin_network::{Graph, Weights, repairable_weights};
 use onebasin_training::{Sample, Statistics, repair, reset_batch_norms, statistics};
 
+use super::files;
 use crate::images;
 use crate::spec::Repair;
-use crate::stage::{Context, Progress};
+use crate::stage::{Artifact, Context, Progress};
 use crate::subject::Subject;
 
 /// Repairs models of one subject by the first images of its training split.
@@ -58,18 +60,27 @@ impl<'a> Mender<'a> {
         self.split.len()
     }
 
-    /// The statistics of an end point. `done` images of `total` are read already, in progress.
+    /// The statistics that a survey found of a model, brought into the frame that `maps` lead to.
+    pub fn in_frame(&self, survey: &Artifact, maps: &UnitMaps) -> Result<Statistics> {
+        let maps =
+            permutations(maps).context("the statistics of a model that is mixed rather than permuted cannot be taken from its survey")?;
+        Ok(files::load_statistics(survey)?.permuted(&self.subject.graph, &self.graph, &maps)?)
+    }
+
+    /// The statistics of an end point, by a pass. `done` images of `total` are read already, in progress.
     pub fn statistics(&self, model: &Weights, done: usize, total: usize) -> Result<Statistics> {
         let model = repairable_weights(model, self.graph.spec())?;
         Ok(statistics(&self.graph, &model, &self.sample(), &mut |here| self.watch(done + here, total))?)
     }
 
-    /// The repaired form of a model between models of some statistics; `ends` are not looked at when batch norms are reset.
+    /// The repaired form of a model between models of some statistics. Without any, there are no convolutions, or batch norms alone are
+    /// to be reset.
     pub fn mend(&self, model: &Weights, ends: &[Statistics], shares: &[f64], done: usize, total: usize) -> Result<Weights> {
         let mut watch = |here| self.watch(done + here, total);
         Ok(match self.repair {
             Repair::Repair(_) => {
-                let goal = Statistics::mixture(&ends.iter().collect::<Vec<_>>(), shares)?;
+                let ends: Vec<&Statistics> = ends.iter().collect();
+                let goal = if ends.is_empty() { Statistics::default() } else { Statistics::mixture(&ends, shares)? };
                 let model = repairable_weights(model, self.graph.spec())?;
                 repair(&self.graph, &model, &goal, &self.sample(), &mut watch)?
             }

@@ -12,6 +12,7 @@ mod plane;
 mod plot;
 mod repair;
 mod similarity;
+mod survey;
 mod tabulate;
 mod train;
 
@@ -23,7 +24,8 @@ pub use measure::Measure;
 pub use merge::Merge;
 pub use plane::Plane;
 pub use plot::Plot;
-pub use repair::{Merged, Repair};
+pub use repair::{Ends, Merged, Repair};
 pub use similarity::Similarity;
+pub use survey::Survey;
 pub use tabulate::Tabulate;
 pub use train::Train;

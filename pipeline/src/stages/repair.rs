@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result, ensure};
 use onebasin_matching::{Alignment, to_frame};
+use onebasin_network::Weights;
+use onebasin_training::Statistics;
 use serde_json::json;
 
 use super::files;
 use super::mender::Mender;
-use crate::spec::{self, Endpoints, Renormalise};
-use crate::stage::{Context, Recipe, Stage, StageId};
+use crate::spec::{self, Endpoints};
+use crate::stage::{Artifact, Context, Recipe, Stage, StageId};
 use crate::subject::Subject;
 
 /// Repairs a merged model and saves it, with the architecture it then has, as `weights.safetensors`.
@@ -19,6 +21,7 @@ pub struct Repair {
     subject: Arc<Subject>,
     repair: spec::Repair,
     shares: Option<Vec<f64>>,
+    way: Way,
 }
 
 /// What a model was merged of.
@@ -27,31 +30,49 @@ pub struct Merged {
     pub model: StageId,
     /// What brought its parents into one frame.
     pub alignment: StageId,
-    /// Its parents.
-    pub parents: Vec<StageId>,
+    /// What its repair is to bring it near to.
+    pub ends: Ends,
     /// Each parent's share; all alike if `None`.
     pub shares: Option<Vec<f64>>,
+}
+
+/// The models whose statistics a repair aims at.
+pub enum Ends {
+    /// None: it restores batch norms alone, or there is no convolution.
+    Nothing,
+    /// Their surveys.
+    Surveyed(Vec<StageId>),
+    /// Models that their maps mix rather than permute, so that surveys of them as trained do not help: each takes a pass in the frame.
+    Mixed(Vec<StageId>),
+}
+
+/// How the goal of a repair is found, and what stands behind the merged model among its inputs.
+#[derive(Clone, Copy)]
+enum Way {
+    /// There is none.
+    Nothing,
+    /// The alignment, then surveys to be brought into the frame.
+    Surveys,
+    /// The alignment, then models to be brought into the frame and surveyed.
+    Passes,
+    /// Surveys of all parents but the first, which the merged model stands for, taken as they are.
+    AsPublished,
 }
 
 impl Repair {
     /// The repaired form of a merged model.
     pub fn new(id: StageId, merged: Merged, subject: Arc<Subject>, repair: spec::Repair) -> Repair {
-        let Merged { model, alignment, parents, shares } = merged;
-        let (inputs, shares) = match endpoints(&repair) {
-            None => (vec![model], None),
-            Some(Endpoints::Aligned) => ([model, alignment].into_iter().chain(parents).collect(), shares),
-            // The merged model stands for the first of its parents.
-            Some(Endpoints::AsPublished) => (std::iter::once(model).chain(parents.into_iter().skip(1)).collect(), shares),
+        let Merged { model, alignment, ends, shares } = merged;
+        let published = matches!(&repair, spec::Repair::Repair(options) if options.endpoints == Endpoints::AsPublished);
+        let (way, alignment, ends) = match ends {
+            Ends::Nothing => (Way::Nothing, None, Vec::new()),
+            Ends::Surveyed(ends) if published => (Way::AsPublished, None, ends),
+            Ends::Surveyed(ends) => (Way::Surveys, Some(alignment), ends),
+            Ends::Mixed(ends) => (Way::Passes, Some(alignment), ends),
         };
-        Repair { id, inputs, subject, repair, shares }
-    }
-}
-
-/// Which models' statistics are the goal, if there is one.
-fn endpoints(repair: &spec::Repair) -> Option<Endpoints> {
-    match repair {
-        spec::Repair::Repair(Renormalise { endpoints, .. }) => Some(*endpoints),
-        spec::Repair::BatchNorm(_) => None,
+        let shares = if let Way::Nothing = way { None } else { shares };
+        let inputs = [model].into_iter().chain(alignment).chain(ends).collect();
+        Repair { id, inputs, subject, repair, shares, way }
     }
 }
 
@@ -80,34 +101,52 @@ impl Stage for Repair {
         let model = files::load(merged, graph)?;
         let dataset = context.images.of(&self.subject)?;
         let mender = Mender::new(context, &self.subject, &dataset, &self.repair)?;
-        let mut ends = Vec::new();
-        let mut total = mender.images();
-        let mut survey = |model: &_, count: usize| -> Result<()> {
-            total = (count + 1) * mender.images();
-            ends.push(mender.statistics(model, ends.len() * mender.images(), total)?);
-            Ok(())
+        let mut passes = Passes { mender: &mender, done: 0, total: mender.images() };
+        let ends = match self.way {
+            Way::Nothing => Vec::new(),
+            Way::Surveys => {
+                let (alignment, surveys) = aligned(others)?;
+                surveys.iter().zip(&alignment.maps).map(|(survey, maps)| mender.in_frame(survey, maps)).collect::<Result<_>>()?
+            }
+            Way::Passes => {
+                let (alignment, parents) = aligned(others)?;
+                passes.total += parents.len() * mender.images();
+                let image = |parent, maps| anyhow::Ok(to_frame(graph.spec(), &files::load(parent, graph)?, maps));
+                let ends = parents.iter().zip(&alignment.maps).map(|(parent, maps)| passes.survey(&image(parent, maps)?));
+                ends.collect::<Result<Vec<_>>>()?
+            }
+            Way::AsPublished => {
+                passes.total += mender.images();
+                let first = passes.survey(&model)?;
+                let rest = others.iter().map(files::load_statistics);
+                std::iter::once(Ok(first)).chain(rest).collect::<Result<_>>()?
+            }
         };
-        match endpoints(&self.repair) {
-            None => {}
-            Some(Endpoints::Aligned) => {
-                let (alignment, parents) = others.split_first().context("a repair without an alignment")?;
-                let alignment = Alignment::load(&alignment.directory)?;
-                ensure!(alignment.maps.len() == parents.len(), "an alignment of {} models for {}", alignment.maps.len(), parents.len());
-                for (parent, maps) in parents.iter().zip(&alignment.maps) {
-                    context.look()?;
-                    survey(&to_frame(graph.spec(), &files::load(parent, graph)?, maps), parents.len())?;
-                }
-            }
-            Some(Endpoints::AsPublished) => {
-                survey(&model, others.len() + 1)?;
-                for parent in others {
-                    context.look()?;
-                    survey(&files::load(parent, graph)?, others.len() + 1)?;
-                }
-            }
-        }
         let shares = self.shares.clone().unwrap_or_else(|| vec![1.0 / ends.len().max(1) as f64; ends.len()]);
-        let repaired = mender.mend(&model, &ends, &shares, ends.len() * mender.images(), total)?;
+        let repaired = mender.mend(&model, &ends, &shares, passes.done, passes.total)?;
         files::save(context.out, &mender.graph().architecture, repaired)
+    }
+}
+
+/// The alignment that comes first, and what comes behind it, one for each of its models.
+fn aligned(inputs: &[Artifact]) -> Result<(Alignment, &[Artifact])> {
+    let (alignment, ends) = inputs.split_first().context("a repair without an alignment")?;
+    let alignment = Alignment::load(&alignment.directory)?;
+    ensure!(alignment.maps.len() == ends.len(), "an alignment of {} models for {}", alignment.maps.len(), ends.len());
+    Ok((alignment, ends))
+}
+
+/// Passes one after the other, for their progress.
+struct Passes<'a> {
+    mender: &'a Mender<'a>,
+    done: usize,
+    total: usize,
+}
+
+impl Passes<'_> {
+    fn survey(&mut self, model: &Weights) -> Result<Statistics> {
+        let statistics = self.mender.statistics(model, self.done, self.total)?;
+        self.done += self.mender.images();
+        Ok(statistics)
     }
 }

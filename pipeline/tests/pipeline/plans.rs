@@ -5,6 +5,7 @@ use std::path::Path;
 
 use onebasin::plan::{Plan, plan};
 use onebasin::spec::{self, Overrides};
+use onebasin::stage::StageId;
 use onebasin_datasets::Places;
 
 const SPEC: &str = r#"
@@ -150,6 +151,56 @@ fn every_option_of_a_repair_changes_what_is_repaired_but_end_points_no_line() {
     let published = of(r#"{ kind = "repair", endpoints = "as-published" }"#);
     assert!(published.contains(&repair) && !published.contains(&line));
     assert_eq!(of(r#"{ kind = "repair", endpoints = "aligned", batch = 100 }"#), BTreeSet::new());
+}
+
+#[test]
+fn each_model_is_surveyed_once_for_all_methods_that_repair_what_is_merged_of_it() {
+    let mut text = SPEC.replace("family = \"mlp\"\nhidden = [8]", "family = \"vgg\"\nstages = [[4]]\nhead = [8]");
+    for (name, matching, repair) in [
+        ("frame", r#"by = "c2m3""#, r#"kind = "repair""#),
+        ("pairs", r#"by = "git-re-basin""#, r#"kind = "repair", endpoints = "aligned""#),
+        ("published", r#"by = "merge-many""#, r#"kind = "repair", endpoints = "as-published""#),
+        ("few", r#"by = "merge-many""#, r#"kind = "repair", endpoints = "as-published", images = 50, batch = 25"#),
+        ("soft", r#"by = "ot-fusion", plan = "sinkhorn""#, r#"kind = "repair""#),
+        ("reset", r#"by = "c2m3""#, r#"kind = "batch-norm""#),
+    ] {
+        let method = format!("[[methods]]\nname = \"{name}\"\nmatching = {{ {matching} }}\nrepair = {{ {repair} }}\n\n[evaluation]");
+        text = text.replace("[evaluation]", &method);
+    }
+    let plan = planned(&text.replace("merges = [2, 3]", "merges = [3]"), &[]);
+    let surveys: Vec<String> = ids(&plan).into_iter().filter(|id| id.starts_with("survey/")).collect();
+    // The line's first end has nothing to do with the first of the merged, which the merged model stands for.
+    let expected = ["a", "a/images-50/batch-25", "b", "b/images-50/batch-25", "c", "c/images-50/batch-25"];
+    assert_eq!(surveys, expected.map(|last| format!("survey/glyphs-mlp/replicate-0/{last}")));
+    let inputs = |kind: &str, method: &str, last: &str| {
+        let stage = &plan.find(&format!("{kind}/glyphs-mlp/{method}/replicate-0/{last}")).unwrap().stage;
+        let short = |id: &StageId| {
+            let parts: Vec<&str> = id.as_str().split('/').collect();
+            let rest = parts.iter().position(|part| *part == "replicate-0").unwrap() + 1;
+            format!("{} {}", parts[0], parts[rest..].join("/"))
+        };
+        stage.inputs().iter().map(short).collect::<Vec<_>>().join(", ")
+    };
+    for method in ["frame", "pairs"] {
+        assert_eq!(inputs("repair", method, "3"), "merge 3, align 3, survey a, survey b, survey c");
+    }
+    assert_eq!(inputs("repair", "published", "3"), "merge 3, survey b, survey c");
+    assert_eq!(inputs("repair", "few", "3"), "merge 3, survey b/images-50/batch-25, survey c/images-50/batch-25");
+    assert_eq!(inputs("repair", "soft", "3"), "merge 3, align 3, train a, train b, train c");
+    assert_eq!(inputs("repair", "reset", "3"), "merge 3");
+    assert_eq!(inputs("line", "pairs", "a-b"), "align a-b, train a, train b, survey a, survey b");
+    assert_eq!(inputs("line", "published", "a-b"), "align 3, train a, train b, survey a, survey b");
+    for method in ["soft", "reset", "weights"] {
+        let last = if method == "reset" { "align 3" } else { "align a-b" };
+        assert_eq!(inputs("line", method, "a-b"), format!("{last}, train a, train b"));
+    }
+}
+
+#[test]
+fn a_network_without_convolutions_is_not_surveyed() {
+    let plan = planned(&with_repair(r#"{ kind = "repair" }"#), &[]);
+    assert!(plan.find("repair/glyphs-mlp/repaired/replicate-0/3").is_some());
+    assert!(!ids(&plan).iter().any(|id| id.starts_with("survey/")));
 }
 
 #[test]

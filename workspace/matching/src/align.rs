@@ -32,7 +32,7 @@ pub fn to_frame(spec: &PermutationSpec, weights: &Weights, maps: &UnitMaps) -> W
 }
 
 /// The permutations among `maps`, if all are.
-pub(crate) fn permutations(maps: &UnitMaps) -> Option<Vec<Permutation>> {
+pub fn permutations(maps: &UnitMaps) -> Option<Vec<Permutation>> {
     let permutation = |map: &UnitMap| match map {
         UnitMap::Permutation(permutation) => Some(permutation.clone()),
         UnitMap::Plan(_) => None,

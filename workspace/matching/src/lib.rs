@@ -23,7 +23,7 @@ pub mod similarity;
 #[cfg(test)]
 mod testing;
 
-pub use align::{pair_maps, to_frame};
+pub use align::{pair_maps, permutations, to_frame};
 pub use barrier::{Barrier, barrier, lambdas};
 pub use closeness::{Closeness, closeness};
 pub use cycle::{Cycle, cycle, cycle_error};

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ndarray::{ArrayD, IxDyn};
 
-use crate::{Architecture, Graph, Layer, NetworkError, PermutationSpec, Role, Weights, Width};
+use crate::{Architecture, Binding, Graph, Layer, NetworkError, NodeId, Operation, PermutationSpec, Role, Weights, Width};
 
 impl Architecture {
     /// The form of this network that REPAIR works on: every convolution has a bias, and every identity skip past images is a 1x1
@@ -31,6 +31,31 @@ impl Graph {
     /// If a layer of the network is called like one that the rewriting counts.
     pub fn repairable(&self) -> Result<Graph, NetworkError> {
         Graph::build(&self.architecture.repairable())
+    }
+
+    /// The group of this network that orders the output channels of each convolution of `repairable`, its repairable form, by the
+    /// convolution's name; `None` if their order is fixed.
+    ///
+    /// The repairable form has groups of its own, more than this network, as its skips are convolutions. Permuted by this network's
+    /// groups, a skip that was the identity still is: its channels stand in the order of what it passes on.
+    pub fn convolution_groups(&self, repairable: &Graph) -> BTreeMap<String, Option<Binding>> {
+        let mut groups = BTreeMap::new();
+        let mut own = 0..self.nodes.len();
+        // For each node of the repairable form, the node here that has its channels.
+        let mut twins: Vec<NodeId> = Vec::with_capacity(repairable.nodes.len());
+        for node in &repairable.nodes {
+            let weight = match node.operation {
+                Operation::Conv { weight, .. } => Some(&repairable.spec().parameters[weight].name),
+                _ => None,
+            };
+            let added = weight.is_some_and(|weight| self.spec().parameter(weight).is_none());
+            let twin = if added { twins[node.inputs[0]] } else { own.next().expect("the rewriting only adds convolutions") };
+            twins.push(twin);
+            if weight.is_some() {
+                groups.insert(node.name.clone(), self.nodes[twin].group);
+            }
+        }
+        groups
     }
 }
 

@@ -3,7 +3,8 @@ use std::ops::ControlFlow;
 
 use burn::tensor::Tensor;
 use onebasin_datasets::{Normalisation, Split};
-use onebasin_network::{Graph, Operation, Threads, Weights};
+use onebasin_network::{Graph, Operation, Permutation, Threads, Weights};
+use serde::{Deserialize, Serialize};
 
 use crate::error::impossible;
 use crate::evaluate::map_batches;
@@ -27,7 +28,7 @@ pub struct Sample<'a> {
 }
 
 /// Mean and variance of each channel of one layer's output.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Moments {
     /// The mean over batches of the means over images and pixels.
     pub mean: Vec<f64>,
@@ -36,7 +37,8 @@ pub struct Moments {
 }
 
 /// The moments of every convolution's output, by the convolution's name.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Statistics {
     /// In the order of the names.
     pub convolutions: BTreeMap<String, Moments>,
@@ -71,16 +73,56 @@ impl Statistics {
         Ok(Statistics { convolutions })
     }
 
+    /// What these statistics become when the network's units are permuted, without a pass: channel `i` has those of channel `p[i]`, as
+    /// [`permute`](onebasin_network::permute) has its weights.
+    ///
+    /// `graph` is the network that is permuted, `repairable` its repairable form, of which the statistics are, and `maps` has one
+    /// permutation for each group of `graph`. A batch's mean and variance of one channel know nothing of the others, so up to rounding
+    /// these are the statistics of the permuted network.
+    ///
+    /// # Errors
+    /// When the statistics are of another network.
+    ///
+    /// # Panics
+    /// If `repairable` is another network's, or there is not one map for each group, of its length.
+    pub fn permuted(&self, graph: &Graph, repairable: &Graph, maps: &[Permutation]) -> Result<Statistics, TrainingError> {
+        assert_eq!(maps.len(), graph.spec().groups.len(), "one permutation for each group is expected");
+        let mut convolutions = BTreeMap::new();
+        for (name, group) in graph.convolution_groups(repairable) {
+            let moments = match group {
+                None => self.convolutions.get(&name).ok_or_else(|| missing(&name))?.clone(),
+                Some(binding) => {
+                    // Channels are units: only a flatten makes blocks of them, and no convolution reads a vector.
+                    let map = maps[binding.group].as_slice();
+                    let moments = self.of(&name, map.len())?;
+                    let gather = |values: &[f64]| map.iter().map(|&unit| values[unit as usize]).collect();
+                    Moments { mean: gather(&moments.mean), variance: gather(&moments.variance) }
+                }
+            };
+            convolutions.insert(name, moments);
+        }
+        Ok(Statistics { convolutions })
+    }
+
+    /// Whether every mean and variance is a number.
+    pub fn is_finite(&self) -> bool {
+        self.convolutions.values().flat_map(|moments| moments.mean.iter().chain(&moments.variance)).all(|value| value.is_finite())
+    }
+
     /// The moments of a convolution with so many channels.
     pub(crate) fn of(&self, convolution: &str, channels: usize) -> Result<&Moments, TrainingError> {
-        let refused = |problem| TrainingError::Statistics { convolution: convolution.to_owned(), problem };
-        let moments = self.convolutions.get(convolution).ok_or_else(|| refused("missing".to_owned()))?;
+        let moments = self.convolutions.get(convolution).ok_or_else(|| missing(convolution))?;
         if [moments.mean.len(), moments.variance.len()] != [channels; 2] {
             let [means, variances] = [moments.mean.len(), moments.variance.len()];
-            return Err(refused(format!("{means} means and {variances} variances, expected {channels} of each")));
+            let problem = format!("{means} means and {variances} variances, expected {channels} of each");
+            return Err(TrainingError::Statistics { convolution: convolution.to_owned(), problem });
         }
         Ok(moments)
     }
+}
+
+fn missing(convolution: &str) -> TrainingError {
+    TrainingError::Statistics { convolution: convolution.to_owned(), problem: "missing".to_owned() }
 }
 
 /// The statistics of every convolution's output, before whatever follows it, in one pass over a sample.

@@ -70,6 +70,15 @@ matching = { by = "c2m3" }
 repair = { kind = "repair", endpoints = "as-published" }
 
 [[methods]]
+name = "soft-repair"
+matching = { by = "ot-fusion", plan = "sinkhorn" }
+repair = { kind = "repair" }
+
+[[methods]]
+name = "soft"
+matching = { by = "ot-fusion", plan = "sinkhorn" }
+
+[[methods]]
 name = "c2m3-batch-norm"
 matching = { by = "c2m3" }
 repair = { kind = "batch-norm", images = 300, batch = 50 }
@@ -99,7 +108,8 @@ fn repaired_merges_are_measured_beside_the_ones_they_are_made_of() {
     let first = place.complete(&["--jobs", "1"]);
     let ran = first.ran();
     // One alignment and one merge for each pair and matching, whatever is done afterwards.
-    for (kind, count) in [("align/", 4), ("merge/", 4), ("repair/", 8)] {
+    // And one survey for each pair and model.
+    for (kind, count) in [("align/", 6), ("merge/", 6), ("repair/", 10), ("survey/", 4)] {
         assert_eq!(ran.iter().filter(|stage| stage.starts_with(kind)).count(), count, "{ran:?}");
     }
 
@@ -122,7 +132,7 @@ fn repaired_merges_are_measured_beside_the_ones_they_are_made_of() {
         let row = lines.iter().find(|((a, m, l), _)| a == architecture && m == method && l.parse::<f64>().unwrap() == lambda);
         *row.unwrap().1
     };
-    for (method, repaired) in [("naive", "naive-repair"), ("c2m3", "c2m3-repair")] {
+    for (method, repaired) in [("naive", "naive-repair"), ("c2m3", "c2m3-repair"), ("soft", "soft-repair")] {
         assert!(at("residual", repaired, 0.5) < at("residual", method, 0.5), "{repaired}");
         for (architecture, end) in [("residual", 0.0), ("residual", 1.0), ("normed", 0.0), ("normed", 1.0)] {
             let (before, after) = (at(architecture, method, end), at(architecture, repaired, end));
@@ -136,7 +146,7 @@ fn repaired_merges_are_measured_beside_the_ones_they_are_made_of() {
     let models = fs::read_dir(place.path().join(".store")).unwrap().map(|entry| entry.unwrap().path().join("weights.safetensors"));
     let models = models.filter(|path| path.exists()).map(|path| Checkpoint::load(&path).unwrap());
     let rewritten = models.filter(|model| model.weights.iter().any(|(name, _)| name == "skip1.weight")).count();
-    assert_eq!(rewritten, 3);
+    assert_eq!(rewritten, 4);
 
     let other = Place::with(SPEC);
     other.complete(&["--jobs", "2"]);

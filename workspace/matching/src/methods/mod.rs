@@ -16,7 +16,8 @@ mod refine;
 
 use serde::{Deserialize, Serialize};
 
-use self::{c2m3::C2m3, frank_wolfe::FrankWolfe, git_rebasin::GitReBasin, identity::Identity, merge_many::MergeMany, ot_fusion::OtFusion};
+use self::ot_fusion::{OtFusion, OutputUnits, PlanKind};
+use self::{c2m3::C2m3, frank_wolfe::FrankWolfe, git_rebasin::GitReBasin, identity::Identity, merge_many::MergeMany};
 use crate::{Matcher, MatchingError};
 
 /// A method and its options, as a spec writes it: `{ by = "c2m3", iterations = 200 }`.
@@ -90,6 +91,14 @@ impl Matching {
         self
     }
 
+    /// Whether every map is a permutation of hidden units, so that a model in the frame computes what it did.
+    pub fn permutes(&self) -> bool {
+        match self {
+            Matching::OtFusion(options) => options.plan == PlanKind::Exact && options.output == OutputUnits::Fixed,
+            Matching::Identity(_) | Matching::GitReBasin(_) | Matching::MergeMany(_) | Matching::C2m3(_) | Matching::FrankWolfe(_) => true,
+        }
+    }
+
     /// Whether the maps of all models are sought together (a pair's maps then depend on the other models too).
     pub fn is_joint(&self) -> bool {
         self.matcher().is_joint()
@@ -154,6 +163,16 @@ mod tests {
         // Alignments made before the option was there keep their names.
         assert_eq!(written(r#"{"by": "frank-wolfe", "reference": 0}"#).get("reference"), None);
         assert_eq!(written(r#"{"by": "frank-wolfe", "reference": 1}"#)["reference"], 1);
+    }
+
+    #[test]
+    fn only_soft_plans_and_moved_class_scores_are_no_permutations_of_hidden_units() {
+        for name in Matching::NAMES {
+            assert!(parse(&format!("{{\"by\": \"{name}\"}}")).unwrap().permutes(), "{name}");
+        }
+        for option in [r#""plan": "sinkhorn""#, r#""output": "transported""#] {
+            assert!(!parse(&format!("{{\"by\": \"ot-fusion\", {option}}}")).unwrap().permutes(), "{option}");
+        }
     }
 
     #[test]
