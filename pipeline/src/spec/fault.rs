@@ -2,21 +2,39 @@
 
 use figment::error::{Actual, Kind};
 use figment::value::{Num, Value};
+use serde::de::DeserializeOwned;
 
 use super::error::SpecError;
 use super::layers::Layers;
 use super::text::End;
 
-/// Explains why the value at `path` could not be read.
-pub fn explain(layers: &Layers, path: &[String], value: &Value, error: &figment::Error) -> SpecError {
+/// Stands in the place of a value to see whether that value is the one complained about; no spec holds it.
+const STRANGER: &str = "\u{1}";
+
+/// Explains why the value at `path` could not be read as a `T`.
+pub fn explain<T: DeserializeOwned>(layers: &Layers, path: &[String], value: &Value, error: &figment::Error) -> SpecError {
     let mut at: Vec<String> = path.iter().chain(&error.path).cloned().collect();
     let here = layers.get(&at).cloned().unwrap_or_else(|| value.clone());
+    // A tagged table is read from a copy that knows no places. So, of several values that look like the wrong one, the wrong one is that in whose place
+    // a stranger is complained about in the same words.
+    let culprit = |looks: &dyn Fn(&Value) -> bool| -> Option<Vec<String>> {
+        let mut suspects = Vec::new();
+        find_all(&here, looks, &mut Vec::new(), &mut suspects);
+        let is_wrong = |inner: &Vec<String>| {
+            let mut changed = value.clone();
+            let place: Vec<String> = error.path.iter().chain(inner).cloned().collect();
+            replace(&mut changed, &place, Value::from(STRANGER));
+            T::deserialize(&changed).is_err_and(|found| complains_alike(&error.kind, &found.kind))
+        };
+        let first = suspects.first().cloned();
+        if suspects.len() < 2 { first } else { suspects.into_iter().find(is_wrong).or(first) }
+    };
     match &error.kind {
         Kind::UnknownField(name, known) => {
             // Inside a tagged table the deserialiser knows the name of the key, not where it stands.
             if at.last() == Some(name) && !has_key(&here, name) {
                 at.pop();
-            } else if let Some(inner) = find(&here, &|value| has_key(value, name)) {
+            } else if let Some(inner) = culprit(&|value| has_key(value, name)) {
                 at.extend(inner);
             }
             let mut keyed = at.clone();
@@ -24,7 +42,7 @@ pub fn explain(layers: &Layers, path: &[String], value: &Value, error: &figment:
             layers.fault(&keyed, End::Key, format!("unknown key `{name}`{}", inside(&at))).known(name, known.iter().copied())
         }
         Kind::UnknownVariant(name, known) => {
-            if let Some(inner) = find(&here, &|value| value.as_str() == Some(name)) {
+            if let Some(inner) = culprit(&|value| value.as_str() == Some(name)) {
                 at.extend(inner);
             }
             layers.fault(&at, End::Value, format!("unknown name `{name}` for `{}`", shown(&at))).known(name, known.iter().copied())
@@ -33,7 +51,7 @@ pub fn explain(layers: &Layers, path: &[String], value: &Value, error: &figment:
         Kind::InvalidType(actual, expected) | Kind::InvalidValue(actual, expected) => {
             if matches!(here, Value::Dict(..) | Value::Array(..))
                 && !matches!(actual, Actual::Map | Actual::Seq)
-                && let Some(inner) = find(&here, &|value| same(&value.to_actual(), actual))
+                && let Some(inner) = culprit(&|value| same(&value.to_actual(), actual))
             {
                 at.extend(inner);
             }
@@ -114,21 +132,49 @@ fn has_key(value: &Value, name: &str) -> bool {
     value.as_dict().is_some_and(|entries| entries.contains_key(name))
 }
 
-/// The path, below a value, of the first value that is meant.
-fn find(value: &Value, meant: &dyn Fn(&Value) -> bool) -> Option<Vec<String>> {
+/// The paths, below a value, of all values that are meant, in order.
+fn find_all(value: &Value, meant: &dyn Fn(&Value) -> bool, here: &mut Vec<String>, found: &mut Vec<Vec<String>>) {
     if meant(value) {
-        return Some(Vec::new());
+        found.push(here.clone());
     }
-    let below = |(step, value): (String, &Value)| {
-        find(value, meant).map(|mut path| {
-            path.insert(0, step);
-            path
-        })
+    let mut below = |step: String, value: &Value| {
+        here.push(step);
+        find_all(value, meant, here, found);
+        here.pop();
     };
     match value {
-        Value::Dict(_, entries) => entries.iter().map(|(key, value)| (key.clone(), value)).find_map(below),
-        Value::Array(_, items) => items.iter().enumerate().map(|(index, value)| (index.to_string(), value)).find_map(below),
+        Value::Dict(_, entries) => entries.iter().for_each(|(key, value)| below(key.clone(), value)),
+        Value::Array(_, items) => items.iter().enumerate().for_each(|(index, value)| below(index.to_string(), value)),
+        _ => {}
+    }
+}
+
+/// Puts another value at a path, if there is one.
+fn replace(value: &mut Value, path: &[String], other: Value) {
+    let Some((step, rest)) = path.split_first() else {
+        *value = other;
+        return;
+    };
+    let inner = match value {
+        Value::Dict(_, entries) => entries.get_mut(step),
+        Value::Array(_, items) => step.parse::<usize>().ok().and_then(|index| items.get_mut(index)),
         _ => None,
+    };
+    if let Some(inner) = inner {
+        replace(inner, rest, other);
+    }
+}
+
+/// Whether the same was expected where the first complaint was about a value, and the second about the stranger in its place.
+fn complains_alike(before: &Kind, after: &Kind) -> bool {
+    let stranger = |actual: &Actual| *actual == Actual::Str(STRANGER.to_owned());
+    match (before, after) {
+        (
+            Kind::InvalidType(_, expected) | Kind::InvalidValue(_, expected),
+            Kind::InvalidType(actual, other) | Kind::InvalidValue(actual, other),
+        ) => stranger(actual) && expected == other,
+        (Kind::UnknownVariant(_, known), Kind::UnknownVariant(name, others)) => name == STRANGER && known == others,
+        _ => false,
     }
 }
 

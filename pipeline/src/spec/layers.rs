@@ -151,7 +151,7 @@ impl Layers {
             let (last, table) = path.split_last().map_or(("", path), |(last, table)| (last.as_str(), table));
             return Err(self.fault(table, End::Key, format!("missing key `{last}`{}", fault::inside(table))));
         };
-        T::deserialize(value).map_err(|error| fault::explain(self, path, value, &error))
+        T::deserialize(value).map_err(|error| fault::explain::<T>(self, path, value, &error))
     }
 
     /// A fault of the value at a path.

@@ -83,7 +83,7 @@ impl Resolver<'_> {
         let mut entries = entries.clone();
         entries.insert("reference".to_owned(), Value::from(self.position(&here, name, models)? as u64));
         let value = Value::Dict(*tag, entries);
-        Matching::deserialize(&value).map_err(|error| explain(self.layers, at, &value, &error))
+        Matching::deserialize(&value).map_err(|error| explain::<Matching>(self.layers, at, &value, &error))
     }
 
     /// Whether each reference is among the models that are merged.

@@ -191,6 +191,18 @@ fn every_fault_of_a_spec_is_told_with_file_line_key_and_hint() {
         ("a reference beyond the models", "by = \"c2m3\"", "by = \"frank-wolfe\", reference = 3"),
         ("a reference that is not merged", "by = \"c2m3\"", "by = \"ot-fusion\", reference = \"c\""),
         ("a reference of a method without one", "by = \"c2m3\"", "by = \"c2m3\", reference = \"a\""),
+        ("a number where a list of starts belongs", "by = \"c2m3\"", "by = \"c2m3\", restarts = 2, refine = 2"),
+        ("a number in a list of starts", "by = \"c2m3\"", "by = \"c2m3\", restarts = [2], refine = 2"),
+        ("a start with the name of the method", "by = \"c2m3\"", "by = \"c2m3\", start = \"c2m3\""),
+        ("an unknown start of a pair", "by = \"c2m3\"", "by = \"frank-wolfe\", start = \"barycentre\""),
+        ("a start that only many models have", "by = \"c2m3\"", "by = \"frank-wolfe\", start = \"merge-many\""),
+        ("no trials", "by = \"c2m3\"", "by = \"frank-wolfe\", start = \"sinkhorn\", trials = 0"),
+        ("trials of a start that draws nothing", "by = \"c2m3\"", "by = \"frank-wolfe\", start = \"barycenter\", trials = 10"),
+        (
+            "matching seeds of a start that draws nothing",
+            "matching = { by = \"c2m3\" }",
+            "matching = { by = \"frank-wolfe\", start = \"barycenter\" }\nmatching-seeds = 10",
+        ),
         ("profiles that are no tables", "[profiles.cpu.trainings.adam]\nepochs = 1", "[profiles]\ncpu = 1"),
     ];
     let mut texts = String::new();

@@ -6,7 +6,7 @@ pub(crate) mod mixture;
 mod plain;
 mod quartic;
 mod segment;
-mod start;
+pub(crate) mod start;
 mod stop;
 #[cfg(test)]
 mod tests;

@@ -1,16 +1,19 @@
+mod start;
+
+use onebasin_network::{Permutation, Weights};
 use onebasin_repro::Stream;
 use serde::{Deserialize, Serialize};
 
+pub use self::start::Start;
 use super::c2m3::Stop;
 use super::c2m3::ascent::climb;
-use super::c2m3::mixture::Mixture;
 use super::c2m3::universe::Universe;
 use super::{at_least_one, git_rebasin::reference};
 use crate::{Alignment, Certificate, Course, Frame, Iterate, Matcher, MatchingError, Outcome, Problem};
 
 /// Frank–Wolfe between two models, not factorised: `f(P) = Σ_ℓ ⟨W_ℓ^A, P_r W_ℓ^B P_cᵀ⟩` with `P` mapping the units of B onto those of A.
 ///
-/// Each group of `d` units has one doubly stochastic matrix [d units of A, d units of B], which starts as the identity. Of more than two
+/// Each group of `d` units has one doubly stochastic matrix [d units of A, d units of B], which starts as [`Start`] says. Of more than two
 /// models each is matched to the reference, whose units are the frame. It is the problem of [`C2m3`](super::c2m3::C2m3) with A held in
 /// the universe, where its line search becomes a parabola: so both share their code.
 ///
@@ -22,6 +25,13 @@ pub struct FrankWolfe {
     /// The model whose units are the frame; default 0.
     #[serde(skip_serializing_if = "is_first")]
     pub reference: usize,
+    /// Where to start; default identity, as in the paper.
+    #[serde(skip_serializing_if = "Start::is_identity")]
+    pub start: Start,
+    /// How many sinkhorn starts are drawn for each model, each with an ascent of its own; the one whose ascent ends at the greatest objective, before
+    /// the final assignment, is kept, of equals the first. As published; default 1.
+    #[serde(skip_serializing_if = "is_one")]
+    pub trials: usize,
     /// The most iterations for each model; default 400, as published.
     pub iterations: usize,
     /// When to stop earlier; default, as published, absolute with tolerance 1e-4 and patience 5.
@@ -30,7 +40,8 @@ pub struct FrankWolfe {
 
 impl Default for FrankWolfe {
     fn default() -> FrankWolfe {
-        FrankWolfe { reference: 0, iterations: 400, stop: Stop::Absolute { tolerance: 1e-4, patience: 5 } }
+        let stop = Stop::Absolute { tolerance: 1e-4, patience: 5 };
+        FrankWolfe { reference: 0, start: Start::Identity, trials: 1, iterations: 400, stop }
     }
 }
 
@@ -40,33 +51,76 @@ fn is_first(reference: &usize) -> bool {
     *reference == 0
 }
 
+/// As [`is_first`], of trials.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over references")]
+fn is_one(trials: &usize) -> bool {
+    *trials == 1
+}
+
+/// Where one ascent of a pair began, how it went, and the permutations it ended at.
+struct Ascent {
+    start: f64,
+    course: Course,
+    maps: Vec<Permutation>,
+}
+
+impl Ascent {
+    /// The objective before the final assignment.
+    fn reached(&self) -> f64 {
+        self.course.trace.last().map_or(self.start, |iterate| iterate.objective)
+    }
+}
+
+impl FrankWolfe {
+    /// Matches `pair[1]` to `pair[0]`: the best of all trials.
+    fn ascend(&self, problem: &Problem<'_>, pair: [&Weights; 2], stream: &Stream) -> Result<Ascent, MatchingError> {
+        let spec = problem.spec;
+        let mut best: Option<Ascent> = None;
+        for trial in 0..self.trials {
+            let start = self.start.draw(spec, &stream.child(format!("trial-{trial}")));
+            let held = Start::Identity.draw(spec, stream);
+            let universe = Universe::new(spec, &pair, vec![held, start], |model| model == 0);
+            let start = universe.objective();
+            let (found, course) = climb(universe, self.iterations, self.stop)?;
+            let maps = found.into_iter().nth(1).expect("maps of both models");
+            let ascent = Ascent { start, course, maps };
+            if best.as_ref().is_none_or(|best| ascent.reached() > best.reached()) {
+                best = Some(ascent);
+            }
+        }
+        Ok(best.expect("at least one trial"))
+    }
+}
+
 impl Matcher for FrankWolfe {
-    fn align(&self, problem: &Problem<'_>, _stream: &Stream) -> Result<Alignment, MatchingError> {
+    fn align(&self, problem: &Problem<'_>, stream: &Stream) -> Result<Alignment, MatchingError> {
         self.check()?;
         problem.check()?;
-        let spec = problem.spec;
-        let identity = || spec.groups.iter().map(|group| Mixture::vertex((0..group.units as u32).collect())).collect::<Vec<_>>();
         let fixed = reference(problem, self.reference)?;
         let mut maps = problem.identity_maps();
         let mut courses = Vec::new();
         for (model, moving) in problem.models.iter().enumerate().filter(|(model, _)| *model != self.reference) {
-            let pair = [fixed, *moving];
-            let universe = Universe::new(spec, &pair, vec![identity(), identity()], |model| model == 0);
-            let start = universe.objective();
-            let (found, course) = climb(universe, self.iterations, self.stop)?;
-            maps[model] = found.into_iter().nth(1).expect("maps of both models");
-            courses.push((start, course));
+            let ascent = self.ascend(problem, [fixed, *moving], &stream.child(format!("model-{model}")))?;
+            maps[model] = ascent.maps;
+            courses.push((ascent.start, ascent.course));
         }
         Ok(Alignment::from_permutations(problem, Frame::Reference(self.reference), maps, together(&courses)))
     }
 
     fn check(&self) -> Result<(), MatchingError> {
         at_least_one("iterations", self.iterations)?;
+        let trials = |expected, hint| MatchingError::Setting { key: "trials", value: self.trials.to_string(), expected, hint };
+        if self.trials == 0 {
+            return Err(trials("a number of at least 1", "leave it out for a single start; the paper draws 10"));
+        }
+        if self.trials > 1 && !self.start.is_random() {
+            return Err(trials("1 beside a start that draws nothing", "take `start = \"sinkhorn\"`, or leave `trials` out"));
+        }
         self.stop.check()
     }
 
     fn is_random(&self) -> bool {
-        false
+        self.start.is_random()
     }
 
     fn is_joint(&self) -> bool {
@@ -96,7 +150,7 @@ mod tests {
     use super::*;
     use crate::testing::{graph, mixed, random, shuffles};
     use crate::{UnitMap, objective, to_frame};
-    use onebasin_network::{Weights, permute};
+    use onebasin_network::permute;
 
     fn align(spec: &onebasin_network::PermutationSpec, models: &[&Weights]) -> Alignment {
         FrankWolfe::default().align(&Problem { spec, models: models.to_vec() }, &Stream::root(0)).unwrap()
@@ -157,5 +211,62 @@ mod tests {
         assert_eq!(both.maps[1], align(spec, &[&models[0], &models[1]]).maps[1]);
         assert_eq!(both.maps[2], align(spec, &[&models[0], &models[2]]).maps[1]);
         assert_eq!(both.iterations, both.trace.len());
+    }
+
+    fn from(start: Start) -> FrankWolfe {
+        FrankWolfe { start, ..FrankWolfe::default() }
+    }
+
+    #[test]
+    fn a_shuffled_copy_is_brought_back_from_every_start() {
+        let graph = graph(r#"{"family": "mlp", "hidden": [48, 40, 32]}"#, (1, 8, 8), 10);
+        let spec = graph.spec();
+        let original = random(spec, 1);
+        let copy = permute(spec, &original, &shuffles(spec, 2));
+        for start in [Start::Identity, Start::Barycenter, Start::Sinkhorn] {
+            let problem = Problem { spec, models: vec![&original, &copy] };
+            let alignment = from(start).align(&problem, &Stream::root(0)).unwrap();
+            assert!(to_frame(spec, &copy, &alignment.maps[1]) == original, "{start:?}");
+        }
+    }
+
+    #[test]
+    fn only_the_sinkhorn_start_knows_its_stream_and_equal_streams_give_equal_bytes() {
+        let graph = mixed();
+        let models = [random(graph.spec(), 1), random(graph.spec(), 2)];
+        let problem = Problem { spec: graph.spec(), models: models.iter().collect() };
+        for start in [Start::Identity, Start::Barycenter, Start::Sinkhorn] {
+            let with = |seed: u64| from(start).align(&problem, &Stream::root(seed)).unwrap();
+            assert_eq!(with(1), with(1), "{start:?}");
+            assert_eq!(with(1).trace == with(2).trace, !from(start).is_random(), "{start:?}");
+        }
+    }
+
+    #[test]
+    fn of_several_trials_the_one_that_ends_highest_is_kept() {
+        let graph = mixed();
+        let models = [random(graph.spec(), 1), random(graph.spec(), 2), random(graph.spec(), 3)];
+        let problem = Problem { spec: graph.spec(), models: models[..2].iter().collect() };
+        let reached = |alignment: &Alignment| alignment.trace.last().unwrap().objective;
+        let with = |trials: usize| FrankWolfe { trials, ..from(Start::Sinkhorn) }.align(&problem, &Stream::root(4)).unwrap();
+        let courses: Vec<f64> = (1..=8).map(|trials| reached(&with(trials))).collect();
+        assert!(courses.windows(2).all(|pair| pair[1] >= pair[0]), "{courses:?}");
+        assert!(courses[7] > courses[0], "{courses:?}");
+        // Every model draws for itself.
+        let draws = |model: usize| Start::Sinkhorn.draw(graph.spec(), &Stream::root(4).child(format!("model-{model}")))[0].to_dense();
+        assert_ne!(draws(1), draws(2));
+    }
+
+    #[test]
+    fn impossible_trials_are_refused_and_defaults_are_not_written() {
+        let error = |matcher: FrankWolfe| matcher.check().unwrap_err().to_string();
+        let none = error(FrankWolfe { trials: 0, ..from(Start::Sinkhorn) });
+        assert!(none.contains("`trials` is `0`") && none.contains("hint: "), "{none}");
+        let useless = error(FrankWolfe { trials: 3, ..from(Start::Barycenter) });
+        assert!(useless.contains("`trials` is `3`") && useless.contains("sinkhorn"), "{useless}");
+        let written = serde_json::to_value(FrankWolfe::default()).unwrap();
+        assert!(written.get("start").is_none() && written.get("trials").is_none(), "{written}");
+        let written = serde_json::to_value(FrankWolfe { trials: 10, ..from(Start::Sinkhorn) }).unwrap();
+        assert_eq!((&written["start"], &written["trials"]), (&serde_json::json!("sinkhorn"), &serde_json::json!(10)));
     }
 }

@@ -68,19 +68,26 @@ impl Start {
     }
 
     fn matrix(self, size: usize, stream: &Stream) -> Mixture {
-        let mut rng = stream.rng();
-        let mut draw = || rng.random::<f64>();
         match self {
             Start::Identity | Start::GitReBasin | Start::MergeMany => Mixture::vertex((0..size as u32).collect()),
-            Start::Sinkhorn => {
-                let even = 1.0 / size as f64;
-                let mut matrix = Array2::from_shape_simple_fn((size, size), || even + 0.01 * even * draw() + 1e-6);
-                doubly_stochastic(&mut matrix, 1e-8, SWEEPS);
-                Mixture::dense(matrix)
+            Start::Sinkhorn => nearly_even(size, stream),
+            Start::Random => {
+                let mut rng = stream.rng();
+                Mixture::dense(Array2::from_shape_simple_fn((size, size), || rng.random::<f64>()))
             }
-            Start::Random => Mixture::dense(Array2::from_shape_simple_fn((size, size), draw)),
         }
     }
+}
+
+/// `1/d + U(0, 0.01/d) + 1e-6`, rows and columns normalised in turn: doubly stochastic, and without ties.
+///
+/// Source: the authors' code of C²M³, start "sinkhorn"; sweeps are capped.
+pub(crate) fn nearly_even(size: usize, stream: &Stream) -> Mixture {
+    let mut rng = stream.rng();
+    let even = 1.0 / size as f64;
+    let mut matrix = Array2::from_shape_simple_fn((size, size), || even + 0.01 * even * rng.random::<f64>() + 1e-6);
+    doubly_stochastic(&mut matrix, 1e-8, SWEEPS);
+    Mixture::dense(matrix)
 }
 
 #[cfg(test)]
