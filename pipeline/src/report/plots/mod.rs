@@ -7,6 +7,7 @@ mod plane;
 mod scale;
 mod seeds;
 mod similarity;
+mod steps;
 mod strips;
 mod style;
 mod subsets;
@@ -27,6 +28,7 @@ pub fn draw_all(results: &Path, out: &Path) -> Result<()> {
     barriers::draw(results, out).context("barrier plots")?;
     merged::draw(results, out).context("plots of merged models")?;
     traces::draw(results, out).context("plots of objectives")?;
+    steps::draw(results, out).context("plots of step sizes")?;
     seeds::draw(results, out).context("plots of draws")?;
     let asked = |name: &str| results.join(name).exists();
     if asked("cycles.csv") {
