@@ -9,7 +9,7 @@ use std::sync::Arc;
 use onebasin_repro::Fingerprint;
 use serde_json::json;
 
-use crate::report::Cell;
+use crate::report::{ArchitectureRow, Cell};
 use crate::spec::{Experiment, Merging, Method, Pair};
 use crate::stage::{Stage, StageId};
 use crate::stages::{Align, Evaluate, Line, Measure, Merge, Merged, Plot, Repair, Tabulate, Train};
@@ -90,7 +90,12 @@ pub fn plan(experiment: &Experiment, digests: &BTreeMap<String, String>, device:
     }
     let Draft { mut stages, cells, .. } = draft;
     let cells: Vec<(StageId, Cell)> = [cells.models, cells.merged, cells.lines, cells.alignments, cells.others].concat();
-    let tabulate = Tabulate::new(&experiment.name, cells, experiment.comparison.clone(), experiment.missing.clone());
+    let architectures = experiment.pairs.iter().map(|pair| {
+        let stands_for = pair.stands_for.as_deref();
+        ArchitectureRow::new(&pair.dataset, stands_for, &pair.architecture, &pair.blueprint, &pair.graph)
+    });
+    let tabulate =
+        Tabulate::new(&experiment.name, cells, architectures.collect(), experiment.comparison.clone(), experiment.missing.clone());
     let plot = Plot::new(tabulate.id().clone());
     stages.push(Arc::new(tabulate));
     stages.push(Arc::new(plot));

@@ -1,5 +1,6 @@
 //! From artifacts to tables and pictures.
 
+pub(crate) mod architectures;
 mod cell;
 mod check;
 pub(crate) mod markdown;
@@ -13,6 +14,7 @@ mod statistics;
 pub(crate) mod summary;
 mod table;
 
+pub use architectures::ArchitectureRow;
 pub use cell::{Cell, File};
 pub use check::{Compared, check, made, renewed};
 pub use reported::{Comparison, Reported, parse as parse_reported, write as write_reported};

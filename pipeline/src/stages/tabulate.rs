@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result};
 use serde_json::json;
 
-use crate::report::{Cell, Comparison, Rows, markdown, summary};
+use crate::report::{ArchitectureRow, Cell, Comparison, Rows, architectures, markdown, summary};
 use crate::stage::{Context, Recipe, Stage, StageId};
 
 /// Writes every CSV of an experiment and `table.md`.
@@ -12,15 +12,22 @@ pub struct Tabulate {
     title: String,
     inputs: Vec<StageId>,
     cells: Vec<Cell>,
+    architectures: Vec<ArchitectureRow>,
     comparison: Comparison,
     missing: Vec<String>,
 }
 
 impl Tabulate {
     /// A table of the given cells: one per input, in their order. It says first what is `missing`.
-    pub fn new(title: &str, cells: Vec<(StageId, Cell)>, comparison: Comparison, missing: Vec<String>) -> Tabulate {
+    pub fn new(
+        title: &str,
+        cells: Vec<(StageId, Cell)>,
+        architectures: Vec<ArchitectureRow>,
+        comparison: Comparison,
+        missing: Vec<String>,
+    ) -> Tabulate {
         let (inputs, cells) = cells.into_iter().unzip();
-        Tabulate { id: StageId::new("tabulate"), title: title.to_owned(), inputs, cells, comparison, missing }
+        Tabulate { id: StageId::new("tabulate"), title: title.to_owned(), inputs, cells, architectures, comparison, missing }
     }
 }
 
@@ -34,11 +41,13 @@ impl Stage for Tabulate {
     }
 
     fn recipe(&self) -> Recipe {
-        let mut settings = json!({ "title": self.title, "cells": self.cells, "comparison": self.comparison });
+        let mut settings = json!({
+            "title": self.title, "cells": self.cells, "architectures": self.architectures, "comparison": self.comparison
+        });
         if !self.missing.is_empty() {
             settings["missing"] = json!(self.missing);
         }
-        Recipe { kind: "tabulate", version: 1, settings }
+        Recipe { kind: "tabulate", version: 2, settings }
     }
 
     fn run(&self, context: &Context<'_>) -> Result<()> {
@@ -48,6 +57,7 @@ impl Stage for Tabulate {
         }
         rows.sort();
         rows.write(context.out)?;
+        architectures::write(&self.architectures, context.out)?;
         let cells = summary::summarise(&rows, &self.comparison)?;
         summary::write(&cells, context.out)?;
         let text = markdown::render(&self.title, &cells, &rows, &self.comparison, &self.missing);

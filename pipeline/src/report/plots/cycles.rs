@@ -8,7 +8,8 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 
 use super::barriers::{Curves, panel};
-use super::strips::{Scale, Strips};
+use super::scale::Scale;
+use super::strips::Strips;
 use super::style::{Legend, Picture, save, titled};
 use super::{Groups, file_name, shown_split};
 use crate::report::seeds::draw_of;

@@ -1,6 +1,7 @@
 //! Pictures, drawn from the CSV files alone.
 
 mod barriers;
+mod curves;
 mod cycles;
 mod merged;
 mod plane;
@@ -12,6 +13,7 @@ mod strips;
 mod style;
 mod subsets;
 mod traces;
+mod widths;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -30,6 +32,7 @@ pub fn draw_all(results: &Path, out: &Path) -> Result<()> {
     traces::draw(results, out).context("plots of objectives")?;
     steps::draw(results, out).context("plots of step sizes")?;
     seeds::draw(results, out).context("plots of draws")?;
+    widths::draw(results, out).context("plots over widths")?;
     let asked = |name: &str| results.join(name).exists();
     if asked("cycles.csv") {
         cycles::draw(results, out).context("plots of cycles")?;

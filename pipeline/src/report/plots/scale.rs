@@ -1,10 +1,22 @@
-//! The axis of accuracies: equal steps for equal ratios of errors, so that .98 and .99 stay apart beside .1.
+//! Axes with ratios: of accuracies, equal steps for equal ratios of errors, so that .98 and .99 stay apart beside .1; of other values, for
+//! equal ratios of themselves.
 
 use std::ops::Range;
 
 use plotters::coord::ranged1d::{DefaultFormatting, KeyPointHint, Ranged};
 
 use super::style::range;
+
+/// How values lie on an axis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scale {
+    /// Evenly, from 0.
+    FromZero,
+    /// Equal steps for equal ratios of errors.
+    Accuracy,
+    /// Equal steps for equal ratios.
+    Ratios,
+}
 
 /// Errors below this are drawn as this.
 const SMALLEST_ERROR: f64 = 1e-5;
@@ -49,6 +61,26 @@ impl Axis {
         labels.sort_by(f64::total_cmp);
         Axis { ends, labels }
     }
+
+    /// An axis with these ends and labels, places as they are.
+    pub fn with(ends: Range<f64>, labels: Vec<f64>) -> Axis {
+        Axis { ends, labels }
+    }
+
+    /// An axis of log₁₀ of values, which must be positive, with labels at 1, 2 and 5 of each power of ten.
+    pub fn of_ratios(values: impl Iterator<Item = f64>) -> Axis {
+        let ends = range(values.map(f64::log10));
+        let powers = ends.start.floor() as i32..=ends.end.ceil() as i32;
+        let inside = |steps: &[f64]| -> Vec<f64> {
+            let all = powers.clone().flat_map(|power| steps.iter().map(move |step| step.log10() + f64::from(power)));
+            all.filter(|place| ends.contains(place)).collect()
+        };
+        let candidates = [&[1.0][..], &[1.0, 3.0], &[1.0, 2.0, 5.0], &[1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0]].map(inside);
+        let labels = candidates.into_iter().find(|labels| labels.len() >= 4);
+        let even = || (0..=4).map(|part| ends.start + (ends.end - ends.start) * f64::from(part) / 4.0).collect();
+        let labels = labels.unwrap_or_else(even);
+        Axis { ends, labels }
+    }
 }
 
 impl Ranged for Axis {
@@ -79,6 +111,16 @@ mod tests {
             let Axis { ends, labels } = Axis::showing(accuracies.iter().copied());
             assert!(ends.start < ends.end && labels.len() >= 2, "{accuracies:?}");
             assert!(labels.windows(2).all(|pair| pair[1] - pair[0] >= 0.08 * (ends.end - ends.start)), "{accuracies:?}: {labels:?}");
+        }
+    }
+
+    #[test]
+    fn ratios_have_labels_inside_whether_they_span_powers_of_ten_or_little() {
+        for values in [vec![0.08, 2.5], vec![0.1, 800.0], vec![1.15, 1.25], vec![3.0]] {
+            let Axis { ends, labels } = Axis::of_ratios(values.iter().copied());
+            assert!(labels.len() >= 4 && labels.len() <= 9, "{values:?}: {labels:?}");
+            assert!(labels.iter().all(|label| (ends.start..=ends.end).contains(label)), "{values:?}");
+            assert!(values.iter().all(|value| ends.contains(&value.log10())), "{values:?}");
         }
     }
 

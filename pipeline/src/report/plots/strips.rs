@@ -9,7 +9,7 @@ use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::scale::{Axis, label, place};
+use super::scale::{Axis, Scale, label, place};
 use super::style::{FONT, Legend, TEXT, backend, colour, mark, range};
 
 /// Values by category and method.
@@ -28,15 +28,6 @@ pub struct Strips {
     pub scale: Scale,
 }
 
-/// How values lie on an axis.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scale {
-    /// Evenly, from 0.
-    FromZero,
-    /// Equal steps for equal ratios of errors.
-    Accuracy,
-}
-
 impl Strips {
     /// Draws dots, a short line at their mean, and a thin one from the least to the greatest.
     ///
@@ -46,7 +37,7 @@ impl Strips {
         let values = self.values.values().flatten().copied();
         match self.scale {
             Scale::Accuracy => self.on(cell, legend, Axis::showing(values), &place, &|place| label(place)),
-            Scale::FromZero => {
+            Scale::FromZero | Scale::Ratios => {
                 let high = range(values).end.max(0.1);
                 let decimals = if high < 2.0 { 2 } else { 1 };
                 // A little room below zero shows dots that lie on it.

@@ -7,7 +7,8 @@ use anyhow::Result;
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
-use super::strips::{Scale, Strips};
+use super::scale::Scale;
+use super::strips::Strips;
 use super::style::{Legend, Picture, save, titled};
 use super::{Groups, file_name};
 use crate::report::seeds::draw_of;
