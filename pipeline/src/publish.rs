@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 use tempfile::NamedTempFile;
 
 use crate::plan::Plan;
+use crate::report::plots::draw_timings;
 use crate::stage::{Artifact, StageId};
 use crate::store::{Lookup, Store};
 
@@ -36,9 +37,9 @@ pub struct Published {
     pub leftovers: Vec<PathBuf>,
 }
 
-/// Copies tables and pictures of a finished run, and writes `timings.csv` from the receipts of all stages at hand.
+/// Copies tables and pictures of a finished run, writes `timings.csv` from the receipts of all stages at hand, and draws its pictures.
 ///
-/// Files with the right bytes are not touched; others are replaced as a whole. Fully cached runs therefore write nothing.
+/// Receipts hold times, so neither that table nor its pictures are an artifact. Files with the right bytes are not touched; others are replaced as a whole. Fully cached runs therefore write nothing.
 ///
 /// # Errors
 /// When the run is not finished, or a folder cannot be written.
@@ -47,7 +48,9 @@ pub fn publish(plan: &Plan, store: &Store, results: &Path, plots: &Path) -> Resu
     let mut tables = outputs(plan, store, TABLES)?;
     tables.push((TIMINGS.to_owned(), timings(plan, store).into_bytes()));
     place(results, "results", &tables, &mut published)?;
-    place(plots, "plots", &outputs(plan, store, PICTURES)?, &mut published)?;
+    let mut pictures = outputs(plan, store, PICTURES)?;
+    pictures.extend(drawn(&tables)?);
+    place(plots, "plots", &pictures, &mut published)?;
     Ok(published)
 }
 
@@ -64,6 +67,22 @@ fn outputs(plan: &Plan, store: &Store, id: &str) -> Result<Vec<(String, Vec<u8>)
     };
     let names = store.receipt(&planned.fingerprint)?.files.into_keys();
     names.filter(|name| name != crate::store::RECIPE).map(read).collect()
+}
+
+/// The pictures of seconds, drawn from these tables.
+fn drawn(tables: &[(String, Vec<u8>)]) -> Result<Vec<(String, Vec<u8>)>> {
+    let (results, plots) = (tempfile::tempdir()?, tempfile::tempdir()?);
+    for (name, bytes) in tables {
+        fs::write(results.path().join(name), bytes)?;
+    }
+    draw_timings(results.path(), plots.path())?;
+    let mut pictures = Vec::new();
+    for file in fs::read_dir(plots.path())? {
+        let file = file?;
+        pictures.push((file.file_name().to_string_lossy().into_owned(), fs::read(file.path())?));
+    }
+    pictures.sort();
+    Ok(pictures)
 }
 
 /// Puts files into a folder.

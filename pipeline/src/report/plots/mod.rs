@@ -6,6 +6,7 @@ mod cycles;
 mod merged;
 mod plane;
 mod scale;
+mod seconds;
 mod seeds;
 mod similarity;
 mod steps;
@@ -47,6 +48,14 @@ pub fn draw_all(results: &Path, out: &Path) -> Result<()> {
         plane::draw(results, out).context("plots of planes")?;
     }
     Ok(())
+}
+
+/// Draws the plots of `timings.csv`, which, like that file, may differ between equal runs: no stage draws them.
+///
+/// # Errors
+/// When a CSV is absent or malformed, or a file cannot be written.
+pub fn draw_timings(results: &Path, out: &Path) -> Result<()> {
+    seconds::draw(results, out).context("plots of seconds")
 }
 
 /// Rows of a CSV by (data set, architecture).
