@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use super::orderings::ordering;
+use super::pairwise::{PairwiseRow, section};
 use super::reported::Comparison;
 use super::rows::{Pair, Rows};
 use super::summary::{ENDPOINTS, SummaryRow};
@@ -19,7 +20,14 @@ const COLUMNS: [(&str, &str, &str); 6] = [
 ];
 
 /// Writes the cells as Markdown: a table a pair, one over the number of models where it varies, then verdicts with their sources.
-pub fn render(title: &str, cells: &[SummaryRow], rows: &Rows, comparison: &Comparison, missing: &[String]) -> String {
+pub fn render(
+    title: &str,
+    cells: &[SummaryRow],
+    rows: &Rows,
+    pairwise: &[PairwiseRow],
+    comparison: &Comparison,
+    missing: &[String],
+) -> String {
     let mut text = format!("# {title}\n");
     if !missing.is_empty() {
         text.push_str("\n**Incomplete**: these pairs have no rows, because a stage of theirs failed.\n\n");
@@ -37,6 +45,7 @@ pub fn render(title: &str, cells: &[SummaryRow], rows: &Rows, comparison: &Compa
         text.push_str(&deviations(found, &cells));
         text.push_str(&main_table(&cells));
         text.push_str(&over_models(&cells));
+        text.push_str(&section(pairwise, pair));
         text.push_str(&alignments(pair, rows));
         text.push_str(&verdicts(&cells, deviating));
     }

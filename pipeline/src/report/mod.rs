@@ -6,6 +6,7 @@ mod check;
 pub(crate) mod markdown;
 mod orderings;
 mod others;
+pub(crate) mod pairwise;
 pub(crate) mod plots;
 mod reported;
 mod rows;

@@ -65,7 +65,7 @@ pub fn write(barriers: &[BarrierRow], folder: &Path) -> Result<()> {
 }
 
 /// The point of a line nearest to λ = ½.
-fn middle<'a>(points: &[&'a BarrierRow]) -> Option<&'a BarrierRow> {
+pub(super) fn middle<'a>(points: &[&'a BarrierRow]) -> Option<&'a BarrierRow> {
     points.iter().copied().min_by(|a, b| (a.lambda - 0.5).abs().total_cmp(&(b.lambda - 0.5).abs()).then(a.lambda.total_cmp(&b.lambda)))
 }
 

@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result};
 use serde_json::json;
 
-use crate::report::{ArchitectureRow, Cell, Comparison, Rows, architectures, markdown, summary};
+use crate::report::{ArchitectureRow, Cell, Comparison, Rows, architectures, markdown, pairwise, summary};
 use crate::stage::{Context, Recipe, Stage, StageId};
 
 /// Writes every CSV of an experiment and `table.md`.
@@ -60,7 +60,9 @@ impl Stage for Tabulate {
         architectures::write(&self.architectures, context.out)?;
         let cells = summary::summarise(&rows, &self.comparison)?;
         summary::write(&cells, context.out)?;
-        let text = markdown::render(&self.title, &cells, &rows, &self.comparison, &self.missing);
+        let pairs = pairwise::summarise(&rows.barriers)?;
+        pairwise::write(&pairs, context.out)?;
+        let text = markdown::render(&self.title, &cells, &rows, &pairs, &self.comparison, &self.missing);
         std::fs::write(context.out.join("table.md"), text).context("cannot write `table.md`")
     }
 }

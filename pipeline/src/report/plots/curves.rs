@@ -7,7 +7,7 @@ use plotters::coord::Shift;
 use plotters::coord::ranged1d::{Ranged, ValueFormatter};
 use plotters::prelude::*;
 
-use super::scale::{Axis, Scale, label, place};
+use super::scale::{Axis, Scale, label, place, ratio};
 use super::style::{FONT, Legend, TEXT, backend, colour, mark, range};
 
 /// Values by method and number.
@@ -44,7 +44,7 @@ impl Curves {
             Scale::Accuracy => self.on(cell, legend, Axis::showing(values), &place, &|place| label(place)),
             Scale::Ratios => {
                 let axis = Axis::of_ratios(values);
-                self.on(cell, legend, axis, &f64::log10, &|place| format!("{}", (10f64.powf(place) * 1e4).round() / 1e4))
+                self.on(cell, legend, axis, &ratio, &|place| format!("{}", (10f64.powf(place) * 1e4).round() / 1e4))
             }
             Scale::FromZero => {
                 let high = range(values).end.max(1e-3);

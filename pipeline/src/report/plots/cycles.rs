@@ -63,6 +63,7 @@ pub fn draw(results: &Path, out: &Path) -> Result<()> {
             metric: "Euclidean distance of all weights".to_owned(),
             values,
             scale: Scale::FromZero,
+            spread: false,
         };
         let title = format!("From a model to itself after a cycle of maps ({split}): {}, {}", pair.0, pair.1);
         save(&Rounds { title, legend: Legend::new(names), lines, distances }, out, &file_name("cycles", pair))?;

@@ -4,6 +4,7 @@ mod barriers;
 mod curves;
 mod cycles;
 mod merged;
+mod pairwise;
 mod plane;
 mod scale;
 mod seconds;
@@ -35,6 +36,9 @@ pub fn draw_all(results: &Path, out: &Path) -> Result<()> {
     seeds::draw(results, out).context("plots of draws")?;
     widths::draw(results, out).context("plots over widths")?;
     let asked = |name: &str| results.join(name).exists();
+    if asked("pairwise.csv") {
+        pairwise::draw(results, out).context("plots of pairs")?;
+    }
     if asked("cycles.csv") {
         cycles::draw(results, out).context("plots of cycles")?;
     }

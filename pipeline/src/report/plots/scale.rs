@@ -21,6 +21,9 @@ pub enum Scale {
 /// Errors below this are drawn as this.
 const SMALLEST_ERROR: f64 = 1e-5;
 
+/// Values below this, such as a loss of nothing, are drawn as this where ratios count.
+const SMALLEST_VALUE: f64 = 1e-6;
+
 /// Accuracies that may carry a label, those that orient best first.
 const LABELS: [f64; 26] = [
     0.5, 0.9, 0.99, 0.999, 0.0, 0.8, 0.95, 0.98, 0.995, 0.998, 0.7, 0.6, 0.2, 0.4, 0.3, 0.1, 0.85, 0.97, 0.96, 0.985, 0.975, 0.992, 0.988,
@@ -30,6 +33,11 @@ const LABELS: [f64; 26] = [
 /// Place of an accuracy on the axis: −log₁₀ of its error.
 pub fn place(accuracy: f64) -> f64 {
     -(1.0 - accuracy).max(SMALLEST_ERROR).log10()
+}
+
+/// Place of a value on an axis of ratios: its log₁₀.
+pub fn ratio(value: f64) -> f64 {
+    value.max(SMALLEST_VALUE).log10()
 }
 
 /// The accuracy at a place, as a label.
@@ -67,9 +75,9 @@ impl Axis {
         Axis { ends, labels }
     }
 
-    /// An axis of log₁₀ of values, which must be positive, with labels at 1, 2 and 5 of each power of ten.
+    /// An axis of the places of ratios, with labels at 1, 2 and 5 of each power of ten.
     pub fn of_ratios(values: impl Iterator<Item = f64>) -> Axis {
-        let ends = range(values.map(f64::log10));
+        let ends = range(values.map(ratio));
         let powers = ends.start.floor() as i32..=ends.end.ceil() as i32;
         let inside = |steps: &[f64]| -> Vec<f64> {
             let all = powers.clone().flat_map(|power| steps.iter().map(move |step| step.log10() + f64::from(power)));
@@ -116,11 +124,11 @@ mod tests {
 
     #[test]
     fn ratios_have_labels_inside_whether_they_span_powers_of_ten_or_little() {
-        for values in [vec![0.08, 2.5], vec![0.1, 800.0], vec![1.15, 1.25], vec![3.0]] {
+        for values in [vec![0.08, 2.5], vec![0.1, 800.0], vec![1.15, 1.25], vec![3.0], vec![0.0, 1.0]] {
             let Axis { ends, labels } = Axis::of_ratios(values.iter().copied());
             assert!(labels.len() >= 4 && labels.len() <= 9, "{values:?}: {labels:?}");
             assert!(labels.iter().all(|label| (ends.start..=ends.end).contains(label)), "{values:?}");
-            assert!(values.iter().all(|value| ends.contains(&value.log10())), "{values:?}");
+            assert!(values.iter().all(|value| ends.contains(&ratio(*value))), "{values:?}");
         }
     }
 

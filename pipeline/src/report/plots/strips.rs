@@ -22,14 +22,16 @@ pub struct Strips {
     pub along: String,
     /// What the values are, with their unit.
     pub metric: String,
-    /// Values by place of the category and name of the method.
+    /// Values by place of the category and name of the method; of a spread, the mean and then, where there are any, its ends.
     pub values: BTreeMap<(usize, String), Vec<f64>>,
     /// How values lie on the axis.
     pub scale: Scale,
+    /// Whether values are a mean with the ends of its whiskers, and not of one kind.
+    pub spread: bool,
 }
 
 impl Strips {
-    /// Draws dots, a short line at their mean, and a thin one from the least to the greatest.
+    /// Draws dots, a short line at their mean, and a thin one from the least to the greatest; of a spread, a dot and its whiskers.
     ///
     /// # Errors
     /// When the backend fails.
@@ -41,7 +43,9 @@ impl Strips {
                 let high = range(values).end.max(0.1);
                 let decimals = if high < 2.0 { 2 } else { 1 };
                 // A little room below zero shows dots that lie on it.
-                let axis = RangedCoordf64::from(-0.04 * high..high);
+                // And so do whiskers, which may go below zero.
+                let low = self.values.values().flatten().copied().fold(0.0, f64::min).max(-high);
+                let axis = RangedCoordf64::from(low - 0.04 * high..high);
                 self.on(cell, legend, axis, &|value| value, &|value| format!("{value:.decimals$}"))
             }
         }
@@ -90,13 +94,15 @@ impl Strips {
             let x = *category as f64 + step * (index as f64 + 0.5) - 0.4;
             let low = at(values.iter().copied().fold(f64::INFINITY, f64::min));
             let high = at(values.iter().copied().fold(f64::NEG_INFINITY, f64::max));
-            let mean = at(values.iter().sum::<f64>() / values.len() as f64);
-            let lines = [
-                PathElement::new([(x, low), (x, high)], colour(index).stroke_width(1)),
-                PathElement::new([(x - 0.4 * step, mean), (x + 0.4 * step, mean)], colour(index).stroke_width(3)),
-            ];
-            chart.draw_series(lines).map_err(backend)?;
-            let dots = values
+            let mean = if self.spread { at(values[0]) } else { at(values.iter().sum::<f64>() / values.len() as f64) };
+            let bar = |place: f64, half: f64, thick| {
+                PathElement::new([(x - half * step, place), (x + half * step, place)], colour(index).stroke_width(thick))
+            };
+            let trunk = PathElement::new([(x, low), (x, high)], colour(index).stroke_width(if self.spread { 2 } else { 1 }));
+            let bars = if self.spread { vec![bar(low, 0.22, 2), bar(high, 0.22, 2)] } else { vec![bar(mean, 0.4, 3)] };
+            chart.draw_series(bars.into_iter().chain([trunk])).map_err(backend)?;
+            let shown = if self.spread { &values[..1] } else { &values[..] };
+            let dots = shown
                 .iter()
                 .map(|&value| EmptyElement::at((x, at(value))) + Polygon::new(mark(index, 6.0), colour(index).mix(0.7).filled()));
             chart.draw_series(dots).map_err(backend)?;

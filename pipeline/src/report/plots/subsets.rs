@@ -46,6 +46,7 @@ pub fn draw(results: &Path, out: &Path) -> Result<()> {
                     metric: "accuracy of the merged model".to_owned(),
                     values,
                     scale: Scale::Accuracy,
+                    spread: false,
                 });
             }
         }
