@@ -7,7 +7,7 @@ use anyhow::Result;
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
-use super::style::{FONT, Legend, Picture, TEXT, backend, colour, mark, range, save, titled};
+use super::style::{FONT, Legend, Picture, TEXT, backend, mark, range, save, titled};
 use super::{Groups, file_name};
 use crate::report::seeds::draw_of;
 use crate::report::table::Csv;
@@ -122,7 +122,7 @@ pub(super) fn panel<B: DrawingBackend>(
         .map_err(backend)?;
     for (index, name) in legend.names().iter().enumerate() {
         let Some(lines) = curves.get(name) else { continue };
-        let colour = colour(index);
+        let colour = legend.colour(index);
         if lines.len() > 1 {
             for line in lines.values() {
                 chart.draw_series(LineSeries::new(line.iter().copied(), colour.mix(0.3).stroke_width(1))).map_err(backend)?;

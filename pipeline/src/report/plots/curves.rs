@@ -8,7 +8,7 @@ use plotters::coord::ranged1d::{Ranged, ValueFormatter};
 use plotters::prelude::*;
 
 use super::scale::{Axis, Scale, label, place, ratio};
-use super::style::{FONT, Legend, TEXT, backend, colour, mark, range};
+use super::style::{FONT, Legend, TEXT, backend, mark, range};
 
 /// Values by method and number.
 pub struct Curves {
@@ -101,9 +101,10 @@ impl Curves {
         for (index, name) in legend.names().iter().enumerate() {
             let Some(series) = self.series.get(name) else { continue };
             let means = series.iter().map(|(&number, values)| (along(number), at(values.iter().sum::<f64>() / values.len() as f64)));
-            chart.draw_series(LineSeries::new(means, colour(index).stroke_width(2))).map_err(backend)?;
+            chart.draw_series(LineSeries::new(means, legend.colour(index).stroke_width(2))).map_err(backend)?;
             let points = series.iter().flat_map(|(&number, values)| values.iter().map(move |&value| (along(number), at(value))));
-            let marks = points.map(|point| EmptyElement::at(point) + Polygon::new(mark(index, 6.0), colour(index).mix(0.8).filled()));
+            let marks =
+                points.map(|point| EmptyElement::at(point) + Polygon::new(mark(index, 6.0), legend.colour(index).mix(0.8).filled()));
             chart.draw_series(marks).map_err(backend)?;
         }
         Ok(())

@@ -8,7 +8,7 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 
 use super::scale::{Axis, label, place};
-use super::style::{FONT, Legend, Picture, TEXT, backend, colour, mark, save, titled};
+use super::style::{FONT, Legend, Picture, TEXT, backend, mark, names_width, save, titled};
 use super::{Groups, file_name};
 use crate::report::seeds::draw_of;
 use crate::report::summary::ENDPOINTS;
@@ -75,7 +75,7 @@ pub fn draw(results: &Path, out: &Path) -> Result<()> {
 
 impl Picture for Accuracies {
     fn size(&self) -> (u32, u32) {
-        (if self.counts().len() > 1 { 1500 } else { 1000 }, 140 + 60 * self.legend.names().len().clamp(6, 14) as u32)
+        (self.left() + if self.counts().len() > 1 { 800 } else { 0 }, 140 + 60 * self.legend.names().len().clamp(6, 14) as u32)
     }
 
     fn draw<B: DrawingBackend>(&self, area: &DrawingArea<B, Shift>) -> Result<()> {
@@ -83,7 +83,7 @@ impl Picture for Accuracies {
         if self.counts().len() < 2 {
             return self.by_method(&area);
         }
-        let (left, right) = area.split_horizontally(700);
+        let (left, right) = area.split_horizontally(self.left() as i32);
         self.by_method(&left)?;
         self.by_number(&right)
     }
@@ -94,18 +94,28 @@ impl Accuracies {
         self.merged.values().flat_map(BTreeMap::keys).copied().collect()
     }
 
+    /// Width of the chart of methods with their names, in pixels.
+    fn left(&self) -> u32 {
+        names_width(self.legend.names()) + if self.counts().len() > 1 { 560 } else { 700 }
+    }
+
     /// A row a method at the largest number of models: dots for replicates, a bar at their mean, the models before merging as a band.
     fn by_method<B: DrawingBackend>(&self, area: &DrawingArea<B, Shift>) -> Result<()> {
         let names = self.legend.names();
         let at_most = |name: &str| self.merged[name].get(&self.most).cloned().unwrap_or_default();
-        let all = names.iter().flat_map(|name| at_most(name)).chain(self.endpoints.iter().copied());
-        let longest = names.iter().map(|name| name.chars().count()).max().unwrap_or_default() as i32;
-        let (names_width, rows) = (30 + 11 * longest, names.len() as f64);
+        let reported = |name: &str| {
+            let of = self.reported.get(name).into_iter().flatten();
+            of.filter(|point| point.0 == self.most as f64).map(|point| point.1).next()
+        };
+        let any = names.iter().any(|name| reported(name).is_some());
+        let all = names.iter().flat_map(|name| at_most(name).into_iter().chain(reported(name))).chain(self.endpoints.iter().copied());
+        let (names_width, rows) = (names_width(names), names.len() as f64);
         let axis = Axis::showing(all);
         let mut chart = ChartBuilder::on(area)
-            .caption(format!("{} models merged", self.most), (FONT, TEXT))
+            .caption(format!("{} models merged{}", self.most, if any { "; open marks: reported" } else { "" }), (FONT, TEXT))
             .margin(14)
-            .margin_left(14 + names_width)
+            .margin_left(names_width)
+            .margin_right(76)
             .x_label_area_size(50)
             .y_label_area_size(0)
             .build_cartesian_2d(axis, rows - 0.4..-0.6)
@@ -137,17 +147,24 @@ impl Accuracies {
             if !values.is_empty() {
                 let mean = place(values.iter().sum::<f64>() / values.len() as f64);
                 chart
-                    .draw_series([PathElement::new([(mean, y - 0.28), (mean, y + 0.28)], colour(index).stroke_width(3))])
+                    .draw_series([PathElement::new([(mean, y - 0.28), (mean, y + 0.28)], self.legend.colour(index).stroke_width(3))])
                     .map_err(backend)?;
             }
-            let dots = values
-                .iter()
-                .map(|&value| EmptyElement::at((place(value), y)) + Polygon::new(mark(index, 8.0), colour(index).mix(0.8).filled()));
+            let dots = values.iter().map(|&value| {
+                EmptyElement::at((place(value), y)) + Polygon::new(mark(index, 8.0), self.legend.colour(index).mix(0.8).filled())
+            });
             chart.draw_series(dots).map_err(backend)?;
+            let open = reported(name).map(|value| EmptyElement::at((place(value), y)) + outline(index, self.legend.colour(index)));
+            chart.draw_series(open).map_err(backend)?;
             let (_, pixel) = chart.backend_coord(&(0.0, y));
-            let style = (FONT, TEXT).into_font().color(&colour(index));
+            let style = (FONT, TEXT).into_font().color(&self.legend.colour(index));
             let (_, origin) = area.get_base_pixel();
-            area.draw(&Text::new(name.clone(), (20, pixel - origin - 5), style)).map_err(backend)?;
+            if !values.is_empty() {
+                let mean = format!("{:.3}", values.iter().sum::<f64>() / values.len() as f64);
+                let right = area.dim_in_pixel().0 as i32 - 62;
+                area.draw(&Text::new(mean, (right, pixel - origin - 7), (FONT, TEXT).into_font())).map_err(backend)?;
+            }
+            area.draw(&Text::new(name.clone(), (14, pixel - origin - 7), style)).map_err(backend)?;
         }
         Ok(())
     }
@@ -185,18 +202,22 @@ impl Accuracies {
         for (index, name) in self.legend.names().iter().enumerate() {
             let series = &self.merged[name];
             let means = series.iter().map(|(&count, values)| (count as f64, place(values.iter().sum::<f64>() / values.len() as f64)));
-            chart.draw_series(LineSeries::new(means, colour(index).stroke_width(2))).map_err(backend)?;
+            chart.draw_series(LineSeries::new(means, self.legend.colour(index).stroke_width(2))).map_err(backend)?;
             let dots = series.iter().flat_map(|(&count, values)| values.iter().map(move |&value| (count as f64, place(value))));
             chart
-                .draw_series(dots.map(|point| EmptyElement::at(point) + Polygon::new(mark(index, 6.0), colour(index).filled())))
+                .draw_series(dots.map(|point| EmptyElement::at(point) + Polygon::new(mark(index, 6.0), self.legend.colour(index).filled())))
                 .map_err(backend)?;
-            let open = self.reported.get(name).into_iter().flatten().map(|&point| {
-                let mut outline = mark(index, 9.0);
-                outline.push(outline[0]);
-                EmptyElement::at((point.0, place(point.1))) + PathElement::new(outline, colour(index).stroke_width(2))
-            });
+            let open = self.reported.get(name).into_iter().flatten();
+            let open = open.map(|&(count, value)| EmptyElement::at((count, place(value))) + outline(index, self.legend.colour(index)));
             chart.draw_series(open).map_err(backend)?;
         }
         Ok(())
     }
+}
+
+/// The open mark of a method.
+fn outline(index: usize, colour: RGBColor) -> PathElement<(i32, i32)> {
+    let mut outline = mark(index, 9.0);
+    outline.push(outline[0]);
+    PathElement::new(outline, colour.stroke_width(2))
 }

@@ -4,6 +4,7 @@ mod barriers;
 mod curves;
 mod cycles;
 mod merged;
+mod overview;
 mod pairwise;
 mod plane;
 mod scale;
@@ -17,7 +18,7 @@ mod subsets;
 mod traces;
 mod widths;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -31,6 +32,7 @@ use super::table::Csv;
 pub fn draw_all(results: &Path, out: &Path) -> Result<()> {
     barriers::draw(results, out).context("barrier plots")?;
     merged::draw(results, out).context("plots of merged models")?;
+    overview::draw(results, out).context("plot of the table")?;
     traces::draw(results, out).context("plots of objectives")?;
     steps::draw(results, out).context("plots of step sizes")?;
     seeds::draw(results, out).context("plots of draws")?;
@@ -77,6 +79,16 @@ impl Groups {
     fn iter(&self) -> impl Iterator<Item = (&(String, String), &Vec<usize>)> {
         self.0.iter()
     }
+}
+
+/// Methods of which every stage is that of one before them, such as those that differ in repair only, from methods and their stages.
+fn twins<'a>(stages: impl Iterator<Item = (&'a str, &'a str)>) -> BTreeSet<String> {
+    let mut made: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for (method, stage) in stages {
+        made.entry(method).or_default().insert(stage);
+    }
+    let earlier = |method: &str, stages| made.iter().any(|(other, others)| *other < method && others == stages);
+    made.iter().filter(|(method, stages)| earlier(method, *stages)).map(|(method, _)| (*method).to_owned()).collect()
 }
 
 /// The split shown where one is: test, or the only one there is.

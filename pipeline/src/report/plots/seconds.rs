@@ -12,7 +12,7 @@ use plotters::prelude::*;
 use super::curves::Curves;
 use super::scale::Scale;
 use super::style::{Legend, Picture, save, titled};
-use super::{Groups, file_name, widths};
+use super::{Groups, file_name, twins, widths};
 use crate::report::seeds::draw_of;
 use crate::report::table::Csv;
 
@@ -29,6 +29,13 @@ struct Alignment {
     models: usize,
     seconds: f64,
     fingerprint: String,
+}
+
+impl Alignment {
+    /// The method and the artifact.
+    fn stage(&self) -> (&str, &str) {
+        (&self.method, &self.fingerprint)
+    }
 }
 
 struct Seconds {
@@ -50,7 +57,7 @@ pub fn draw(results: &Path, out: &Path) -> Result<()> {
     }
     for (pair, _) in Groups::of(&Csv::read(&results.join("models.csv"))?)?.iter() {
         let of_pair: Vec<&Alignment> = alignments.iter().filter(|found| found.pair == format!("{}-{}", pair.0, pair.1)).collect();
-        let twins = twins(&of_pair);
+        let twins = twins(of_pair.iter().map(|found| found.stage()));
         let mut series: BTreeMap<String, BTreeMap<usize, Vec<f64>>> = BTreeMap::new();
         for found in of_pair.iter().filter(|found| !twins.contains(&found.method)) {
             let numbers = series.entry(draw_of(&found.method).0.to_owned()).or_default();
@@ -81,7 +88,7 @@ fn by_width(results: &Path, out: &Path, alignments: &[Alignment]) -> Result<()> 
                 Some((found, *family.widths.get(name)?))
             })
             .collect();
-        let twins = twins(&found.iter().map(|(found, _)| *found).collect::<Vec<_>>());
+        let twins = twins(found.iter().map(|(found, _)| found.stage()));
         let Some(most) = widths::shared(found.iter().map(|(found, width)| (*width, found.models))) else { continue };
         let mut series: BTreeMap<String, BTreeMap<usize, Vec<f64>>> = BTreeMap::new();
         for (found, width) in found.iter().filter(|(found, _)| found.models == most && !twins.contains(&found.method)) {
@@ -108,16 +115,6 @@ fn alignments(csv: &Csv) -> Result<Vec<Alignment>> {
         Some(Alignment { pair, method, models, seconds: seconds[row], fingerprint: fingerprints[row].clone() })
     };
     Ok(stages.iter().enumerate().filter_map(read).collect())
-}
-
-/// Methods that match as one before them does, such as those that differ in repair only: all their alignments are that one's.
-fn twins(alignments: &[&Alignment]) -> BTreeSet<String> {
-    let mut made: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-    for found in alignments {
-        made.entry(&found.method).or_default().insert(&found.fingerprint);
-    }
-    let earlier = |method: &str, stages| made.iter().any(|(other, others)| *other < method && others == stages);
-    made.iter().filter(|(method, stages)| earlier(method, *stages)).map(|(method, _)| (*method).to_owned()).collect()
 }
 
 fn curves(
@@ -185,7 +182,7 @@ mod tests {
         let of = |found: &Alignment| (found.pair.clone(), found.method.clone(), found.models, found.seconds);
         assert_eq!(found.len(), 4);
         assert_eq!(of(&found[0]), ("glyphs-mlp".to_owned(), "c2m3".to_owned(), 2, 1.0));
-        assert_eq!(twins(&found.iter().collect::<Vec<_>>()), BTreeSet::from(["c2m3-repair".to_owned()]));
+        assert_eq!(twins(found.iter().map(Alignment::stage)), BTreeSet::from(["c2m3-repair".to_owned()]));
     }
 
     #[test]

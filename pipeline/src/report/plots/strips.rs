@@ -10,7 +10,7 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::scale::{Axis, Scale, label, place};
-use super::style::{FONT, Legend, TEXT, backend, colour, mark, range};
+use super::style::{FONT, Legend, TEXT, backend, mark, range};
 
 /// Values by category and method.
 pub struct Strips {
@@ -96,15 +96,15 @@ impl Strips {
             let high = at(values.iter().copied().fold(f64::NEG_INFINITY, f64::max));
             let mean = if self.spread { at(values[0]) } else { at(values.iter().sum::<f64>() / values.len() as f64) };
             let bar = |place: f64, half: f64, thick| {
-                PathElement::new([(x - half * step, place), (x + half * step, place)], colour(index).stroke_width(thick))
+                PathElement::new([(x - half * step, place), (x + half * step, place)], legend.colour(index).stroke_width(thick))
             };
-            let trunk = PathElement::new([(x, low), (x, high)], colour(index).stroke_width(if self.spread { 2 } else { 1 }));
+            let trunk = PathElement::new([(x, low), (x, high)], legend.colour(index).stroke_width(if self.spread { 2 } else { 1 }));
             let bars = if self.spread { vec![bar(low, 0.22, 2), bar(high, 0.22, 2)] } else { vec![bar(mean, 0.4, 3)] };
             chart.draw_series(bars.into_iter().chain([trunk])).map_err(backend)?;
             let shown = if self.spread { &values[..1] } else { &values[..] };
             let dots = shown
                 .iter()
-                .map(|&value| EmptyElement::at((x, at(value))) + Polygon::new(mark(index, 6.0), colour(index).mix(0.7).filled()));
+                .map(|&value| EmptyElement::at((x, at(value))) + Polygon::new(mark(index, 6.0), legend.colour(index).mix(0.7).filled()));
             chart.draw_series(dots).map_err(backend)?;
         }
         Ok(())

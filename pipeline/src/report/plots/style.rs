@@ -29,9 +29,28 @@ const COLOURS: [RGBColor; 8] = [
     RGBColor(150, 120, 60),
 ];
 
-/// The colour of the `index`-th method of a picture.
-pub fn colour(index: usize) -> RGBColor {
-    COLOURS[index % COLOURS.len()]
+/// In the names of methods: before it stands the name of the one that is repaired.
+const REPAIRED: &str = "-repair";
+
+/// Room for these names beside a chart, in pixels.
+pub fn names_width(names: &[String]) -> u32 {
+    let longest = names.iter().map(|name| name.chars().count()).max().unwrap_or_default();
+    26 + (9.4 * longest as f64) as u32
+}
+
+/// A name in lines of at most so many characters, broken behind hyphens; a longer part stays whole.
+fn lines(name: &str, most: usize) -> Vec<String> {
+    let mut lines: Vec<String> = vec![String::new()];
+    for part in name.split_inclusive('-') {
+        if let Some(line) = lines.last_mut()
+            && (line.is_empty() || line.chars().count() + part.chars().count() <= most)
+        {
+            line.push_str(part);
+        } else {
+            lines.push(part.to_owned());
+        }
+    }
+    lines
 }
 
 /// A closed mark around the origin for the `index`-th method: a second sign beside the colour.
@@ -70,20 +89,43 @@ impl Legend {
         &self.names
     }
 
+    /// The method of which this one is a repaired twin, by their names; itself if of none.
+    pub fn root(&self, index: usize) -> usize {
+        let root = self.names[index].split_once(REPAIRED).and_then(|(root, _)| self.names.iter().position(|name| name == root));
+        root.unwrap_or(index)
+    }
+
+    /// The colour of a method: of a repaired twin, a darker one than that of the method it is a twin of.
+    pub fn colour(&self, index: usize) -> RGBColor {
+        let root = self.root(index);
+        let twins = (0..index).filter(|&other| other != root && self.root(other) == root).count();
+        let shade = if index == root { 1.0 } else { 0.62f64.powi(twins as i32 + 1) };
+        let place = (0..root).filter(|&other| self.root(other) == other).count();
+        let RGBColor(red, green, blue) = COLOURS[place % COLOURS.len()];
+        let [red, green, blue] = [red, green, blue].map(|part| (f64::from(part) * shade).round() as u8);
+        RGBColor(red, green, blue)
+    }
+
     /// Draws mark and name of each method, one below the other, then the notes.
     ///
     /// # Errors
     /// When the backend fails.
     pub fn draw<B: DrawingBackend>(&self, area: &DrawingArea<B, Shift>, notes: &[&str]) -> Result<()> {
         let font = (FONT, TEXT).into_font();
+        let most = (area.dim_in_pixel().0.saturating_sub(60) / 9) as usize;
+        let mut y = 46;
         for (index, name) in self.names.iter().enumerate() {
-            let y = 46 + 30 * index as i32;
-            area.draw(&PathElement::new(vec![(8, y), (44, y)], colour(index).stroke_width(3))).map_err(backend)?;
+            let colour = self.colour(index);
+            area.draw(&PathElement::new(vec![(8, y), (44, y)], colour.stroke_width(3))).map_err(backend)?;
             let points: Vec<_> = mark(index, 7.0).into_iter().map(|(dx, dy)| (26 + dx, y + dy)).collect();
-            area.draw(&Polygon::new(points, colour(index).filled())).map_err(backend)?;
-            area.draw(&Text::new(name.clone(), (54, y - 8), font.clone())).map_err(backend)?;
+            area.draw(&Polygon::new(points, colour.filled())).map_err(backend)?;
+            for line in lines(name, most) {
+                area.draw(&Text::new(line, (54, y - 8), font.clone())).map_err(backend)?;
+                y += 21;
+            }
+            y += 9;
         }
-        let mut y = 46 + 30 * self.names.len() as i32 + 10;
+        y += 10;
         for note in notes {
             area.draw(&Text::new((*note).to_owned(), (8, y), (FONT, TEXT - 3).into_font().color(&RGBColor(90, 90, 90))))
                 .map_err(backend)?;
@@ -151,4 +193,27 @@ pub fn range(values: impl IntoIterator<Item = f64>) -> std::ops::Range<f64> {
     }
     let room = if high > low { 0.05 * (high - low) } else { 0.05 * high.abs().max(0.1) };
     low - room..high + room
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_names_break_behind_hyphens_and_short_ones_do_not() {
+        assert_eq!(lines("merge-many-repair-as-published", 18), ["merge-many-repair-", "as-published"]);
+        assert_eq!(lines("c2m3", 18), ["c2m3"]);
+        assert_eq!(lines("withoutanyhyphenatall-x", 5), ["withoutanyhyphenatall-", "x"]);
+    }
+
+    #[test]
+    fn twins_share_a_hue_and_no_two_methods_a_colour() {
+        let names =
+            ["c2m3", "c2m3-repair", "git-re-basin", "git-re-basin-b", "merge-many", "merge-many-repair", "merge-many-repair-as-published"];
+        let legend = Legend::new(names.map(str::to_owned).to_vec());
+        assert_eq!((0..names.len()).map(|index| legend.root(index)).collect::<Vec<_>>(), [0, 0, 2, 3, 4, 4, 4]);
+        let colours: Vec<RGBColor> = (0..names.len()).map(|index| legend.colour(index)).collect();
+        assert_eq!((colours[0], colours[2]), (COLOURS[0], COLOURS[1]));
+        assert!((0..names.len()).all(|one| (0..one).all(|other| colours[one] != colours[other])), "{colours:?}");
+    }
 }

@@ -7,8 +7,8 @@ use anyhow::Result;
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
-use super::style::{FONT, Legend, Picture, TEXT, backend, colour, mark, range, save, titled};
-use super::{Groups, file_name};
+use super::style::{FONT, Legend, Picture, TEXT, backend, mark, range, save, titled};
+use super::{Groups, file_name, twins};
 use crate::report::seeds::draw_of;
 use crate::report::table::Csv;
 
@@ -28,12 +28,15 @@ struct Objectives {
 pub fn draw(results: &Path, out: &Path) -> Result<()> {
     let csv = Csv::read(&results.join("traces.csv"))?;
     let (methods, replicates, models) = (csv.texts("method")?, csv.texts("replicate")?, csv.texts("models")?);
+    let stages = csv.texts("stage")?;
     let (iterations, objectives) = (csv.required("iteration")?, csv.required("objective")?);
     for (pair, rows) in Groups::of(&csv)?.iter() {
         let counts = rows.iter().filter_map(|&row| models[row].parse::<usize>().ok());
         let Some(most) = counts.max() else { continue };
+        let shown = || rows.iter().copied().filter(|&row| models[row].parse() == Ok(most));
+        let twins = twins(shown().map(|row| (methods[row].as_str(), stages[row].as_str())));
         let mut traces = Traces::new();
-        for &row in rows.iter().filter(|&&row| models[row].parse() == Ok(most)) {
+        for row in shown().filter(|&row| !twins.contains(&methods[row])) {
             let (method, draw) = draw_of(&methods[row]);
             let line = format!("{} {}", replicates[row], draw.unwrap_or_default());
             let line = traces.entry(method.to_owned()).or_default().entry(line).or_default();
@@ -76,13 +79,25 @@ impl Picture for Objectives {
             .map_err(backend)?;
         for (index, name) in self.legend.names().iter().enumerate() {
             for line in self.traces[name].values() {
-                chart.draw_series(LineSeries::new(line.iter().copied(), colour(index).stroke_width(2))).map_err(backend)?;
+                chart.draw_series(LineSeries::new(line.iter().copied(), self.legend.colour(index).stroke_width(2))).map_err(backend)?;
                 let ends = line.first().into_iter().chain(line.last());
                 chart
-                    .draw_series(ends.map(|&point| EmptyElement::at(point) + Polygon::new(mark(index, 6.0), colour(index).filled())))
+                    .draw_series(
+                        ends.map(|&point| EmptyElement::at(point) + Polygon::new(mark(index, 6.0), self.legend.colour(index).filled())),
+                    )
                     .map_err(backend)?;
             }
         }
-        self.legend.draw(&side, &["marks: first and last", "iterate. Methods with a", "reference model: sum of", "the pairs with it alone"])
+        self.legend.draw(
+            &side,
+            &[
+                "marks: first and last",
+                "iterate. Methods with a",
+                "reference model: sum of",
+                "the pairs with it alone.",
+                "Repaired twins match as",
+                "the method itself",
+            ],
+        )
     }
 }
