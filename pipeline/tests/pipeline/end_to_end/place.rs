@@ -126,7 +126,7 @@ impl Ended {
 
     /// The stages that ran, with `tabulate` and `plot`.
     pub fn ran(&self) -> BTreeSet<String> {
-        let words = ["TRAINED", "EVALUATED", "ALIGNED", "MERGED", "REPAIRED", "MEASURED", "TABULATED", "PLOTTED"];
+        let words = ["TRAINED", "EVALUATED", "ALIGNED", "MERGED", "SURVEYED", "REPAIRED", "MEASURED", "TABULATED", "PLOTTED"];
         let lines = self.stderr.lines().filter(|line| words.iter().any(|word| line.trim_start().starts_with(&format!("{word} ["))));
         lines.map(|line| line.rsplit(' ').next().unwrap().to_owned()).collect()
     }

@@ -107,8 +107,7 @@ fn repaired_merges_are_measured_beside_the_ones_they_are_made_of() {
     let place = Place::with(SPEC);
     let first = place.complete(&["--jobs", "1"]);
     let ran = first.ran();
-    // One alignment and one merge for each pair and matching, whatever is done afterwards.
-    // And one survey for each pair and model.
+    // One alignment and one merge for each pair and matching, whatever is done afterwards; one survey for each pair and model.
     for (kind, count) in [("align/", 6), ("merge/", 6), ("repair/", 10), ("survey/", 4)] {
         assert_eq!(ran.iter().filter(|stage| stage.starts_with(kind)).count(), count, "{ran:?}");
     }
@@ -135,6 +134,11 @@ fn repaired_merges_are_measured_beside_the_ones_they_are_made_of() {
     for (method, repaired) in [("naive", "naive-repair"), ("c2m3", "c2m3-repair"), ("soft", "soft-repair")] {
         assert!(at("residual", repaired, 0.5) < at("residual", method, 0.5), "{repaired}");
         for (architecture, end) in [("residual", 0.0), ("residual", 1.0), ("normed", 0.0), ("normed", 1.0)] {
+            if (architecture, method, end) == ("normed", "soft", 1.0) {
+                // A model whose units are mixed has stale batch norms already.
+                assert!(at(architecture, repaired, end) < at(architecture, method, end));
+                continue;
+            }
             let (before, after) = (at(architecture, method, end), at(architecture, repaired, end));
             assert!((before - after).abs() < 0.05, "{architecture}, {method}, end {end}: {before} {after}");
         }
