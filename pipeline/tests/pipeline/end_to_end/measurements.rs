@@ -52,6 +52,7 @@ fn everything_that_may_be_asked_for_is_measured_and_one_job_and_two_give_the_sam
     corners_of_the_plane_are_the_models(&place);
     subsets_are_told_apart(&place);
     draws_differ_and_the_first_is_the_one_without(&place);
+    pairs_are_summarised_over_their_draws(&place);
     let two = asking();
     two.complete(&["--jobs", "2"]);
     assert!(place.published() == two.published(), "published bytes differ");
@@ -159,4 +160,24 @@ fn draws_differ_and_the_first_is_the_one_without(place: &Place) {
         ("git-re-basin", "3", "0.500000")
     );
     assert!(seeds.number(middle, "least") <= seeds.number(middle, "mean"));
+}
+
+fn pairs_are_summarised_over_their_draws(place: &Place) {
+    let (pairwise, summary) = (Table::read(place, "pairwise.csv"), Table::read(place, "summary.csv"));
+    for (method, draws) in [("git-re-basin", "3"), ("c2m3", "1")] {
+        let row = pairwise.with(&[("method", method), ("split", "test")])[0];
+        assert_eq!((pairwise.text(row, "pairs"), pairwise.text(row, "draws"), pairwise.text(row, "replicates")), ("3", draws, "1"));
+        assert!(pairwise.number(row, "barrier_mean_sd") > 0.0 && pairwise.number(row, "midpoint_accuracy") > 0.0, "{method}");
+    }
+    // One replicate and one draw: the mean over pairs is the summary's.
+    for metric in ["barrier_mean", "barrier_line"] {
+        let row = pairwise.with(&[("method", "c2m3"), ("split", "test")])[0];
+        let whole = summary.with(&[("method", "c2m3"), ("split", "test"), ("metric", metric)])[0];
+        assert_eq!(pairwise.text(row, metric), summary.text(whole, "mean"), "{metric}");
+    }
+    let table = fs::read_to_string(place.path().join("results/smoke/table.md")).unwrap();
+    assert!(table.contains("### Barriers of pairs") && table.contains("| git-re-basin | test | 3 × 3 × 1 |"), "{table}");
+    assert!(place.path().join("plots/smoke/pairwise-tiny-glyphs.svg").exists());
+    let architectures = Table::read(place, "architectures.csv");
+    assert_eq!(architectures.rows, [["tiny-glyphs", "mlp", "", "mlp", "1:1", "32", "9610"].map(str::to_owned).to_vec()]);
 }

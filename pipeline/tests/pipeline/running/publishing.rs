@@ -56,6 +56,24 @@ fn timings_list_every_stage_at_hand_and_quote_their_names() {
 }
 
 #[test]
+fn seconds_are_drawn_from_the_receipts_and_not_again_while_those_stay() {
+    let world = World::new();
+    let (results, plots) = (world.folder.path().join("results"), world.folder.path().join("plots"));
+    let ids = [2, 3, 4].map(|models| format!("align/x-y/c2m3/replicate-0/{models}"));
+    let inputs = ids.each_ref().map(String::as_str);
+    let tabulate = mock("tabulate", &inputs).first(|context| Ok(fs::write(context.out.join("models.csv"), "dataset,architecture\nx,y\n")?));
+    let mut stages: Vec<_> = inputs.iter().map(|id| mock(id, &[])).collect();
+    stages.extend([tabulate, mock("plot", &["tabulate"])]);
+    let plan = plan(stages);
+    world.run(&plan);
+    publish(&plan, &world.store, &results, &plots).unwrap();
+    assert_eq!(names(&plots), ["seconds-x-y.png", "seconds-x-y.svg", "text"]);
+    let again = publish(&plan, &world.store, &results, &plots).unwrap();
+    assert!(again.written.is_empty() && again.leftovers.is_empty(), "{again:?}");
+    assert!(!world.entry(&plan, "plot").join("seconds-x-y.svg").exists(), "times are in no artifact");
+}
+
+#[test]
 fn files_of_earlier_runs_stay_and_are_named() {
     let world = World::new();
     let (results, plots) = (world.folder.path().join("results"), world.folder.path().join("plots"));
