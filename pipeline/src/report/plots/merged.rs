@@ -160,8 +160,8 @@ impl Accuracies {
             let style = (FONT, TEXT).into_font().color(&self.legend.colour(index));
             let (_, origin) = area.get_base_pixel();
             if !values.is_empty() {
-                let mean = format!("{:.3}", values.iter().sum::<f64>() / values.len() as f64);
-                let right = area.dim_in_pixel().0 as i32 - 62;
+                let mean = format!("{:.4}", values.iter().sum::<f64>() / values.len() as f64);
+                let right = area.dim_in_pixel().0 as i32 - 66;
                 area.draw(&Text::new(mean, (right, pixel - origin - 7), (FONT, TEXT).into_font())).map_err(backend)?;
             }
             area.draw(&Text::new(name.clone(), (14, pixel - origin - 7), style)).map_err(backend)?;
