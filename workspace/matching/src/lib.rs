@@ -33,6 +33,7 @@ pub use margins::{GroupMargins, margins};
 pub use matcher::{Alignment, Attempt, Certificate, Course, Frame, Iterate, Matcher, Outcome, Problem, UnitMap, UnitMaps};
 pub use merge::{interpolate, mean};
 pub use methods::{
-    Matching, c2m3::C2m3, frank_wolfe::FrankWolfe, git_rebasin::GitReBasin, identity::Identity, merge_many::MergeMany, ot_fusion::OtFusion,
+    Matching, c2m3::C2m3, c2m3::SoftIterate, frank_wolfe::FrankWolfe, git_rebasin::GitReBasin, identity::Identity, merge_many::MergeMany,
+    ot_fusion::OtFusion,
 };
 pub use objective::objective;

@@ -1,5 +1,6 @@
 pub(crate) mod ascent;
 mod images;
+mod iterates;
 mod layout;
 pub(crate) mod mixture;
 #[cfg(test)]
@@ -15,6 +16,7 @@ pub(crate) mod universe;
 use onebasin_repro::Stream;
 use serde::{Deserialize, Serialize};
 
+pub use self::iterates::SoftIterate;
 pub use self::start::Start;
 pub use self::stop::Stop;
 use self::universe::Universe;
@@ -73,10 +75,19 @@ impl Default for C2m3 {
 }
 
 impl C2m3 {
+    /// The start with this index, and the stream it draws from.
+    fn attempt(&self, index: usize, stream: &Stream) -> (Start, Stream) {
+        if self.restarts.is_empty() {
+            (self.start, stream.clone())
+        } else {
+            (self.restarts[index], stream.child(format!("restart-{index}")))
+        }
+    }
+
     /// An ascent from one start.
     fn ascend(&self, problem: &Problem<'_>, start: Start, stream: &Stream) -> Result<Alignment, MatchingError> {
         let universe = Universe::new(problem.spec, &problem.models, start.draw(problem, stream)?, |_| false);
-        let (mut maps, mut course) = ascent::climb(universe, self.iterations, self.stop)?;
+        let (mut maps, mut course) = ascent::climb(universe, self.iterations, self.stop, &mut |_, _| {})?;
         if self.refine > 0 {
             let refined = refine(problem, maps, self.refine)?;
             course.refinement = refined.objectives;
@@ -96,8 +107,9 @@ impl Matcher for C2m3 {
         }
         let mut starts = Vec::new();
         let mut best: Option<(usize, Alignment)> = None;
-        for (index, &start) in self.restarts.iter().enumerate() {
-            let found = self.ascend(problem, start, &stream.child(format!("restart-{index}")))?;
+        for index in 0..self.restarts.len() {
+            let (start, stream) = self.attempt(index, stream);
+            let found = self.ascend(problem, start, &stream)?;
             let Alignment { objective, iterations, outcome, .. } = found;
             starts.push(Attempt { start: start.name().to_owned(), objective, iterations, outcome, chosen: false });
             if best.as_ref().is_none_or(|(_, best)| objective > best.objective) {

@@ -81,7 +81,7 @@ impl FrankWolfe {
             let held = Start::Identity.draw(spec, stream);
             let universe = Universe::new(spec, &pair, vec![held, start], |model| model == 0);
             let start = universe.objective();
-            let (found, course) = climb(universe, self.iterations, self.stop)?;
+            let (found, course) = climb(universe, self.iterations, self.stop, &mut |_, _| {})?;
             let maps = found.into_iter().nth(1).expect("maps of both models");
             let ascent = Ascent { start, course, maps };
             if best.as_ref().is_none_or(|best| ascent.reached() > best.reached()) {

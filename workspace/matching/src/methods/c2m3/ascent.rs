@@ -10,11 +10,16 @@ use onebasin_network::Permutation;
 /// within 1e-5 of the greatest weight; a full step clears what was carried by itself.
 const REFRESH: usize = 100;
 
-/// Climbs from where `universe` is, then takes the nearest permutations.
+/// Climbs from where `universe` is, then takes the nearest permutations. Whoever wants to see the points on the way may `look` after each iteration.
 ///
 /// # Errors
 /// Gradients beyond single precision.
-pub(crate) fn climb(mut universe: Universe, iterations: usize, stop: Stop) -> Result<(Vec<Vec<Permutation>>, Course), MatchingError> {
+pub(crate) fn climb(
+    mut universe: Universe,
+    iterations: usize,
+    stop: Stop,
+    look: &mut dyn FnMut(&Universe, Iterate),
+) -> Result<(Vec<Vec<Permutation>>, Course), MatchingError> {
     let mut solvers = universe.solvers();
     let mut watch = stop.watch(universe.objective());
     let mut trace = Vec::new();
@@ -31,7 +36,9 @@ pub(crate) fn climb(mut universe: Universe, iterations: usize, stop: Stop) -> Re
                 carried = 0;
             }
         }
-        trace.push(Iterate { objective: universe.objective(), step: Some(step) });
+        let iterate = Iterate { objective: universe.objective(), step: Some(step) };
+        trace.push(iterate);
+        look(&universe, iterate);
         // Without a step the next iteration would be this one again.
         if step == 0.0 || watch.ended(universe.objective()) {
             outcome = Outcome::Converged;

@@ -209,7 +209,7 @@ fn the_order_of_a_models_units_does_not_matter() {
     let shuffled = permute(spec, &models[1], &shuffle);
     let climb = |models: &[&Weights], start: Vec<Vec<Mixture>>| {
         let universe = Universe::new(spec, models, start, |_| false);
-        let (maps, course) = ascent::climb(universe, 60, Stop::Relative { tolerance: 1e-7, patience: 5 }).unwrap();
+        let (maps, course) = ascent::climb(universe, 60, Stop::Relative { tolerance: 1e-7, patience: 5 }, &mut |_, _| {}).unwrap();
         let aligned: Vec<Weights> = models.iter().zip(&maps).map(|(model, maps)| permute(spec, model, maps)).collect();
         (course, aligned)
     };

@@ -65,6 +65,11 @@ impl Universe {
         self.objective
     }
 
+    /// The matrix of a model and group here, [units of the model, slots].
+    pub fn point(&self, model: usize, group: usize) -> Array2<f64> {
+        self.models[model].point[group].to_dense()
+    }
+
     /// Computes all images anew from weights and points.
     pub fn refresh(&mut self) {
         let layout = &self.layout;
