@@ -6,7 +6,7 @@ mod surveys;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use onebasin_repro::Fingerprint;
+use onebasin_repro::{Fingerprint, Stream};
 use serde_json::json;
 
 use crate::report::{ArchitectureRow, Cell};
@@ -215,6 +215,8 @@ impl Block<'_, '_> {
         self.cycles(method);
         self.similarity(Some(method));
         self.plane(method);
+        self.iterates(method);
+        self.margins(method);
     }
 
     /// The alignment of some models, planned once.
@@ -224,14 +226,18 @@ impl Block<'_, '_> {
             return id;
         }
         let trained = models.iter().map(|&index| self.train(&self.draft.experiment.models[index].name)).collect();
-        // No name of a method: two methods that match alike draw alike.
-        let stream = drawn(self.draft.experiment.stream(self.pair, self.replicate).child("align").child(name), method.draw);
+        let stream = self.matching_stream(method, name);
         self.push(Align::new(id.clone(), trained, self.subject.clone(), onto_reference(&method.matching, models), stream));
         let (dataset, architecture) = self.names();
         let cell =
             Cell::Alignment { dataset, architecture, method: method.name.clone(), replicate: self.replicate, models: name.to_owned() };
         self.draft.cells.alignments.push((id.clone(), cell));
         id
+    }
+
+    /// What the alignment of this name draws from. No name of a method: two methods that match alike draw alike.
+    fn matching_stream(&self, method: &Method, name: &str) -> Stream {
+        drawn(self.draft.experiment.stream(self.pair, self.replicate).child("align").child(name), method.draw)
     }
 
     fn push(&mut self, stage: impl Stage + 'static) {

@@ -10,10 +10,11 @@ mod measurements;
 mod repair;
 mod resolve;
 mod text;
+mod units;
 
 pub(crate) use error::chain;
 pub use error::{Excerpt, SpecError};
-pub use experiment::{Evaluation, Experiment, Merging, Method, Model, Pair, Part, Plane};
+pub use experiment::{Evaluation, Experiment, Iterates, Merging, Method, Model, Pair, Part, Plane};
 pub use layers::Overrides;
 pub use repair::{Endpoints, Renormalise, Repair, Reset};
 

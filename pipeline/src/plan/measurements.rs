@@ -7,7 +7,7 @@ use super::Block;
 use crate::report::{Cell, File};
 use crate::spec::{Method, Part};
 use crate::stage::StageId;
-use crate::stages::{Cycle, CycleStep, Plane, Similarity};
+use crate::stages::{Cycle, CycleStep, Iterates, Margins, Plane, Similarity, Wanted};
 
 /// The matching of some models, given by index: its reference as a place among them, or their first where it is not one of them.
 pub(super) fn onto_reference(matching: &Matching, models: &[usize]) -> Matching {
@@ -114,6 +114,40 @@ impl Block<'_, '_> {
         let id = self.id("plane", Some(method), &names.join("-"));
         self.push(Plane::new(id.clone(), alignment, models, plane.clone(), self.subject.clone(), part));
         self.cell(Some(method), id, File::Planes, names);
+    }
+
+    /// The first soft matrices of one group on the way of C²M³.
+    pub(super) fn iterates(&mut self, method: &Method) {
+        let experiment = self.draft.experiment;
+        let Some(iterates) = experiment.evaluation.iterates.as_ref().filter(|_| Self::moves(method)) else { return };
+        let Matching::C2m3(matching) = &method.matching else { return };
+        let groups = &self.pair.graph.spec().groups;
+        let smallest = || groups.iter().min_by_key(|group| group.units).map(|group| group.name.clone());
+        // A network without hidden units has no matrices.
+        let Some(group) = iterates.group.clone().or_else(smallest) else { return };
+        let all: Vec<String> = experiment.models.iter().map(|model| model.name.clone()).collect();
+        let alignment = self.all_aligned(method);
+        let stream = self.matching_stream(method, &all.len().to_string());
+        let models = all.iter().map(|name| self.train(name)).collect();
+        let id = self.id("iterates", Some(method), &all[iterates.model]);
+        let names = std::iter::once(all[iterates.model].clone()).chain(all).collect();
+        let wanted = Wanted { model: iterates.model, group, count: iterates.count };
+        self.push(Iterates::new(id.clone(), alignment, models, self.subject.clone(), matching.clone(), stream, wanted));
+        self.cell(Some(method), id, File::Iterates, names);
+    }
+
+    /// How sure each match of all models is.
+    pub(super) fn margins(&mut self, method: &Method) {
+        let experiment = self.draft.experiment;
+        if !experiment.evaluation.margins || !Self::moves(method) {
+            return;
+        }
+        let alignment = self.all_aligned(method);
+        let names: Vec<String> = experiment.models.iter().map(|model| model.name.clone()).collect();
+        let models = names.iter().map(|name| self.train(name)).collect();
+        let id = self.id("margins", Some(method), "all");
+        self.push(Margins::new(id.clone(), alignment, models, self.subject.clone()));
+        self.cell(Some(method), id, File::Margins, names);
     }
 
     fn cell(&mut self, method: Option<&Method>, id: StageId, file: File, models: Vec<String>) {

@@ -95,6 +95,10 @@ pub enum File {
     Similarity,
     /// `plane.csv`.
     Planes,
+    /// `iterates.csv`; the model they are of comes before all of them.
+    Iterates,
+    /// `margins.csv`.
+    Margins,
 }
 
 /// Loss and accuracy on one split, as `evaluation.json` lists them.

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use super::cell::{Evaluation, File, Point, read};
 use super::rows::{Pair, by_length, pair_columns};
 use super::table::Table;
+use super::units::UnitRows;
 
 /// What most rows begin with.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -78,6 +79,7 @@ pub struct OtherRows {
     subsets: Vec<SubsetRow>,
     similarities: Vec<SimilarityRow>,
     planes: Vec<PlaneRow>,
+    units: UnitRows,
 }
 
 /// What the report reads of `cycle.json`.
@@ -111,8 +113,10 @@ struct Mixture {
 impl OtherRows {
     /// Adds the rows of an artifact.
     pub fn collect(&mut self, folder: &Path, file: File, key: &Key, models: &[String], stage: &str) -> Result<()> {
-        let (key, stage) = (|| key.clone(), || stage.to_owned());
+        let (units, key, whole, stage, named) = (&mut self.units, || key.clone(), key, || stage.to_owned(), stage);
         match file {
+            File::Iterates => units.iterates(folder, whole, models, named)?,
+            File::Margins => units.margins(folder, whole, models, named)?,
             File::Cycles => {
                 let Round { distance, points } = read(folder, "cycle.json")?;
                 let cycle = models.join("-");
@@ -170,9 +174,10 @@ impl OtherRows {
         self.similarities
             .sort_by(|a, b| (&a.key, by_length(&a.first), by_length(&a.second)).cmp(&(&b.key, by_length(&b.first), by_length(&b.second))));
         self.planes.sort_by(|a, b| a.key.cmp(&b.key));
+        self.units.sort();
     }
 
-    /// Writes those of `cycles.csv`, `subsets.csv`, `similarity.csv` and `plane.csv` that have rows.
+    /// Writes those of `cycles.csv`, `subsets.csv`, `similarity.csv`, `plane.csv` and of the files about units that have rows.
     ///
     /// # Errors
     /// When a file cannot be written.
@@ -224,12 +229,12 @@ impl OtherRows {
                 .text("stage", rows.iter().map(|row| &row.stage))
                 .write(&folder.join("plane.csv"))?;
         }
-        Ok(())
+        self.units.write(folder)
     }
 }
 
 /// The columns of a key.
-fn key_columns<'a>(keys: impl Iterator<Item = &'a Key> + Clone) -> Table {
+pub(super) fn key_columns<'a>(keys: impl Iterator<Item = &'a Key> + Clone) -> Table {
     pair_columns(keys.clone().map(|key| &key.pair))
         .text("method", keys.clone().map(|key| &key.method))
         .whole("replicate", keys.map(|key| key.replicate))

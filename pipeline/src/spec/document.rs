@@ -113,6 +113,11 @@ pub struct Evaluation {
     pub similarity: bool,
     #[serde(default)]
     pub plane: Option<Plane>,
+    /// A number, or a table of [`Iterates`].
+    #[serde(default)]
+    pub iterates: Option<Value>,
+    #[serde(default)]
+    pub margins: bool,
 }
 
 /// `plane` of `[evaluation]`.
@@ -128,6 +133,23 @@ pub struct Plane {
 impl Default for Plane {
     fn default() -> Plane {
         Plane { models: None, points: 21, images: 500 }
+    }
+}
+
+/// `iterates` of `[evaluation]`.
+#[derive(Debug, Deserialize)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Iterates {
+    pub count: usize,
+    /// A group of units; the smallest.
+    pub group: Option<String>,
+    /// A name; the first model.
+    pub model: Option<String>,
+}
+
+impl Default for Iterates {
+    fn default() -> Iterates {
+        Iterates { count: 6, group: None, model: None }
     }
 }
 

@@ -124,6 +124,21 @@ pub struct Evaluation {
     pub similarity: bool,
     /// The mixtures of models and their images whose loss is measured.
     pub plane: Option<Plane>,
+    /// The soft matrices that are told of each ascent of C²M³.
+    pub iterates: Option<Iterates>,
+    /// Whether it is measured how sure matches are.
+    pub margins: bool,
+}
+
+/// Soft matrices on the way of an ascent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Iterates {
+    /// How many, from the first on.
+    pub count: usize,
+    /// The group of units; `None`: the smallest of the architecture, of equals the first.
+    pub group: Option<String>,
+    /// The model, by index.
+    pub model: usize,
 }
 
 /// Mixtures of three models and their images in the frame.

@@ -16,7 +16,7 @@ const MOST_IMAGES: usize = 10_000_000;
 
 impl Resolver<'_> {
     /// The index of a model that the value at `here` names.
-    fn position(&self, here: &[String], name: &str, models: &[Model]) -> Result<usize> {
+    pub(super) fn position(&self, here: &[String], name: &str, models: &[Model]) -> Result<usize> {
         models
             .iter()
             .position(|model| model.name == name)

@@ -36,7 +36,7 @@ pub fn resolve(layers: &Layers, folder: &Path, places: &Places) -> Result<Experi
     let models = resolver.models()?;
     let pairs = resolver.pairs()?;
     let methods = resolver.methods(&models)?;
-    let evaluation = resolver.evaluation(&models)?;
+    let evaluation = resolver.evaluation(&models, &pairs, &methods)?;
     resolver.coefficients(&methods, &evaluation)?;
     resolver.references(&methods, &evaluation, &models)?;
     let methods = resolver.drawn(methods)?;
@@ -287,7 +287,7 @@ impl Resolver<'_> {
         Ok(repair)
     }
 
-    fn evaluation(&self, models: &[Model]) -> Result<Evaluation> {
+    fn evaluation(&self, models: &[Model], pairs: &[Pair], methods: &[Method]) -> Result<Evaluation> {
         let written = &self.document.evaluation;
         let at = |key: &str| path(["evaluation", key]);
         self.within(&at("lambdas"), written.lambdas, 2..=MOST_LAMBDAS, "two are the ends of a line; the papers take 25")?;
@@ -305,8 +305,9 @@ impl Resolver<'_> {
         let (merges, subsets) = self.merges(models)?;
         let (cycles, plane) = (self.cycles(models)?, self.plane(models)?);
         let similarity = self.similarity(models)?;
+        let (iterates, margins) = (self.iterates(models, pairs, methods)?, self.margins(models, methods)?);
         let (lines, lambdas, images) = (self.lines(models)?, written.lambdas, written.images);
-        Ok(Evaluation { lines, lambdas, parts, images, merges, subsets, cycles, similarity, plane })
+        Ok(Evaluation { lines, lambdas, parts, images, merges, subsets, cycles, similarity, plane, iterates, margins })
     }
 
     /// Factors of a mean fit one number of models only.

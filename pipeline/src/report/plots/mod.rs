@@ -3,6 +3,8 @@
 mod barriers;
 mod curves;
 mod cycles;
+mod iterates;
+mod margins;
 mod merged;
 mod overview;
 mod pairwise;
@@ -52,6 +54,12 @@ pub fn draw_all(results: &Path, out: &Path) -> Result<()> {
     }
     if asked("plane.csv") {
         plane::draw(results, out).context("plots of planes")?;
+    }
+    if asked("iterates.csv") {
+        iterates::draw(results, out).context("plots of iterates")?;
+    }
+    if asked("margins.csv") {
+        margins::draw(results, out).context("plots of margins")?;
     }
     Ok(())
 }

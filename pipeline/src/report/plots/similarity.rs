@@ -8,7 +8,7 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::style::{FONT, Picture, TEXT, backend, save, titled};
+use super::style::{FONT, Picture, TEXT, backend, blend, save, titled};
 use super::{Groups, file_name};
 use crate::report::summary::ENDPOINTS;
 use crate::report::table::Csv;
@@ -162,10 +162,4 @@ impl Tables {
         let frame = [(left - 1, top - 1), (left + side * count as i32, top + side * count as i32)];
         area.draw(&Rectangle::new(frame, RGBColor(150, 150, 150).stroke_width(1))).map_err(backend)
     }
-}
-
-/// From nearly white at 0 to the colour at 1.
-fn blend(RGBColor(red, green, blue): RGBColor, share: f64) -> RGBColor {
-    let mix = |channel: u8| (247.0 + (f64::from(channel) - 247.0) * share).round() as u8;
-    RGBColor(mix(red), mix(green), mix(blue))
 }

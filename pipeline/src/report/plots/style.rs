@@ -174,6 +174,12 @@ pub fn save(picture: &impl Picture, folder: &Path, stem: &str) -> Result<()> {
     area.present().map_err(backend)
 }
 
+/// From nearly white at 0 to the colour at 1.
+pub fn blend(RGBColor(red, green, blue): RGBColor, share: f64) -> RGBColor {
+    let mix = |channel: u8| (247.0 + (f64::from(channel) - 247.0) * share).round() as u8;
+    RGBColor(mix(red), mix(green), mix(blue))
+}
+
 /// The area below a heading.
 ///
 /// # Errors

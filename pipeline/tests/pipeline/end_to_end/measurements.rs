@@ -14,7 +14,7 @@ fn asking() -> Place {
 }
 
 const MEASUREMENTS: &str = "merges = [3, [\"a\", \"b\"], [\"b\", \"c\"]]\ncycles = [[\"a\", \"b\", \"c\"]]\nsimilarity = true\n\
-    plane = { models = [\"a\", \"b\", \"c\"], points = 5, images = 500 }";
+    plane = { models = [\"a\", \"b\", \"c\"], points = 5, images = 500 }\niterates = 4\nmargins = true";
 
 /// The rows of a published table, by the names of their columns.
 struct Table {
@@ -51,6 +51,8 @@ fn everything_that_may_be_asked_for_is_measured_and_one_job_and_two_give_the_sam
     similarities_rise(&place);
     corners_of_the_plane_are_the_models(&place);
     subsets_are_told_apart(&place);
+    iterates_are_doubly_stochastic_and_take_the_traces_steps(&place);
+    margins_tell_every_unit_of_every_method_that_moves_any(&place);
     draws_differ_and_the_first_is_the_one_without(&place);
     pairs_are_summarised_over_their_draws(&place);
     let two = asking();
@@ -136,6 +138,49 @@ fn subsets_are_told_apart(place: &Place) {
     assert_eq!(matching.with(&[("method", "c2m3"), ("models", "b+c")]).len(), 1);
 }
 
+fn iterates_are_doubly_stochastic_and_take_the_traces_steps(place: &Place) {
+    let (iterates, traces) = (Table::read(place, "iterates.csv"), Table::read(place, "traces.csv"));
+    let columns = "dataset,architecture,method,replicate,models,model,group,units,iteration,step,row,column,value,stage";
+    assert_eq!(iterates.columns.join(","), columns);
+    assert!(iterates.rows.iter().all(|row| iterates.text(row, "method") == "c2m3" && iterates.text(row, "group") == "fc1"));
+    for iteration in ["0", "1", "2", "3"] {
+        let entries = iterates.with(&[("iteration", iteration), ("model", "a"), ("models", "3")]);
+        let mut sums = [[0.0; 32]; 2];
+        for entry in &entries {
+            let [row, column] = ["row", "column"].map(|name| iterates.text(entry, name).parse::<usize>().unwrap());
+            sums[0][row] += iterates.number(entry, "value");
+            sums[1][column] += iterates.number(entry, "value");
+        }
+        assert!(sums.iter().flatten().all(|sum: &f64| (sum - 1.0).abs() < 1e-4), "{sums:?}");
+        let traced = traces.with(&[("method", "c2m3"), ("models", "3"), ("iteration", iteration)])[0];
+        assert_eq!(iterates.text(entries[0], "step"), traces.text(traced, "step"));
+    }
+    assert!(iterates.with(&[("iteration", "4")]).is_empty());
+}
+
+fn margins_tell_every_unit_of_every_method_that_moves_any(place: &Place) {
+    let margins = Table::read(place, "margins.csv");
+    assert_eq!(margins.columns.join(","), "dataset,architecture,method,replicate,models,model,group,unit,slot,margin,stage");
+    for method in ["c2m3", "frank-wolfe", "git-re-basin#1", "merge-many", "ot-fusion"] {
+        let rows = margins.with(&[("method", method)]);
+        assert_eq!(rows.len(), 3 * (32 + 32), "{method}");
+        for model in ["a", "b", "c"] {
+            let mut units: Vec<usize> = margins
+                .with(&[("method", method), ("model", model), ("group", "fc2")])
+                .iter()
+                .map(|row| margins.text(row, "unit").parse().unwrap())
+                .collect();
+            units.sort_unstable();
+            assert_eq!(units, (0..32).collect::<Vec<_>>(), "{method} {model}");
+        }
+    }
+    // Its fixed point is the best of every group of every model, all else staying; the others stop elsewhere.
+    let sure = |method: &str| margins.with(&[("method", method)]).iter().filter(|row| margins.number(row, "margin") > 0.0).count();
+    assert_eq!(sure("merge-many"), 192);
+    assert!(sure("c2m3") > 96 && sure("git-re-basin#1") < 192, "{} {}", sure("c2m3"), sure("git-re-basin#1"));
+    assert!(margins.with(&[("method", "naive")]).is_empty() && margins.with(&[("method", "git-re-basin#2")]).is_empty());
+}
+
 fn draws_differ_and_the_first_is_the_one_without(place: &Place) {
     let drawn = Table::read(place, "matching.csv");
     let objectives: Vec<&str> = (1..=3)
@@ -150,7 +195,7 @@ fn draws_differ_and_the_first_is_the_one_without(place: &Place) {
     assert_eq!(stage(&first, "git-re-basin#1"), stage(&table, "git-re-basin"));
     assert_ne!(stage(&first, "git-re-basin#2"), stage(&table, "git-re-basin"));
     // Nobody who does not ask gets more files.
-    for name in ["cycles.csv", "subsets.csv", "similarity.csv", "plane.csv", "seeds.csv"] {
+    for name in ["cycles.csv", "subsets.csv", "similarity.csv", "plane.csv", "iterates.csv", "margins.csv", "seeds.csv"] {
         assert!(!plain.path().join("results/smoke").join(name).exists() && place.path().join("results/smoke").join(name).exists());
     }
     let seeds = Table::read(place, "seeds.csv");
