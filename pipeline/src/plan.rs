@@ -15,7 +15,7 @@ use crate::stage::{Stage, StageId};
 use crate::stages::{Align, Evaluate, Line, Measure, Merge, Merged, Plot, Repair, Tabulate, Train};
 use crate::subject::Subject;
 
-use measurements::{drawn, onto_reference};
+use measurements::{Chosen, drawn, onto_reference};
 
 /// Raised when entries of the store are laid out in another way.
 pub const STORE_FORMAT: u32 = 1;
@@ -155,22 +155,27 @@ impl Block<'_, '_> {
     fn method(&mut self, method: &Method) {
         let experiment = self.draft.experiment;
         let evaluation = &experiment.evaluation;
-        for (name, merged_models) in self.merges() {
+        for chosen in self.merges(method) {
+            let Chosen { name, models: merged_models, .. } = &chosen;
             let models: Vec<StageId> = merged_models.iter().map(|&index| self.train(&experiment.models[index].name)).collect();
-            let id = self.id("measure", Some(method), &name);
+            let id = self.id("measure", Some(method), name);
             let measure = match &method.merging {
                 Merging::Ensemble => Measure::ensemble(id.clone(), models, self.subject.clone(), evaluation.parts.clone()),
                 Merging::Mean { coefficients } => {
-                    let alignment = self.alignment(method, &name, &merged_models);
-                    let merged = self.id("merge", Some(method), &name);
+                    let (alignment, positions) = match chosen.jointly {
+                        true => (self.all_aligned(method), Some(merged_models.clone())),
+                        false => (self.alignment(method, name, merged_models), None),
+                    };
+                    let merged = self.id("merge", Some(method), name);
                     let (subject, shares) = (self.subject.clone(), coefficients.clone());
-                    self.push(Merge::new(merged.clone(), alignment.clone(), models.clone(), subject.clone(), shares.clone()));
+                    let merge = Merge::new(merged.clone(), alignment.clone(), models.clone(), subject.clone(), shares.clone());
+                    self.push(merge.at(positions.clone()));
                     let model = match &method.repair {
                         None => merged,
                         Some(repair) => {
-                            let repaired = self.id("repair", Some(method), &name);
-                            let ends = self.ends(method, repair, &merged_models);
-                            let merged = Merged { model: merged, alignment, ends, shares };
+                            let repaired = self.id("repair", Some(method), name);
+                            let ends = self.ends(method, repair, merged_models);
+                            let merged = Merged { model: merged, alignment, ends, positions, shares };
                             self.push(Repair::new(repaired.clone(), merged, subject, repair.clone()));
                             repaired
                         }
@@ -179,7 +184,7 @@ impl Block<'_, '_> {
                 }
             };
             self.push(measure);
-            self.merged_cell(method, id, &name, &merged_models);
+            self.merged_cell(method, id, &chosen);
         }
         if method.merging == Merging::Ensemble {
             return;
@@ -189,8 +194,7 @@ impl Block<'_, '_> {
             let name = ends.join("-");
             // The maps of a joint method belong to all models at once: a pair is compared through their frame.
             let (alignment, positions) = if method.matching.is_joint() {
-                let all = experiment.models.len();
-                (self.alignment(method, &all.to_string(), &(0..all).collect::<Vec<_>>()), [fixed, permutee])
+                (self.all_aligned(method), [fixed, permutee])
             } else {
                 (self.alignment(method, &name, &[fixed, permutee]), [0, 1])
             };

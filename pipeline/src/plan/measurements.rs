@@ -23,24 +23,43 @@ pub(super) fn drawn(stream: Stream, draw: usize) -> Stream {
     if draw > 1 { stream.child(format!("seed-{draw}")) } else { stream }
 }
 
+/// Models that are merged.
+pub(super) struct Chosen {
+    /// The last part of the names of their stages.
+    pub name: String,
+    /// By index.
+    pub models: Vec<usize>,
+    /// Whether they are merged in the frame of all models, not in one of their own.
+    pub jointly: bool,
+}
+
 impl Block<'_, '_> {
-    /// What is merged: a name and the models, by index. Lists of names join them with `+`, which no name holds.
-    pub(super) fn merges(&self) -> Vec<(String, Vec<usize>)> {
+    /// What a method merges. Lists of models are called by their names joined with `+`, which no name holds.
+    pub(super) fn merges(&self, method: &Method) -> Vec<Chosen> {
         let evaluation = &self.draft.experiment.evaluation;
-        let counted = evaluation.merges.iter().map(|&count| (count.to_string(), (0..count).collect()));
-        counted.chain(evaluation.subsets.iter().map(|subset| (self.model_names(subset).join("+"), subset.clone()))).collect()
+        let counted =
+            evaluation.merges.iter().map(|&count| Chosen { name: count.to_string(), models: (0..count).collect(), jointly: false });
+        let named = |models: &Vec<usize>, jointly: bool| {
+            let name = format!("{}{}", self.model_names(models).join("+"), if jointly { "@all" } else { "" });
+            Chosen { name, models: models.clone(), jointly }
+        };
+        // Where nothing is moved, models are in one frame anyway.
+        let joint = evaluation.joint_subsets && !matches!(method.matching, Matching::Identity(_));
+        let subsets =
+            evaluation.subsets.iter().flat_map(|models| std::iter::once(named(models, false)).chain(joint.then(|| named(models, true))));
+        counted.chain(subsets).collect()
     }
 
     /// The rows of a merged model: in `merged.csv` by their number, in `subsets.csv` by their names.
-    pub(super) fn merged_cell(&mut self, method: &Method, id: StageId, name: &str, models: &[usize]) {
-        if name.contains('+') {
-            let names = self.model_names(models);
-            self.cell(Some(method), id, File::Subsets, names);
+    pub(super) fn merged_cell(&mut self, method: &Method, id: StageId, chosen: &Chosen) {
+        if chosen.name.contains('+') {
+            let names = self.model_names(&chosen.models);
+            self.cell(Some(method), id, if chosen.jointly { File::JointSubsets } else { File::Subsets }, names);
             return;
         }
         let (dataset, architecture) = self.names();
-        let (method, replicate) = (method.name.clone(), self.replicate);
-        self.draft.cells.merged.push((id, Cell::Merged { dataset, architecture, method, replicate, models: models.len() }));
+        let (method, replicate, models) = (method.name.clone(), self.replicate, chosen.models.len());
+        self.draft.cells.merged.push((id, Cell::Merged { dataset, architecture, method, replicate, models }));
     }
 
     /// A model mapped around each cycle, and the line back to it.
@@ -79,7 +98,7 @@ impl Block<'_, '_> {
     }
 
     /// The alignment of every model.
-    fn all_aligned(&mut self, method: &Method) -> StageId {
+    pub(super) fn all_aligned(&mut self, method: &Method) -> StageId {
         let all: Vec<usize> = (0..self.draft.experiment.models.len()).collect();
         self.alignment(method, &all.len().to_string(), &all)
     }

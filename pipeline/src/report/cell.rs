@@ -89,8 +89,10 @@ pub enum Cell {
 pub enum File {
     /// `cycles.csv`.
     Cycles,
-    /// `subsets.csv`.
+    /// `subsets.csv`: models matched on their own.
     Subsets,
+    /// `subsets.csv`: models matched together with all others.
+    JointSubsets,
     /// `similarity.csv`.
     Similarity,
     /// `plane.csv`.
@@ -142,6 +144,11 @@ struct Check {
 }
 
 impl Cell {
+    /// Whether it is of one of these files.
+    pub fn is_of(&self, files: &[File]) -> bool {
+        matches!(self, Cell::Other { file, .. } if files.contains(file))
+    }
+
     /// Adds the rows of an artifact.
     ///
     /// # Errors

@@ -45,6 +45,7 @@ pub fn render(
         text.push_str(&deviations(found, &cells));
         text.push_str(&main_table(&cells));
         text.push_str(&over_models(&cells));
+        text.push_str(&subsets(pair, rows));
         text.push_str(&section(pairwise, pair));
         text.push_str(&alignments(pair, rows));
         text.push_str(&verdicts(&cells, deviating));
@@ -144,6 +145,31 @@ fn over_models(cells: &[&SummaryRow]) -> String {
         }
     }
     text.push('\n');
+    text
+}
+
+/// Merges of chosen models: by their number, the mean and the range over the choices.
+fn subsets(pair: &Pair, rows: &Rows) -> String {
+    let of_pair: Vec<_> = rows.others.subsets().iter().filter(|row| row.key.pair == *pair).collect();
+    let split = if of_pair.iter().any(|row| row.split == "test") { "test" } else { "train" };
+    let mut accuracies: BTreeMap<(&str, usize, &str), Vec<f64>> = BTreeMap::new();
+    for row in of_pair.iter().filter(|row| row.split == split) {
+        accuracies.entry((&row.key.method, row.models, row.matched)).or_default().push(row.accuracy);
+    }
+    if accuracies.is_empty() {
+        return String::new();
+    }
+    let mut text = format!(
+        "\nSubsets of the models merged, {split} accuracy over the subsets. Apart: each matched on its own; jointly: all models matched, \
+         then a subset averaged.\n\n| method | models | matched | merges | mean | least | greatest |\n\
+         | --- | ---: | --- | ---: | ---: | ---: | ---: |\n"
+    );
+    for ((method, models, matched), values) in accuracies {
+        let (least, greatest) =
+            values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), &value| (low.min(value), high.max(value)));
+        let (count, mean) = (values.len(), values.iter().sum::<f64>() / values.len() as f64);
+        let _ = writeln!(text, "| {method} | {models} | {matched} | {count} | {mean:.4} | {least:.4} | {greatest:.4} |");
+    }
     text
 }
 

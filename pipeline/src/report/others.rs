@@ -10,6 +10,11 @@ use super::rows::{Pair, by_length, pair_columns};
 use super::table::Table;
 use super::units::UnitRows;
 
+/// What `subsets.csv` calls models that were matched on their own.
+pub const APART: &str = "apart";
+/// What it calls models that were matched together with all others.
+pub const JOINTLY: &str = "jointly";
+
 /// What most rows begin with.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Key {
@@ -36,14 +41,23 @@ struct CycleRow {
 
 /// A model merged of chosen ones, on a split: a row of `subsets.csv`.
 #[derive(Clone, Debug, PartialEq)]
-struct SubsetRow {
-    key: Key,
-    models: usize,
-    subset: String,
-    split: String,
-    loss: f64,
-    accuracy: f64,
-    stage: String,
+pub struct SubsetRow {
+    /// Data set, architecture, method and replicate.
+    pub key: Key,
+    /// How many models.
+    pub models: usize,
+    /// Their names, joined with `+`.
+    pub subset: String,
+    /// [`APART`] or [`JOINTLY`].
+    pub matched: &'static str,
+    /// `train` or `test`.
+    pub split: String,
+    /// Mean cross-entropy, in nats.
+    pub loss: f64,
+    /// Share of images classified rightly.
+    pub accuracy: f64,
+    /// First characters of the fingerprint that made the row.
+    pub stage: String,
 }
 
 /// A parameter of a pair of models: a row of `similarity.csv`.
@@ -111,9 +125,15 @@ struct Mixture {
 }
 
 impl OtherRows {
+    /// The rows of `subsets.csv`.
+    pub fn subsets(&self) -> &[SubsetRow] {
+        &self.subsets
+    }
+
     /// Adds the rows of an artifact.
     pub fn collect(&mut self, folder: &Path, file: File, key: &Key, models: &[String], stage: &str) -> Result<()> {
         let (units, key, whole, stage, named) = (&mut self.units, || key.clone(), key, || stage.to_owned(), stage);
+        let name = |index: usize| models.get(index).cloned().context("a model without a name");
         match file {
             File::Iterates => units.iterates(folder, whole, models, named)?,
             File::Margins => units.margins(folder, whole, models, named)?,
@@ -131,13 +151,15 @@ impl OtherRows {
                     stage: stage(),
                 }));
             }
-            File::Subsets => {
+            File::Subsets | File::JointSubsets => {
+                let matched = if file == File::Subsets { APART } else { JOINTLY };
                 let subset = models.join("+");
                 let evaluations: Vec<Evaluation> = read(folder, "evaluation.json")?;
                 self.subsets.extend(evaluations.into_iter().map(|Evaluation { split, loss, accuracy }| SubsetRow {
                     key: key(),
                     models: models.len(),
                     subset: subset.clone(),
+                    matched,
                     split,
                     loss,
                     accuracy,
@@ -145,7 +167,6 @@ impl OtherRows {
                 }));
             }
             File::Similarity => {
-                let name = |index: usize| models.get(index).cloned().context("a model without a name");
                 for Likeness { first, second, parameter, cosine, distance } in read::<Vec<Likeness>>(folder, "similarity.json")? {
                     let (first, second) = (name(first)?, name(second)?);
                     self.similarities.push(SimilarityRow { key: key(), first, second, parameter, cosine, distance, stage: stage() });
@@ -170,7 +191,8 @@ impl OtherRows {
     /// Sorts by key columns; parameters stay in the order of the network, mixtures in that of their places.
     pub fn sort(&mut self) {
         self.cycles.sort_by(|a, b| (&a.key, &a.cycle, &a.split).cmp(&(&b.key, &b.cycle, &b.split)).then(a.lambda.total_cmp(&b.lambda)));
-        self.subsets.sort_by(|a, b| (&a.key, a.models, &a.subset, &a.split).cmp(&(&b.key, b.models, &b.subset, &b.split)));
+        self.subsets
+            .sort_by(|a, b| (&a.key, a.models, &a.subset, a.matched, &a.split).cmp(&(&b.key, b.models, &b.subset, b.matched, &b.split)));
         self.similarities
             .sort_by(|a, b| (&a.key, by_length(&a.first), by_length(&a.second)).cmp(&(&b.key, by_length(&b.first), by_length(&b.second))));
         self.planes.sort_by(|a, b| a.key.cmp(&b.key));
@@ -199,6 +221,7 @@ impl OtherRows {
             key_columns(rows.iter().map(|row| &row.key))
                 .whole("models", rows.iter().map(|row| row.models))
                 .text("subset", rows.iter().map(|row| &row.subset))
+                .text("matched", rows.iter().map(|row| row.matched))
                 .text("split", rows.iter().map(|row| &row.split))
                 .number("loss", rows.iter().map(|row| Some(row.loss)))
                 .number("accuracy", rows.iter().map(|row| Some(row.accuracy)))

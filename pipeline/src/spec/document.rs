@@ -106,6 +106,12 @@ pub struct Evaluation {
     /// Numbers of models, or lists of their names.
     #[serde(default)]
     pub merges: Option<Vec<Value>>,
+    /// Numbers of models, every choice of so many of which is merged.
+    #[serde(default)]
+    pub subsets: Option<Vec<usize>>,
+    /// Whether each list is merged in the frame of all models too.
+    #[serde(default)]
+    pub joint_subsets: bool,
     /// Lists of names.
     #[serde(default)]
     pub cycles: Option<Vec<Vec<String>>>,

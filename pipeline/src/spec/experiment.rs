@@ -118,6 +118,8 @@ pub struct Evaluation {
     pub merges: Vec<usize>,
     /// Further models that are merged, by index and in their order.
     pub subsets: Vec<Vec<usize>>,
+    /// Whether these are also merged in the frame into which all models were brought together.
+    pub joint_subsets: bool,
     /// Cycles around which the first model of each, by index, is mapped.
     pub cycles: Vec<Vec<usize>>,
     /// Whether weights are compared before and after matching.

@@ -12,6 +12,7 @@ use super::resolve::{Resolver, Result, path};
 
 const MOST_SEEDS: usize = 1000;
 const MOST_POINTS: usize = 201;
+const MOST_SUBSETS: usize = 1000;
 const MOST_IMAGES: usize = 10_000_000;
 
 impl Resolver<'_> {
@@ -102,7 +103,7 @@ impl Resolver<'_> {
                 format!("the models {}", names.join(", "))
             });
             if let Some(others) = counted.or(listed) {
-                let message = format!("the reference `{}` is not among {others}, which `evaluation.merges` asks for", model.name);
+                let message = format!("the reference `{}` is not among {others}, which `evaluation` asks to merge", model.name);
                 return Err(self.wrong(&here, message).hint("a merged model has the units of its reference: merge only models with it"));
             }
         }
@@ -181,6 +182,37 @@ impl Resolver<'_> {
         Ok((counts.into_iter().collect(), subsets))
     }
 
+    /// The `listed` choices of models, then every other choice of the numbers that `evaluation.subsets` holds.
+    pub(super) fn subsets(&self, listed: Vec<Vec<usize>>, models: &[Model]) -> Result<Vec<Vec<usize>>> {
+        let mut subsets = listed;
+        for (index, &size) in self.document.evaluation.subsets.iter().flatten().enumerate() {
+            let here = path(["evaluation", "subsets", &index.to_string()]);
+            if size < 2 || size >= models.len() {
+                let message = format!(
+                    "`evaluation.subsets` holds {size}, but there are {} models: expected numbers from 2 to one less than that",
+                    models.len()
+                );
+                return Err(self.wrong(&here, message).hint("`merges` says whether all are merged"));
+            }
+            for subset in choices(models.len(), size) {
+                if subsets.len() >= MOST_SUBSETS {
+                    let message = format!("`evaluation.subsets` asks for more than {MOST_SUBSETS} merges of {size} models");
+                    return Err(self.wrong(&here, message).hint("list some in `evaluation.merges` instead"));
+                }
+                if !subsets.contains(&subset) {
+                    subsets.push(subset);
+                }
+            }
+        }
+        if self.document.evaluation.joint_subsets && subsets.is_empty() {
+            let here = path(["evaluation", "joint-subsets"]);
+            return Err(self
+                .wrong(&here, "`evaluation.joint-subsets` merges subsets, but there are none")
+                .hint("`subsets = [2]` merges every two models, `merges = [[\"a\", \"c\"]]` those"));
+        }
+        Ok(subsets)
+    }
+
     pub(super) fn cycles(&self, models: &[Model]) -> Result<Vec<Vec<usize>>> {
         let mut cycles = Vec::new();
         for (index, names) in self.document.evaluation.cycles.iter().flatten().enumerate() {
@@ -229,5 +261,33 @@ impl Resolver<'_> {
         }
         self.within(&at("images"), written.images, 1..=MOST_IMAGES, "the paper takes 500")?;
         Ok(Some(Plane { models: [a, b, c], points: written.points, images: written.images }))
+    }
+}
+
+/// Every choice of `size` of the first `count` numbers, each in rising order, in the order of words in a dictionary.
+fn choices(count: usize, size: usize) -> impl Iterator<Item = Vec<usize>> {
+    let first: Vec<usize> = (0..size).collect();
+    std::iter::successors((size <= count).then_some(first), move |choice| {
+        // The last that can still rise does, and those behind it follow closely.
+        let place = (0..size).rev().find(|&place| choice[place] < count - size + place)?;
+        let mut next = choice.clone();
+        next[place] += 1;
+        for behind in place + 1..size {
+            next[behind] = next[behind - 1] + 1;
+        }
+        Some(next)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn choices_are_those_worked_by_hand() {
+        let all: Vec<Vec<usize>> = choices(4, 2).collect();
+        assert_eq!(all, [[0, 1], [0, 2], [0, 3], [1, 2], [1, 3], [2, 3]]);
+        assert_eq!(choices(3, 3).collect::<Vec<_>>(), [[0, 1, 2]]);
+        assert_eq!((choices(5, 3).count(), choices(5, 4).count(), choices(2, 3).count()), (10, 5, 0));
     }
 }

@@ -302,12 +302,14 @@ impl Resolver<'_> {
                 .wrong(&at("images"), "`evaluation.images` is 0, expected at least 1")
                 .hint("leave it out to measure all images"));
         }
-        let (merges, subsets) = self.merges(models)?;
+        let (merges, listed) = self.merges(models)?;
+        let subsets = self.subsets(listed, models)?;
+        let joint_subsets = written.joint_subsets;
         let (cycles, plane) = (self.cycles(models)?, self.plane(models)?);
         let similarity = self.similarity(models)?;
         let (iterates, margins) = (self.iterates(models, pairs, methods)?, self.margins(models, methods)?);
         let (lines, lambdas, images) = (self.lines(models)?, written.lambdas, written.images);
-        Ok(Evaluation { lines, lambdas, parts, images, merges, subsets, cycles, similarity, plane, iterates, margins })
+        Ok(Evaluation { lines, lambdas, parts, images, merges, subsets, joint_subsets, cycles, similarity, plane, iterates, margins })
     }
 
     /// Factors of a mean fit one number of models only.

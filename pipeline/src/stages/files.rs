@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
+use onebasin_matching::{Alignment, UnitMaps};
 use onebasin_network::{Architecture, Checkpoint, Graph, Weights};
 use onebasin_training::{Evaluation, Statistics};
 use serde::Serialize;
@@ -70,6 +71,19 @@ pub(super) fn load_statistics(artifact: &Artifact) -> Result<Statistics> {
     let path = artifact.directory.join(STATISTICS);
     let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
     serde_json::from_str(&text).with_context(|| format!("cannot read the statistics in `{}`", path.display()))
+}
+
+/// The maps of `models` models: of all of an alignment, or of those at some places in it.
+pub(super) fn maps(alignment: &Alignment, positions: Option<&[usize]>, models: usize) -> Result<Vec<UnitMaps>> {
+    let maps = match positions {
+        None => alignment.maps.clone(),
+        Some(positions) => {
+            let map = |&place: &usize| alignment.maps.get(place).cloned().context("a model that its alignment does not have");
+            positions.iter().map(map).collect::<Result<_>>()?
+        }
+    };
+    ensure!(maps.len() == models, "an alignment of {} models for {models} models", maps.len());
+    Ok(maps)
 }
 
 /// Writes a value as JSON, every number so that it is read back exactly.

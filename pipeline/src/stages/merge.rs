@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use onebasin_matching::{Alignment, mean, to_frame};
 use onebasin_network::Weights;
 use serde_json::json;
@@ -17,13 +17,20 @@ pub struct Merge {
     inputs: Vec<StageId>,
     subject: Arc<Subject>,
     coefficients: Option<Vec<f64>>,
+    positions: Option<Vec<usize>>,
 }
 
 impl Merge {
     /// The mean of `models`, which `alignment` brings into one frame; each with its coefficient, or all alike.
     pub fn new(id: StageId, alignment: StageId, models: Vec<StageId>, subject: Arc<Subject>, coefficients: Option<Vec<f64>>) -> Merge {
         let inputs = std::iter::once(alignment).chain(models).collect();
-        Merge { id, inputs, subject, coefficients }
+        Merge { id, inputs, subject, coefficients, positions: None }
+    }
+
+    /// The same of models that stand at these places in the alignment, which has others too.
+    pub fn at(mut self, positions: Option<Vec<usize>>) -> Merge {
+        self.positions = positions;
+        self
     }
 }
 
@@ -37,16 +44,20 @@ impl Stage for Merge {
     }
 
     fn recipe(&self) -> Recipe {
-        Recipe { kind: "merge", version: 1, settings: json!({ "coefficients": self.coefficients }) }
+        let mut settings = json!({ "coefficients": self.coefficients });
+        if let Some(positions) = &self.positions {
+            settings["positions"] = json!(positions);
+        }
+        Recipe { kind: "merge", version: 1, settings }
     }
 
     fn run(&self, context: &Context<'_>) -> Result<()> {
         let graph = &self.subject.graph;
         let (alignment, models) = context.inputs.split_first().context("a merge without an alignment")?;
         let alignment = Alignment::load(&alignment.directory)?;
-        ensure!(alignment.maps.len() == models.len(), "an alignment of {} models for {} models", alignment.maps.len(), models.len());
+        let maps = files::maps(&alignment, self.positions.as_deref(), models.len())?;
         let mut aligned: Vec<Weights> = Vec::with_capacity(models.len());
-        for (artifact, maps) in models.iter().zip(&alignment.maps) {
+        for (artifact, maps) in models.iter().zip(&maps) {
             context.look()?;
             aligned.push(to_frame(graph.spec(), &files::load(artifact, graph)?, maps));
         }

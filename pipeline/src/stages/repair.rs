@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result, ensure};
-use onebasin_matching::{Alignment, to_frame};
+use anyhow::{Context as _, Result};
+use onebasin_matching::{Alignment, UnitMaps, to_frame};
 use onebasin_network::Weights;
 use onebasin_training::Statistics;
 use serde_json::json;
@@ -21,6 +21,7 @@ pub struct Repair {
     subject: Arc<Subject>,
     repair: spec::Repair,
     shares: Option<Vec<f64>>,
+    positions: Option<Vec<usize>>,
     way: Way,
 }
 
@@ -32,6 +33,8 @@ pub struct Merged {
     pub alignment: StageId,
     /// What its repair is to bring it near to.
     pub ends: Ends,
+    /// The places of its parents in the alignment, if that has others too.
+    pub positions: Option<Vec<usize>>,
     /// Each parent's share; all alike if `None`.
     pub shares: Option<Vec<f64>>,
 }
@@ -62,7 +65,7 @@ enum Way {
 impl Repair {
     /// The repaired form of a merged model.
     pub fn new(id: StageId, merged: Merged, subject: Arc<Subject>, repair: spec::Repair) -> Repair {
-        let Merged { model, alignment, ends, shares } = merged;
+        let Merged { model, alignment, ends, positions, shares } = merged;
         let published = matches!(&repair, spec::Repair::Repair(options) if options.endpoints == Endpoints::AsPublished);
         let (way, alignment, ends) = match ends {
             Ends::Nothing => (Way::Nothing, None, Vec::new()),
@@ -71,8 +74,9 @@ impl Repair {
             Ends::Mixed(ends) => (Way::Passes, Some(alignment), ends),
         };
         let shares = if let Way::Nothing = way { None } else { shares };
+        let positions = if alignment.is_some() { positions } else { None };
         let inputs = [model].into_iter().chain(alignment).chain(ends).collect();
-        Repair { id, inputs, subject, repair, shares, way }
+        Repair { id, inputs, subject, repair, shares, positions, way }
     }
 }
 
@@ -86,12 +90,15 @@ impl Stage for Repair {
     }
 
     fn recipe(&self) -> Recipe {
-        let settings = json!({
+        let mut settings = json!({
             "repair": self.repair,
             "shares": self.shares,
             "data": self.subject.data_recipe(),
             "device": self.subject.device,
         });
+        if let Some(positions) = &self.positions {
+            settings["positions"] = json!(positions);
+        }
         Recipe { kind: "repair", version: 1, settings }
     }
 
@@ -105,14 +112,14 @@ impl Stage for Repair {
         let ends = match self.way {
             Way::Nothing => Vec::new(),
             Way::Surveys => {
-                let (alignment, surveys) = aligned(others)?;
-                surveys.iter().zip(&alignment.maps).map(|(survey, maps)| mender.in_frame(survey, maps)).collect::<Result<_>>()?
+                let (maps, surveys) = aligned(others, self.positions.as_deref())?;
+                surveys.iter().zip(&maps).map(|(survey, maps)| mender.in_frame(survey, maps)).collect::<Result<_>>()?
             }
             Way::Passes => {
-                let (alignment, parents) = aligned(others)?;
+                let (maps, parents) = aligned(others, self.positions.as_deref())?;
                 passes.total += parents.len() * mender.images();
                 let image = |parent, maps| anyhow::Ok(to_frame(graph.spec(), &files::load(parent, graph)?, maps));
-                let ends = parents.iter().zip(&alignment.maps).map(|(parent, maps)| passes.survey(&image(parent, maps)?));
+                let ends = parents.iter().zip(&maps).map(|(parent, maps)| passes.survey(&image(parent, maps)?));
                 ends.collect::<Result<Vec<_>>>()?
             }
             Way::AsPublished => {
@@ -129,11 +136,10 @@ impl Stage for Repair {
 }
 
 /// The alignment that comes first, and what comes behind it, one for each of its models.
-fn aligned(inputs: &[Artifact]) -> Result<(Alignment, &[Artifact])> {
+fn aligned<'a>(inputs: &'a [Artifact], positions: Option<&[usize]>) -> Result<(Vec<UnitMaps>, &'a [Artifact])> {
     let (alignment, ends) = inputs.split_first().context("a repair without an alignment")?;
     let alignment = Alignment::load(&alignment.directory)?;
-    ensure!(alignment.maps.len() == ends.len(), "an alignment of {} models for {}", alignment.maps.len(), ends.len());
-    Ok((alignment, ends))
+    Ok((files::maps(&alignment, positions, ends.len())?, ends))
 }
 
 /// Passes one after the other, for their progress.

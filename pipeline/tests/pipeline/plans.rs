@@ -231,16 +231,26 @@ fn more_models_keep_those_that_are_there() {
 #[test]
 fn what_is_asked_for_besides_leaves_every_other_stage_as_it_was() {
     let before = planned(SPEC, &[]);
-    let asking =
-        SPEC.replace("merges = [2, 3]", "merges = [2, 3, [\"a\", \"c\"]]\ncycles = [[\"c\", \"b\", \"a\"]]\nsimilarity = true\nplane = {}");
+    let asking = SPEC.replace(
+        "merges = [2, 3]",
+        "merges = [2, 3, [\"a\", \"c\"]]\ncycles = [[\"c\", \"b\", \"a\"]]\nsimilarity = true\nplane = {}",
+    );
     let after = planned(&asking, &[]);
     let kept: BTreeSet<String> = ids(&before).difference(&changed(&after, &before)).cloned().collect();
     let expected: BTreeSet<String> = ids(&before).into_iter().filter(|id| id != "tabulate" && id != "plot").collect();
     assert_eq!(kept, expected);
     let new: Vec<String> = changed(&before, &after).into_iter().filter(|id| id.contains("/weights/")).collect();
     // The cycle goes backwards: each pair is matched once, in the order of the models, as for its line.
-    let names =
-        ["align/#/a+c", "align/#/a-c", "align/#/b-c", "cycle/#/c-b-a", "measure/#/a+c", "merge/#/a+c", "plane/#/a-b-c", "similarity/#/all"];
+    let names = [
+        "align/#/a+c",
+        "align/#/a-c",
+        "align/#/b-c",
+        "cycle/#/c-b-a",
+        "measure/#/a+c",
+        "merge/#/a+c",
+        "plane/#/a-b-c",
+        "similarity/#/all",
+    ];
     assert_eq!(new, names.map(|name| name.replace('#', "glyphs-mlp/weights/replicate-0")));
     let inputs = |id: &str| after.find(id).unwrap().stage.inputs().iter().map(ToString::to_string).collect::<Vec<_>>();
     let aligned = ["c", "b-c", "a-b", "a-c"].map(|name| {
@@ -250,6 +260,18 @@ fn what_is_asked_for_besides_leaves_every_other_stage_as_it_was() {
     assert_eq!(inputs("cycle/glyphs-mlp/weights/replicate-0/c-b-a"), aligned);
     assert_eq!(inputs("similarity/glyphs-mlp/replicate-0/all").len(), 3);
     assert!(after.find("plane/glyphs-mlp/naive/replicate-0/a-b-c").is_none());
+}
+
+#[test]
+fn a_subset_matched_jointly_is_merged_by_its_places_in_the_alignment_of_all() {
+    let plan = planned(&SPEC.replace("merges = [2, 3]", "merges = [3]\nsubsets = [2]\njoint-subsets = true"), &[]);
+    let merge = &plan.find("merge/glyphs-mlp/weights/replicate-0/b+c@all").unwrap().stage;
+    let inputs: Vec<&str> = merge.inputs().iter().map(|input| input.as_str()).collect();
+    let expected = ["align/glyphs-mlp/weights/replicate-0/3", "train/glyphs-mlp/replicate-0/b", "train/glyphs-mlp/replicate-0/c"];
+    assert_eq!(inputs, expected);
+    assert_eq!(merge.recipe().settings["positions"], serde_json::json!([1, 2]));
+    assert!(plan.find("merge/glyphs-mlp/naive/replicate-0/b+c@all").is_none(), "nothing moves, so nothing differs");
+    assert!(plan.find("measure/glyphs-mlp/ensemble/replicate-0/b+c@all").is_none());
 }
 
 #[test]

@@ -187,6 +187,9 @@ fn every_fault_of_a_spec_is_told_with_file_line_key_and_hint() {
         ("a subset with an unknown model", "merges = [2, 3]", "merges = [2, [\"a\", \"d\"]]"),
         ("a subset of one", "merges = [2, 3]", "merges = [2, [\"a\"]]"),
         ("a subset listed twice", "merges = [2, 3]", "merges = [[\"a\", \"b\"], [\"b\", \"a\"]]"),
+        ("subsets of all models", "merges = [2, 3]", "subsets = [2, 3]"),
+        ("subsets of one", "merges = [2, 3]", "subsets = [1]"),
+        ("joint subsets without subsets", "merges = [2, 3]", "joint-subsets = true"),
         ("a merge of text", "merges = [2, 3]", "merges = [\"a\"]"),
         ("no matching seeds", "matching = { by = \"c2m3\" }", "matching = { by = \"git-re-basin\" }\nmatching-seeds = 0"),
         (

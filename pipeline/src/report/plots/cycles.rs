@@ -62,6 +62,7 @@ pub fn draw(results: &Path, out: &Path) -> Result<()> {
             along: "cycle".to_owned(),
             metric: "Euclidean distance of all weights".to_owned(),
             values,
+            open: BTreeMap::new(),
             scale: Scale::FromZero,
             spread: false,
         };

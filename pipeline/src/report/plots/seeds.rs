@@ -60,7 +60,8 @@ pub fn draw(results: &Path, out: &Path) -> Result<()> {
             }
             if !categories.is_empty() {
                 let (heading, along, metric) = (split.to_owned(), "pair of models".to_owned(), "accuracy at λ = ½".to_owned());
-                panels.push(Strips { heading, categories, along, metric, values, scale: Scale::Accuracy, spread: false });
+                let open = BTreeMap::new();
+                panels.push(Strips { heading, categories, along, metric, values, open, scale: Scale::Accuracy, spread: false });
             }
         }
         let title = format!("Halfway between two models, by the draw of the matching: {}, {}", pair.0, pair.1);

@@ -24,6 +24,8 @@ pub struct Strips {
     pub metric: String,
     /// Values by place of the category and name of the method; of a spread, the mean and then, where there are any, its ends.
     pub values: BTreeMap<(usize, String), Vec<f64>>,
+    /// Further values, drawn with open marks to the right of a method's own; empty where nothing is told apart.
+    pub open: BTreeMap<(usize, String), Vec<f64>>,
     /// How values lie on the axis.
     pub scale: Scale,
     /// Whether values are a mean with the ends of its whiskers, and not of one kind.
@@ -36,7 +38,7 @@ impl Strips {
     /// # Errors
     /// When the backend fails.
     pub fn draw<B: DrawingBackend>(&self, cell: &DrawingArea<B, Shift>, legend: &Legend) -> Result<()> {
-        let values = self.values.values().flatten().copied();
+        let values = self.values.values().chain(self.open.values()).flatten().copied();
         match self.scale {
             Scale::Accuracy => self.on(cell, legend, Axis::showing(values), &place, &|place| label(place)),
             Scale::FromZero | Scale::Ratios => {
@@ -88,10 +90,13 @@ impl Strips {
             let style = (FONT, TEXT - 2).into_text_style(cell).pos(Pos::new(HPos::Center, VPos::Top));
             cell.draw(&Text::new(name.clone(), (x - left, y - top + 7), style)).map_err(backend)?;
         }
-        let step = 0.8 / legend.names().len().max(1) as f64;
-        for ((category, method), values) in &self.values {
+        // A method has a slot in each category, or one for filled and one for open marks.
+        let slots = if self.open.is_empty() { 1 } else { 2 };
+        let step = 0.8 / (slots * legend.names().len().max(1)) as f64;
+        let filled = self.values.iter().map(|(key, values)| (key, values, false));
+        for ((category, method), values, open) in filled.chain(self.open.iter().map(|(key, values)| (key, values, true))) {
             let Some(index) = legend.names().iter().position(|name| name == method) else { continue };
-            let x = *category as f64 + step * (index as f64 + 0.5) - 0.4;
+            let x = *category as f64 + step * ((slots * index + usize::from(open)) as f64 + 0.5) - 0.4;
             let low = at(values.iter().copied().fold(f64::INFINITY, f64::min));
             let high = at(values.iter().copied().fold(f64::NEG_INFINITY, f64::max));
             let mean = if self.spread { at(values[0]) } else { at(values.iter().sum::<f64>() / values.len() as f64) };
@@ -101,11 +106,16 @@ impl Strips {
             let trunk = PathElement::new([(x, low), (x, high)], legend.colour(index).stroke_width(if self.spread { 2 } else { 1 }));
             let bars = if self.spread { vec![bar(low, 0.22, 2), bar(high, 0.22, 2)] } else { vec![bar(mean, 0.4, 3)] };
             chart.draw_series(bars.into_iter().chain([trunk])).map_err(backend)?;
-            let shown = if self.spread { &values[..1] } else { &values[..] };
-            let dots = shown
-                .iter()
-                .map(|&value| EmptyElement::at((x, at(value))) + Polygon::new(mark(index, 6.0), legend.colour(index).mix(0.7).filled()));
-            chart.draw_series(dots).map_err(backend)?;
+            let points = if self.spread { &values[..1] } else { &values[..] }.iter().map(|&value| (x, at(value)));
+            if open {
+                let mut outline = mark(index, 6.0);
+                outline.push(outline[0]);
+                let style = legend.colour(index).stroke_width(2);
+                chart.draw_series(points.map(|point| EmptyElement::at(point) + PathElement::new(outline.clone(), style))).map_err(backend)?;
+            } else {
+                let style = legend.colour(index).mix(0.7).filled();
+                chart.draw_series(points.map(|point| EmptyElement::at(point) + Polygon::new(mark(index, 6.0), style))).map_err(backend)?;
+            }
         }
         Ok(())
     }

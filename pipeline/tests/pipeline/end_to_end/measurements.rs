@@ -13,7 +13,7 @@ fn asking() -> Place {
     place
 }
 
-const MEASUREMENTS: &str = "merges = [3, [\"a\", \"b\"], [\"b\", \"c\"]]\ncycles = [[\"a\", \"b\", \"c\"]]\nsimilarity = true\n\
+const MEASUREMENTS: &str = "merges = [3, [\"b\", \"c\"], [\"a\", \"b\"], [\"a\", \"b\", \"c\"]]\njoint-subsets = true\ncycles = [[\"a\", \"b\", \"c\"]]\nsimilarity = true\n\
     plane = { models = [\"a\", \"b\", \"c\"], points = 5, images = 500 }\niterates = 4\nmargins = true";
 
 /// The rows of a published table, by the names of their columns.
@@ -131,11 +131,91 @@ fn corners_of_the_plane_are_the_models(place: &Place) {
 
 fn subsets_are_told_apart(place: &Place) {
     let (subsets, merged) = (Table::read(place, "subsets.csv"), Table::read(place, "merged.csv"));
-    let names: Vec<&str> = subsets.with(&[("method", "c2m3"), ("split", "test")]).iter().map(|row| subsets.text(row, "subset")).collect();
-    assert_eq!(names, ["a+b", "b+c"]);
+    assert_eq!(subsets.columns.join(","), "dataset,architecture,method,replicate,models,subset,matched,split,loss,accuracy,stage");
+    let names = |method: &str, matched: &str| -> Vec<&str> {
+        let rows = subsets.with(&[("method", method), ("matched", matched), ("split", "test")]);
+        rows.iter().map(|row| subsets.text(row, "subset")).collect()
+    };
+    let all = ["a+b", "b+c", "a+b+c"];
+    for (method, jointly) in [("c2m3", &all[..]), ("git-re-basin#2", &all), ("frank-wolfe", &all), ("naive", &[]), ("ensemble", &[])] {
+        assert_eq!((names(method, "apart"), names(method, "jointly")), (all.to_vec(), jointly.to_vec()), "{method}");
+    }
     assert!(merged.rows.iter().all(|row| merged.text(row, "models") == "3"), "only counted merges stand in merged.csv");
     let matching = Table::read(place, "matching.csv");
     assert_eq!(matching.with(&[("method", "c2m3"), ("models", "b+c")]).len(), 1);
+    let loss = |method: &str, subset: &str, matched: &str| {
+        let rows = subsets.with(&[("method", method), ("subset", subset), ("matched", matched), ("split", "test")]);
+        subsets.number(rows[0], "loss")
+    };
+    // All of the models jointly are what all of them are; two of them, the middle of the line in the frame of all.
+    for method in ["c2m3", "merge-many", "git-re-basin#1"] {
+        let whole = merged.number(merged.with(&[("method", method), ("split", "test")])[0], "loss");
+        assert_eq!(loss(method, "a+b+c", "jointly"), whole, "{method}");
+    }
+    let lines = Table::read(place, "barriers.csv");
+    for (first, second) in [("a", "b"), ("b", "c")] {
+        let middle =
+            lines.with(&[("method", "c2m3"), ("fixed", first), ("permutee", second), ("lambda", "0.500000"), ("split", "test")])[0];
+        let (ours, subset) = (lines.number(middle, "loss"), format!("{first}+{second}"));
+        assert!((loss("c2m3", &subset, "jointly") - ours).abs() < 1e-5, "{subset}");
+    }
+    assert!(["a+b", "b+c"].iter().any(|subset| loss("c2m3", subset, "jointly") != loss("c2m3", subset, "apart")));
+}
+
+#[test]
+fn a_subset_is_repaired_towards_its_own_models_in_the_frame_of_all_and_tables_say_what_was_merged() {
+    let place = Place::with(
+        r#"
+name = "smoke"
+models = 3
+
+[datasets.tiny-glyphs]
+format = "glyphs"
+train = 400
+test = 200
+size = 12
+difficulty = 0.1
+
+[architectures.residual]
+family = "resnet"
+depth = 8
+width = 4
+norm = "layer"
+
+[trainings.adam]
+epochs = 4
+batch = 20
+optimizer = { kind = "adam", learning-rate = 3e-3 }
+
+[[pairs]]
+dataset = "tiny-glyphs"
+architecture = "residual"
+training = "adam"
+
+[[methods]]
+name = "repaired"
+matching = { by = "c2m3" }
+repair = { kind = "repair" }
+
+[evaluation]
+pairs = [["b", "c"]]
+lambdas = 3
+merges = [["b", "c"]]
+joint-subsets = true
+splits = ["test"]
+"#,
+    );
+    place.complete(&[]);
+    let (subsets, lines) = (Table::read(&place, "subsets.csv"), Table::read(&place, "barriers.csv"));
+    let of = |matched: &str| subsets.number(subsets.with(&[("subset", "b+c"), ("matched", matched)])[0], "loss");
+    let middle = lines.number(lines.with(&[("lambda", "0.500000")])[0], "loss");
+    assert!((of("jointly") / middle - 1.0).abs() < 1e-3, "{} {middle}", of("jointly"));
+    assert!((of("apart") / middle - 1.0).abs() > 1e-3, "{} {middle}", of("apart"));
+    // Nothing was merged by number: the table names the subsets instead, and no picture is empty.
+    let table = fs::read_to_string(place.path().join("results/smoke/table.md")).unwrap();
+    assert!(table.contains("| repaired | 2 | apart | 1 |") && table.contains("| repaired | 2 | jointly | 1 |"), "{table}");
+    assert!(place.path().join("plots/smoke/subsets-tiny-glyphs-residual.svg").exists());
+    assert!(!place.path().join("plots/smoke/merged-tiny-glyphs-residual.svg").exists());
 }
 
 fn iterates_are_doubly_stochastic_and_take_the_traces_steps(place: &Place) {
