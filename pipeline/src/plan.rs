@@ -147,6 +147,7 @@ impl Block<'_, '_> {
             self.draft.cells.models.push((id, cell));
         }
         self.similarity(None);
+        self.features(None);
         for method in &experiment.methods {
             self.method(method);
         }
@@ -218,6 +219,7 @@ impl Block<'_, '_> {
         }
         self.cycles(method);
         self.similarity(Some(method));
+        self.features(Some(method));
         self.plane(method);
         self.iterates(method);
         self.margins(method);

@@ -30,7 +30,7 @@ pub(super) fn past(kind: &str) -> &'static str {
         "survey" => "SURVEYED",
         "repair" => "REPAIRED",
         "measure" | "line" | "cycle" | "plane" | "margins" => "MEASURED",
-        "similarity" => "COMPARED",
+        "similarity" | "features" => "COMPARED",
         "tabulate" => "TABULATED",
         "plot" => "PLOTTED",
         _ => "DONE",
@@ -42,7 +42,7 @@ pub(super) fn present(kind: &str) -> &'static str {
     match kind {
         "train" => "training",
         "evaluate" | "measure" | "line" | "cycle" | "plane" | "margins" => "measuring",
-        "similarity" => "comparing",
+        "similarity" | "features" => "comparing",
         "align" => "aligning",
         "iterates" => "following",
         "merge" => "merging",

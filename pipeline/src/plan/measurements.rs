@@ -7,7 +7,7 @@ use super::Block;
 use crate::report::{Cell, File};
 use crate::spec::{Method, Part};
 use crate::stage::StageId;
-use crate::stages::{Cycle, CycleStep, Iterates, Margins, Plane, Similarity, Wanted};
+use crate::stages::{Cycle, CycleStep, Features, Iterates, Margins, Plane, Similarity, Wanted};
 
 /// The matching of some models, given by index: its reference as a place among them, or their first where it is not one of them.
 pub(super) fn onto_reference(matching: &Matching, models: &[usize]) -> Matching {
@@ -120,6 +120,18 @@ impl Block<'_, '_> {
         let id = self.id("similarity", method, "all");
         self.push(Similarity::new(id.clone(), alignment, models, self.subject.clone()));
         self.cell(method, id, File::Similarity, names);
+    }
+
+    /// How alike all models see the same images, as they are or in the frame of a method.
+    pub(super) fn features(&mut self, method: Option<&Method>) {
+        let experiment = self.draft.experiment;
+        let Some(images) = experiment.evaluation.features.filter(|_| method.is_none_or(Self::moves)) else { return };
+        let alignment = method.map(|method| self.all_aligned(method));
+        let names: Vec<String> = experiment.models.iter().map(|model| model.name.clone()).collect();
+        let models = names.iter().map(|name| self.train(name)).collect();
+        let id = self.id("features", method, "all");
+        self.push(Features::new(id.clone(), alignment, models, images, self.subject.clone()));
+        self.cell(method, id, File::Features, names);
     }
 
     /// The loss of mixtures of three models and their images in the frame.

@@ -95,6 +95,8 @@ pub enum File {
     JointSubsets,
     /// `similarity.csv`.
     Similarity,
+    /// `features.csv`.
+    Features,
     /// `plane.csv`.
     Planes,
     /// `iterates.csv`; the model they are of comes before all of them.

@@ -72,6 +72,17 @@ struct SimilarityRow {
     stage: String,
 }
 
+/// What a pair of models make of images: a row of `features.csv`.
+#[derive(Clone, Debug, PartialEq)]
+struct FeaturesRow {
+    key: Key,
+    first: String,
+    second: String,
+    cka: Option<f64>,
+    distance: Option<f64>,
+    stage: String,
+}
+
 /// A mixture of models and their images: a row of `plane.csv`.
 #[derive(Clone, Debug, PartialEq)]
 struct PlaneRow {
@@ -92,6 +103,7 @@ pub struct OtherRows {
     cycles: Vec<CycleRow>,
     subsets: Vec<SubsetRow>,
     similarities: Vec<SimilarityRow>,
+    features: Vec<FeaturesRow>,
     planes: Vec<PlaneRow>,
     units: UnitRows,
 }
@@ -111,6 +123,15 @@ struct Likeness {
     parameter: String,
     cosine: Option<f64>,
     distance: f64,
+}
+
+/// What the report reads of `features.json`.
+#[derive(Deserialize)]
+struct Agreement {
+    first: usize,
+    second: usize,
+    cka: Option<f64>,
+    distance: Option<f64>,
 }
 
 /// What the report reads of `plane.json`.
@@ -172,6 +193,12 @@ impl OtherRows {
                     self.similarities.push(SimilarityRow { key: key(), first, second, parameter, cosine, distance, stage: stage() });
                 }
             }
+            File::Features => {
+                for Agreement { first, second, cka, distance } in read::<Vec<Agreement>>(folder, "features.json")? {
+                    let (first, second) = (name(first)?, name(second)?);
+                    self.features.push(FeaturesRow { key: key(), first, second, cka, distance, stage: stage() });
+                }
+            }
             File::Planes => {
                 for Mixture { split, x, y, corner, loss, accuracy } in read::<Vec<Mixture>>(folder, "plane.json")? {
                     let (vertex, frame) = match corner {
@@ -195,11 +222,13 @@ impl OtherRows {
             .sort_by(|a, b| (&a.key, a.models, &a.subset, a.matched, &a.split).cmp(&(&b.key, b.models, &b.subset, b.matched, &b.split)));
         self.similarities
             .sort_by(|a, b| (&a.key, by_length(&a.first), by_length(&a.second)).cmp(&(&b.key, by_length(&b.first), by_length(&b.second))));
+        self.features
+            .sort_by(|a, b| (&a.key, by_length(&a.first), by_length(&a.second)).cmp(&(&b.key, by_length(&b.first), by_length(&b.second))));
         self.planes.sort_by(|a, b| a.key.cmp(&b.key));
         self.units.sort();
     }
 
-    /// Writes those of `cycles.csv`, `subsets.csv`, `similarity.csv`, `plane.csv` and of the files about units that have rows.
+    /// Writes those of `cycles.csv`, `subsets.csv`, `similarity.csv`, `features.csv`, `plane.csv` and of the files about units that have rows.
     ///
     /// # Errors
     /// When a file cannot be written.
@@ -238,6 +267,16 @@ impl OtherRows {
                 .number("distance", rows.iter().map(|row| Some(row.distance)))
                 .text("stage", rows.iter().map(|row| &row.stage))
                 .write(&folder.join("similarity.csv"))?;
+        }
+        if !self.features.is_empty() {
+            let rows = &self.features;
+            key_columns(rows.iter().map(|row| &row.key))
+                .text("first", rows.iter().map(|row| &row.first))
+                .text("second", rows.iter().map(|row| &row.second))
+                .number("cka", rows.iter().map(|row| row.cka))
+                .number("distance", rows.iter().map(|row| row.distance))
+                .text("stage", rows.iter().map(|row| &row.stage))
+                .write(&folder.join("features.csv"))?;
         }
         if !self.planes.is_empty() {
             let rows = &self.planes;

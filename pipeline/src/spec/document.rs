@@ -117,6 +117,9 @@ pub struct Evaluation {
     pub cycles: Option<Vec<Vec<String>>>,
     #[serde(default)]
     pub similarity: bool,
+    /// `true`, or a table [`Features`].
+    #[serde(default)]
+    pub features: Option<Value>,
     #[serde(default)]
     pub plane: Option<Plane>,
     /// A number, or a table of [`Iterates`].
@@ -124,6 +127,19 @@ pub struct Evaluation {
     pub iterates: Option<Value>,
     #[serde(default)]
     pub margins: bool,
+}
+
+/// `features` of `[evaluation]`.
+#[derive(Debug, Deserialize)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Features {
+    pub images: usize,
+}
+
+impl Default for Features {
+    fn default() -> Features {
+        Features { images: 1000 }
+    }
 }
 
 /// `plane` of `[evaluation]`.

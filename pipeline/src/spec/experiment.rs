@@ -124,6 +124,8 @@ pub struct Evaluation {
     pub cycles: Vec<Vec<usize>>,
     /// Whether weights are compared before and after matching.
     pub similarity: bool,
+    /// On how many of the first training images features are compared before and after matching, if they are.
+    pub features: Option<usize>,
     /// The mixtures of models and their images whose loss is measured.
     pub plane: Option<Plane>,
     /// The soft matrices that are told of each ascent of C²M³.

@@ -4,9 +4,12 @@ use std::collections::BTreeSet;
 
 use figment::value::Value;
 use onebasin_matching::Matching;
+use onebasin_training::penultimate;
 use serde::Deserialize;
 
-use super::experiment::{Evaluation, Merging, Method, Model, Plane};
+use super::document::Features;
+use super::error::chain;
+use super::experiment::{Evaluation, Merging, Method, Model, Pair, Plane};
 use super::fault::{explain, shown, whole};
 use super::resolve::{Resolver, Result, path};
 
@@ -241,6 +244,29 @@ impl Resolver<'_> {
                 .hint("raise `models`, or leave it out"));
         }
         Ok(asked)
+    }
+
+    /// On how many images features are compared.
+    pub(super) fn features(&self, models: &[Model], pairs: &[Pair]) -> Result<Option<usize>> {
+        let here = path(["evaluation", "features"]);
+        let written = match &self.document.evaluation.features {
+            None | Some(Value::Bool(_, false)) => return Ok(None),
+            Some(Value::Bool(_, true)) => Features::default(),
+            Some(Value::Dict(..)) => self.layers.read_at(&here)?,
+            Some(_) => {
+                return Err(self
+                    .wrong(&here, "`evaluation.features` should be true, false or a table")
+                    .hint("`features = { images = 1000 }` is what the paper looks at, and what `true` means"));
+            }
+        };
+        self.within(&path(["evaluation", "features", "images"]), written.images, 2..=MOST_IMAGES, "the paper takes 1000")?;
+        if models.len() < 2 {
+            return Err(self.wrong(&here, "`evaluation.features` compares models, but there is 1").hint("raise `models`, or leave it out"));
+        }
+        for pair in pairs {
+            penultimate(&pair.graph).map_err(|error| self.wrong(&here, format!("`{}`: {}", pair.architecture, chain(&error))))?;
+        }
+        Ok(Some(written.images))
     }
 
     pub(super) fn plane(&self, models: &[Model]) -> Result<Option<Plane>> {

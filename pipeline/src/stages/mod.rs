@@ -3,6 +3,7 @@
 mod align;
 mod cycle;
 mod evaluate;
+mod features;
 mod files;
 mod iterates;
 mod line;
@@ -21,6 +22,7 @@ mod train;
 pub use align::Align;
 pub use cycle::{Cycle, CycleStep};
 pub use evaluate::Evaluate;
+pub use features::Features;
 pub use iterates::{Iterates, Wanted};
 pub use line::Line;
 pub use margins::Margins;

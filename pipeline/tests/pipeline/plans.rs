@@ -233,7 +233,7 @@ fn what_is_asked_for_besides_leaves_every_other_stage_as_it_was() {
     let before = planned(SPEC, &[]);
     let asking = SPEC.replace(
         "merges = [2, 3]",
-        "merges = [2, 3, [\"a\", \"c\"]]\ncycles = [[\"c\", \"b\", \"a\"]]\nsimilarity = true\nplane = {}",
+        "merges = [2, 3, [\"a\", \"c\"]]\ncycles = [[\"c\", \"b\", \"a\"]]\nsimilarity = true\nfeatures = true\nplane = {}",
     );
     let after = planned(&asking, &[]);
     let kept: BTreeSet<String> = ids(&before).difference(&changed(&after, &before)).cloned().collect();
@@ -246,6 +246,7 @@ fn what_is_asked_for_besides_leaves_every_other_stage_as_it_was() {
         "align/#/a-c",
         "align/#/b-c",
         "cycle/#/c-b-a",
+        "features/#/all",
         "measure/#/a+c",
         "merge/#/a+c",
         "plane/#/a-b-c",

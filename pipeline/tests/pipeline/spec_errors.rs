@@ -190,6 +190,14 @@ fn every_fault_of_a_spec_is_told_with_file_line_key_and_hint() {
         ("subsets of all models", "merges = [2, 3]", "subsets = [2, 3]"),
         ("subsets of one", "merges = [2, 3]", "subsets = [1]"),
         ("joint subsets without subsets", "merges = [2, 3]", "joint-subsets = true"),
+        ("features of one image", "merges = [2, 3]", "features = { images = 1 }"),
+        ("features that are a number", "merges = [2, 3]", "features = 1000"),
+        (
+            "features of a network that ends in a pool",
+            "hidden = [32, 32]",
+            "hidden = [32, 32]\n\n[architectures.pooled]\nlayers = [{ op = \"conv\", out = \"classes\" }, { op = \"global-mean\" }]\n\n\
+             [[pairs]]\ndataset = \"glyphs\"\narchitecture = \"pooled\"\ntraining = \"adam\"\n\n[profiles.all]\nevaluation.features = true",
+        ),
         ("a merge of text", "merges = [2, 3]", "merges = [\"a\"]"),
         ("no matching seeds", "matching = { by = \"c2m3\" }", "matching = { by = \"git-re-basin\" }\nmatching-seeds = 0"),
         (

@@ -19,6 +19,7 @@ mod matcher;
 mod merge;
 pub mod methods;
 mod objective;
+mod representations;
 pub mod similarity;
 #[cfg(test)]
 mod testing;
@@ -37,3 +38,4 @@ pub use methods::{
     ot_fusion::OtFusion,
 };
 pub use objective::objective;
+pub use representations::{Agreement, agreement};

@@ -12,6 +12,7 @@
 mod device;
 mod error;
 mod evaluate;
+mod features;
 mod fit;
 mod forward;
 #[cfg(test)]
@@ -34,6 +35,7 @@ mod update;
 pub use device::Device;
 pub use error::TrainingError;
 pub use evaluate::{Averaging, evaluate, evaluate_ensemble, logits};
+pub use features::{features, penultimate};
 pub use fit::{Progress, fit};
 pub use initialise::{Initialisation, initialise};
 pub use kernels::Kernels;

@@ -3,6 +3,7 @@
 mod barriers;
 mod curves;
 mod cycles;
+mod features;
 mod iterates;
 mod margins;
 mod merged;
@@ -17,6 +18,7 @@ mod steps;
 mod strips;
 mod style;
 mod subsets;
+mod tables;
 mod traces;
 mod widths;
 
@@ -51,6 +53,9 @@ pub fn draw_all(results: &Path, out: &Path) -> Result<()> {
     }
     if asked("similarity.csv") {
         similarity::draw(results, out).context("plots of similarities")?;
+    }
+    if asked("features.csv") {
+        features::draw(results, out).context("plots of features")?;
     }
     if asked("plane.csv") {
         plane::draw(results, out).context("plots of planes")?;

@@ -13,7 +13,7 @@ fn asking() -> Place {
     place
 }
 
-const MEASUREMENTS: &str = "merges = [3, [\"b\", \"c\"], [\"a\", \"b\"], [\"a\", \"b\", \"c\"]]\njoint-subsets = true\ncycles = [[\"a\", \"b\", \"c\"]]\nsimilarity = true\n\
+const MEASUREMENTS: &str = "merges = [3, [\"b\", \"c\"], [\"a\", \"b\"], [\"a\", \"b\", \"c\"]]\njoint-subsets = true\ncycles = [[\"a\", \"b\", \"c\"]]\nsimilarity = true\nfeatures = true\n\
     plane = { models = [\"a\", \"b\", \"c\"], points = 5, images = 500 }\niterates = 4\nmargins = true";
 
 /// The rows of a published table, by the names of their columns.
@@ -49,6 +49,7 @@ fn everything_that_may_be_asked_for_is_measured_and_one_job_and_two_give_the_sam
     place.complete(&["--jobs", "1"]);
     cycles_of_joint_maps_close(&place);
     similarities_rise(&place);
+    features_come_closer_and_stay_as_alike(&place);
     corners_of_the_plane_are_the_models(&place);
     subsets_are_told_apart(&place);
     iterates_are_doubly_stochastic_and_take_the_traces_steps(&place);
@@ -109,6 +110,27 @@ fn similarities_rise(place: &Place) {
         .map(|row| table.number(row, "distance").powi(2))
         .sum();
     assert!((parts.sqrt() - table.number(whole("c2m3")[0], "distance")).abs() < 1e-4);
+}
+
+fn features_come_closer_and_stay_as_alike(place: &Place) {
+    let table = Table::read(place, "features.csv");
+    assert_eq!(table.columns.join(","), "dataset,architecture,method,replicate,first,second,cka,distance,stage");
+    let of = |method: &str| table.with(&[("method", method)]);
+    let before = of("endpoints");
+    let pairs: Vec<(&str, &str)> = before.iter().map(|row| (table.text(row, "first"), table.text(row, "second"))).collect();
+    assert_eq!(pairs, [("a", "b"), ("a", "c"), ("b", "c")]);
+    for method in ["c2m3", "merge-many", "git-re-basin#1", "frank-wolfe"] {
+        assert_eq!(of(method).len(), 3, "{method}");
+        for (before, after) in before.iter().zip(of(method)) {
+            let alike = table.number(before, "cka");
+            assert!((table.number(after, "cka") - alike).abs() < 1e-5 && (0.2..0.999).contains(&alike), "{method}");
+            assert!(table.number(after, "distance") < table.number(before, "distance"), "{method}");
+        }
+    }
+    assert!(of("naive").is_empty() && of("ensemble").is_empty());
+    for picture in ["features", "similarity", "subsets"] {
+        assert!(place.path().join(format!("plots/smoke/{picture}-tiny-glyphs-mlp.svg")).exists(), "{picture}");
+    }
 }
 
 fn corners_of_the_plane_are_the_models(place: &Place) {
@@ -275,7 +297,7 @@ fn draws_differ_and_the_first_is_the_one_without(place: &Place) {
     assert_eq!(stage(&first, "git-re-basin#1"), stage(&table, "git-re-basin"));
     assert_ne!(stage(&first, "git-re-basin#2"), stage(&table, "git-re-basin"));
     // Nobody who does not ask gets more files.
-    for name in ["cycles.csv", "subsets.csv", "similarity.csv", "plane.csv", "iterates.csv", "margins.csv", "seeds.csv"] {
+    for name in ["cycles.csv", "subsets.csv", "similarity.csv", "features.csv", "plane.csv", "iterates.csv", "margins.csv", "seeds.csv"] {
         assert!(!plain.path().join("results/smoke").join(name).exists() && place.path().join("results/smoke").join(name).exists());
     }
     let seeds = Table::read(place, "seeds.csv");

@@ -3,6 +3,7 @@
 mod common;
 mod devices;
 mod errors;
+mod features;
 mod learning;
 mod line;
 mod permutation_invariance;
