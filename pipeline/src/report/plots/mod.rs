@@ -5,6 +5,7 @@ mod curves;
 mod cycles;
 mod features;
 mod iterates;
+mod layers;
 mod margins;
 mod merged;
 mod overview;
@@ -53,6 +54,7 @@ pub fn draw_all(results: &Path, out: &Path) -> Result<()> {
     }
     if asked("similarity.csv") {
         similarity::draw(results, out).context("plots of similarities")?;
+        layers::draw(results, out).context("plots of similarities by layer")?;
     }
     if asked("features.csv") {
         features::draw(results, out).context("plots of features")?;

@@ -128,7 +128,7 @@ fn features_come_closer_and_stay_as_alike(place: &Place) {
         }
     }
     assert!(of("naive").is_empty() && of("ensemble").is_empty());
-    for picture in ["features", "similarity", "subsets"] {
+    for picture in ["features", "layers", "similarity", "subsets"] {
         assert!(place.path().join(format!("plots/smoke/{picture}-tiny-glyphs-mlp.svg")).exists(), "{picture}");
     }
 }
