@@ -146,11 +146,6 @@ struct Check {
 }
 
 impl Cell {
-    /// Whether it is of one of these files.
-    pub fn is_of(&self, files: &[File]) -> bool {
-        matches!(self, Cell::Other { file, .. } if files.contains(file))
-    }
-
     /// Adds the rows of an artifact.
     ///
     /// # Errors

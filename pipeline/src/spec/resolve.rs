@@ -310,7 +310,21 @@ impl Resolver<'_> {
         let (iterates, margins) = (self.iterates(models, pairs, methods)?, self.margins(models, methods)?);
         let features = self.features(models, pairs)?;
         let (lines, lambdas, images) = (self.lines(models)?, written.lambdas, written.images);
-        Ok(Evaluation { lines, lambdas, parts, images, merges, subsets, joint_subsets, cycles, similarity, features, plane, iterates, margins })
+        Ok(Evaluation {
+            lines,
+            lambdas,
+            parts,
+            images,
+            merges,
+            subsets,
+            joint_subsets,
+            cycles,
+            similarity,
+            features,
+            plane,
+            iterates,
+            margins,
+        })
     }
 
     /// Factors of a mean fit one number of models only.

@@ -8,7 +8,7 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::style::{FONT, Legend, Picture, TEXT, backend, colour, mark, range, save, titled};
+use super::style::{FONT, Legend, Picture, TEXT, backend, mark, range, save, titled};
 use super::{Groups, file_name};
 use crate::report::seeds::draw_of;
 use crate::report::summary::ENDPOINTS;
@@ -141,9 +141,10 @@ impl Layers {
         for (index, name) in self.legend.names().iter().enumerate() {
             let points: Vec<(f64, f64)> =
                 panel.lines.get(name).into_iter().flatten().map(|(&place, &cosine)| (place as f64, cosine)).collect();
-            chart.draw_series(LineSeries::new(points.iter().copied(), colour(index).stroke_width(2))).map_err(backend)?;
-            let marks =
-                points.iter().map(|&point| EmptyElement::at(point) + Polygon::new(mark(index, 5.0), colour(index).mix(0.8).filled()));
+            chart.draw_series(LineSeries::new(points.iter().copied(), self.legend.colour(index).stroke_width(2))).map_err(backend)?;
+            let marks = points
+                .iter()
+                .map(|&point| EmptyElement::at(point) + Polygon::new(mark(index, 5.0), self.legend.colour(index).mix(0.8).filled()));
             chart.draw_series(marks).map_err(backend)?;
         }
         Ok(())

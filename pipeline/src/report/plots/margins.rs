@@ -8,7 +8,7 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::style::{FONT, Legend, Picture, TEXT, backend, colour, range, save, titled};
+use super::style::{FONT, Legend, Picture, TEXT, backend, range, save, titled};
 use super::{Groups, file_name};
 use crate::report::seeds::draw_of;
 use crate::report::table::Csv;
@@ -129,7 +129,7 @@ impl Margins {
         for (&(group, method), &[least, low, middle, high, most]) in self.boxes.iter().filter(|((group, _), _)| groups.contains(group)) {
             let x = group as f64 - 0.42 + step * (method as f64 + 0.5);
             let (from, to) = (x - 0.36 * step, x + 0.36 * step);
-            let ink = colour(method);
+            let ink = self.legend.colour(method);
             let lines = [
                 PathElement::new([(x, least), (x, low)], ink.stroke_width(2)),
                 PathElement::new([(x, high), (x, most)], ink.stroke_width(2)),

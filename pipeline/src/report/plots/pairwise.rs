@@ -50,6 +50,7 @@ pub fn draw(results: &Path, out: &Path) -> Result<()> {
                         along: "architecture".to_owned(),
                         metric: metric.to_owned(),
                         values,
+                        open: BTreeMap::new(),
                         scale: Scale::FromZero,
                         spread: true,
                     });

@@ -7,7 +7,7 @@ use anyhow::Result;
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
-use super::style::{FONT, Legend, Picture, TEXT, backend, colour, mark, save, titled};
+use super::style::{FONT, Legend, Picture, TEXT, backend, mark, save, titled};
 use super::{Groups, file_name};
 use crate::report::seeds::draw_of;
 use crate::report::table::Csv;
@@ -77,16 +77,16 @@ impl Picture for Steps {
         let across = self.panels.len().min(ACROSS);
         let (charts, side) = area.split_horizontally(620 * across as u32);
         let cells = charts.split_evenly((self.panels.len().div_ceil(ACROSS), across));
-        for (panel, cell) in self.panels.iter().zip(&cells) {
-            panel.draw(cell)?;
-        }
         let legend = Legend::new(vec!["even iterations".to_owned(), "odd iterations".to_owned()]);
+        for (panel, cell) in self.panels.iter().zip(&cells) {
+            panel.draw(cell, &legend)?;
+        }
         legend.draw(&side, &["iterations count from 0;", "a line for each replicate", "and draw"])
     }
 }
 
 impl Panel {
-    fn draw<B: DrawingBackend>(&self, cell: &DrawingArea<B, Shift>) -> Result<()> {
+    fn draw<B: DrawingBackend>(&self, cell: &DrawingArea<B, Shift>, legend: &Legend) -> Result<()> {
         let longest = self.courses.values().flatten().map(|point| point.0).fold(1.0, f64::max);
         let mut chart = ChartBuilder::on(cell)
             .caption(&self.heading, (FONT, TEXT))
@@ -110,9 +110,9 @@ impl Panel {
         for course in self.courses.values() {
             for parity in [0, 1] {
                 let points = || course.iter().copied().filter(|point| point.0 as usize % 2 == parity);
-                chart.draw_series(LineSeries::new(points(), colour(parity).stroke_width(2))).map_err(backend)?;
+                chart.draw_series(LineSeries::new(points(), legend.colour(parity).stroke_width(2))).map_err(backend)?;
                 if longest <= MOST_MARKS {
-                    let shape = |point| EmptyElement::at(point) + Polygon::new(mark(parity, 5.0), colour(parity).filled());
+                    let shape = |point| EmptyElement::at(point) + Polygon::new(mark(parity, 5.0), legend.colour(parity).filled());
                     chart.draw_series(points().map(shape)).map_err(backend)?;
                 }
             }

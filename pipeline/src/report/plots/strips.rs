@@ -111,7 +111,9 @@ impl Strips {
                 let mut outline = mark(index, 6.0);
                 outline.push(outline[0]);
                 let style = legend.colour(index).stroke_width(2);
-                chart.draw_series(points.map(|point| EmptyElement::at(point) + PathElement::new(outline.clone(), style))).map_err(backend)?;
+                chart
+                    .draw_series(points.map(|point| EmptyElement::at(point) + PathElement::new(outline.clone(), style)))
+                    .map_err(backend)?;
             } else {
                 let style = legend.colour(index).mix(0.7).filled();
                 chart.draw_series(points.map(|point| EmptyElement::at(point) + Polygon::new(mark(index, 6.0), style))).map_err(backend)?;
