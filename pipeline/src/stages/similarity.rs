@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Result, ensure};
-use onebasin_matching::{Alignment, Closeness, closeness};
+use onebasin_matching::{Alignment, Closeness, Compared, closeness};
 use onebasin_network::Weights;
 use serde::Serialize;
 use serde_json::json;
@@ -12,10 +12,11 @@ use super::files;
 use crate::stage::{Context, Recipe, Stage, StageId};
 use crate::subject::Subject;
 
-/// How the sums over all parameters are called among the parameters.
+/// How the sums over all parameters, and over all matrices, are called among the parameters.
 const ALL: &str = "all";
+const MATRICES: &str = "matrices";
 
-/// Compares each pair of models, for each parameter and over all trained weights: `similarity.json`. Running statistics take no part, as
+/// Compares each pair of models, for each parameter, over all matrices and over all trained weights: `similarity.json`. Running statistics take no part, as
 /// they take none in matching.
 pub struct Similarity {
     id: StageId,
@@ -36,8 +37,13 @@ struct Item {
 
 impl From<Closeness> for Item {
     fn from(row: Closeness) -> Item {
-        let Closeness { pair: (first, second), parameter, cosine, distance } = row;
-        Item { first, second, parameter: parameter.unwrap_or_else(|| ALL.to_owned()), cosine, distance }
+        let Closeness { pair: (first, second), compared, cosine, distance } = row;
+        let parameter = match compared {
+            Compared::Parameter(name) => name,
+            Compared::Matrices => MATRICES.to_owned(),
+            Compared::All => ALL.to_owned(),
+        };
+        Item { first, second, parameter, cosine, distance }
     }
 }
 
@@ -59,7 +65,7 @@ impl Stage for Similarity {
     }
 
     fn recipe(&self) -> Recipe {
-        Recipe { kind: "similarity", version: 1, settings: json!({ "aligned": self.aligned }) }
+        Recipe { kind: "similarity", version: 2, settings: json!({ "aligned": self.aligned }) }
     }
 
     fn run(&self, context: &Context<'_>) -> Result<()> {

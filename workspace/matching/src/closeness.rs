@@ -1,25 +1,37 @@
-use onebasin_network::{PermutationSpec, Weights};
+use onebasin_network::{PermutationSpec, Role, Weights};
 
 use crate::Alignment;
 use crate::align::to_frame;
 
-/// How close two models are, in one parameter or in all together.
+/// What of two models is compared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Compared {
+    /// The parameter of this name.
+    Parameter(String),
+    /// The matrices of linear layers and the kernels of convolutions, as one vector. Norms are left out: their factors stay near the 1
+    /// they begin at in every model, and make models look alike before anything is matched.
+    Matrices,
+    /// Every parameter, as one vector.
+    All,
+}
+
+/// How close two models are in some of their parameters.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Closeness {
     /// The indices of the two models, the lesser first.
     pub pair: (usize, usize),
-    /// The name of the parameter; `None` for all of them as one vector.
-    pub parameter: Option<String>,
+    /// In what.
+    pub compared: Compared,
     /// `⟨a, b⟩ / (‖a‖ ‖b‖)`; `None` where one of the two is zero.
     pub cosine: Option<f64>,
     /// `‖a − b‖`.
     pub distance: f64,
 }
 
-/// Cosine and Euclidean distance of every pair of models, for each parameter and for all of them as one vector; of the models as they are,
-/// or in the frame of an alignment. Running statistics take no part.
+/// Cosine and Euclidean distance of every pair of models, for each parameter, for all matrices and for all parameters as one vector; of the
+/// models as they are, or in the frame of an alignment. Running statistics take no part.
 ///
-/// Rows come pair after pair, parameters in the order of the spec and all together last. Sums are `f64`. Cost: n² / 2 passes over the models.
+/// Rows come pair after pair, parameters in the order of the spec and the two vectors last. Sums are `f64`. Cost: n² / 2 passes over the models.
 ///
 /// Source: C²M³ (arXiv 2405.17897), figures 5 and 16.
 ///
@@ -34,13 +46,17 @@ pub fn closeness(spec: &PermutationSpec, models: &[&Weights], alignment: Option<
     let mut rows = Vec::new();
     for p in 0..models.len() {
         for q in p + 1..models.len() {
-            let mut whole = Sums::default();
+            let (mut matrices, mut whole) = (Sums::default(), Sums::default());
             for parameter in spec.parameters.iter().filter(|parameter| parameter.role.is_matched()) {
                 let sums = Sums::of(models[p].values(&parameter.name), models[q].values(&parameter.name));
                 whole.add(&sums);
-                rows.push(sums.row((p, q), Some(parameter.name.clone())));
+                if parameter.role == Role::Weight {
+                    matrices.add(&sums);
+                }
+                rows.push(sums.row((p, q), Compared::Parameter(parameter.name.clone())));
             }
-            rows.push(whole.row((p, q), None));
+            rows.push(matrices.row((p, q), Compared::Matrices));
+            rows.push(whole.row((p, q), Compared::All));
         }
     }
     rows
@@ -76,10 +92,10 @@ impl Sums {
         self.apart += other.apart;
     }
 
-    fn row(&self, pair: (usize, usize), parameter: Option<String>) -> Closeness {
+    fn row(&self, pair: (usize, usize), compared: Compared) -> Closeness {
         let norms = self.left.sqrt() * self.right.sqrt();
         let cosine = (norms > 0.0).then(|| self.inner / norms);
-        Closeness { pair, parameter, cosine, distance: self.apart.sqrt() }
+        Closeness { pair, compared, cosine, distance: self.apart.sqrt() }
     }
 }
 
@@ -95,10 +111,12 @@ mod tests {
         let graph = chain(&[2]);
         let (a, b) = (numbers(graph.spec(), &[&[3.0, 4.0], &[0.0, 0.0]]), numbers(graph.spec(), &[&[4.0, 3.0], &[1.0, 0.0]]));
         let rows = closeness(graph.spec(), &[&a, &b], None);
-        let names: Vec<Option<&str>> = rows.iter().map(|row| row.parameter.as_deref()).collect();
-        assert_eq!(names, [Some("fc1.weight"), Some("fc2.weight"), None]);
+        let compared: Vec<&Compared> = rows.iter().map(|row| &row.compared).collect();
+        let named = |name: &str| Compared::Parameter(name.to_owned());
+        assert_eq!(compared, [&named("fc1.weight"), &named("fc2.weight"), &Compared::Matrices, &Compared::All]);
         assert_eq!((rows[0].cosine, rows[0].distance), (Some(24.0 / 25.0), 2.0_f64.sqrt()));
         assert_eq!((rows[1].cosine, rows[1].distance), (None, 1.0));
+        assert_eq!((rows[3].cosine, rows[3].distance), (rows[2].cosine, rows[2].distance), "nothing but matrices");
         assert_eq!((rows[2].cosine, rows[2].distance), (Some(24.0 / (5.0 * 26.0_f64.sqrt())), 3.0_f64.sqrt()));
     }
 
@@ -113,10 +131,12 @@ mod tests {
         let problem = Problem { spec, models: copies.iter().collect() };
         let alignment = Alignment::from_permutations(&problem, Frame::Universe, maps.to_vec(), Course::direct(Default::default()));
         let (before, after) = (closeness(spec, &problem.models, None), closeness(spec, &problem.models, Some(&alignment)));
-        assert_eq!(before.len(), 3 * (1 + spec.parameters.iter().filter(|parameter| parameter.role.is_matched()).count()));
+        assert_eq!(before.len(), 3 * (2 + spec.parameters.iter().filter(|parameter| parameter.role.is_matched()).count()));
         assert!(after.iter().all(|row| row.distance == 0.0 && (row.cosine.unwrap() - 1.0).abs() < 1e-12));
-        let whole: Vec<&Closeness> = before.iter().filter(|row| row.parameter.is_none()).collect();
+        let whole: Vec<&Closeness> = before.iter().filter(|row| row.compared == Compared::All).collect();
         assert_eq!(whole.iter().map(|row| row.pair).collect::<Vec<_>>(), [(0, 1), (0, 2), (1, 2)]);
+        let matrices: Vec<&Closeness> = before.iter().filter(|row| row.compared == Compared::Matrices).collect();
+        assert!(matrices.iter().zip(&whole).all(|(some, all)| some.distance < all.distance));
         assert!(whole.iter().all(|row| row.distance > 1.0 && row.cosine.unwrap() < 0.9));
     }
 }

@@ -26,7 +26,7 @@ mod testing;
 
 pub use align::{pair_maps, permutations, to_frame};
 pub use barrier::{Barrier, barrier, lambdas};
-pub use closeness::{Closeness, closeness};
+pub use closeness::{Closeness, Compared, closeness};
 pub use cycle::{Cycle, cycle, cycle_error};
 pub use error::MatchingError;
 pub use ground::Ground;

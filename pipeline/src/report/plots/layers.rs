@@ -47,7 +47,7 @@ pub fn draw(results: &Path, out: &Path) -> Result<()> {
     for (pair, rows) in Groups::of(&csv)?.iter() {
         let mut panels: Vec<Panel> = Vec::new();
         let mut sums: BTreeMap<(usize, &str, usize), (f64, usize)> = BTreeMap::new();
-        for &row in rows.iter().filter(|&&row| parameters[row] != "all") {
+        for &row in rows.iter().filter(|&&row| !["all", "matrices"].contains(&parameters[row].as_str())) {
             let (layer, kind) = parameters[row].rsplit_once('.').unwrap_or((&parameters[row], "weight"));
             let panel = panels.iter().position(|panel| panel.kind == kind).unwrap_or_else(|| {
                 panels.push(Panel { kind: kind.to_owned(), names: Vec::new(), lines: BTreeMap::new() });
