@@ -3,6 +3,7 @@
     python3 benchmarks/c2m3.py [--models 2,5,10,20] [--iterations 30] [--rounds 3]    trains MLPs 784-512-512-512-256-10 on noisy prototypes first
     python3 benchmarks/c2m3.py --data DIR       trains them on MNIST's IDX files in DIR instead
     python3 benchmarks/c2m3.py --weights DIR    takes these checkpoints
+    python3 benchmarks/c2m3.py --scaling        the Rust alone, on made models: growth with their number and width, memory, shares of products and assignments
     python3 benchmarks/c2m3.py --blueprint '{"family": "resnet", "depth": 20, "width": 32, "norm": "layer"}'    makes models that share half of their weights
 
 DIR of checkpoints: safetensors of one MLP architecture, as `onebasin` writes them, taken in the order of their names. Needs `cargo` and the
@@ -295,6 +296,39 @@ def compare(directory, models, iterations, rounds):
         print(f"pytorch, n = {count}, s / iteration: {parts}", file=sys.stderr, flush=True)
 
 
+# Growth, without the peer
+
+
+def resnet(times):
+    return {"family": "resnet", "depth": 20, "width": 16 * times, "norm": "layer"}
+
+
+# Name, blueprint, models, iterations.
+SCALING = [
+    *[("ResNet20-1x", resnet(1), count, 120 // count) for count in (2, 5, 10, 20)],
+    *[("ResNet20-2x", resnet(2), count, 40 // count) for count in (2, 5, 10, 20)],
+    *[(f"ResNet20-{times}x", resnet(times), 3, 40 // times) for times in (1, 2, 4, 8)],
+    ("VGG16", {"family": "vgg", "depth": 16, "width": 64, "norm": "layer"}, 5, 4),
+]
+
+
+def scaling():
+    program = build()
+    stop = {"rule": "absolute", "tolerance": 0.0, "patience": 1000}
+    print("| network | models | s / iteration | cpu s / iteration | iterations | total s | MiB | products | GFLOP/s | of a large product | assignments |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+    for name, blueprint, count, iterations in SCALING:
+        options = json.dumps({"iterations": iterations, "stop": stop})
+        one = run([program, json.dumps(blueprint), str(count), options, "shares"])
+        processor = one["ascent"]
+        print(
+            f"| {name} | {count} | {one['seconds'] / one['iterations']:.3f} | {processor:.3f} | {one['iterations']} | {one['seconds']:.2f} "
+            f"| {one['memory']} | {one['products'] / processor:.0%} | {one['rate']:.0f} | {one['rate'] / one['large']:.0%} "
+            f"| {one['assignments'] / processor:.0%} |",
+            flush=True,
+        )
+
+
 def main():
     if sys.argv[1:2] == ["--peer"]:
         directory, models, iterations = sys.argv[2:]
@@ -308,7 +342,11 @@ def main():
     parser.add_argument("--iterations", type=int, default=30)
     parser.add_argument("--rounds", type=int, default=1)
     where.add_argument("--blueprint", help="an architecture, as a spec writes it in JSON, to make models of, for 32 x 32 colour images")
+    where.add_argument("--scaling", action="store_true", help="growth with number and width, without the peer")
     options = parser.parse_args()
+    if options.scaling:
+        scaling()
+        return
     models = [int(count) for count in options.models.split(",")]
     if options.weights:
         compare(options.weights, models, options.iterations, options.rounds)

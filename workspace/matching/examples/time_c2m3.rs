@@ -6,6 +6,9 @@
 //!
 //! `time_c2m3 BLUEPRINT MODELS OPTIONS` makes models instead, for 32 × 32 colour images and 10 classes: with
 //! `'{"family": "resnet", "depth": 20, "width": 32, "norm": "layer"}'` all of them are one random net plus as much noise, units shuffled.
+//! With `shares` as a fourth argument, further figures: seconds of the processor for an iteration, for its products and its assignments, start and end left out, the products' rate
+//! and that of a large product on one thread, in GFLOP/s.
+//!
 //! `time_c2m3 BLUEPRINT MODELS DIR` writes these models into DIR, with the ties of their parameters as `ties.json`.
 
 use std::collections::BTreeMap;
@@ -13,9 +16,11 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use ndarray::Array;
+use ndarray::{Array, Array2};
 use onebasin_matching::{C2m3, Matcher, Problem};
-use onebasin_network::{Architecture, Blueprint, Checkpoint, Graph, Parameter, Permutation, PermutationSpec, Shape, Weights, permute};
+use onebasin_network::{
+    Architecture, Blueprint, Checkpoint, Graph, Parameter, Permutation, PermutationSpec, Shape, Threads, Weights, multiply_add, permute,
+};
 use onebasin_repro::Stream;
 use rand::Rng;
 
@@ -23,12 +28,16 @@ type Fallible<T> = Result<T, Box<dyn Error>>;
 
 fn main() -> Fallible<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [from, count, last] = arguments.as_slice() else { return Err("usage: time_c2m3 DIR|BLUEPRINT MODELS OPTIONS|DIR".into()) };
+    let (from, count, last, shared) = match arguments.as_slice() {
+        [from, count, last] => (from, count, last, false),
+        [from, count, last, word] if word == "shares" => (from, count, last, true),
+        _ => return Err("usage: time_c2m3 DIR|BLUEPRINT MODELS OPTIONS|DIR [shares]".into()),
+    };
     let count = count.parse()?;
     let (architecture, models) = if from.starts_with('{') { planted(from, count)? } else { load(Path::new(from), count)? };
     let graph = Graph::build(&architecture)?;
     if last.starts_with('{') {
-        return time(graph.spec(), &models, &serde_json::from_str(last)?);
+        return time(graph.spec(), &models, &serde_json::from_str(last)?, shared);
     }
     let directory = Path::new(last);
     std::fs::write(directory.join("ties.json"), ties(graph.spec()).to_string())?;
@@ -87,12 +96,12 @@ fn ties(spec: &PermutationSpec) -> serde_json::Value {
 }
 
 #[expect(clippy::print_stdout, reason = "the figures are this program's data")]
-fn time(spec: &PermutationSpec, models: &[Weights], options: &C2m3) -> Fallible<()> {
+fn time(spec: &PermutationSpec, models: &[Weights], options: &C2m3, shared: bool) -> Fallible<()> {
     let problem = Problem { spec, models: models.iter().collect() };
     let (start, processor) = (Instant::now(), processor_seconds());
     let alignment = options.align(&problem, &Stream::root(0))?;
     let (seconds, processor) = (start.elapsed().as_secs_f64(), processor_seconds() - processor);
-    let report = serde_json::json!({
+    let mut report = serde_json::json!({
         "seconds": seconds,
         "process": processor,
         "iterations": alignment.iterations,
@@ -104,8 +113,31 @@ fn time(spec: &PermutationSpec, models: &[Weights], options: &C2m3) -> Fallible<
         "outcome": alignment.outcome,
         "memory": peak_memory(),
     });
+    if shared {
+        let shares = options.shares(&problem, &Stream::root(0), &processor_seconds)?;
+        let iterations = shares.iterations as f64;
+        report["ascent"] = (shares.ascent / iterations).into();
+        report["products"] = (shares.products / iterations).into();
+        report["assignments"] = (shares.assignments / iterations).into();
+        report["operations"] = (shares.operations / iterations).into();
+        report["rate"] = (shares.operations / shares.products / 1e9).into();
+        report["large"] = large_product().into();
+    }
     println!("{report}");
     Ok(())
+}
+
+/// GFLOP/s of a product of large matrices on this thread, by its processor time.
+fn large_product() -> f64 {
+    const SIDE: usize = 1536;
+    const TURNS: u32 = 10;
+    let factor = Array2::from_shape_fn((SIDE, SIDE), |(row, column)| ((row * 7 + column * 13) % 17) as f32 / 17.0);
+    let mut product = Array2::zeros((SIDE, SIDE));
+    let begun = processor_seconds();
+    for _ in 0..TURNS {
+        multiply_add(1.0, factor.view(), factor.view(), 0.0, product.view_mut(), Threads::One);
+    }
+    f64::from(TURNS) * 2.0 * (SIDE as f64).powi(3) / (processor_seconds() - begun) / 1e9
 }
 
 fn peak_memory() -> u64 {

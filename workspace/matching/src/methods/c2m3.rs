@@ -7,6 +7,7 @@ pub(crate) mod mixture;
 mod plain;
 mod quartic;
 mod segment;
+mod shares;
 pub(crate) mod start;
 mod stop;
 #[cfg(test)]
@@ -17,6 +18,7 @@ use onebasin_repro::Stream;
 use serde::{Deserialize, Serialize};
 
 pub use self::iterates::SoftIterate;
+pub use self::shares::Shares;
 pub use self::start::Start;
 pub use self::stop::Stop;
 use self::universe::Universe;

@@ -68,6 +68,13 @@ impl Layout {
         Layout { units, flats, crosses, loose }
     }
 
+    /// How many operations the products of one model's gradients take, a multiplication and an addition counted as two.
+    pub fn operations(&self) -> f64 {
+        let flats = self.flats.iter().map(|flat| flat.units * flat.units * flat.width);
+        let crosses = self.crosses.iter().map(|cross| (cross.rows + cross.columns) * cross.rows * cross.depth * cross.columns);
+        flats.chain(crosses).map(|products| 2.0 * products as f64).sum()
+    }
+
     /// What the parameters that no map moves add to the objective.
     pub fn constant(&self, models: &[&Weights]) -> f64 {
         let mut total = 0.0;

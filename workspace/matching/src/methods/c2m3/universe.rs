@@ -109,6 +109,11 @@ impl Universe {
         gradient
     }
 
+    /// How many operations the products of all gradients of an iteration take, a multiplication and an addition counted as two.
+    pub fn operations(&self) -> f64 {
+        self.models.iter().filter(|images| !images.held).count() as f64 * self.layout.operations()
+    }
+
     /// The permutations that gain most along the gradient: one assignment for each model and group, side by side.
     ///
     /// # Errors
