@@ -174,6 +174,8 @@ fn complains_alike(before: &Kind, after: &Kind) -> bool {
             Kind::InvalidType(actual, other) | Kind::InvalidValue(actual, other),
         ) => stranger(actual) && expected == other,
         (Kind::UnknownVariant(_, known), Kind::UnknownVariant(name, others)) => name == STRANGER && known == others,
+        // Where a name belongs, a text is no wrong type but an unknown name.
+        (Kind::InvalidType(..), Kind::UnknownVariant(name, _)) => name == STRANGER,
         _ => false,
     }
 }
