@@ -90,10 +90,7 @@ pub fn plan(experiment: &Experiment, digests: &BTreeMap<String, String>, device:
     }
     let Draft { mut stages, cells, .. } = draft;
     let cells: Vec<(StageId, Cell)> = [cells.models, cells.merged, cells.lines, cells.alignments, cells.others].concat();
-    let architectures = experiment.pairs.iter().map(|pair| {
-        let stands_for = pair.stands_for.as_deref();
-        ArchitectureRow::new(&pair.dataset, stands_for, &pair.architecture, &pair.blueprint, &pair.graph)
-    });
+    let architectures = experiment.pairs.iter().map(ArchitectureRow::new);
     let tabulate =
         Tabulate::new(&experiment.name, cells, architectures.collect(), experiment.comparison.clone(), experiment.missing.clone());
     let plot = Plot::new(tabulate.id().clone());

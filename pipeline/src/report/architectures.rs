@@ -3,10 +3,13 @@
 use std::path::Path;
 
 use anyhow::Result;
-use onebasin_network::{Blueprint, Graph, NormChoice, Resnet, Stem};
+use onebasin_network::{Blueprint, NormChoice, Resnet, Stem};
+use onebasin_repro::Fingerprint;
 use serde::Serialize;
+use serde_json::json;
 
 use super::rows::{Pair, pair_columns};
+use crate::spec;
 
 /// A data set and an architecture: a row of `architectures.csv`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -18,20 +21,22 @@ pub struct ArchitectureRow {
     shape: String,
     width: Option<usize>,
     parameters: usize,
+    training: String,
 }
 
 impl ArchitectureRow {
-    /// The row of a data set (which may stand for another) and an architecture.
-    pub fn new(dataset: &str, stands_for: Option<&str>, architecture: &str, blueprint: &Blueprint, graph: &Graph) -> ArchitectureRow {
-        let (family, shape, width) = anatomy(blueprint);
+    /// The row of a pair.
+    pub fn new(pair: &spec::Pair) -> ArchitectureRow {
+        let (family, shape, width) = anatomy(&pair.blueprint);
         ArchitectureRow {
-            dataset: dataset.to_owned(),
-            architecture: architecture.to_owned(),
-            stands_for: stands_for.unwrap_or_default().to_owned(),
+            dataset: pair.dataset.clone(),
+            architecture: pair.architecture.clone(),
+            stands_for: pair.stands_for.clone().unwrap_or_default(),
             family,
             shape,
             width,
-            parameters: graph.parameter_count(),
+            parameters: pair.graph.parameter_count(),
+            training: Fingerprint::of_json(&json!(pair.training)).short(),
         }
     }
 }
@@ -51,6 +56,7 @@ pub fn write(rows: &[ArchitectureRow], folder: &Path) -> Result<()> {
         .text("shape", rows.iter().map(|row| &row.shape))
         .text("width", rows.iter().map(|row| row.width.map(|width| width.to_string()).unwrap_or_default()))
         .whole("parameters", rows.iter().map(|row| row.parameters))
+        .text("training", rows.iter().map(|row| &row.training))
         .write(&folder.join("architectures.csv"))
 }
 

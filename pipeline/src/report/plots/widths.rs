@@ -21,25 +21,29 @@ pub(super) struct Family {
     pub(super) widths: BTreeMap<String, usize>,
 }
 
-/// The families with at least two widths on one data set.
+/// The families with at least two widths on one data set, trained alike.
 pub(super) fn families(results: &Path) -> Result<Vec<Family>> {
     let path = results.join("architectures.csv");
     if !path.exists() {
         return Ok(Vec::new());
     }
     let csv = Csv::read(&path)?;
-    let [dataset, architecture, family, shape] = ["dataset", "architecture", "family", "shape"].map(|name| csv.texts(name));
-    let (dataset, architecture, family, shape) = (dataset?, architecture?, family?, shape?);
-    let mut families: BTreeMap<(String, String), BTreeMap<String, usize>> = BTreeMap::new();
+    let [dataset, architecture, family, shape, training] =
+        ["dataset", "architecture", "family", "shape", "training"].map(|name| csv.texts(name));
+    let (dataset, architecture, family, shape, training) = (dataset?, architecture?, family?, shape?, training?);
+    let mut families: BTreeMap<(String, String, String), BTreeMap<String, usize>> = BTreeMap::new();
     for (row, width) in csv.numbers("width")?.into_iter().enumerate() {
         if let Some(width) = width {
             let name = format!("{} {}", family[row], shape[row]);
-            families.entry((dataset[row].clone(), name)).or_default().insert(architecture[row].clone(), width as usize);
+            families
+                .entry((dataset[row].clone(), name, training[row].clone()))
+                .or_default()
+                .insert(architecture[row].clone(), width as usize);
         }
     }
     let several = |widths: &BTreeMap<String, usize>| widths.values().collect::<BTreeSet<_>>().len() > 1;
     let families = families.into_iter().filter(|(_, widths)| several(widths));
-    Ok(families.map(|((dataset, name), widths)| Family { dataset, name, widths }).collect())
+    Ok(families.map(|((dataset, name, _), widths)| Family { dataset, name, widths }).collect())
 }
 
 struct Widths {
@@ -48,7 +52,7 @@ struct Widths {
     panels: Vec<Curves>,
 }
 
-/// Draws `widths-<dataset>` where a family has at least two widths on a data set.
+/// Draws `widths-<dataset>` where a family has at least two widths on a data set, trained alike.
 ///
 /// # Errors
 /// When a CSV is malformed or a file cannot be written.
@@ -180,5 +184,19 @@ mod tests {
         assert_eq!(shared([(16, 2), (16, 3), (32, 2), (32, 3), (32, 5)].into_iter()), Some(3));
         assert_eq!(shared([(16, 2), (32, 3)].into_iter()), None);
         assert_eq!(shared([(16, 2), (16, 3)].into_iter()), None, "one width is no comparison");
+    }
+    #[test]
+    fn only_widths_that_were_trained_alike_make_a_curve() {
+        let folder = tempfile::tempdir().unwrap();
+        let header = "dataset,architecture,stands_for,family,shape,width,parameters,training\n";
+        let curves = |rows: &str| {
+            std::fs::write(folder.path().join("architectures.csv"), format!("{header}{rows}")).unwrap();
+            families(folder.path()).unwrap().into_iter().map(|family| family.widths.into_values().collect()).collect::<Vec<Vec<usize>>>()
+        };
+        let row = |name: &str, width: usize, training: &str| format!("glyphs,{name},,resnet,depth-8,{width},1,{training}\n");
+        let (narrow, wide) = (row("narrow", 4, "alike"), row("wide", 8, "alike"));
+        assert_eq!(curves(&format!("{narrow}{wide}")), [[4, 8]]);
+        assert!(curves(&format!("{narrow}{}", row("wide", 8, "longer"))).is_empty());
+        assert!(curves(&narrow).is_empty(), "one width is no curve");
     }
 }

@@ -326,5 +326,6 @@ fn pairs_are_summarised_over_their_draws(place: &Place) {
     assert!(table.contains("### Barriers of pairs") && table.contains("| git-re-basin | test | 3 × 3 × 1 |"), "{table}");
     assert!(place.path().join("plots/smoke/pairwise-tiny-glyphs.svg").exists());
     let architectures = Table::read(place, "architectures.csv");
-    assert_eq!(architectures.rows, [["tiny-glyphs", "mlp", "", "mlp", "1:1", "32", "9610"].map(str::to_owned).to_vec()]);
+    assert_eq!(architectures.rows.len(), 1);
+    assert_eq!(architectures.rows[0][..7], ["tiny-glyphs", "mlp", "", "mlp", "1:1", "32", "9610"].map(str::to_owned));
 }
