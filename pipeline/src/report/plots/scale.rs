@@ -75,7 +75,7 @@ impl Axis {
         Axis { ends, labels }
     }
 
-    /// An axis of the places of ratios, with labels at 1, 2 and 5 of each power of ten.
+    /// An axis of the places of ratios, with labels at 1, 2 and 5 of each power of ten, or at round values where it spans little.
     pub fn of_ratios(values: impl Iterator<Item = f64>) -> Axis {
         let ends = range(values.map(ratio));
         let powers = ends.start.floor() as i32..=ends.end.ceil() as i32;
@@ -85,10 +85,21 @@ impl Axis {
         };
         let candidates = [&[1.0][..], &[1.0, 3.0], &[1.0, 2.0, 5.0], &[1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0]].map(inside);
         let labels = candidates.into_iter().find(|labels| labels.len() >= 4);
-        let even = || (0..=4).map(|part| ends.start + (ends.end - ends.start) * f64::from(part) / 4.0).collect();
-        let labels = labels.unwrap_or_else(even);
+        let labels = labels.unwrap_or_else(|| round_values(&ends));
         Axis { ends, labels }
     }
+}
+
+/// Places of round values, at least four of them, on an axis of ratios that spans less than a power of ten.
+fn round_values(ends: &Range<f64>) -> Vec<f64> {
+    let (low, high) = (10f64.powf(ends.start), 10f64.powf(ends.end));
+    let finest = 10f64.powf((high - low).log10().floor() - 1.0);
+    let multiples = |step: f64| -> Vec<f64> {
+        let steps = (low / step).ceil() as i64..=(high / step).floor() as i64;
+        steps.map(|count| (count as f64 * step).log10().clamp(ends.start, ends.end)).collect()
+    };
+    let candidates = [20.0, 10.0, 5.0, 2.0, 1.0].map(|times| multiples(times * finest));
+    candidates.into_iter().find(|labels| labels.len() >= 4).unwrap_or_else(|| vec![ends.start, ends.end])
 }
 
 impl Ranged for Axis {
@@ -130,6 +141,13 @@ mod tests {
             assert!(labels.iter().all(|label| (ends.start..=ends.end).contains(label)), "{values:?}");
             assert!(values.iter().all(|value| ends.contains(&ratio(*value))), "{values:?}");
         }
+    }
+
+    #[test]
+    fn ratios_that_span_little_have_labels_at_round_values() {
+        let Axis { labels, .. } = Axis::of_ratios([1.1, 3.6].into_iter());
+        let values: Vec<f64> = labels.iter().map(|place| (10f64.powf(*place) * 1e6).round() / 1e6).collect();
+        assert_eq!(values, [1.5, 2.0, 2.5, 3.0, 3.5]);
     }
 
     #[test]
