@@ -46,6 +46,7 @@ bench: setup peers
 	cargo bench --locked --workspace
 	cargo build --release --locked --workspace --examples
 	for script in benchmarks/*.py; do .venv/bin/python $$script || exit 1; done
+	.venv/bin/python benchmarks/c2m3.py --scaling
 
 peers: .venv/installed
 
