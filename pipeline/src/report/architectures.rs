@@ -1,5 +1,6 @@
 //! The architectures of an experiment: what each is besides its width, so that those which differ in nothing else can be compared.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use anyhow::Result;
@@ -14,14 +15,14 @@ use crate::spec;
 /// A data set and an architecture: a row of `architectures.csv`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct ArchitectureRow {
-    dataset: String,
-    architecture: String,
-    stands_for: String,
-    family: &'static str,
-    shape: String,
-    width: Option<usize>,
-    parameters: usize,
-    training: String,
+    pub(super) dataset: String,
+    pub(super) architecture: String,
+    pub(super) stands_for: String,
+    pub(super) family: &'static str,
+    pub(super) shape: String,
+    pub(super) width: Option<usize>,
+    pub(super) parameters: usize,
+    pub(super) training: String,
 }
 
 impl ArchitectureRow {
@@ -58,6 +59,19 @@ pub fn write(rows: &[ArchitectureRow], folder: &Path) -> Result<()> {
         .whole("parameters", rows.iter().map(|row| row.parameters))
         .text("training", rows.iter().map(|row| &row.training))
         .write(&folder.join("architectures.csv"))
+}
+
+/// The families with at least two widths on one data set that were trained alike: data set, family, and widths by architecture.
+pub fn families(rows: &[ArchitectureRow]) -> Vec<(&str, &'static str, BTreeMap<&str, usize>)> {
+    let mut families: BTreeMap<(&str, &'static str, &str, &str), BTreeMap<&str, usize>> = BTreeMap::new();
+    for row in rows {
+        if let Some(width) = row.width {
+            families.entry((&row.dataset, row.family, &row.shape, &row.training)).or_default().insert(&row.architecture, width);
+        }
+    }
+    let several = |widths: &BTreeMap<&str, usize>| widths.values().collect::<BTreeSet<_>>().len() > 1;
+    let families = families.into_iter().filter(|(_, widths)| several(widths));
+    families.map(|((dataset, family, ..), widths)| (dataset, family, widths)).collect()
 }
 
 /// Family, everything that is not its width, and the width: the units or channels of its first hidden layer.

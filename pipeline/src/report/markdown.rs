@@ -3,11 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
+use super::ArchitectureRow;
 use super::orderings::ordering;
 use super::pairwise::{PairwiseRow, section};
 use super::reported::Comparison;
 use super::rows::{Pair, Rows};
 use super::summary::{ENDPOINTS, SummaryRow};
+use super::trends::{along_models, along_widths};
 
 /// The columns of the main table: heading, metric, split.
 const COLUMNS: [(&str, &str, &str); 6] = [
@@ -25,6 +27,7 @@ pub fn render(
     cells: &[SummaryRow],
     rows: &Rows,
     pairwise: &[PairwiseRow],
+    architectures: &[ArchitectureRow],
     comparison: &Comparison,
     missing: &[String],
 ) -> String {
@@ -45,11 +48,13 @@ pub fn render(
         text.push_str(&deviations(found, &cells));
         text.push_str(&main_table(&cells));
         text.push_str(&over_models(&cells));
+        text.push_str(&along_models(&cells));
         text.push_str(&subsets(pair, rows));
         text.push_str(&section(pairwise, pair));
         text.push_str(&alignments(pair, rows));
         text.push_str(&verdicts(&cells, deviating));
     }
+    text.push_str(&along_widths(cells, architectures));
     if !comparison.differs.is_empty() {
         let _ = write!(text, "\nNo cell is compared with a reported one: {}.\n", comparison.differs);
     }

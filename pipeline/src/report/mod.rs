@@ -14,6 +14,7 @@ mod seeds;
 mod statistics;
 pub(crate) mod summary;
 mod table;
+mod trends;
 mod units;
 
 pub use architectures::ArchitectureRow;

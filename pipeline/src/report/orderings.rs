@@ -5,7 +5,7 @@ use super::summary::SummaryRow;
 /// Reported accuracies are rounded to two digits: methods closer than this have no order.
 const ROUNDING: f64 = 0.0101;
 
-/// The order of the methods of one pair by test accuracy, as reported and as found.
+/// The order of the methods of one pair (or of what else figures were reported of) by test accuracy, as reported and as found.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ordering {
     /// Methods with a reported figure, the best reported one first: name, ours, reported.
@@ -18,13 +18,18 @@ pub struct Ordering {
 
 /// The order of the methods among these cells of one pair; `None` where fewer than two of them have a reported test accuracy.
 pub fn ordering(cells: &[&SummaryRow]) -> Option<Ordering> {
-    let mut methods: Vec<(String, f64, f64)> = cells
+    let methods: Vec<(String, f64, f64)> = cells
         .iter()
         .filter(|cell| cell.metric == "accuracy" && cell.split == "test" && cell.method != super::summary::ENDPOINTS)
         .filter_map(|cell| Some((cell.method.clone(), cell.summary.mean, cell.reported?)))
         .collect();
-    methods.sort_by(|a, b| b.2.total_cmp(&a.2).then_with(|| a.0.cmp(&b.0)));
-    let mut found = Ordering { methods, ordered: 0, reversed: Vec::new() };
+    order(methods)
+}
+
+/// The order of things by what was reported of them: name, ours, reported; `None` where that tells none of them apart.
+pub fn order(mut things: Vec<(String, f64, f64)>) -> Option<Ordering> {
+    things.sort_by(|a, b| b.2.total_cmp(&a.2).then_with(|| a.0.cmp(&b.0)));
+    let mut found = Ordering { methods: things, ordered: 0, reversed: Vec::new() };
     for (place, (better, ours_of_better, reported_of_better)) in found.methods.iter().enumerate() {
         for (worse, ours_of_worse, reported_of_worse) in &found.methods[place + 1..] {
             if reported_of_better - reported_of_worse > ROUNDING {

@@ -47,7 +47,7 @@ impl Stage for Tabulate {
         if !self.missing.is_empty() {
             settings["missing"] = json!(self.missing);
         }
-        Recipe { kind: "tabulate", version: 3, settings }
+        Recipe { kind: "tabulate", version: 4, settings }
     }
 
     fn run(&self, context: &Context<'_>) -> Result<()> {
@@ -62,7 +62,7 @@ impl Stage for Tabulate {
         summary::write(&cells, context.out)?;
         let pairs = pairwise::summarise(&rows.barriers)?;
         pairwise::write(&pairs, context.out)?;
-        let text = markdown::render(&self.title, &cells, &rows, &pairs, &self.comparison, &self.missing);
+        let text = markdown::render(&self.title, &cells, &rows, &pairs, &self.architectures, &self.comparison, &self.missing);
         std::fs::write(context.out.join("table.md"), text).context("cannot write `table.md`")
     }
 }

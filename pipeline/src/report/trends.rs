@@ -1,0 +1,138 @@
+//! Whether a method's accuracy goes with the number of models, or with their width, as it was reported to, where figures themselves cannot
+//! be compared.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+
+use super::ArchitectureRow;
+use super::orderings::order;
+use super::summary::{ENDPOINTS, SummaryRow};
+
+/// A method's test accuracies along something that grows: ours and the reported one, where there is one.
+struct Course<'a> {
+    method: &'a str,
+    points: BTreeMap<usize, (f64, f64)>,
+}
+
+/// Along the number of models, for the cells of one pair: a table in Markdown, or nothing where no method has two reported figures.
+pub fn along_models(cells: &[&SummaryRow]) -> String {
+    let courses = courses(cells.iter().copied(), |cell| Some(cell.models));
+    table("Over the number of models, test accuracy:", "models", &courses)
+}
+
+/// Along the width, for the cells of all pairs: a table in Markdown for each data set and family trained alike.
+pub fn along_widths(cells: &[SummaryRow], architectures: &[ArchitectureRow]) -> String {
+    let mut text = String::new();
+    for (dataset, family, widths) in super::architectures::families(architectures) {
+        let of_family: Vec<&SummaryRow> =
+            cells.iter().filter(|cell| cell.pair.dataset == dataset && widths.contains_key(cell.pair.architecture.as_str())).collect();
+        // Widths are compared at one number of models: the most that all of them merged.
+        let counts = |architecture: &str| -> BTreeSet<usize> {
+            let merged = of_family.iter().filter(|cell| cell.pair.architecture == architecture && cell.method != ENDPOINTS);
+            merged.map(|cell| cell.models).collect()
+        };
+        let shared = widths.keys().map(|architecture| counts(architecture)).reduce(|one, other| &one & &other).unwrap_or_default();
+        let Some(most) = shared.last() else { continue };
+        let courses =
+            courses(of_family.into_iter().filter(|cell| cell.models == *most), |cell| widths.get(cell.pair.architecture.as_str()).copied());
+        let heading = format!("Over the width of {dataset}'s {family}, test accuracy of {most} models merged:");
+        text.push_str(&table(&heading, "widths", &courses));
+    }
+    if text.is_empty() { text } else { format!("\n## Widths\n{text}") }
+}
+
+/// The courses of the methods with at least two reported test accuracies.
+fn courses<'a>(cells: impl Iterator<Item = &'a SummaryRow>, place: impl Fn(&SummaryRow) -> Option<usize>) -> Vec<Course<'a>> {
+    let mut courses: BTreeMap<&str, BTreeMap<usize, (f64, f64)>> = BTreeMap::new();
+    for cell in cells.filter(|cell| cell.metric == "accuracy" && cell.split == "test") {
+        if let (Some(place), Some(reported)) = (place(cell), cell.reported) {
+            courses.entry(&cell.method).or_default().insert(place, (cell.summary.mean, reported));
+        }
+    }
+    courses.into_iter().filter(|(_, points)| points.len() > 1).map(|(method, points)| Course { method, points }).collect()
+}
+
+fn table(heading: &str, along: &str, courses: &[Course<'_>]) -> String {
+    if courses.is_empty() {
+        return String::new();
+    }
+    let mut text =
+        format!("\n{heading}\n\n| method | {along} | reported | ours | pairs in the reported order |\n| --- | --- | --- | --- | --- |\n");
+    for Course { method, points } in courses {
+        let list = |value: &dyn Fn(&(f64, f64)) -> f64| -> String {
+            points.values().map(|point| format!("{:.4}", value(point))).collect::<Vec<_>>().join(", ")
+        };
+        let places: Vec<String> = points.keys().map(usize::to_string).collect();
+        let named = points.iter().map(|(place, &(ours, reported))| (place.to_string(), ours, reported)).collect();
+        let held = match order(named) {
+            None => "none told apart".to_owned(),
+            Some(order) => format!("{} of {}", order.ordered - order.reversed.len(), order.ordered),
+        };
+        let (reported, ours) = (list(&|point| point.1), list(&|point| point.0));
+        let _ = writeln!(text, "| {method} | {} | {reported} | {ours} | {held} |", places.join(", "));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::rows::Pair;
+    use super::super::statistics::Summary;
+    use super::*;
+
+    fn cell(method: &str, models: usize, ours: f64, reported: Option<f64>) -> SummaryRow {
+        SummaryRow {
+            pair: Pair { dataset: "cifar10".to_owned(), architecture: "resnet20".to_owned() },
+            method: method.to_owned(),
+            models,
+            metric: "accuracy",
+            split: "test".to_owned(),
+            summary: Summary::of(&[ours]).unwrap(),
+            reported,
+            reported_sd: None,
+            verdict: String::new(),
+            source: String::new(),
+        }
+    }
+
+    #[test]
+    fn a_course_over_models_says_how_many_pairs_of_numbers_keep_the_reported_order() {
+        let cells = [
+            cell("c2m3", 2, 0.5, Some(0.79)),
+            cell("c2m3", 3, 0.4, Some(0.70)),
+            cell("c2m3", 4, 0.45, Some(0.60)),
+            cell("naive", 2, 0.1, Some(0.1)),
+            cell("naive", 3, 0.1, None),
+        ];
+        let text = along_models(&cells.iter().collect::<Vec<_>>());
+        let row = "| c2m3 | 2, 3, 4 | 0.7900, 0.7000, 0.6000 | 0.5000, 0.4000, 0.4500 | 2 of 3 |";
+        assert!(text.contains(row) && !text.contains("naive"), "{text}");
+        assert_eq!(along_models(&[&cells[3]]), "");
+    }
+
+    #[test]
+    fn a_course_over_widths_takes_networks_trained_alike_at_the_most_models_that_all_widths_merged() {
+        let row = |architecture: &str, width: usize, training: &str| ArchitectureRow {
+            dataset: "cifar10".to_owned(),
+            architecture: architecture.to_owned(),
+            stands_for: String::new(),
+            family: "resnet",
+            shape: "depth-20".to_owned(),
+            width: Some(width),
+            parameters: 1,
+            training: training.to_owned(),
+        };
+        let of = |architecture: &str, models: usize, ours: f64, reported: f64| {
+            let mut cell = cell("c2m3", models, ours, Some(reported));
+            cell.pair.architecture = architecture.to_owned();
+            cell
+        };
+        let cells = [of("wide", 3, 0.6, 0.8), of("narrow", 3, 0.5, 0.3), of("wide", 5, 0.1, 0.9)];
+        let text = along_widths(&cells, &[row("wide", 16, "same"), row("narrow", 8, "same")]);
+        assert!(
+            text.contains("of 3 models merged") && text.contains("| c2m3 | 8, 16 | 0.3000, 0.8000 | 0.5000, 0.6000 | 1 of 1 |"),
+            "{text}"
+        );
+        assert_eq!(along_widths(&cells, &[row("wide", 16, "same"), row("narrow", 8, "longer")]), "");
+    }
+}
