@@ -56,7 +56,9 @@ pub fn summarise(barriers: &[BarrierRow]) -> Result<Vec<PairwiseRow>> {
         let losses: Vec<f64> = points.iter().map(|row| row.loss).collect();
         let height = barrier(&lambdas, &losses)
             .with_context(|| format!("the line from `{}` to `{}` by `{}`", first.fixed, first.permutee, first.method))?;
-        let Some(half) = middle(&points.iter().collect::<Vec<_>>()) else { continue };
+        // An even number of points has none in the middle.
+        let middle = middle(&points.iter().collect::<Vec<_>>()).filter(|point| (point.lambda - 0.5).abs() < 1e-9);
+        let Some(half) = middle else { continue };
         let cell = cells.entry((&first.pair, method, &first.split)).or_default();
         cell.pairs.insert((&first.fixed, &first.permutee));
         cell.draws.insert(draw.unwrap_or(1));

@@ -346,9 +346,10 @@ impl Resolver<'_> {
             let subsets = evaluation.subsets.iter().map(Vec::len);
             if let Some(count) = evaluation.merges.iter().copied().chain(subsets).find(|&count| count != factors.len()) {
                 let message = format!("{} `coefficients` cannot weigh a merge of {count} models", factors.len());
-                return Err(self
-                    .wrong(&here, message)
-                    .hint(format!("set `evaluation.merges = [{}]`, or leave the coefficients out", factors.len())));
+                return Err(self.wrong(&here, message).hint(format!(
+                    "let `evaluation.merges` and `subsets` ask for {} models only, or leave the coefficients out",
+                    factors.len()
+                )));
             }
         }
         Ok(())

@@ -17,8 +17,11 @@ impl Resolver<'_> {
         let written = match &self.document.evaluation.iterates {
             None => return Ok(None),
             Some(Value::Num(_, number)) => {
-                // No whole number is out of every range.
-                let count = whole(number).and_then(|count| usize::try_from(count).ok()).unwrap_or(0);
+                let Some(count) = whole(number).and_then(|count| usize::try_from(count).ok()) else {
+                    return Err(self
+                        .wrong(&here, format!("`evaluation.iterates` should be a whole number from 1 to {MOST_ITERATES}"))
+                        .hint("the paper shows 6"));
+                };
                 self.within(&here, count, 1..=MOST_ITERATES, "the paper shows 6")?;
                 document::Iterates { count, ..document::Iterates::default() }
             }

@@ -31,6 +31,8 @@ pub struct Line {
     lambdas: usize,
     parts: Vec<Part>,
     repair: Option<Repair>,
+    /// Whether the ends' statistics must be taken of the two in the common frame.
+    surveys_ends: bool,
 }
 
 /// A point of the line on one split: an item of `line.json`.
@@ -77,7 +79,7 @@ impl Line {
         parts: Vec<Part>,
     ) -> Line {
         let [fixed, permutee] = ends;
-        Line { id, inputs: vec![alignment, fixed, permutee], positions, subject, lambdas, parts, repair: None }
+        Line { id, inputs: vec![alignment, fixed, permutee], positions, subject, lambdas, parts, repair: None, surveys_ends: false }
     }
 
     /// The same with the network at each λ repaired before it is measured, towards the statistics of the two ends in shares `1 - λ` and
@@ -85,6 +87,7 @@ impl Line {
     /// surveyed or nothing.
     #[must_use]
     pub fn repaired(mut self, repair: Repair, ends: Ends) -> Line {
+        self.surveys_ends = matches!(ends, Ends::Mixed(_));
         if let Ends::Surveyed(surveys) = ends {
             self.inputs.extend(surveys);
         }
@@ -108,8 +111,8 @@ impl Line {
             (Repair::Repair(_), [fixed, permutee]) => {
                 (vec![files::load_statistics(fixed)?, mender.in_frame(permutee, maps)?], [].as_slice())
             }
-            (Repair::Repair(_), _) => (Vec::new(), ends.as_slice()),
-            (Repair::BatchNorm(_), _) => (Vec::new(), [].as_slice()),
+            (Repair::Repair(_), _) if self.surveys_ends => (Vec::new(), ends.as_slice()),
+            (Repair::Repair(_) | Repair::BatchNorm(_), _) => (Vec::new(), [].as_slice()),
         };
         let total = (unknown.len() + lambdas.len()) * mender.images() + lambdas.len() * total(&self.subject, dataset, &self.parts);
         let mut done = 0;

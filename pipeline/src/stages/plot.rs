@@ -29,7 +29,7 @@ impl Stage for Plot {
     }
 
     fn recipe(&self) -> Recipe {
-        Recipe { kind: "plot", version: 4, settings: json!({}) }
+        Recipe { kind: "plot", version: 5, settings: json!({}) }
     }
 
     fn run(&self, context: &Context<'_>) -> Result<()> {

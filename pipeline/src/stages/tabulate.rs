@@ -47,7 +47,7 @@ impl Stage for Tabulate {
         if !self.missing.is_empty() {
             settings["missing"] = json!(self.missing);
         }
-        Recipe { kind: "tabulate", version: 4, settings }
+        Recipe { kind: "tabulate", version: 5, settings }
     }
 
     fn run(&self, context: &Context<'_>) -> Result<()> {

@@ -48,7 +48,13 @@ impl Curves {
             }
             Scale::FromZero => {
                 let high = range(values).end.max(1e-3);
-                let decimals = if high < 2.0 { 2 } else { usize::from(high < 20.0) };
+                let decimals = match high {
+                    ..0.02 => 4,
+                    ..0.2 => 3,
+                    ..2.0 => 2,
+                    ..20.0 => 1,
+                    _ => 0,
+                };
                 let axis = plotters::coord::types::RangedCoordf64::from(0.0..high);
                 self.on(cell, legend, axis, &|value| value, &|value| format!("{value:.decimals$}"))
             }

@@ -8,7 +8,7 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 
 use super::style::{FONT, Picture, TEXT, backend, blend, save, titled};
-use super::{Groups, file_name};
+use super::{Groups, file_name, twins};
 use crate::report::table::Csv;
 
 /// Sides of a panel's matrix, in pixels, about.
@@ -45,7 +45,10 @@ pub fn draw(results: &Path, out: &Path) -> Result<()> {
     let (models, model, group) = (csv.texts("models")?, csv.texts("model")?, csv.texts("group")?);
     let (units, iterations, steps) = (csv.required("units")?, csv.required("iteration")?, csv.numbers("step")?);
     let (places, columns, values) = (csv.required("row")?, csv.required("column")?, csv.required("value")?);
+    let stages = csv.texts("stage")?;
     for (pair, rows) in Groups::of(&csv)?.iter() {
+        let twins = twins(rows.iter().map(|&row| (methods[row].as_str(), stages[row].as_str())));
+        let rows: Vec<usize> = rows.iter().copied().filter(|&row| !twins.contains(&methods[row])).collect();
         let mut of_methods: BTreeMap<&str, BTreeMap<usize, Vec<usize>>> = BTreeMap::new();
         let first = |row: usize| {
             rows.iter().find(|&&other| methods[other] == methods[row]).is_some_and(|&other| replicates[other] == replicates[row])

@@ -91,7 +91,7 @@ impl Panel {
 impl Picture for Layers {
     fn size(&self) -> (u32, u32) {
         let most = self.panels.iter().map(|panel| panel.names.len()).max().unwrap_or_default() as u32;
-        let height = self.panels.iter().map(Panel::height).sum::<u32>().max(60 + 30 * self.legend.names().len() as u32 + 80);
+        let height = self.panels.iter().map(Panel::height).sum::<u32>().max(60 + 51 * self.legend.names().len() as u32 + 100);
         ((370 + ROOM * most).clamp(900, 4000), 44 + height)
     }
 
@@ -124,7 +124,7 @@ impl Layers {
             .disable_x_mesh()
             .x_labels(0)
             .y_labels(6)
-            .y_label_formatter(&|value| format!("{value:.2}"))
+            .y_label_formatter(&|value| format!("{:.2}", if value.abs() < 0.005 { 0.0 } else { *value }))
             .light_line_style(WHITE)
             .bold_line_style(RGBColor(225, 225, 225))
             .y_desc("cosine")

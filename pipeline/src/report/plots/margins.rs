@@ -9,7 +9,7 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::style::{FONT, Legend, Picture, TEXT, backend, range, save, titled};
-use super::{Groups, file_name};
+use super::{Groups, file_name, twins};
 use crate::report::seeds::draw_of;
 use crate::report::table::Csv;
 
@@ -34,13 +34,16 @@ struct Margins {
 pub fn draw(results: &Path, out: &Path) -> Result<()> {
     let csv = Csv::read(&results.join("margins.csv"))?;
     let (methods, of_groups, margins) = (csv.texts("method")?, csv.texts("group")?, csv.numbers("margin")?);
+    let stages = csv.texts("stage")?;
     for (pair, rows) in Groups::of(&csv)?.iter() {
+        let twins = twins(rows.iter().map(|&row| (methods[row].as_str(), stages[row].as_str())));
+        let rows: Vec<usize> = rows.iter().copied().filter(|&row| !twins.contains(&methods[row])).collect();
         let mut groups: Vec<String> = Vec::new();
         let mut names: Vec<String> = rows.iter().map(|&row| draw_of(&methods[row]).0.to_owned()).collect();
         names.sort();
         names.dedup();
         let mut values: BTreeMap<(usize, usize), Vec<f64>> = BTreeMap::new();
-        for &row in rows {
+        for &row in &rows {
             let group = groups.iter().position(|known| *known == of_groups[row]).unwrap_or_else(|| {
                 groups.push(of_groups[row].clone());
                 groups.len() - 1
@@ -48,7 +51,11 @@ pub fn draw(results: &Path, out: &Path) -> Result<()> {
             let method = names.iter().position(|name| name == draw_of(&methods[row]).0).unwrap_or_default();
             values.entry((group, method)).or_default().extend(margins[row]);
         }
-        let boxes = values.into_iter().filter_map(|(place, values)| Some((place, quantiles(values)?))).collect();
+        let boxes: BTreeMap<(usize, usize), Quantiles> =
+            values.into_iter().filter_map(|(place, values)| Some((place, quantiles(values)?))).collect();
+        if boxes.is_empty() {
+            continue;
+        }
         let title = format!("What a unit's match is worth over the next best: {}, {}", pair.0, pair.1);
         save(&Margins { title, legend: Legend::new(names), groups, boxes }, out, &file_name("margins", pair))?;
     }
@@ -69,7 +76,7 @@ fn quantiles(mut values: Vec<f64>) -> Option<Quantiles> {
 
 impl Picture for Margins {
     fn size(&self) -> (u32, u32) {
-        (1400, 380 * self.groups.len().div_ceil(ACROSS) as u32 + 60)
+        (1400, (380 * self.groups.len().div_ceil(ACROSS) as u32).max(51 * self.legend.names().len() as u32 + 200) + 60)
     }
 
     fn draw<B: DrawingBackend>(&self, area: &DrawingArea<B, Shift>) -> Result<()> {
@@ -109,7 +116,7 @@ impl Margins {
             .disable_x_mesh()
             .x_labels(0)
             .y_labels(7)
-            .y_label_formatter(&|value| format!("{value:.2}"))
+            .y_label_formatter(&|value| format!("{:.2}", if value.abs() < 0.005 { 0.0 } else { *value }))
             .light_line_style(WHITE)
             .bold_line_style(RGBColor(225, 225, 225))
             .x_desc("group of units, from the input on")

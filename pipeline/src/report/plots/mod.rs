@@ -28,6 +28,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
+use super::seeds::draw_of;
 use super::table::Csv;
 
 /// Draws every plot of a results folder into `out`.
@@ -96,14 +97,22 @@ impl Groups {
     }
 }
 
-/// Methods of which every stage is that of one before them, such as those that differ in repair only, from methods and their stages.
+/// Methods of which every stage is one of another method, such as those that differ in repair only, from methods and their stages. Of several
+/// that share all stages the one whose name speaks of no repair, and then the shortest, is no twin. The draws of a method are one method.
 fn twins<'a>(stages: impl Iterator<Item = (&'a str, &'a str)>) -> BTreeSet<String> {
     let mut made: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    let mut names: BTreeSet<&str> = BTreeSet::new();
     for (method, stage) in stages {
-        made.entry(method).or_default().insert(stage);
+        made.entry(draw_of(method).0).or_default().insert(stage);
+        names.insert(method);
     }
-    let earlier = |method: &str, stages| made.iter().any(|(other, others)| *other < method && others == stages);
-    made.iter().filter(|(method, stages)| earlier(method, *stages)).map(|(method, _)| (*method).to_owned()).collect()
+    let rank = |method: &str| (method.contains("repair"), method.len(), method.to_owned());
+    let is_twin = |method: &str| {
+        let own = &made[method];
+        made.iter()
+            .any(|(other, others)| *other != method && own.is_subset(others) && (own.len() < others.len() || rank(other) < rank(method)))
+    };
+    names.into_iter().filter(|name| is_twin(draw_of(name).0)).map(str::to_owned).collect()
 }
 
 /// The split shown where one is: test, or the only one there is.
@@ -114,4 +123,26 @@ fn shown_split(splits: &[String], rows: &[usize]) -> &'static str {
 /// The stem of a plot's files.
 fn file_name(kind: &str, pair: &(String, String)) -> String {
     format!("{kind}-{}-{}", pair.0, pair.1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn twins_of(stages: &[(&str, &str)]) -> Vec<String> {
+        twins(stages.iter().copied()).into_iter().collect()
+    }
+
+    #[test]
+    fn a_repaired_method_is_the_twin_of_the_plain_one_whatever_their_names() {
+        assert_eq!(twins_of(&[("c2m3", "1"), ("c2m3-repair", "1"), ("other", "2")]), ["c2m3-repair"]);
+        assert_eq!(twins_of(&[("c2m3", "1"), ("a-repaired", "1")]), ["a-repaired"]);
+    }
+
+    #[test]
+    fn draws_of_a_method_are_twins_together_or_not_at_all() {
+        let drawn = [("git-re-basin", "1"), ("drawn#1", "1"), ("drawn#2", "2")];
+        assert_eq!(twins_of(&drawn), ["git-re-basin"], "the draws hold all that the one has");
+        assert!(twins_of(&[("drawn#1", "1"), ("drawn#2", "1")]).is_empty());
+    }
 }

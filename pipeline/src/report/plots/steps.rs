@@ -8,7 +8,7 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 
 use super::style::{FONT, Legend, Picture, TEXT, backend, mark, save, titled};
-use super::{Groups, file_name};
+use super::{Groups, file_name, twins};
 use crate::report::seeds::draw_of;
 use crate::report::table::Csv;
 
@@ -39,10 +39,12 @@ struct Steps {
 pub fn draw(results: &Path, out: &Path) -> Result<()> {
     let csv = Csv::read(&results.join("traces.csv"))?;
     let (methods, replicates, models) = (csv.texts("method")?, csv.texts("replicate")?, csv.texts("models")?);
+    let stages = csv.texts("stage")?;
     let (iterations, steps) = (csv.required("iteration")?, csv.numbers("step")?);
     for (pair, rows) in Groups::of(&csv)?.iter() {
         let mut of_methods: BTreeMap<&str, BTreeMap<(usize, &str), Courses>> = BTreeMap::new();
-        for &row in rows {
+        let twins = twins(rows.iter().map(|&row| (methods[row].as_str(), stages[row].as_str())));
+        for &row in rows.iter().filter(|&&row| !twins.contains(&methods[row])) {
             let Some(step) = steps[row] else { continue };
             let (method, draw) = draw_of(&methods[row]);
             // More models come first, then pairs by their names.
@@ -97,7 +99,7 @@ impl Panel {
             .map_err(backend)?;
         chart
             .configure_mesh()
-            .x_label_formatter(&|value| format!("{value:.0}"))
+            .x_label_formatter(&|value| if value.fract().abs() < 1e-9 { format!("{value:.0}") } else { String::new() })
             .y_label_formatter(&|value| format!("{value:.1}"))
             .light_line_style(WHITE)
             .bold_line_style(RGBColor(225, 225, 225))

@@ -86,7 +86,8 @@ pub fn draw(csv: &Csv, rows: &[usize], metrics: &[Metric<'_>], title: String, ou
             let mut sums: BTreeMap<(usize, usize), (f64, usize)> = BTreeMap::new();
             for &row in rows.iter().filter(|&&row| methods[row] == *name) {
                 if let Some(value) = values[row] {
-                    let (sum, count) = sums.entry((place(&first[row]), place(&second[row]))).or_default();
+                    let (one, other) = (place(&first[row]), place(&second[row]));
+                    let (sum, count) = sums.entry((one.min(other), one.max(other))).or_default();
                     *sum += value;
                     *count += 1;
                 }
@@ -175,5 +176,24 @@ impl Tables {
         }
         let frame = [(left - 1, top - 1), (left + side * count as i32, top + side * count as i32)];
         area.draw(&Rectangle::new(frame, RGBColor(150, 150, 150).stroke_width(1))).map_err(backend)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_shown_in_whichever_order_a_pair_is_listed() {
+        let rows = b"method,first,second,cosine\nendpoints,longest,b,0.25\nendpoints,longest,aa,0.5\nendpoints,b,aa,0.75\n";
+        let csv = Csv::parse(rows, "similarity.csv").unwrap();
+        let values = csv.numbers("cosine").unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let metrics = [Metric { name: "cosine", values: &values, kind: Kind::Likeness }];
+        draw(&csv, &[0, 1, 2], &metrics, "weights".to_owned(), folder.path(), "drawn").unwrap();
+        let picture = std::fs::read_to_string(folder.path().join("drawn.svg")).unwrap();
+        for value in ["0.25", "0.50", "0.75"] {
+            assert_eq!(picture.matches(value).count(), 2, "{value}: once on each side of the diagonal");
+        }
     }
 }

@@ -67,7 +67,7 @@ impl Picture for Objectives {
             .map_err(backend)?;
         chart
             .configure_mesh()
-            .x_label_formatter(&|value| format!("{value:.0}"))
+            .x_label_formatter(&|value| if value.fract().abs() < 1e-9 { format!("{value:.0}") } else { String::new() })
             .y_label_formatter(&|value| format!("{value:.1}"))
             .light_line_style(WHITE)
             .bold_line_style(RGBColor(225, 225, 225))

@@ -42,8 +42,15 @@ pub(super) fn families(results: &Path) -> Result<Vec<Family>> {
         }
     }
     let several = |widths: &BTreeMap<String, usize>| widths.values().collect::<BTreeSet<_>>().len() > 1;
-    let families = families.into_iter().filter(|(_, widths)| several(widths));
-    Ok(families.map(|((dataset, name, _), widths)| Family { dataset, name, widths }).collect())
+    families.retain(|_, widths| several(widths));
+    let alone = |dataset: &str, name: &str| families.keys().filter(|key| key.0 == dataset && key.1 == name).count() == 1;
+    let named = |(dataset, name, training): &(String, String, String)| match alone(dataset, name) {
+        true => name.clone(),
+        false => format!("{name}, training {training}"),
+    };
+    let names: Vec<String> = families.keys().map(named).collect();
+    let families = families.into_iter().zip(names);
+    Ok(families.map(|(((dataset, ..), widths), name)| Family { dataset, name, widths }).collect())
 }
 
 struct Widths {

@@ -11,6 +11,9 @@ use super::c2m3::universe::Universe;
 use super::{at_least_one, git_rebasin::reference};
 use crate::{Alignment, Certificate, Course, Frame, Iterate, Matcher, MatchingError, Outcome, Problem};
 
+/// More starts than anyone waits for are a slip of the pen.
+const MOST_TRIALS: usize = 1000;
+
 /// Frank–Wolfe between two models, not factorised: `f(P) = Σ_ℓ ⟨W_ℓ^A, P_r W_ℓ^B P_cᵀ⟩` with `P` mapping the units of B onto those of A.
 ///
 /// Each group of `d` units has one doubly stochastic matrix [d units of A, d units of B], which starts as [`Start`] says. Of more than two
@@ -110,6 +113,9 @@ impl Matcher for FrankWolfe {
     fn check(&self) -> Result<(), MatchingError> {
         at_least_one("iterations", self.iterations)?;
         let trials = |expected, hint| MatchingError::Setting { key: "trials", value: self.trials.to_string(), expected, hint };
+        if self.trials > MOST_TRIALS {
+            return Err(trials("at most 1000", "the paper draws 10"));
+        }
         if self.trials == 0 {
             return Err(trials("a number of at least 1", "leave it out for a single start; the paper draws 10"));
         }
@@ -278,6 +284,8 @@ mod tests {
         let error = |matcher: FrankWolfe| matcher.check().unwrap_err().to_string();
         let none = error(FrankWolfe { trials: 0, ..from(Start::Sinkhorn) });
         assert!(none.contains("`trials` is `0`") && none.contains("hint: "), "{none}");
+        let many = error(FrankWolfe { trials: 1_000_000, ..from(Start::Sinkhorn) });
+        assert!(many.contains("at most 1000"), "{many}");
         let useless = error(FrankWolfe { trials: 3, ..from(Start::Barycenter) });
         assert!(useless.contains("`trials` is `3`") && useless.contains("sinkhorn"), "{useless}");
         let written = serde_json::to_value(FrankWolfe::default()).unwrap();
