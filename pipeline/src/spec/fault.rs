@@ -50,7 +50,6 @@ pub fn explain<T: DeserializeOwned>(layers: &Layers, path: &[String], value: &Va
         Kind::MissingField(name) => layers.fault(&at, End::Key, format!("missing key `{name}`{}", inside(&at))),
         Kind::InvalidType(actual, expected) | Kind::InvalidValue(actual, expected) => {
             if matches!(here, Value::Dict(..) | Value::Array(..))
-                && !matches!(actual, Actual::Map | Actual::Seq)
                 && let Some(inner) = culprit(&|value| same(&value.to_actual(), actual))
             {
                 at.extend(inner);

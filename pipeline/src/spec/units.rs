@@ -57,12 +57,14 @@ impl Resolver<'_> {
 
     pub(super) fn margins(&self, models: &[Model], methods: &[Method]) -> Result<bool> {
         let asked = self.document.evaluation.margins;
-        let moves = |method: &Method| method.merging != Merging::Ensemble && !matches!(method.matching, Matching::Identity(_));
+        let moves = |method: &Method| {
+            method.merging != Merging::Ensemble && !matches!(method.matching, Matching::Identity(_)) && method.matching.permutes()
+        };
         if asked && (models.len() < 2 || !methods.iter().any(moves)) {
             let here = path(["evaluation", "margins"]);
             return Err(self
-                .wrong(&here, format!("`{}` asks how sure matches are, but nothing is matched", shown(&here)))
-                .hint("add a method whose matching is not \"identity\", or leave it out"));
+                .wrong(&here, format!("`{}` asks how sure matches are, but no units are matched one to one", shown(&here)))
+                .hint("add a method whose matching is neither \"identity\" nor a plan that mixes units, or leave it out"));
         }
         Ok(asked)
     }

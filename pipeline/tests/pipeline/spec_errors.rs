@@ -210,6 +210,8 @@ fn every_fault_of_a_spec_is_told_with_file_line_key_and_hint() {
         ("a reference that is not merged", "by = \"c2m3\"", "by = \"ot-fusion\", reference = \"c\""),
         ("a reference of a method without one", "by = \"c2m3\"", "by = \"c2m3\", reference = \"a\""),
         ("a number where a list of starts belongs", "by = \"c2m3\"", "by = \"c2m3\", restarts = 2, refine = 2"),
+        ("a list where a start belongs", "by = \"c2m3\"", "by = \"frank-wolfe\", start = [\"identity\"]"),
+        ("a table where a number belongs", "by = \"c2m3\"", "by = \"frank-wolfe\", trials = { a = 1 }"),
         ("a number in a list of starts", "by = \"c2m3\"", "by = \"c2m3\", restarts = [2], refine = 2"),
         ("a start with the name of the method", "by = \"c2m3\"", "by = \"c2m3\", start = \"c2m3\""),
         ("an unknown start of a pair", "by = \"c2m3\"", "by = \"frank-wolfe\", start = \"barycentre\""),
