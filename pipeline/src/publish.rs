@@ -132,7 +132,7 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
 
 /// A row per stage of the plan that has a receipt, in the order of the plan: the only table that may differ between equal runs.
 fn timings(plan: &Plan, store: &Store) -> String {
-    let mut text = String::from("stage,kind,seconds,threads,device,fingerprint\n");
+    let mut text = String::from("stage,kind,seconds,threads,device,fingerprint,work\n");
     for planned in &plan.stages {
         if let Ok(receipt) = store.receipt(&planned.fingerprint) {
             let cells = [
@@ -142,6 +142,7 @@ fn timings(plan: &Plan, store: &Store) -> String {
                 receipt.threads.to_string(),
                 receipt.device,
                 planned.fingerprint.short(),
+                receipt.work.map(|work| format!("{work:.4}")).unwrap_or_default(),
             ];
             text.push_str(&cells.map(|cell| quoted(&cell)).join(","));
             text.push('\n');

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use onebasin_repro::Fingerprint;
@@ -92,6 +93,8 @@ pub struct Context<'a> {
     pub device: &'a Device,
     /// The data sets.
     pub images: &'a Images,
+    /// Told once by a stage that also loads or checks: the seconds of what it is for.
+    pub work: &'a OnceLock<f64>,
 }
 
 impl Context<'_> {

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::OnceLock;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
@@ -77,6 +78,7 @@ fn make(
     };
     let workdir = schedule.store.begin(claim)?;
     let progress = |progress: Progress| schedule.reporter.event(&Event::Advanced { stage: stage.id(), progress: &progress });
+    let work = OnceLock::new();
     let context = Context {
         inputs,
         out: workdir.path(),
@@ -84,6 +86,7 @@ fn make(
         interrupted: options.interrupted,
         device: &options.device,
         images: &options.images,
+        work: &work,
     };
     // What a panicking stage leaves behind is its folder, which is removed.
     match catch_unwind(AssertUnwindSafe(|| pool.install(|| stage.run(&context)))) {
@@ -92,7 +95,7 @@ fn make(
     }
     let names = stage.inputs().iter().zip(inputs).map(|(id, artifact)| Input { stage: id.clone(), fingerprint: artifact.fingerprint });
     let entry = Entry::new(schedule.graph.nodes[node].fingerprint, stage.id(), stage.recipe(), names.collect());
-    let labour = Labour { seconds: begun.elapsed().as_secs_f64(), threads, device: options.device.name() };
+    let labour = Labour { seconds: begun.elapsed().as_secs_f64(), work: work.get().copied(), threads, device: options.device.name() };
     schedule.store.commit(workdir, &entry, labour)
 }
 

@@ -1,6 +1,7 @@
 //! The stage that brings models into one frame, and checks that they still compute what they did.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
 use ndarray::{Array2, Axis};
@@ -122,7 +123,10 @@ impl Stage for Align {
         let models: Vec<Weights> = context.inputs.iter().map(|artifact| files::load(artifact, graph)).collect::<Result<_>>()?;
         context.look()?;
         let problem = Problem { spec: graph.spec(), models: models.iter().collect() };
+        let begun = Instant::now();
         let alignment = self.matching.matcher().align(&problem, &self.stream)?;
+        // The first word counts; a stage runs once.
+        let _ = context.work.set(begun.elapsed().as_secs_f64());
         let check = self.check(context, &models, &alignment)?;
         // Soft maps change the function: there the difference is a result.
         if alignment.is_hard() {

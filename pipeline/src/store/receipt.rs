@@ -15,6 +15,9 @@ pub struct Receipt {
     pub files: BTreeMap<String, FileRecord>,
     /// How long the stage ran.
     pub seconds: f64,
+    /// How long what the stage is for took of it, without loading and checks, where it tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub work: Option<f64>,
     /// On how many threads.
     pub threads: usize,
     /// On which device, as `--device` names it.

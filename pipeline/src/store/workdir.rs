@@ -23,6 +23,8 @@ pub struct Workdir {
 pub struct Labour {
     /// How long it ran.
     pub seconds: f64,
+    /// How long what the stage is for took of it, where it tells.
+    pub work: Option<f64>,
     /// On how many threads.
     pub threads: usize,
     /// On which device.
@@ -70,9 +72,9 @@ impl Store {
         write_json(&folder.join(RECIPE), entry)?;
         let mut files = BTreeMap::new();
         record(folder, "", &mut files)?;
-        let Labour { seconds, threads, device } = labour;
+        let Labour { seconds, work, threads, device } = labour;
         let program = concat!("onebasin ", env!("CARGO_PKG_VERSION")).to_owned();
-        let receipt = Receipt { files, seconds, threads, device, program, machine: Machine::here().clone() };
+        let receipt = Receipt { files, seconds, work, threads, device, program, machine: Machine::here().clone() };
         write_json(&folder.join(RECEIPT), &receipt)?;
         seal(&folder.join(RECEIPT))?;
         synchronise(folder)?;

@@ -1,4 +1,4 @@
-//! How long matching takes: seconds of the alignments by the number of models, and by the width where there are several.
+//! How long matching takes: seconds of the matchings themselves by the number of models, and by the width where there are several.
 //!
 //! Drawn when results are published, because seconds, like `timings.csv`, may differ between equal runs.
 
@@ -93,8 +93,8 @@ fn by_width(results: &Path, out: &Path, alignments: &[Alignment]) -> Result<()> 
         let mut series: BTreeMap<String, BTreeMap<usize, Vec<f64>>> = BTreeMap::new();
         for (found, width) in found.iter().filter(|(found, _)| found.models == most && !twins.contains(&found.method)) {
             let widths = series.entry(draw_of(&found.method).0.to_owned()).or_default();
-            // A stage too short for three decimals took about half of the last.
-            widths.entry(*width).or_default().push(found.seconds.max(5e-4));
+            // What is too short for four decimals took about half of the last.
+            widths.entry(*width).or_default().push(found.seconds.max(5e-5));
         }
         let title = format!("Seconds of matching {most} models by their width: {}, {}", family.dataset, family.name);
         let panel = curves("width: channels or units of the first hidden layer", true, Scale::Ratios, series, None);
@@ -107,12 +107,12 @@ fn by_width(results: &Path, out: &Path, alignments: &[Alignment]) -> Result<()> 
 
 /// The alignments of numbers of models: rows of the stages `align/<pair>/<method>/replicate-<r>/<n>`. Pairs of models are left out.
 fn alignments(csv: &Csv) -> Result<Vec<Alignment>> {
-    let (stages, seconds, fingerprints) = (csv.texts("stage")?, csv.required("seconds")?, csv.texts("fingerprint")?);
+    let (stages, seconds, fingerprints) = (csv.texts("stage")?, csv.numbers("work")?, csv.texts("fingerprint")?);
     let read = |(row, stage): (usize, &String)| {
         let mut parts = stage.strip_prefix("align/")?.rsplitn(4, '/');
         let (models, _, method, pair) = (parts.next()?.parse().ok()?, parts.next()?, parts.next()?, parts.next()?);
         let (pair, method) = (pair.to_owned(), method.to_owned());
-        Some(Alignment { pair, method, models, seconds: seconds[row], fingerprint: fingerprints[row].clone() })
+        Some(Alignment { pair, method, models, seconds: seconds[row]?, fingerprint: fingerprints[row].clone() })
     };
     Ok(stages.iter().enumerate().filter_map(read).collect())
 }
@@ -129,7 +129,7 @@ fn curves(
 }
 
 fn notes() -> Vec<String> {
-    ["a mark: one draw and", "replicate; line: their", "mean. Check of the maps", "included; repaired twins", "left out"]
+    ["a mark: one draw and", "replicate; line: their", "mean. Without the check", "of the maps; repaired", "twins left out"]
         .map(str::to_owned)
         .to_vec()
 }
@@ -161,13 +161,13 @@ impl Picture for Seconds {
 mod tests {
     use super::*;
 
-    const TIMINGS: &str = "stage,kind,seconds,threads,device,fingerprint\n\
-        train/glyphs-mlp/replicate-0/a,train,9.000,1,cpu,1\n\
-        align/glyphs-mlp/c2m3/replicate-0/2,align,1.000,1,cpu,2\n\
-        align/glyphs-mlp/c2m3/replicate-0/a-b,align,5.000,1,cpu,3\n\
-        align/glyphs-mlp/c2m3-repair/replicate-0/2,align,1.000,1,cpu,2\n\
-        align/glyphs-mlp/c2m3/replicate-0/3,align,2.000,1,cpu,4\n\
-        align/glyphs-mlp/c2m3-repair/replicate-0/3,align,2.000,1,cpu,4\n";
+    const TIMINGS: &str = "stage,kind,seconds,threads,device,fingerprint,work\n\
+        train/glyphs-mlp/replicate-0/a,train,9.000,1,cpu,1,\n\
+        align/glyphs-mlp/c2m3/replicate-0/2,align,20.000,1,cpu,2,1.000\n\
+        align/glyphs-mlp/c2m3/replicate-0/a-b,align,20.000,1,cpu,3,5.000\n\
+        align/glyphs-mlp/c2m3-repair/replicate-0/2,align,20.000,1,cpu,2,1.000\n\
+        align/glyphs-mlp/c2m3/replicate-0/3,align,20.000,1,cpu,4,2.000\n\
+        align/glyphs-mlp/c2m3-repair/replicate-0/3,align,20.000,1,cpu,4,2.000\n";
 
     fn results(timings: &str) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
@@ -190,7 +190,7 @@ mod tests {
         let two = results(TIMINGS);
         draw(two.path(), two.path()).unwrap();
         assert!(!two.path().join("seconds-glyphs-mlp.svg").exists());
-        let three = results(&format!("{TIMINGS}align/glyphs-mlp/c2m3/replicate-0/4,align,3.000,1,cpu,5\n"));
+        let three = results(&format!("{TIMINGS}align/glyphs-mlp/c2m3/replicate-0/4,align,20.000,1,cpu,5,3.000\n"));
         draw(three.path(), three.path()).unwrap();
         assert!(three.path().join("seconds-glyphs-mlp.svg").exists() && three.path().join("seconds-glyphs-mlp.png").exists());
     }

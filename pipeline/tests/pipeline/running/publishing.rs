@@ -50,7 +50,7 @@ fn timings_list_every_stage_at_hand_and_quote_their_names() {
     publish(&plan, &world.store, &results, &plots).unwrap();
     let text = fs::read_to_string(results.join("timings.csv")).unwrap();
     let rows: Vec<&str> = text.lines().collect();
-    assert_eq!(rows[0], "stage,kind,seconds,threads,device,fingerprint");
+    assert_eq!(rows[0], "stage,kind,seconds,threads,device,fingerprint,work");
     assert!(rows[1].starts_with("\"train/x, y\",mock,0.") && rows[1].contains(",2,cpu,"), "{}", rows[1]);
     assert_eq!(rows.len(), 4);
 }
