@@ -62,7 +62,8 @@ fn seconds_are_drawn_from_the_receipts_and_not_again_while_those_stay() {
     let ids = [2, 3, 4].map(|models| format!("align/x-y/c2m3/replicate-0/{models}"));
     let inputs = ids.each_ref().map(String::as_str);
     let tabulate = mock("tabulate", &inputs).first(|context| Ok(fs::write(context.out.join("models.csv"), "dataset,architecture\nx,y\n")?));
-    let mut stages: Vec<_> = inputs.iter().map(|id| mock(id, &[])).collect();
+    let matching = |id: &&str| mock(id, &[]).first(|context| Ok(context.work.set(1.5).unwrap()));
+    let mut stages: Vec<_> = inputs.iter().map(matching).collect();
     stages.extend([tabulate, mock("plot", &["tabulate"])]);
     let plan = plan(stages);
     world.run(&plan);
@@ -70,6 +71,8 @@ fn seconds_are_drawn_from_the_receipts_and_not_again_while_those_stay() {
     assert_eq!(names(&plots), ["seconds-x-y.png", "seconds-x-y.svg", "text"]);
     let again = publish(&plan, &world.store, &results, &plots).unwrap();
     assert!(again.written.is_empty() && again.leftovers.is_empty(), "{again:?}");
+    let timings = fs::read_to_string(results.join("timings.csv")).unwrap();
+    assert_eq!(timings.lines().filter(|row| row.ends_with(",1.5000")).count(), 3, "{timings}");
     assert!(!world.entry(&plan, "plot").join("seconds-x-y.svg").exists(), "times are in no artifact");
 }
 
