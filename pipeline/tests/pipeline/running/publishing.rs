@@ -62,7 +62,12 @@ fn seconds_are_drawn_from_the_receipts_and_not_again_while_those_stay() {
     let ids = [2, 3, 4].map(|models| format!("align/x-y/c2m3/replicate-0/{models}"));
     let inputs = ids.each_ref().map(String::as_str);
     let tabulate = mock("tabulate", &inputs).first(|context| Ok(fs::write(context.out.join("models.csv"), "dataset,architecture\nx,y\n")?));
-    let matching = |id: &&str| mock(id, &[]).first(|context| Ok(context.work.set(1.5).unwrap()));
+    let matching = |id: &&str| {
+        mock(id, &[]).first(|context| {
+            context.work.set(1.5).unwrap();
+            Ok(())
+        })
+    };
     let mut stages: Vec<_> = inputs.iter().map(matching).collect();
     stages.extend([tabulate, mock("plot", &["tabulate"])]);
     let plan = plan(stages);
