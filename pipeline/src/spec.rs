@@ -1,5 +1,6 @@
 //! An experiment's TOML: layered, read, checked, and resolved into an [`Experiment`].
 
+mod comparison;
 mod deviations;
 mod document;
 mod error;

@@ -9,7 +9,8 @@ use super::experiment::{Experiment, Pair};
 
 /// By [`Pair::id`], what differs in each pair of `ours` from the same pair of `theirs`, in words; pairs without a difference are left out.
 ///
-/// Number of models and replicates, lines and splits are no differences: each figure says by itself what it is of.
+/// Number of models and replicates, which lines and which splits are no differences: each figure says by itself what it is of. How many
+/// points a line has is one, because a barrier is the highest of them.
 pub fn deviations(ours: &Experiment, theirs: &Experiment) -> BTreeMap<String, Vec<String>> {
     let mut all = BTreeMap::new();
     for pair in &ours.pairs {
@@ -21,6 +22,10 @@ pub fn deviations(ours: &Experiment, theirs: &Experiment) -> BTreeMap<String, Ve
         if twin.is_some() {
             let images = [ours, theirs].map(|it| it.evaluation.images.map_or_else(|| "all".to_owned(), |count| count.to_string()));
             compare("images measured of each split", &images[0], &images[1], &mut found);
+            let lined = |experiment: &Experiment| !experiment.evaluation.lines.is_empty() || !experiment.evaluation.cycles.is_empty();
+            if lined(ours) && lined(theirs) {
+                compare("points on a line", &ours.evaluation.lambdas, &theirs.evaluation.lambdas, &mut found);
+            }
             let parts = |experiment: &Experiment| -> Vec<Value> { experiment.models.iter().map(|model| written(&model.subset)).collect() };
             if parts(ours).iter().any(|part| !parts(theirs).contains(part)) {
                 found.push("models see other parts of the training images".to_owned());

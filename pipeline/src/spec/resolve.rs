@@ -11,7 +11,7 @@ use onebasin_network::{Blueprint, Graph, Shape};
 use onebasin_training::Training;
 use serde::de::DeserializeOwned;
 
-use super::document::{self, Document, Reported};
+use super::document::{self, Document};
 use super::error::{SpecError, chain};
 use super::experiment::{Evaluation, Experiment, Merging, Method, Model, Pair};
 use super::fault::{fraction, quoted_place, shown, whole};
@@ -19,7 +19,6 @@ use super::layers::Layers;
 use super::repair::Repair;
 use super::text::End;
 use crate::report::summary::ENDPOINTS;
-use crate::report::{self, Comparison};
 
 pub(super) type Result<T> = std::result::Result<T, SpecError>;
 
@@ -353,37 +352,6 @@ impl Resolver<'_> {
             }
         }
         Ok(())
-    }
-
-    fn comparison(&self, folder: &Path, pairs: &[Pair]) -> Result<Comparison> {
-        let stand_ins = pairs.iter().filter_map(|pair| Some((pair.id(), pair.stands_for.clone()?))).collect();
-        let Some(written) = &self.document.reported else { return Ok(Comparison { stand_ins, ..Comparison::default() }) };
-        let figures = match &written.file {
-            Some(file) => self.reported(folder, file)?,
-            None if written.profile.is_some() => Vec::new(),
-            None => {
-                let error = self.wrong(&path(["reported"]), "`reported` names neither a `file` nor a `profile`");
-                return Err(error.hint("`reported = { file = \"reported/x.csv\" }` shows those figures beside ours"));
-            }
-        };
-        let profiles = self.layers.profiles();
-        if let Some(profile) = written.profile.as_ref().filter(|profile| !profiles.contains(profile)) {
-            let here = path(["reported", "profile"]);
-            return Err(self.wrong(&here, format!("unknown profile `{profile}`")).known(profile, profiles.iter().map(String::as_str)));
-        }
-        let Reported { differs, profile, .. } = written.clone();
-        Ok(Comparison { figures, differs, profile, deviations: BTreeMap::new(), stand_ins })
-    }
-
-    /// The figures of a file that others reported.
-    fn reported(&self, folder: &Path, name: &str) -> Result<Vec<report::Reported>> {
-        let here = path(["reported", "file"]);
-        let file = folder.join(name);
-        let bytes = std::fs::read(&file).map_err(|error| {
-            self.wrong(&here, format!("cannot read the reported figures `{}`: {error}", file.display()))
-                .hint("the path starts at the spec's folder")
-        })?;
-        report::parse_reported(&bytes, name).map_err(|error| self.layers.placed(&here, SpecError::new(format!("{error:#}"))))
     }
 
     /// A library's fault about the table at `table`, placed at the key or value it quotes first, if the table has it.

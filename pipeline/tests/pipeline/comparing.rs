@@ -62,6 +62,15 @@ fn every_difference_from_the_reported_profile_is_listed_for_its_pair() {
 }
 
 #[test]
+fn fewer_points_on_a_line_differ_where_there_are_lines() {
+    let fewer = SPEC.replace("evaluation.images = 100", "evaluation.lambdas = 3");
+    let found = |text: &str| read("short", text).unwrap().comparison.deviations_of("cifar10", "mlp").to_vec();
+    assert!(found(&fewer).contains(&"points on a line 3 instead of 25".to_owned()), "{:?}", found(&fewer));
+    let none = fewer.replace("[reported]", "[evaluation]\npairs = \"none\"\n\n[reported]");
+    assert_eq!(found(&none), ["training epochs 3 instead of 30"]);
+}
+
+#[test]
 fn at_the_reported_settings_only_a_stand_in_differs() {
     let experiment = read("paper", SPEC).unwrap();
     let comparison = &experiment.comparison;

@@ -1,0 +1,44 @@
+//! What a spec compares itself with: figures that others reported, and the profile at whose settings they were made.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::document::Reported;
+use super::error::SpecError;
+use super::experiment::Pair;
+use super::resolve::{Resolver, Result, path};
+use crate::report::{self, Comparison};
+
+impl Resolver<'_> {
+    /// What the run is compared with, and the pairs whose data set stands in for another.
+    pub(super) fn comparison(&self, folder: &Path, pairs: &[Pair]) -> Result<Comparison> {
+        let stand_ins = pairs.iter().filter_map(|pair| Some((pair.id(), pair.stands_for.clone()?))).collect();
+        let Some(written) = &self.document.reported else { return Ok(Comparison { stand_ins, ..Comparison::default() }) };
+        let figures = match &written.file {
+            Some(file) => self.reported(folder, file)?,
+            None if written.profile.is_some() => Vec::new(),
+            None => {
+                let error = self.wrong(&path(["reported"]), "`reported` names neither a `file` nor a `profile`");
+                return Err(error.hint("`reported = { file = \"reported/x.csv\" }` shows those figures beside ours"));
+            }
+        };
+        let profiles = self.layers.profiles();
+        if let Some(profile) = written.profile.as_ref().filter(|profile| !profiles.contains(profile)) {
+            let here = path(["reported", "profile"]);
+            return Err(self.wrong(&here, format!("unknown profile `{profile}`")).known(profile, profiles.iter().map(String::as_str)));
+        }
+        let Reported { differs, profile, .. } = written.clone();
+        Ok(Comparison { figures, differs, profile, deviations: BTreeMap::new(), stand_ins })
+    }
+
+    /// The figures of a file that others reported.
+    fn reported(&self, folder: &Path, name: &str) -> Result<Vec<report::Reported>> {
+        let here = path(["reported", "file"]);
+        let file = folder.join(name);
+        let bytes = std::fs::read(&file).map_err(|error| {
+            self.wrong(&here, format!("cannot read the reported figures `{}`: {error}", file.display()))
+                .hint("the path starts at the spec's folder")
+        })?;
+        report::parse_reported(&bytes, name).map_err(|error| self.layers.placed(&here, SpecError::new(format!("{error:#}"))))
+    }
+}
