@@ -12,14 +12,14 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::comparison::Comparison;
 use crate::events::{Event, Reporter};
 use crate::publish::Published;
-use crate::report::Comparison;
 use crate::runner::Outcome;
-use crate::stage::{Progress, StageId};
+use crate::stage::{Progress, StageId, Words};
 
 use bars::Bars;
-use lines::{line, past, timed};
+use lines::{line, timed};
 
 /// How often a log hears of a stage that runs long.
 const LOG_INTERVAL: Duration = Duration::from_secs(30);
@@ -45,7 +45,7 @@ pub struct Console {
 struct Running {
     begun: Instant,
     told: Instant,
-    kind: &'static str,
+    words: Words,
 }
 
 impl Console {
@@ -79,7 +79,7 @@ impl Console {
         if running.told.elapsed() >= LOG_INTERVAL {
             running.told = Instant::now();
             let elapsed = running.begun.elapsed().as_secs_f64();
-            note(&timed(lines::present(running.kind), elapsed, &format!("{stage}: {}", lines::progress(progress, elapsed))));
+            note(&timed(running.words.present, elapsed, &format!("{stage}: {}", lines::progress(progress, elapsed))));
         }
     }
 }
@@ -108,11 +108,11 @@ impl Reporter for Console {
                 let holder = holder.map_or(String::new(), |process| format!(" (process {process})"));
                 note(&line("WAITING", &format!("{stage}: another run is making it{holder}")));
             }
-            Event::Started { stage, kind } => {
+            Event::Started { stage, words } => {
                 let now = Instant::now();
-                self.running.lock().unwrap_or_else(PoisonError::into_inner).insert(stage.clone(), Running { begun: now, told: now, kind });
+                self.running.lock().unwrap_or_else(PoisonError::into_inner).insert(stage.clone(), Running { begun: now, told: now, words });
                 if self.terminal {
-                    Bars::shared().start(stage, lines::present(kind));
+                    Bars::shared().start(stage, words.present);
                 }
             }
             Event::Advanced { stage, progress } => {
@@ -122,9 +122,9 @@ impl Reporter for Console {
                     self.log(stage, progress);
                 }
             }
-            Event::Finished { stage, kind, seconds } => {
+            Event::Finished { stage, words, seconds } => {
                 self.end(stage);
-                note(&timed(past(kind), seconds, stage.as_str()));
+                note(&timed(words.past, seconds, stage.as_str()));
             }
             Event::Failed { stage, seconds, error } => {
                 self.end(stage);

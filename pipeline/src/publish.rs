@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use tempfile::NamedTempFile;
 
 use crate::plan::Plan;
-use crate::report::plots::draw_timings;
+use crate::report::draw_timings;
 use crate::stage::{Artifact, StageId};
 use crate::store::{Lookup, Store};
 

@@ -11,7 +11,7 @@ use super::setting::{Digests, Setting};
 use super::{Failure, Verdict};
 use crate::cli::{self, Shared};
 use crate::console::{self, Console, Verbosity};
-use crate::images::Images;
+use crate::dataset_cache::DatasetCache;
 use crate::interrupt;
 use crate::plan::Plan;
 use crate::publish::{self, publish};
@@ -36,7 +36,7 @@ pub fn run(arguments: &cli::Run) -> Result<Verdict, Failure> {
         verify: arguments.verify,
         interrupted: interrupt::install(),
         targets: publish::targets(),
-        ..RunOptions::new(device, Arc::new(Images::new(first.places.clone())))
+        ..RunOptions::new(device, Arc::new(DatasetCache::new(first.places.clone())))
     };
     let mut done = Vec::with_capacity(planned.len());
     let mut verdict = Verdict::Fine;

@@ -19,40 +19,6 @@ pub(super) fn timed(word: &str, seconds: f64, text: &str) -> String {
     format!("{word:>9} [{seconds:>6.1}s] {text}")
 }
 
-/// What was done to a stage of a kind.
-pub(super) fn past(kind: &str) -> &'static str {
-    match kind {
-        "train" => "TRAINED",
-        "evaluate" => "EVALUATED",
-        "align" => "ALIGNED",
-        "iterates" => "FOLLOWED",
-        "merge" => "MERGED",
-        "survey" => "SURVEYED",
-        "repair" => "REPAIRED",
-        "measure" | "line" | "cycle" | "plane" | "margins" => "MEASURED",
-        "similarity" | "features" => "COMPARED",
-        "tabulate" => "TABULATED",
-        "plot" => "PLOTTED",
-        _ => "DONE",
-    }
-}
-
-/// What is being done to a stage of a kind.
-pub(super) fn present(kind: &str) -> &'static str {
-    match kind {
-        "train" => "training",
-        "evaluate" | "measure" | "line" | "cycle" | "plane" | "margins" => "measuring",
-        "similarity" | "features" => "comparing",
-        "align" => "aligning",
-        "iterates" => "following",
-        "merge" => "merging",
-        "survey" => "surveying",
-        "repair" => "repairing",
-        "plot" => "plotting",
-        _ => "running",
-    }
-}
-
 /// How far a stage has come after so many seconds.
 pub(super) fn progress(progress: &Progress, elapsed: f64) -> String {
     let share = |done: usize, total: usize| {

@@ -46,7 +46,7 @@ pub(super) fn perform(
         return Ending::Found(artifact);
     }
     let stage = schedule.graph.id(node);
-    schedule.reporter.event(&Event::Started { stage, kind: schedule.graph.stage(node).recipe().kind });
+    schedule.reporter.event(&Event::Started { stage, words: schedule.graph.stage(node).words() });
     let begun = Instant::now();
     let made = make(schedule, pool, worker, node, claim, inputs, begun);
     let seconds = begun.elapsed().as_secs_f64();
@@ -85,7 +85,7 @@ fn make(
         progress: &progress,
         interrupted: options.interrupted,
         device: &options.device,
-        images: &options.images,
+        datasets: &options.datasets,
         work: &work,
     };
     // What a panicking stage leaves behind is its folder, which is removed.

@@ -205,7 +205,7 @@ impl<'a> Schedule<'a> {
         state.running -= 1;
         let fate = match ending {
             Ending::Made { artifact, seconds } => {
-                self.reporter.event(&Event::Finished { stage, kind: self.graph.stage(node).recipe().kind, seconds });
+                self.reporter.event(&Event::Finished { stage, words: self.graph.stage(node).words(), seconds });
                 Fate::Ran(artifact)
             }
             Ending::Found(artifact) => {

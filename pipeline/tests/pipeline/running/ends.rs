@@ -97,12 +97,12 @@ fn an_interrupt_stops_the_running_stage_and_the_next_run_completes_the_work() {
     stages[1] = mock("b", &["a"]).first(move |context| {
         fs::write(context.out.join("half"), "half")?;
         interrupted.store(true, Ordering::SeqCst);
-        while context.look().is_ok() {
+        while context.check_interrupt().is_ok() {
             std::thread::yield_now();
         }
         // Long enough for the watch to notice while the stage still runs.
         std::thread::sleep(std::time::Duration::from_millis(150));
-        context.look()
+        context.check_interrupt()
     });
     let stopped = plan(stages);
     let (outcome, record) = world.run_with(&stopped, |options| options.interrupted = interrupted);
