@@ -9,6 +9,7 @@ mod features;
 mod iterates;
 mod margins;
 mod matching;
+mod norms;
 mod pairwise;
 mod plane;
 mod scores;
@@ -40,6 +41,7 @@ pub const ALL: &[&dyn AnyMeasurement] = &[
     &plane::Plane,
     &iterates::Iterates,
     &margins::Margins,
+    &norms::Norms,
     &draws::Draws,
     &pairwise::Pairwise,
     // Last: it makes rows of every alignment that the others need.
