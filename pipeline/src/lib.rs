@@ -4,11 +4,12 @@
 //! known before anything runs, and equal work is done once. The science is in the libraries; this package reads specs ([`spec`]), makes
 //! plans ([`plan`]), runs them and reports. It is the only one that prints.
 
+pub mod baseline;
 pub mod cli;
 pub mod commands;
 pub mod console;
+pub mod error_text;
 pub mod events;
-pub mod expected;
 pub mod explain;
 mod hexagon;
 pub mod images;
@@ -22,3 +23,5 @@ pub mod stage;
 pub mod stages;
 pub mod store;
 pub mod subject;
+pub mod version;
+pub mod whole_file;

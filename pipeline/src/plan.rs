@@ -7,18 +7,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use onebasin_repro::{Fingerprint, Stream};
-use serde_json::json;
 
 use crate::report::{ArchitectureRow, Cell};
 use crate::spec::{Experiment, Merging, Method, Pair};
 use crate::stage::{Stage, StageId};
 use crate::stages::{Align, Evaluate, Line, Measure, Merge, Merged, Plot, Repair, Tabulate, Train};
+use crate::store;
 use crate::subject::Subject;
 
 use measurements::{Chosen, drawn, onto_reference};
-
-/// Raised when entries of the store are laid out in another way.
-pub const STORE_FORMAT: u32 = 1;
 
 /// A stage and the name of its artifact.
 #[derive(Clone)]
@@ -52,7 +49,7 @@ impl Plan {
                 let known = fingerprints.get(input);
                 inputs.push(*known.ok_or_else(|| anyhow::anyhow!("stage `{}` needs `{input}`, which no earlier stage is", stage.id()))?);
             }
-            let fingerprint = Fingerprint::of_json(&json!({ "format": STORE_FORMAT, "recipe": stage.recipe(), "inputs": inputs }));
+            let fingerprint = store::fingerprint(&stage.recipe(), &inputs);
             if fingerprints.insert(stage.id().clone(), fingerprint).is_some() {
                 anyhow::bail!("stage `{}` is planned twice", stage.id());
             }

@@ -23,8 +23,7 @@ fn a_failure_skips_its_dependents_by_name_and_nothing_else_starts() {
         "surveyed 5: 0 cached, 5 to run",
         "started a",
         "failed a: cannot do `a`: no luck",
-        "skipped b because of a",
-        "skipped c because of a",
+        "skipped b, c because of a",
     ];
     assert_eq!(record.lines(), expected);
     let ids = |ids: &[onebasin::stage::StageId]| ids.iter().map(ToString::to_string).collect::<Vec<_>>();
