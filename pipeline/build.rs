@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// What the program is made of, below the folder of the workspace. Other files can change without changing the program.
-const SOURCES: [&str; 6] =
-    ["Cargo.toml", "Cargo.lock", "pipeline/Cargo.toml", "pipeline/build.rs", "pipeline/src", "pipeline/assets"];
+const SOURCES: [&str; 6] = ["Cargo.toml", "Cargo.lock", "pipeline/Cargo.toml", "pipeline/build.rs", "pipeline/src", "pipeline/assets"];
 
 fn main() {
     let manifest = PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo names the folder of the package"));

@@ -16,16 +16,16 @@ use std::time::{Duration, Instant};
 
 use clap::ColorChoice;
 
+use crate::comparison::Comparison;
 use crate::error_text::error_text;
 use crate::events::{Event, Reporter};
 use crate::publish::Published;
-use crate::report::Comparison;
 use crate::runner::Outcome;
-use crate::stage::{Progress, StageId};
+use crate::stage::{Progress, StageId, Words};
 
 use bars::Bars;
 use colour::Stream;
-use lines::{line, past, timed};
+use lines::{line, timed};
 
 pub use columns::columns;
 
@@ -78,7 +78,7 @@ struct State {
 struct Running {
     begun: Instant,
     reported: Instant,
-    kind: &'static str,
+    words: Words,
 }
 
 /// A stage that failed.
@@ -135,21 +135,21 @@ impl Console {
         if running.reported.elapsed() >= LOG_INTERVAL {
             running.reported = Instant::now();
             let elapsed = running.begun.elapsed().as_secs_f64();
-            note(&timed(lines::present(running.kind), elapsed, &format!("{stage}: {}", lines::progress(progress, elapsed))));
+            note(&timed(running.words.present, elapsed, &format!("{stage}: {}", lines::progress(progress, elapsed))));
         }
     }
 
-    fn start(&self, stage: &StageId, kind: &'static str) {
+    fn start(&self, stage: &StageId, words: Words) {
         let now = Instant::now();
         let mut state = self.lock();
-        state.running.insert(stage.clone(), Running { begun: now, reported: now, kind });
+        state.running.insert(stage.clone(), Running { begun: now, reported: now, words });
         let to_run = state.to_run.take();
         drop(state);
         if self.bars {
             if let Some(stages) = to_run {
                 Bars::shared().start_run(stages);
             }
-            Bars::shared().start(stage, lines::present(kind));
+            Bars::shared().start(stage, words.present);
         }
     }
 
@@ -204,7 +204,7 @@ impl Reporter for Console {
                 let holder = holder.map_or(String::new(), |process| format!(" (process {process})"));
                 note(&line("WAITING", &format!("{stage}: another run is making it{holder}")));
             }
-            Event::Started { stage, kind } => self.start(stage, kind),
+            Event::Started { stage, words } => self.start(stage, words),
             Event::Advanced { stage, progress } => {
                 if self.bars {
                     Bars::shared().advance(stage, progress);
@@ -212,9 +212,9 @@ impl Reporter for Console {
                     self.log(stage, progress);
                 }
             }
-            Event::Finished { stage, kind, seconds } => {
+            Event::Finished { stage, words, seconds } => {
                 self.end(stage);
-                note(&timed(past(kind), seconds, stage.as_str()));
+                note(&timed(words.past, seconds, stage.as_str()));
             }
             Event::Failed { stage, seconds, error: cause } => {
                 self.end(stage);
@@ -225,7 +225,8 @@ impl Reporter for Console {
                 if self.bars {
                     Bars::shared().advance_run(stages.len());
                 }
-                let count = if stages.len() == 1 { "1 stage that needs it".to_owned() } else { format!("{} stages that need it", stages.len()) };
+                let count =
+                    if stages.len() == 1 { "1 stage that needs it".to_owned() } else { format!("{} stages that need it", stages.len()) };
                 note(&line("SKIPPED", &count));
                 if verbose {
                     stages.iter().for_each(|stage| note(&line("SKIPPED", &format!("{stage}: needs {because}"))));

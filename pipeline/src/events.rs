@@ -2,7 +2,7 @@
 
 use anyhow::Error;
 
-use crate::stage::{Progress, StageId};
+use crate::stage::{Progress, StageId, Words};
 
 /// One thing that happened.
 #[derive(Debug)]
@@ -46,8 +46,8 @@ pub enum Event<'a> {
     Started {
         /// Which.
         stage: &'a StageId,
-        /// Its kind of work.
-        kind: &'static str,
+        /// What lines call its work.
+        words: Words,
     },
     /// A stage came further.
     Advanced {
@@ -60,8 +60,8 @@ pub enum Event<'a> {
     Finished {
         /// Which.
         stage: &'a StageId,
-        /// Its kind of work.
-        kind: &'static str,
+        /// What lines call its work.
+        words: Words,
         /// How long it ran.
         seconds: f64,
     },

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
 
 use crate::plan::Plan;
-use crate::report::plots::draw_timings;
+use crate::report::draw_timings;
 use crate::stage::{Artifact, StageId};
 use crate::store::{Lookup, Store};
 use crate::whole_file::{WholeFile, is_partial};

@@ -17,8 +17,8 @@ use std::time::Instant;
 use anyhow::Result;
 use onebasin_training::Device;
 
+use crate::dataset_cache::DatasetCache;
 use crate::events::{Event, Reporter};
-use crate::images::Images;
 use crate::plan::Plan;
 use crate::stage::{Artifact, StageId};
 use crate::store::Store;
@@ -40,7 +40,7 @@ pub struct RunOptions {
     /// Where networks run.
     pub device: Device,
     /// The data sets.
-    pub images: Arc<Images>,
+    pub datasets: Arc<DatasetCache>,
     /// Set from outside to end the run.
     pub interrupted: &'static AtomicBool,
     /// The stages whose artifacts are wanted; if there are none, those that no stage depends on.
@@ -49,11 +49,11 @@ pub struct RunOptions {
 
 impl RunOptions {
     /// As many jobs as cores; stops at the first failure; never interrupted.
-    pub fn new(device: Device, images: Arc<Images>) -> RunOptions {
+    pub fn new(device: Device, datasets: Arc<DatasetCache>) -> RunOptions {
         static NEVER: AtomicBool = AtomicBool::new(false);
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let (keep_going, verify) = (false, false);
-        RunOptions { jobs: cores, cores, keep_going, verify, device, images, interrupted: &NEVER, targets: Vec::new() }
+        RunOptions { jobs: cores, cores, keep_going, verify, device, datasets, interrupted: &NEVER, targets: Vec::new() }
     }
 
     /// Threads of each stage.

@@ -1,5 +1,6 @@
 //! An experiment's TOML: layered, read, checked, and resolved into an [`Experiment`].
 
+mod asked;
 mod comparison;
 mod deviations;
 mod document;
@@ -7,15 +8,16 @@ mod error;
 mod experiment;
 mod fault;
 mod layers;
-mod measurements;
+mod merge_sets;
 mod repair;
 mod resolve;
 mod text;
-mod units;
 
+pub use asked::{Asked, EvaluationKeys, Requests};
 pub(crate) use error::chain;
 pub use error::{Excerpt, SpecError};
-pub use experiment::{Evaluation, Experiment, Iterates, Merging, Method, Model, Pair, Part, Plane};
+pub use experiment::{Evaluation, Experiment, Merging, Method, Model, Pair};
+pub(crate) use fault::{shown, whole};
 pub use layers::Overrides;
 pub use repair::{Endpoints, Renormalise, Repair, Reset};
 
@@ -26,38 +28,50 @@ use onebasin_datasets::Places;
 use layers::Layers;
 use text::Text;
 
-/// Reads a spec with what is laid over it, and checks it together with each of its profiles.
+/// Reads a spec with what is laid over it, and checks it together with each of its profiles. `measurements` own keys of `[evaluation]`.
 ///
 /// No image is read; of a data set given by files, at most one header.
 ///
 /// # Errors
 /// The first fault found, with its place.
-pub fn load(path: &Path, overrides: &Overrides, places: &Places) -> Result<Experiment, SpecError> {
-    resolve_all(Layers::read(path, overrides)?, path, overrides, places)
+pub fn load(path: &Path, overrides: &Overrides, places: &Places, measurements: &[&dyn EvaluationKeys]) -> Result<Experiment, SpecError> {
+    resolve_all(Layers::read(path, overrides)?, path, overrides, places, measurements)
 }
 
 /// As [`load`], of a text at hand; `path` names it in errors and is what its relative paths start from.
 ///
 /// # Errors
 /// The first fault found, with its place.
-pub fn parse(text: &str, path: &Path, overrides: &Overrides, places: &Places) -> Result<Experiment, SpecError> {
+pub fn parse(
+    text: &str,
+    path: &Path,
+    overrides: &Overrides,
+    places: &Places,
+    measurements: &[&dyn EvaluationKeys],
+) -> Result<Experiment, SpecError> {
     let text = Text::parse(&path.display().to_string(), text.to_owned())?;
-    resolve_all(Layers::of(text, overrides)?, path, overrides, places)
+    resolve_all(Layers::of(text, overrides)?, path, overrides, places, measurements)
 }
 
-fn resolve_all(layers: Layers, path: &Path, overrides: &Overrides, places: &Places) -> Result<Experiment, SpecError> {
+fn resolve_all(
+    layers: Layers,
+    path: &Path,
+    overrides: &Overrides,
+    places: &Places,
+    measurements: &[&dyn EvaluationKeys],
+) -> Result<Experiment, SpecError> {
     let folder = path.parent().unwrap_or(Path::new(""));
-    let mut experiment = resolve::resolve(&layers, folder, places)?;
+    let mut experiment = resolve::resolve(&layers, folder, places, measurements)?;
     if let Some(profile) = &experiment.comparison.profile {
         let alone = Overrides { profile: Some(profile.clone()), ..Overrides::default() };
-        let reported = resolve::resolve(&Layers::of(layers.spec().clone(), &alone)?, folder, places)?;
+        let reported = resolve::resolve(&Layers::of(layers.spec().clone(), &alone)?, folder, places, measurements)?;
         experiment.comparison.deviations = deviations::deviations(&experiment, &reported);
     }
     // A fault in a profile is better found before the night on which it is used.
     for profile in layers.profiles() {
         if overrides.profile.as_ref() != Some(&profile) {
             let alone = Overrides { profile: Some(profile), ..Overrides::default() };
-            resolve::resolve(&Layers::of(layers.spec().clone(), &alone)?, folder, places)?;
+            resolve::resolve(&Layers::of(layers.spec().clone(), &alone)?, folder, places, measurements)?;
         }
     }
     Ok(experiment)

@@ -9,7 +9,7 @@ use onebasin_repro::Fingerprint;
 use onebasin_training::Device;
 use serde::{Deserialize, Serialize};
 
-use crate::images::Images;
+use crate::dataset_cache::DatasetCache;
 
 /// The name of a stage in its plan, for example `train/glyphs-mlp/replicate-0/a`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -25,6 +25,11 @@ impl StageId {
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// What it calls its pair of data set and architecture; `None` for a stage of the whole experiment.
+    pub fn pair_slug(&self) -> Option<&str> {
+        self.0.split('/').nth(1)
     }
 }
 
@@ -87,12 +92,12 @@ pub struct Context<'a> {
     pub out: &'a Path,
     /// Called now and then with the progress.
     pub progress: &'a (dyn Fn(Progress) + Sync),
-    /// Set when the run should end: long stages look at it and return an error.
+    /// Set when the run should end: long stages check it and return an error.
     pub interrupted: &'a AtomicBool,
     /// Where forward passes run.
     pub device: &'a Device,
     /// The data sets.
-    pub images: &'a Images,
+    pub datasets: &'a DatasetCache,
     /// Told once by a stage that also loads or checks: the seconds of what it is for.
     pub work: &'a OnceLock<f64>,
 }
@@ -102,16 +107,34 @@ impl Context<'_> {
     ///
     /// # Errors
     /// When the run should end.
-    pub fn look(&self) -> anyhow::Result<()> {
+    pub fn check_interrupt(&self) -> anyhow::Result<()> {
         anyhow::ensure!(!self.interrupted.load(Ordering::Relaxed), "stopped on request");
         Ok(())
     }
+}
+
+/// What lines about a stage call its work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Words {
+    /// While it runs: `training`. At most nine letters, as below.
+    pub present: &'static str,
+    /// When it is done: `TRAINED`.
+    pub past: &'static str,
+}
+
+impl Words {
+    /// Of a stage that measures something.
+    pub const MEASURE: Words = Words { present: "measuring", past: "MEASURED" };
+    /// Of a stage that compares models.
+    pub const COMPARE: Words = Words { present: "comparing", past: "COMPARED" };
 }
 
 /// One piece of work of the DAG.
 pub trait Stage: Send + Sync {
     /// Its name in the plan.
     fn id(&self) -> &StageId;
+    /// What lines call its work.
+    fn words(&self) -> Words;
     /// The stages whose artifacts it reads.
     fn inputs(&self) -> &[StageId];
     /// What it does, to the last setting.

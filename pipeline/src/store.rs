@@ -177,7 +177,10 @@ fn check_files(
     receipt: &Receipt,
     check: impl Fn(&FileRecord, &Path) -> std::result::Result<(), String>,
 ) -> std::result::Result<(), String> {
-    receipt.files.iter().try_for_each(|(name, record)| check(record, &directory.join(name)).map_err(|problem| format!("`{name}` {problem}")))
+    receipt
+        .files
+        .iter()
+        .try_for_each(|(name, record)| check(record, &directory.join(name)).map_err(|problem| format!("`{name}` {problem}")))
 }
 
 /// Whether the entry is of this fingerprint: a copy of another one is whole in itself.

@@ -20,7 +20,7 @@ pub fn describe(arguments: &cli::Describe) -> Result<Verdict, Failure> {
         vec![(target.display().to_string(), Graph::build(&checkpoint.architecture).map_err(Failure::input)?)]
     } else {
         let session = Session::read(target, &arguments.shared, false)?;
-        session.experiment.pairs.into_iter().map(|pair| (pair.id(), pair.graph)).collect()
+        session.experiment.pairs.into_iter().map(|pair| (pair.name().to_string(), pair.graph)).collect()
     };
     console::data(&if arguments.json {
         let networks: Vec<Value> = graphs.iter().map(|(name, graph)| as_json(name, graph)).collect();

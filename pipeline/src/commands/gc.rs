@@ -15,7 +15,7 @@ use super::{Failure, Verdict};
 use crate::cli;
 use crate::console::{self, columns};
 use crate::error_text::error_text;
-use crate::plan::plan;
+use crate::experiment;
 use crate::spec::Overrides;
 use crate::store::{Holding, Store};
 
@@ -109,10 +109,12 @@ fn collect(spec: &Path, options: &cli::Gc, needed: &mut BTreeSet<Fingerprint>) -
             if !options.forget_absent_data {
                 let absent = digests.absent.iter().map(|(name, error)| (name.clone(), error_text(&anyhow!("{error}"))));
                 let stand_ins = session.experiment.pairs.iter().filter(|pair| stand_ins.contains(&pair.dataset));
-                let stand_ins = stand_ins.filter_map(|pair| Some((pair.stands_for.clone()?, format!("`{}` stands in for it", pair.dataset))));
+                let stand_ins =
+                    stand_ins.filter_map(|pair| Some((pair.stands_for.clone()?, format!("`{}` stands in for it", pair.dataset))));
                 if let Some((name, why)) = absent.chain(stand_ins).next() {
                     let hint = "fetch it, or let its artifacts go with `--forget-absent-data`";
-                    let error = anyhow!("cannot tell which artifacts `{}` needs: data set `{name}` is not here\nhint: {hint}", spec.display());
+                    let error =
+                        anyhow!("cannot tell which artifacts `{}` needs: data set `{name}` is not here\nhint: {hint}", spec.display());
                     return Err(Failure::Input(anyhow!("{}", why.trim_start_matches("error: ")).context(error)));
                 }
             }
@@ -128,7 +130,7 @@ fn collect(spec: &Path, options: &cli::Gc, needed: &mut BTreeSet<Fingerprint>) -
 
 fn keep(session: &Session, digests: &BTreeMap<String, String>, needed: &mut BTreeSet<Fingerprint>) -> Result<(), Failure> {
     for device in DEVICES {
-        let plan = plan(&session.experiment, digests, device).map_err(Failure::Running)?;
+        let plan = experiment::plan(&session.experiment, digests, device).map_err(Failure::Running)?;
         needed.extend(plan.stages.iter().map(|planned| planned.fingerprint));
     }
     Ok(())

@@ -74,7 +74,8 @@ fn over_absent(session: &Session, plan: &Plan, absent: &BTreeMap<String, Dataset
     let mut found: BTreeMap<String, String> = BTreeMap::new();
     for planned in &plan.stages {
         let id = planned.stage.id().as_str();
-        let own = session.experiment.pairs.iter().find(|pair| id.split('/').nth(1) == Some(pair.id().as_str())).map(|pair| &pair.dataset);
+        let slug = planned.stage.id().pair_slug();
+        let own = session.experiment.pairs.iter().find(|pair| slug == Some(&session.experiment.slug(pair))).map(|pair| &pair.dataset);
         let found_here = match own {
             Some(name) => absent.get_key_value(name).map(reason),
             None => planned.stage.inputs().iter().find_map(|input| found.get(input.as_str()).cloned()),

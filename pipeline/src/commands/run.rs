@@ -12,7 +12,7 @@ use super::session::{Digests, Session};
 use super::{Failure, Verdict};
 use crate::cli::{self, Shared};
 use crate::console::{self, Console, Failed};
-use crate::images::Images;
+use crate::dataset_cache::DatasetCache;
 use crate::interrupt;
 use crate::plan::Plan;
 use crate::publish::{self, publish};
@@ -37,7 +37,7 @@ pub fn run(arguments: &cli::Run) -> Result<Verdict, Failure> {
         verify: arguments.verify,
         interrupted: interrupt::install(),
         targets: publish::targets(),
-        ..RunOptions::new(device, Arc::new(Images::new(first.places.clone())))
+        ..RunOptions::new(device, Arc::new(DatasetCache::new(first.places.clone())))
     };
     let mut done = Vec::with_capacity(planned.len());
     let mut verdict = Verdict::Fine;

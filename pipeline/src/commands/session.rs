@@ -8,8 +8,9 @@ use onebasin_training::Device;
 
 use super::Failure;
 use crate::cli::Shared;
-use crate::plan::{self, Plan};
-use crate::spec::{self, Experiment, Overrides, Pair, chain};
+use crate::experiment;
+use crate::plan::Plan;
+use crate::spec::{Experiment, Overrides, Pair, chain};
 use crate::stage::StageId;
 
 /// A checked spec and the places of its data.
@@ -28,7 +29,7 @@ impl Session {
 
     /// Reads a spec with what is laid over it.
     pub fn load(path: &Path, overrides: &Overrides, places: Places) -> Result<Session, Failure> {
-        let experiment = spec::load(path, overrides, &places).map_err(Failure::input)?;
+        let experiment = experiment::load(path, overrides, &places).map_err(Failure::input)?;
         Ok(Session { experiment, places })
     }
 
@@ -74,14 +75,14 @@ impl Session {
         }
         let absent = digests.absent.keys().map(|name| (name.clone(), "absent".to_owned()));
         let all = digests.found.clone().into_iter().chain(absent).collect();
-        plan::plan(&self.experiment, &all, &shared.device).map_err(Failure::running)
+        experiment::plan(&self.experiment, &all, &shared.device).map_err(Failure::running)
     }
 
     /// The same without the pairs that have one of these stages; `None` where none or all of them have.
     pub fn without(&self, failed: &[StageId]) -> Option<Session> {
         let mut experiment = self.experiment.clone();
-        let of = |pair: &Pair| failed.iter().find(|stage| stage.as_str().split('/').nth(1) == Some(&pair.id()));
-        experiment.missing = experiment.pairs.iter().filter_map(|pair| Some(format!("{}: `{}`", pair.id(), of(pair)?))).collect();
+        let of = |pair: &Pair| failed.iter().find(|stage| stage.pair_slug() == Some(&self.experiment.slug(pair)));
+        experiment.missing = experiment.pairs.iter().filter_map(|pair| Some(format!("{}: `{}`", pair.name(), of(pair)?))).collect();
         experiment.pairs.retain(|pair| of(pair).is_none());
         let some = !experiment.missing.is_empty() && !experiment.pairs.is_empty();
         some.then(|| Session { experiment, places: self.places.clone() })

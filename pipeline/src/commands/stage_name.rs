@@ -60,11 +60,13 @@ fn stage_of_row(file: &Path, line: usize) -> Result<String> {
     let mut rows = text.lines();
     let header = cells(rows.next().unwrap_or_default());
     let column = header.iter().position(|name| name == "stage");
-    let column = column.with_context(|| format!("`{}` has no column `stage`\nhint: `merged.csv` and `barriers.csv` have one", file.display()))?;
+    let column =
+        column.with_context(|| format!("`{}` has no column `stage`\nhint: `merged.csv` and `barriers.csv` have one", file.display()))?;
     if line < 2 {
         bail!("line {line} of `{}` is no row\nhint: the first row is line 2", file.display());
     }
-    let row = rows.nth(line - 2).with_context(|| format!("`{}` has {} lines, there is no line {line}", file.display(), text.lines().count()))?;
+    let row =
+        rows.nth(line - 2).with_context(|| format!("`{}` has {} lines, there is no line {line}", file.display(), text.lines().count()))?;
     cells(row).get(column).cloned().with_context(|| format!("line {line} of `{}` has no cell in column `stage`", file.display()))
 }
 

@@ -52,9 +52,9 @@ pub fn verify(arguments: &cli::Verify) -> Result<Verdict, Failure> {
             total.push_str(&format!(", {} not there", missing.len()));
         }
         lines.push(total);
-        let damaged = damaged.iter().map(|(planned, problem)| {
-            json!({ "stage": planned.stage.id(), "fingerprint": planned.fingerprint, "problem": problem })
-        });
+        let damaged = damaged
+            .iter()
+            .map(|(planned, problem)| json!({ "stage": planned.stage.id(), "fingerprint": planned.fingerprint, "problem": problem }));
         reports.push(json!({
             "name": name,
             "stages": plan.stages.len(),

@@ -22,40 +22,6 @@ pub(super) fn timed(word: &str, seconds: f64, text: &str) -> String {
     format!("{} [{seconds:>6.1}s] {text}", colour::word(&format!("{word:>9}"), Stream::Error))
 }
 
-/// What was done to a stage of a kind.
-pub(super) fn past(kind: &str) -> &'static str {
-    match kind {
-        "train" => "TRAINED",
-        "evaluate" => "EVALUATED",
-        "align" => "ALIGNED",
-        "iterates" => "FOLLOWED",
-        "merge" => "MERGED",
-        "survey" => "SURVEYED",
-        "repair" => "REPAIRED",
-        "measure" | "line" | "cycle" | "plane" | "margins" => "MEASURED",
-        "similarity" | "features" => "COMPARED",
-        "tabulate" => "TABULATED",
-        "plot" => "PLOTTED",
-        _ => "DONE",
-    }
-}
-
-/// What is being done to a stage of a kind.
-pub(super) fn present(kind: &str) -> &'static str {
-    match kind {
-        "train" => "training",
-        "evaluate" | "measure" | "line" | "cycle" | "plane" | "margins" => "measuring",
-        "similarity" | "features" => "comparing",
-        "align" => "aligning",
-        "iterates" => "following",
-        "merge" => "merging",
-        "survey" => "surveying",
-        "repair" => "repairing",
-        "plot" => "plotting",
-        _ => "running",
-    }
-}
-
 /// How far a stage has come after so many seconds.
 pub(super) fn progress(progress: &Progress, elapsed: f64) -> String {
     let share = |done: usize, total: usize| {
@@ -175,7 +141,8 @@ mod tests {
         let failed = |stage: &str, cause: &str| Failed { stage: StageId::new(stage), cause: cause.to_owned() };
         let failures = [failed("d", "error: z"), failed("a", "error: y\nhint: h"), failed("b", "error: z")];
         let room = " ".repeat(20);
-        let expected = [format!("   FAILED           d, b\n{room}error: z\n"), format!("   FAILED           a\n{room}error: y\n{room}hint: h\n")];
+        let expected =
+            [format!("   FAILED           d, b\n{room}error: z\n"), format!("   FAILED           a\n{room}error: y\n{room}hint: h\n")];
         assert_eq!(causes(&failures), expected);
         assert_eq!(some(&["a", "b", "c", "d"]), "a, b, c, d");
         assert_eq!(some(&["a", "b", "c", "d", "e"]), "a, b, c and 2 more");

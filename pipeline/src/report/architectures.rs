@@ -1,39 +1,46 @@
 //! The architectures of an experiment: what each is besides its width, so that those which differ in nothing else can be compared.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
-use anyhow::Result;
 use onebasin_network::{Blueprint, NormChoice, Resnet, Stem};
 use onebasin_repro::Fingerprint;
 use serde::Serialize;
 use serde_json::json;
 
-use super::rows::{Pair, pair_columns};
-use crate::spec;
+use crate::identity::PairName;
+use crate::spec::Pair;
+use crate::table::row;
 
-/// A data set and an architecture: a row of `architectures.csv`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct ArchitectureRow {
-    pub(super) dataset: String,
-    pub(super) architecture: String,
-    pub(super) stands_for: String,
-    pub(super) family: &'static str,
-    pub(super) shape: String,
-    pub(super) width: Option<usize>,
-    pub(super) parameters: usize,
-    pub(super) training: String,
+row! {
+    /// A data set and an architecture: a row of `architectures.csv`.
+    #[derive(Serialize)]
+    pub struct ArchitectureRow in "architectures.csv", order |a, b| {
+        let key = |row: &Self| (row.pair.clone(), row.stands_for.clone(), row.shape.clone(), row.width);
+        key(a).cmp(&key(b))
+    };
+    {
+        pair: PairName,
+        /// The data set under whose name figures were reported, where this one stands in for it.
+        stands_for: String,
+        family: String,
+        /// Everything of the architecture that is not its width.
+        shape: String,
+        /// Units or channels of the first hidden layer.
+        width: Option<usize>,
+        parameters: usize,
+        /// The first characters of the fingerprint of the training's settings.
+        training: String,
+    }
 }
 
 impl ArchitectureRow {
     /// The row of a pair.
-    pub fn new(pair: &spec::Pair) -> ArchitectureRow {
-        let (family, shape, width) = anatomy(&pair.blueprint);
+    pub fn new(pair: &Pair) -> ArchitectureRow {
+        let (family, shape, width) = width_signature(&pair.blueprint);
         ArchitectureRow {
-            dataset: pair.dataset.clone(),
-            architecture: pair.architecture.clone(),
+            pair: pair.name(),
             stands_for: pair.stands_for.clone().unwrap_or_default(),
-            family,
+            family: family.to_owned(),
             shape,
             width,
             parameters: pair.graph.parameter_count(),
@@ -42,42 +49,42 @@ impl ArchitectureRow {
     }
 }
 
-/// Writes `architectures.csv`.
-///
-/// # Errors
-/// When the file cannot be written.
-pub fn write(rows: &[ArchitectureRow], folder: &Path) -> Result<()> {
-    let mut rows = rows.to_vec();
-    rows.sort();
-    rows.dedup();
-    let pairs: Vec<Pair> = rows.iter().map(|row| Pair { dataset: row.dataset.clone(), architecture: row.architecture.clone() }).collect();
-    pair_columns(pairs.iter())
-        .text("stands_for", rows.iter().map(|row| &row.stands_for))
-        .text("family", rows.iter().map(|row| row.family))
-        .text("shape", rows.iter().map(|row| &row.shape))
-        .text("width", rows.iter().map(|row| row.width.map(|width| width.to_string()).unwrap_or_default()))
-        .whole("parameters", rows.iter().map(|row| row.parameters))
-        .text("training", rows.iter().map(|row| &row.training))
-        .write(&folder.join("architectures.csv"))
+/// Architectures of one data set that differ in width only and were trained alike.
+pub struct Family {
+    /// The data set.
+    pub dataset: String,
+    /// `resnet`, ...
+    pub family: String,
+    /// Family and shape, and the training where another family has the same.
+    pub heading: String,
+    /// Widths by architecture.
+    pub widths: BTreeMap<String, usize>,
 }
 
-/// The families with at least two widths on one data set that were trained alike: data set, family, and widths by architecture.
-pub fn families(rows: &[ArchitectureRow]) -> Vec<(&str, &'static str, BTreeMap<&str, usize>)> {
-    let mut families: BTreeMap<(&str, &'static str, &str, &str), BTreeMap<&str, usize>> = BTreeMap::new();
+/// The families with at least two widths on one data set.
+pub fn families(rows: &[ArchitectureRow]) -> Vec<Family> {
+    let mut families: BTreeMap<(&str, &str, &str, &str), BTreeMap<String, usize>> = BTreeMap::new();
     for row in rows {
         if let Some(width) = row.width {
-            families.entry((&row.dataset, row.family, &row.shape, &row.training)).or_default().insert(&row.architecture, width);
+            let key = (row.pair.dataset.as_str(), row.family.as_str(), row.shape.as_str(), row.training.as_str());
+            families.entry(key).or_default().insert(row.pair.architecture.clone(), width);
         }
     }
-    let several = |widths: &BTreeMap<&str, usize>| widths.values().collect::<BTreeSet<_>>().len() > 1;
-    let families = families.into_iter().filter(|(_, widths)| several(widths));
-    families.map(|((dataset, family, ..), widths)| (dataset, family, widths)).collect()
+    families.retain(|_, widths| widths.values().collect::<BTreeSet<_>>().len() > 1);
+    let keys: Vec<_> = families.keys().copied().collect();
+    let named = |((dataset, family, shape, training), widths): (_, BTreeMap<String, usize>)| {
+        let alone = keys.iter().filter(|key| (key.0, key.1, key.2) == (dataset, family, shape)).count() == 1;
+        let training = if alone { String::new() } else { format!(", training {training}") };
+        let heading = format!("{family} {shape}{training}");
+        Family { dataset: dataset.to_owned(), family: family.to_owned(), heading, widths }
+    };
+    families.into_iter().map(named).collect()
 }
 
 /// Family, everything that is not its width, and the width: the units or channels of its first hidden layer.
 ///
 /// Two architectures of one family have equal shapes exactly if one comes from the other by multiplying every hidden width.
-fn anatomy(blueprint: &Blueprint) -> (&'static str, String, Option<usize>) {
+fn width_signature(blueprint: &Blueprint) -> (&'static str, String, Option<usize>) {
     let mut shape = Vec::new();
     match blueprint {
         Blueprint::Mlp(mlp) => {
@@ -147,7 +154,7 @@ mod tests {
     use super::*;
 
     fn parsed(text: &str) -> (&'static str, String, Option<usize>) {
-        anatomy(&toml::from_str(text).unwrap())
+        width_signature(&toml::from_str(text).unwrap())
     }
 
     #[test]
@@ -173,5 +180,24 @@ mod tests {
         assert_ne!(parsed("family = 'mlp'\nhidden = [512, 256]").1, parsed("family = 'mlp'\nhidden = [512, 512]").1);
         let head = |width| parsed(&format!("family = 'vgg'\ndepth = 11\nwidth = {width}\nhead = [32]")).1;
         assert_ne!(head(8), head(16), "a head that stays does not get wider");
+    }
+
+    #[test]
+    fn only_widths_that_were_trained_alike_make_a_family() {
+        let row = |name: &str, width: usize, training: &str| ArchitectureRow {
+            pair: PairName::new("glyphs", name),
+            stands_for: String::new(),
+            family: "resnet".to_owned(),
+            shape: "depth-8".to_owned(),
+            width: Some(width),
+            parameters: 1,
+            training: training.to_owned(),
+        };
+        let widths = |rows: &[ArchitectureRow]| -> Vec<Vec<usize>> {
+            families(rows).into_iter().map(|family| family.widths.into_values().collect()).collect()
+        };
+        assert_eq!(widths(&[row("narrow", 4, "alike"), row("wide", 8, "alike")]), [[4, 8]]);
+        assert!(widths(&[row("narrow", 4, "alike"), row("wide", 8, "longer")]).is_empty());
+        assert!(widths(&[row("narrow", 4, "alike")]).is_empty(), "one width is no family");
     }
 }

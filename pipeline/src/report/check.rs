@@ -5,9 +5,11 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
 
-use super::reported::{self, Reported};
-use super::summary::ENDPOINTS;
-use super::table::Csv;
+use super::summary::ByModelsRow;
+use crate::comparison::{self, Reported};
+use crate::identity::{MethodLabel, PairName, Part};
+use crate::measurements::{BarrierRow, MergedRow, ModelRow};
+use crate::table::Row;
 
 /// One figure of ours beside the band it should lie in.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -41,12 +43,12 @@ impl Compared {
 /// When a file is absent or malformed.
 pub fn check(results: &Path, against: &Path) -> Result<Vec<Compared>> {
     let bytes = std::fs::read(against).with_context(|| format!("cannot read `{}`", against.display()))?;
-    let figures = reported::parse(&bytes, &against.display().to_string())?;
+    let figures = comparison::parse(&bytes, &against.display().to_string())?;
     if figures.is_empty() {
-        bail!("`{}` holds no figure\nhint: its columns are {}", against.display(), reported::COLUMNS.join(", "));
+        bail!("`{}` holds no figure\nhint: its columns are {}", against.display(), comparison::COLUMNS.join(", "));
     }
     let ours = found(results)?;
-    let makers = Makers::read(results)?;
+    let provenance = Provenance::read(results)?;
     let compared = figures.into_iter().map(|figure| {
         let value = ours.iter().find(|ours| same_cell(ours, &figure)).map(|ours| ours.value);
         let (low, high) = (figure.value - figure.tolerance, figure.value + figure.tolerance);
@@ -55,7 +57,7 @@ pub fn check(results: &Path, against: &Path) -> Result<Vec<Compared>> {
             low,
             high,
             holds: value.is_some_and(|value| (low..=high).contains(&value)),
-            stages: makers.of(&figure),
+            stages: provenance.of(&figure),
             cell: cell(&figure),
         }
     });
@@ -67,9 +69,9 @@ pub fn check(results: &Path, against: &Path) -> Result<Vec<Compared>> {
 /// # Errors
 /// When a file is absent or malformed.
 pub fn made(results: &Path) -> Result<Vec<Compared>> {
-    let makers = Makers::read(results)?;
+    let provenance = Provenance::read(results)?;
     let row = |figure: Reported| {
-        let (value, stages, cell) = (figure.value, makers.of(&figure), cell(&figure));
+        let (value, stages, cell) = (figure.value, provenance.of(&figure), cell(&figure));
         Compared { cell, ours: Some(value), low: value, high: value, holds: true, stages }
     };
     Ok(found(results)?.into_iter().map(row).collect())
@@ -100,7 +102,7 @@ const TOLERANCES: [(&str, f64); 2] = [("accuracy", 0.03), ("loss", 0.1)];
 /// When a file is absent or malformed.
 pub fn renewed(results: &Path, against: &Path) -> Result<(Vec<Reported>, Vec<String>)> {
     let earlier = match std::fs::read(against) {
-        Ok(bytes) => reported::parse(&bytes, &against.display().to_string())?,
+        Ok(bytes) => comparison::parse(&bytes, &against.display().to_string())?,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
         Err(error) => return Err(error).with_context(|| format!("cannot read `{}`", against.display())),
     };
@@ -131,68 +133,76 @@ pub fn renewed(results: &Path, against: &Path) -> Result<(Vec<Reported>, Vec<Str
 
 /// Every cell of `by-models.csv`.
 fn found(results: &Path) -> Result<Vec<Reported>> {
-    let ours = Csv::read(&results.join("by-models.csv")).context("hint: run the experiment first")?;
-    let [dataset, architecture, method, metric, split] =
-        ["dataset", "architecture", "method", "metric", "split"].map(|name| ours.texts(name));
-    let (dataset, architecture, method, metric, split) = (dataset?, architecture?, method?, metric?, split?);
-    let (models, means) = (ours.required("models")?, ours.required("mean")?);
-    let row = |row: usize| Reported {
-        dataset: dataset[row].clone(),
-        architecture: architecture[row].clone(),
-        method: method[row].clone(),
-        models: models[row] as usize,
-        metric: metric[row].clone(),
-        split: split[row].clone(),
-        value: means[row],
+    let rows = ByModelsRow::read(results).context("hint: run the experiment first")?;
+    let figure = |row: ByModelsRow| Reported {
+        dataset: row.pair.dataset,
+        architecture: row.pair.architecture,
+        method: row.method.to_string(),
+        models: row.models,
+        metric: row.metric,
+        split: row.split.to_string(),
+        value: row.mean,
         sd: None,
         tolerance: 0.0,
         source: "an earlier run of this spec".to_owned(),
     };
-    Ok((0..means.len()).map(row).collect())
+    Ok(rows.into_iter().map(figure).collect())
 }
 
 /// The stages behind the rows of a results folder.
-struct Makers(Vec<Maker>);
+struct Provenance(Vec<Source>);
 
-/// One row: its file's kind, data set, architecture, method, number of models (where the file says it), split, stage.
-struct Maker {
-    kind: &'static str,
-    names: [String; 4],
+/// What one row is about, and the stage that made it.
+struct Source {
+    is_barrier: bool,
+    pair: PairName,
+    method: MethodLabel,
+    /// Where the file says it.
     models: Option<usize>,
+    split: Part,
     stage: String,
 }
 
-impl Makers {
-    fn read(results: &Path) -> Result<Makers> {
-        let mut makers = Vec::new();
-        for kind in ["models", "merged", "barriers"] {
-            let path = results.join(format!("{kind}.csv"));
-            if !path.exists() {
-                continue;
-            }
-            let csv = Csv::read(&path)?;
-            let (dataset, architecture, split, stage) =
-                (csv.texts("dataset")?, csv.texts("architecture")?, csv.texts("split")?, csv.texts("stage")?);
-            let method = if kind == "models" { vec![ENDPOINTS.to_owned(); stage.len()] } else { csv.texts("method")? };
-            let models = if kind == "merged" { Some(csv.required("models")?) } else { None };
-            for row in 0..stage.len() {
-                let names = [&dataset[row], &architecture[row], &method[row], &split[row]].map(String::clone);
-                makers.push(Maker { kind, names, models: models.as_ref().map(|models| models[row] as usize), stage: stage[row].clone() });
-            }
-        }
-        Ok(Makers(makers))
+impl Provenance {
+    fn read(results: &Path) -> Result<Provenance> {
+        let models = ModelRow::read_if_present(results)?.into_iter().map(|row| Source {
+            is_barrier: false,
+            pair: row.pair,
+            method: MethodLabel::Endpoints,
+            models: None,
+            split: row.split,
+            stage: row.stage,
+        });
+        let merged = MergedRow::read_if_present(results)?.into_iter().map(|row| Source {
+            is_barrier: false,
+            pair: row.key.pair,
+            method: row.key.method,
+            models: Some(row.models),
+            split: row.split,
+            stage: row.stage,
+        });
+        let barriers = BarrierRow::read_if_present(results)?.into_iter().map(|row| Source {
+            is_barrier: true,
+            pair: row.key.pair,
+            method: row.key.method,
+            models: None,
+            split: row.split,
+            stage: row.stage,
+        });
+        Ok(Provenance(models.chain(merged).chain(barriers).collect()))
     }
 
     fn of(&self, figure: &Reported) -> Vec<String> {
-        let barrier = figure.metric.starts_with("barrier");
+        let pair = PairName::new(&figure.dataset, &figure.architecture);
         let mut stages: Vec<String> = Vec::new();
-        for maker in &self.0 {
-            let names = [&figure.dataset, &figure.architecture, &figure.method, &figure.split];
-            let fits = (maker.kind == "barriers") == barrier
-                && maker.names.iter().eq(names)
-                && maker.models.is_none_or(|models| models == figure.models);
-            if fits && !stages.contains(&maker.stage) {
-                stages.push(maker.stage.clone());
+        for source in &self.0 {
+            let fits = source.is_barrier == figure.metric.starts_with("barrier")
+                && source.pair == pair
+                && source.method.to_string() == figure.method
+                && source.split.name() == figure.split
+                && source.models.is_none_or(|models| models == figure.models);
+            if fits && !stages.contains(&source.stage) {
+                stages.push(source.stage.clone());
             }
         }
         stages
@@ -208,7 +218,10 @@ mod tests {
     fn results() -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
         let write = |name: &str, text: String| std::fs::write(folder.path().join(name), text).unwrap();
-        write("by-models.csv", format!("{HEADER},mean\nmnist,mlp,c2m3,5,accuracy,test,0.980000\n"));
+        write(
+            "by-models.csv",
+            format!("{HEADER},replicates,mean,sd,low,high,reported,reported_sd,verdict\nmnist,mlp,c2m3,5,accuracy,test,1,0.980000,,,,,,\n"),
+        );
         let row = "dataset,architecture,method,replicate,models,split,loss,accuracy,stage\nmnist,mlp,c2m3,0,";
         write("merged.csv", format!("{row}4,test,1.0,0.5,aaa\nmnist,mlp,c2m3,0,5,test,1.0,0.98,bbb\n"));
         folder
@@ -249,7 +262,7 @@ mod tests {
             (figures[0].tolerance, differences.as_slice()),
             (0.03, &["mnist mlp c2m3 of 5 accuracy test: new, 0.980000".to_owned()][..])
         );
-        std::fs::write(&against, reported::write(&figures).unwrap()).unwrap();
-        assert_eq!(reported::parse(&std::fs::read(&against).unwrap(), "bands.csv").unwrap(), figures);
+        std::fs::write(&against, comparison::write(&figures).unwrap()).unwrap();
+        assert_eq!(comparison::parse(&std::fs::read(&against).unwrap(), "bands.csv").unwrap(), figures);
     }
 }

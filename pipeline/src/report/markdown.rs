@@ -1,32 +1,32 @@
 //! `table.md`: the table as a person reads it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use super::ArchitectureRow;
+use super::architectures::ArchitectureRow;
 use super::orderings::ordering;
-use super::pairwise::{PairwiseRow, section};
-use super::reported::Comparison;
-use super::rows::{Pair, Rows};
-use super::summary::{ENDPOINTS, SummaryRow};
+use super::summary::SummaryRow;
 use super::trends::{along_models, along_widths};
+use crate::comparison::Comparison;
+use crate::identity::{MethodLabel, PairName, Part};
+use crate::measurements;
+use crate::table::Tables;
 
 /// The columns of the main table: heading, metric, split.
-const COLUMNS: [(&str, &str, &str); 6] = [
-    ("accuracy, train", "accuracy", "train"),
-    ("accuracy, test", "accuracy", "test"),
-    ("loss, train", "loss", "train"),
-    ("loss, test", "loss", "test"),
-    ("barrier, train", "barrier_line", "train"),
-    ("barrier, test", "barrier_line", "test"),
+const COLUMNS: [(&str, &str, Part); 6] = [
+    ("accuracy, train", "accuracy", Part::Train),
+    ("accuracy, test", "accuracy", Part::Test),
+    ("loss, train", "loss", Part::Train),
+    ("loss, test", "loss", Part::Test),
+    ("barrier, train", "barrier_line", Part::Train),
+    ("barrier, test", "barrier_line", Part::Test),
 ];
 
 /// Writes the cells as Markdown: a table a pair, one over the number of models where it varies, then verdicts with their sources.
 pub fn render(
     title: &str,
     cells: &[SummaryRow],
-    rows: &Rows,
-    pairwise: &[PairwiseRow],
+    tables: &Tables,
     architectures: &[ArchitectureRow],
     comparison: &Comparison,
     missing: &[String],
@@ -36,22 +36,20 @@ pub fn render(
         text.push_str("\n**Incomplete**: these pairs have no rows, because a stage of theirs failed.\n\n");
         missing.iter().for_each(|missing| text.push_str(&format!("- {missing}\n")));
     }
-    let pairs: BTreeSet<&Pair> = cells.iter().map(|cell| &cell.pair).collect();
+    let pairs: BTreeSet<&PairName> = cells.iter().map(|cell| &cell.pair).collect();
     for pair in pairs {
         let cells: Vec<&SummaryRow> = cells.iter().filter(|cell| cell.pair == *pair).collect();
-        let stand_in = comparison
-            .stood_in_for(&pair.dataset, &pair.architecture)
-            .map_or_else(String::new, |other| format!(", standing in for {other}"));
+        let stand_in = comparison.stood_in_for(pair).map_or_else(String::new, |other| format!(", standing in for {other}"));
         let _ = write!(text, "\n## {}{stand_in}, {}\n\n", pair.dataset, pair.architecture);
-        let found = comparison.deviations_of(&pair.dataset, &pair.architecture);
+        let found = comparison.deviations_of(pair);
         let deviating = !found.is_empty();
         text.push_str(&deviations(found, &cells));
         text.push_str(&main_table(&cells));
         text.push_str(&over_models(&cells));
         text.push_str(&along_models(&cells));
-        text.push_str(&subsets(pair, rows));
-        text.push_str(&section(pairwise, pair));
-        text.push_str(&alignments(pair, rows));
+        for measurement in measurements::ALL {
+            text.push_str(&measurement.section(tables, pair));
+        }
         text.push_str(&verdicts(&cells, deviating));
     }
     text.push_str(&along_widths(cells, architectures));
@@ -95,8 +93,7 @@ fn main_table(cells: &[&SummaryRow]) -> String {
     let cells: Vec<&&SummaryRow> = cells.iter().filter(|cell| cell.models == most).collect();
     let columns: Vec<_> =
         COLUMNS.iter().filter(|(_, metric, split)| cells.iter().any(|cell| cell.metric == *metric && cell.split == *split)).collect();
-    let mut methods: Vec<&str> = cells.iter().map(|cell| cell.method.as_str()).collect::<BTreeSet<_>>().into_iter().collect();
-    methods.sort_by_key(|method| (*method != ENDPOINTS, *method));
+    let methods: BTreeSet<(bool, &MethodLabel)> = cells.iter().map(|cell| (!cell.method.is_endpoints(), &cell.method)).collect();
     let mut text = format!(
         "{most} models. In brackets: the reported figure. Barrier: over the straight line between the end losses, mean over pairs.\n\n| method |"
     );
@@ -105,10 +102,10 @@ fn main_table(cells: &[&SummaryRow]) -> String {
     }
     text.push_str("\n| --- |");
     text.push_str(&" ---: |".repeat(columns.len()));
-    for method in methods {
+    for (_, method) in methods {
         let _ = write!(text, "\n| {method} |");
         for (_, metric, split) in &columns {
-            let cell = cells.iter().find(|cell| cell.method == method && cell.metric == *metric && cell.split == *split);
+            let cell = cells.iter().find(|cell| cell.method == *method && cell.metric == *metric && cell.split == *split);
             let _ = write!(text, " {} |", cell.map_or_else(String::new, |cell| figure(cell)));
         }
     }
@@ -130,12 +127,12 @@ fn figure(cell: &SummaryRow) -> String {
 
 fn over_models(cells: &[&SummaryRow]) -> String {
     let merged: Vec<&&SummaryRow> =
-        cells.iter().filter(|cell| cell.method != ENDPOINTS && cell.metric == "accuracy" && cell.split == "test").collect();
+        cells.iter().filter(|cell| !cell.method.is_endpoints() && cell.metric == "accuracy" && cell.split == Part::Test).collect();
     let counts: BTreeSet<usize> = merged.iter().map(|cell| cell.models).collect();
     if counts.len() < 2 {
         return String::new();
     }
-    let methods: BTreeSet<&str> = merged.iter().map(|cell| cell.method.as_str()).collect();
+    let methods: BTreeSet<&MethodLabel> = merged.iter().map(|cell| &cell.method).collect();
     let mut text = "\nTest accuracy by the number of models merged:\n\n| method |".to_owned();
     for count in &counts {
         let _ = write!(text, " {count} |");
@@ -145,57 +142,11 @@ fn over_models(cells: &[&SummaryRow]) -> String {
     for method in methods {
         let _ = write!(text, "\n| {method} |");
         for count in &counts {
-            let cell = merged.iter().find(|cell| cell.method == method && cell.models == *count);
+            let cell = merged.iter().find(|cell| cell.method == *method && cell.models == *count);
             let _ = write!(text, " {} |", cell.map_or_else(String::new, |cell| figure(cell)));
         }
     }
     text.push('\n');
-    text
-}
-
-/// Merges of chosen models: by their number, the mean and the range over the choices.
-fn subsets(pair: &Pair, rows: &Rows) -> String {
-    let of_pair: Vec<_> = rows.others.subsets().iter().filter(|row| row.key.pair == *pair).collect();
-    let split = if of_pair.iter().any(|row| row.split == "test") { "test" } else { "train" };
-    let mut accuracies: BTreeMap<(&str, usize, &str), Vec<f64>> = BTreeMap::new();
-    for row in of_pair.iter().filter(|row| row.split == split) {
-        accuracies.entry((&row.key.method, row.models, row.matched)).or_default().push(row.accuracy);
-    }
-    if accuracies.is_empty() {
-        return String::new();
-    }
-    let mut text = format!(
-        "\nSubsets of the models merged, {split} accuracy over the subsets. Apart: each matched on its own; jointly: all models matched, \
-         then a subset averaged.\n\n| method | models | matched | merges | mean | least | greatest |\n\
-         | --- | ---: | --- | ---: | ---: | ---: | ---: |\n"
-    );
-    for ((method, models, matched), values) in accuracies {
-        let (least, greatest) =
-            values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), &value| (low.min(value), high.max(value)));
-        let (count, mean) = (values.len(), values.iter().sum::<f64>() / values.len() as f64);
-        let _ = writeln!(text, "| {method} | {models} | {matched} | {count} | {mean:.4} | {least:.4} | {greatest:.4} |");
-    }
-    text
-}
-
-fn alignments(pair: &Pair, rows: &Rows) -> String {
-    let mut worst: BTreeMap<&str, (f64, f64)> = BTreeMap::new();
-    for row in rows.matching.iter().filter(|row| row.pair == *pair) {
-        let (cycle, function) = worst.entry(&row.method).or_default();
-        *cycle = row.cycle_error.max(*cycle);
-        *function = row.function_error.max(*function);
-    }
-    if worst.is_empty() {
-        return String::new();
-    }
-    let mut text =
-        "\nLargest errors of the alignments: how far a model mapped around a cycle of models comes back from itself, and how far \
-                    a permuted model's outputs lie from its own.\n\n| method | cycle error | function error |\n| --- | ---: | ---: |\n"
-            .to_owned();
-    for (method, (cycle, function)) in worst {
-        let [cycle, function] = [cycle, function].map(|error| if error == 0.0 { "0".to_owned() } else { format!("{error:.1e}") });
-        let _ = writeln!(text, "| {method} | {cycle} | {function} |");
-    }
     text
 }
 

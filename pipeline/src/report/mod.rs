@@ -1,24 +1,23 @@
-//! From artifacts to tables and pictures.
+//! Tables and pictures of what was measured: summaries over replicates, verdicts, `table.md`.
 
-pub(crate) mod architectures;
-mod cell;
+mod architectures;
 mod check;
-pub(crate) mod markdown;
+mod draw;
+mod markdown;
+mod merged_picture;
+mod methods;
 mod orderings;
-mod others;
-pub(crate) mod pairwise;
-pub(crate) mod plots;
-mod reported;
-mod rows;
-mod seeds;
-mod statistics;
-pub(crate) mod summary;
-mod table;
+mod overview_picture;
+mod plot;
+mod seconds_picture;
+mod summary;
+mod tabulate;
 mod trends;
-mod units;
+mod widths_picture;
 
 pub use architectures::ArchitectureRow;
-pub use cell::{Cell, File};
 pub use check::{Compared, check, made, renewed};
-pub use reported::{Comparison, Reported, parse as parse_reported, write as write_reported};
-pub use rows::Rows;
+pub use draw::draw_timings;
+pub use methods::method_rows;
+pub use plot::Plot;
+pub use tabulate::{Known, Tabulate};

@@ -1,6 +1,7 @@
 //! Whether methods come out in the published order, where figures themselves cannot be compared.
 
 use super::summary::SummaryRow;
+use crate::identity::Part;
 
 /// Reported accuracies are rounded to two digits: methods closer than this have no order.
 const ROUNDING: f64 = 0.0101;
@@ -20,8 +21,8 @@ pub struct Ordering {
 pub fn ordering(cells: &[&SummaryRow]) -> Option<Ordering> {
     let methods: Vec<(String, f64, f64)> = cells
         .iter()
-        .filter(|cell| cell.metric == "accuracy" && cell.split == "test" && cell.method != super::summary::ENDPOINTS)
-        .filter_map(|cell| Some((cell.method.clone(), cell.summary.mean, cell.reported?)))
+        .filter(|cell| cell.metric == "accuracy" && cell.split == Part::Test && !cell.method.is_endpoints())
+        .filter_map(|cell| Some((cell.method.to_string(), cell.summary.mean, cell.reported?)))
         .collect();
     order(methods)
 }
@@ -45,17 +46,17 @@ pub fn order(mut things: Vec<(String, f64, f64)>) -> Option<Ordering> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::rows::Pair;
-    use super::super::statistics::Summary;
     use super::*;
+    use crate::identity::{MethodLabel, PairName};
+    use crate::statistics::Summary;
 
     fn cell(method: &str, ours: f64, reported: f64) -> SummaryRow {
         SummaryRow {
-            pair: Pair { dataset: "cifar10".to_owned(), architecture: "resnet20".to_owned() },
-            method: method.to_owned(),
+            pair: PairName::new("cifar10", "resnet20"),
+            method: MethodLabel::method(method),
             models: 5,
             metric: "accuracy",
-            split: "test".to_owned(),
+            split: Part::Test,
             summary: Summary::of(&[ours]).unwrap(),
             reported: Some(reported),
             reported_sd: None,

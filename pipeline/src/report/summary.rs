@@ -1,27 +1,26 @@
 //! Cells of the table: every metric of every method, summarised over replicates, beside what was reported.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use anyhow::{Context, Result};
 use onebasin_matching::barrier;
 
-use super::reported::Comparison;
-use super::rows::{Pair, Rows, pair_columns};
-use super::statistics::Summary;
-
-/// The method name of rows about the models before merging.
-pub const ENDPOINTS: &str = "endpoints";
+use crate::comparison::Comparison;
+use crate::identity::{MethodLabel, PairName, Part, ResultKey};
+use crate::measurements::{BarrierRow, MergedRow, ModelRow};
+use crate::statistics::Summary;
+use crate::table::{Tables, row};
 
 /// One cell.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SummaryRow {
-    pub pair: Pair,
-    pub method: String,
+    pub pair: PairName,
+    pub method: MethodLabel,
     /// Number of models merged; of the models before merging and of the pairs of a barrier, how many there are in the experiment.
     pub models: usize,
     pub metric: &'static str,
-    pub split: String,
+    pub split: Part,
     pub summary: Summary,
     pub reported: Option<f64>,
     pub reported_sd: Option<f64>,
@@ -29,8 +28,82 @@ pub struct SummaryRow {
     pub source: String,
 }
 
+row! {
+    /// A cell of the table, all models merged: a row of `summary.csv`.
+    pub struct WholeRow in "summary.csv", order |_, _| Ordering::Equal;
+    {
+        pair: PairName,
+        method: MethodLabel,
+        metric: String,
+        split: Part,
+        replicates: usize,
+        mean: f64,
+        sd: Option<f64>,
+        low: Option<f64>,
+        high: Option<f64>,
+        reported: Option<f64>,
+        reported_sd: Option<f64>,
+        verdict: String,
+    }
+}
+
+row! {
+    /// A cell for each number of models merged: a row of `by-models.csv`.
+    pub struct ByModelsRow in "by-models.csv", order |_, _| Ordering::Equal;
+    {
+        pair: PairName,
+        method: MethodLabel,
+        models: usize,
+        metric: String,
+        split: Part,
+        replicates: usize,
+        mean: f64,
+        sd: Option<f64>,
+        low: Option<f64>,
+        high: Option<f64>,
+        reported: Option<f64>,
+        reported_sd: Option<f64>,
+        verdict: String,
+    }
+}
+
+impl ByModelsRow {
+    /// Whether it is an accuracy of a pair on a split.
+    pub fn is_accuracy_of(&self, pair: &PairName, split: Part) -> bool {
+        self.pair == *pair && self.metric == "accuracy" && self.split == split
+    }
+}
+
+impl From<&SummaryRow> for ByModelsRow {
+    fn from(row: &SummaryRow) -> ByModelsRow {
+        let Summary { count, mean, deviation, interval } = row.summary;
+        ByModelsRow {
+            pair: row.pair.clone(),
+            method: row.method.clone(),
+            models: row.models,
+            metric: row.metric.to_owned(),
+            split: row.split,
+            replicates: count,
+            mean,
+            sd: deviation,
+            low: interval.map(|(low, _)| low),
+            high: interval.map(|(_, high)| high),
+            reported: row.reported,
+            reported_sd: row.reported_sd,
+            verdict: row.verdict.clone(),
+        }
+    }
+}
+
+impl From<ByModelsRow> for WholeRow {
+    fn from(row: ByModelsRow) -> WholeRow {
+        let ByModelsRow { pair, method, metric, split, replicates, mean, sd, low, high, reported, reported_sd, verdict, .. } = row;
+        WholeRow { pair, method, metric, split, replicates, mean, sd, low, high, reported, reported_sd, verdict }
+    }
+}
+
 /// Values of one cell, by replicate; a replicate may give several (one a model or pair), whose mean counts.
-type Values = BTreeMap<(Pair, String, usize, &'static str, String), BTreeMap<usize, Vec<f64>>>;
+type Values = BTreeMap<(PairName, MethodLabel, usize, &'static str, &'static str), (Part, BTreeMap<usize, Vec<f64>>)>;
 
 /// Summarises everything measured.
 ///
@@ -38,53 +111,45 @@ type Values = BTreeMap<(Pair, String, usize, &'static str, String), BTreeMap<usi
 ///
 /// # Errors
 /// Points that are no line from λ = 0 to 1, or a loss on one that is not a number.
-pub fn summarise(rows: &Rows, comparison: &Comparison) -> Result<Vec<SummaryRow>> {
+pub fn summarise(tables: &Tables, comparison: &Comparison) -> Result<Vec<SummaryRow>> {
     let mut values = Values::new();
-    let mut add = |pair: &Pair, method: &str, models: usize, metric, split: &str, replicate: usize, value: f64| {
-        let cell = values.entry((pair.clone(), method.to_owned(), models, metric, split.to_owned())).or_default();
-        cell.entry(replicate).or_default().push(value);
+    let mut add = |pair: &PairName, method: &MethodLabel, models: usize, metric, split: Part, replicate: usize, value: f64| {
+        let cell = values.entry((pair.clone(), method.clone(), models, metric, split.name()));
+        let (_, replicates) = cell.or_insert_with(|| (split, BTreeMap::new()));
+        replicates.entry(replicate).or_default().push(value);
     };
-    let mut counts: BTreeMap<&Pair, usize> = BTreeMap::new();
-    for row in &rows.models {
-        let count = rows
-            .models
-            .iter()
-            .filter(|other| other.pair == row.pair && other.replicate == row.replicate && other.split == row.split)
-            .count();
+    let models: &[ModelRow] = tables.of();
+    let mut counts: BTreeMap<&PairName, usize> = BTreeMap::new();
+    for row in models {
+        let alike = |other: &&ModelRow| (&other.pair, other.replicate, other.split) == (&row.pair, row.replicate, row.split);
+        let count = models.iter().filter(alike).count();
         counts.insert(&row.pair, count);
-        add(&row.pair, ENDPOINTS, count, "loss", &row.split, row.replicate, row.loss);
-        add(&row.pair, ENDPOINTS, count, "accuracy", &row.split, row.replicate, row.accuracy);
+        add(&row.pair, &MethodLabel::Endpoints, count, "loss", row.split, row.replicate, row.loss);
+        add(&row.pair, &MethodLabel::Endpoints, count, "accuracy", row.split, row.replicate, row.accuracy);
     }
-    for row in &rows.merged {
-        add(&row.pair, &row.method, row.models, "loss", &row.split, row.replicate, row.loss);
-        add(&row.pair, &row.method, row.models, "accuracy", &row.split, row.replicate, row.accuracy);
+    for MergedRow { key, models, split, loss, accuracy, .. } in tables.of() {
+        add(&key.pair, &key.method, *models, "loss", *split, key.replicate, *loss);
+        add(&key.pair, &key.method, *models, "accuracy", *split, key.replicate, *accuracy);
     }
-    let mut start = 0;
-    while start < rows.barriers.len() {
-        let first = &rows.barriers[start];
-        let line = |row: &super::rows::BarrierRow| {
-            (&row.pair, &row.method, row.replicate, &row.fixed, &row.permutee, &row.split)
-                == (&first.pair, &first.method, first.replicate, &first.fixed, &first.permutee, &first.split)
-        };
-        let length = rows.barriers[start..].iter().take_while(|row| line(row)).count();
-        let points = &rows.barriers[start..start + length];
+    for points in tables.of::<BarrierRow>().chunk_by(BarrierRow::is_on_line_of) {
+        let first = &points[0];
         let lambdas: Vec<f64> = points.iter().map(|row| row.lambda).collect();
         let losses: Vec<f64> = points.iter().map(|row| row.loss).collect();
-        let height = barrier(&lambdas, &losses)
-            .with_context(|| format!("the line from `{}` to `{}` by `{}`", first.fixed, first.permutee, first.method))?;
-        let models = counts.get(&first.pair).copied().unwrap_or(2);
-        add(&first.pair, &first.method, models, "barrier_line", &first.split, first.replicate, height.line);
-        add(&first.pair, &first.method, models, "barrier_mean", &first.split, first.replicate, height.mean);
-        start += length;
+        let ResultKey { pair, method, replicate } = &first.key;
+        let height =
+            barrier(&lambdas, &losses).with_context(|| format!("the line from `{}` to `{}` by `{method}`", first.fixed, first.permutee))?;
+        let models = counts.get(pair).copied().unwrap_or(2);
+        add(pair, method, models, "barrier_line", first.split, *replicate, height.line);
+        add(pair, method, models, "barrier_mean", first.split, *replicate, height.mean);
     }
-    let cells = values.into_iter().filter_map(|((pair, method, models, metric, split), replicates)| {
+    let cells = values.into_iter().filter_map(|((pair, method, models, metric, _), (split, replicates))| {
         let means: Vec<f64> = replicates.values().map(|values| values.iter().sum::<f64>() / values.len() as f64).collect();
         let summary = Summary::of(&means)?;
-        let figure = comparison.find(&pair.dataset, &pair.architecture, &method, models, metric, &split);
+        let figure = comparison.find(&pair, &method, models, metric, split);
         Some(SummaryRow {
             reported: figure.map(|figure| figure.value),
             reported_sd: figure.and_then(|figure| figure.sd),
-            verdict: figure.map(|figure| comparison.verdict(&pair.dataset, summary.mean, figure)).unwrap_or_default(),
+            verdict: figure.map(|figure| comparison.verdict(&pair, summary.mean, figure)).unwrap_or_default(),
             source: figure.map(|figure| figure.source.clone()).unwrap_or_default(),
             pair,
             method,
@@ -97,47 +162,26 @@ pub fn summarise(rows: &Rows, comparison: &Comparison) -> Result<Vec<SummaryRow>
     Ok(cells.collect())
 }
 
-/// Writes `summary.csv` (all models merged) and `by-models.csv` (every number of models merged).
-///
-/// # Errors
-/// When a file cannot be written.
-pub fn write(rows: &[SummaryRow], folder: &Path) -> Result<()> {
-    let mut largest: BTreeMap<(&Pair, &str), usize> = BTreeMap::new();
+/// Adds the rows of `summary.csv` (all models merged) and `by-models.csv` (every number of models merged).
+pub fn tabulate(rows: &[SummaryRow], tables: &mut Tables) {
+    let mut largest: BTreeMap<(&PairName, &MethodLabel), usize> = BTreeMap::new();
     for row in rows {
         let most = largest.entry((&row.pair, &row.method)).or_default();
         *most = row.models.max(*most);
     }
-    let whole: Vec<&SummaryRow> = rows.iter().filter(|row| largest[&(&row.pair, row.method.as_str())] == row.models).collect();
-    let table = pair_columns(whole.iter().map(|row| &row.pair)).text("method", whole.iter().map(|row| &row.method));
-    statistics_columns(table, &whole).write(&folder.join("summary.csv"))?;
-    let all: Vec<&SummaryRow> = rows.iter().collect();
-    let table = pair_columns(all.iter().map(|row| &row.pair))
-        .text("method", all.iter().map(|row| &row.method))
-        .whole("models", all.iter().map(|row| row.models));
-    statistics_columns(table, &all).write(&folder.join("by-models.csv"))
-}
-
-fn statistics_columns(table: super::table::Table, rows: &[&SummaryRow]) -> super::table::Table {
-    table
-        .text("metric", rows.iter().map(|row| row.metric))
-        .text("split", rows.iter().map(|row| &row.split))
-        .whole("replicates", rows.iter().map(|row| row.summary.count))
-        .number("mean", rows.iter().map(|row| Some(row.summary.mean)))
-        .number("sd", rows.iter().map(|row| row.summary.deviation))
-        .number("low", rows.iter().map(|row| row.summary.interval.map(|(low, _)| low)))
-        .number("high", rows.iter().map(|row| row.summary.interval.map(|(_, high)| high)))
-        .number("reported", rows.iter().map(|row| row.reported))
-        .number("reported_sd", rows.iter().map(|row| row.reported_sd))
-        .text("verdict", rows.iter().map(|row| &row.verdict))
+    let whole = rows.iter().filter(|row| largest[&(&row.pair, &row.method)] == row.models);
+    tables.declare::<WholeRow>();
+    tables.extend(whole.map(|row| WholeRow::from(ByModelsRow::from(row))));
+    tables.declare::<ByModelsRow>();
+    tables.extend(rows.iter().map(ByModelsRow::from));
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::rows::{BarrierRow, ModelRow};
 
-    fn pair() -> Pair {
-        Pair { dataset: "glyphs".to_owned(), architecture: "mlp".to_owned() }
+    fn pair() -> PairName {
+        PairName::new("glyphs", "mlp")
     }
 
     #[test]
@@ -146,15 +190,16 @@ mod tests {
             pair: pair(),
             replicate,
             model: model.to_owned(),
-            split: "test".to_owned(),
+            split: Part::Test,
             loss: 1.0,
             accuracy,
             stage: String::new(),
         };
-        let rows = Rows { models: vec![model(0, "a", 0.8), model(0, "b", 0.9), model(1, "a", 0.6), model(1, "b", 0.7)], ..Rows::default() };
-        let cells = summarise(&rows, &Comparison::default()).unwrap();
+        let mut tables = Tables::default();
+        tables.extend([model(0, "a", 0.8), model(0, "b", 0.9), model(1, "a", 0.6), model(1, "b", 0.7)]);
+        let cells = summarise(&tables, &Comparison::default()).unwrap();
         let cell = cells.iter().find(|cell| cell.metric == "accuracy").unwrap();
-        assert_eq!((cell.summary.count, cell.models, cell.method.as_str()), (2, 2, ENDPOINTS));
+        assert_eq!((cell.summary.count, cell.models, &cell.method), (2, 2, &MethodLabel::Endpoints));
         assert!((cell.summary.mean - 0.75).abs() < 1e-12);
         assert!((cell.summary.deviation.unwrap() - 0.2 / 2f64.sqrt()).abs() < 1e-12);
     }
@@ -162,19 +207,18 @@ mod tests {
     #[test]
     fn the_barrier_of_a_line_is_its_highest_excess_over_both_definitions() {
         let point = |lambda, loss| BarrierRow {
-            pair: pair(),
-            method: "naive".to_owned(),
-            replicate: 0,
+            key: ResultKey { pair: pair(), method: MethodLabel::method("naive"), replicate: 0 },
             fixed: "a".to_owned(),
             permutee: "b".to_owned(),
-            split: "test".to_owned(),
+            split: Part::Test,
             lambda,
             loss,
             accuracy: 0.0,
             stage: String::new(),
         };
-        let rows = Rows { barriers: vec![point(0.0, 1.0), point(0.5, 3.0), point(1.0, 2.0)], ..Rows::default() };
-        let cells = summarise(&rows, &Comparison::default()).unwrap();
+        let mut tables = Tables::default();
+        tables.extend([point(0.0, 1.0), point(0.5, 3.0), point(1.0, 2.0)]);
+        let cells = summarise(&tables, &Comparison::default()).unwrap();
         assert_eq!(
             cells.iter().map(|cell| (cell.metric, cell.summary.mean)).collect::<Vec<_>>(),
             [("barrier_line", 1.5), ("barrier_mean", 1.5)]

@@ -4,61 +4,61 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
-use super::ArchitectureRow;
+use super::architectures::{ArchitectureRow, Family, families};
 use super::orderings::order;
-use super::summary::{ENDPOINTS, SummaryRow};
+use super::summary::SummaryRow;
+use crate::identity::{MethodLabel, Part};
 
 /// A method's test accuracies along something that grows: ours and the reported one, where there is one.
-struct Course<'a> {
-    method: &'a str,
+struct Trend<'a> {
+    method: &'a MethodLabel,
     points: BTreeMap<usize, (f64, f64)>,
 }
 
 /// Along the number of models, for the cells of one pair: a table in Markdown, or nothing where no method has two reported figures.
 pub fn along_models(cells: &[&SummaryRow]) -> String {
-    let courses = courses(cells.iter().copied(), |cell| Some(cell.models));
-    table("Over the number of models, test accuracy:", "models", &courses)
+    let trends = trends(cells.iter().copied(), |cell| Some(cell.models));
+    table("Over the number of models, test accuracy:", "models", &trends)
 }
 
 /// Along the width, for the cells of all pairs: a table in Markdown for each data set and family trained alike.
 pub fn along_widths(cells: &[SummaryRow], architectures: &[ArchitectureRow]) -> String {
     let mut text = String::new();
-    for (dataset, family, widths) in super::architectures::families(architectures) {
+    for Family { dataset, family, widths, .. } in families(architectures) {
         let of_family: Vec<&SummaryRow> =
-            cells.iter().filter(|cell| cell.pair.dataset == dataset && widths.contains_key(cell.pair.architecture.as_str())).collect();
+            cells.iter().filter(|cell| cell.pair.dataset == dataset && widths.contains_key(&cell.pair.architecture)).collect();
         // Widths are compared at one number of models: the most that all of them merged.
         let counts = |architecture: &str| -> BTreeSet<usize> {
-            let merged = of_family.iter().filter(|cell| cell.pair.architecture == architecture && cell.method != ENDPOINTS);
+            let merged = of_family.iter().filter(|cell| cell.pair.architecture == architecture && !cell.method.is_endpoints());
             merged.map(|cell| cell.models).collect()
         };
         let shared = widths.keys().map(|architecture| counts(architecture)).reduce(|one, other| &one & &other).unwrap_or_default();
         let Some(most) = shared.last() else { continue };
-        let courses =
-            courses(of_family.into_iter().filter(|cell| cell.models == *most), |cell| widths.get(cell.pair.architecture.as_str()).copied());
+        let trends = trends(of_family.into_iter().filter(|cell| cell.models == *most), |cell| widths.get(&cell.pair.architecture).copied());
         let heading = format!("Over the width of {dataset}'s {family}, test accuracy of {most} models merged:");
-        text.push_str(&table(&heading, "widths", &courses));
+        text.push_str(&table(&heading, "widths", &trends));
     }
     if text.is_empty() { text } else { format!("\n## Widths\n{text}") }
 }
 
-/// The courses of the methods with at least two reported test accuracies.
-fn courses<'a>(cells: impl Iterator<Item = &'a SummaryRow>, place: impl Fn(&SummaryRow) -> Option<usize>) -> Vec<Course<'a>> {
-    let mut courses: BTreeMap<&str, BTreeMap<usize, (f64, f64)>> = BTreeMap::new();
-    for cell in cells.filter(|cell| cell.metric == "accuracy" && cell.split == "test") {
+/// The trends of the methods with at least two reported test accuracies.
+fn trends<'a>(cells: impl Iterator<Item = &'a SummaryRow>, place: impl Fn(&SummaryRow) -> Option<usize>) -> Vec<Trend<'a>> {
+    let mut trends: BTreeMap<&MethodLabel, BTreeMap<usize, (f64, f64)>> = BTreeMap::new();
+    for cell in cells.filter(|cell| cell.metric == "accuracy" && cell.split == Part::Test) {
         if let (Some(place), Some(reported)) = (place(cell), cell.reported) {
-            courses.entry(&cell.method).or_default().insert(place, (cell.summary.mean, reported));
+            trends.entry(&cell.method).or_default().insert(place, (cell.summary.mean, reported));
         }
     }
-    courses.into_iter().filter(|(_, points)| points.len() > 1).map(|(method, points)| Course { method, points }).collect()
+    trends.into_iter().filter(|(_, points)| points.len() > 1).map(|(method, points)| Trend { method, points }).collect()
 }
 
-fn table(heading: &str, along: &str, courses: &[Course<'_>]) -> String {
-    if courses.is_empty() {
+fn table(heading: &str, along: &str, trends: &[Trend<'_>]) -> String {
+    if trends.is_empty() {
         return String::new();
     }
     let mut text =
         format!("\n{heading}\n\n| method | {along} | reported | ours | pairs in the reported order |\n| --- | --- | --- | --- | --- |\n");
-    for Course { method, points } in courses {
+    for Trend { method, points } in trends {
         let list = |value: &dyn Fn(&(f64, f64)) -> f64| -> String {
             points.values().map(|point| format!("{:.4}", value(point))).collect::<Vec<_>>().join(", ")
         };
@@ -76,17 +76,17 @@ fn table(heading: &str, along: &str, courses: &[Course<'_>]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::rows::Pair;
-    use super::super::statistics::Summary;
     use super::*;
+    use crate::identity::PairName;
+    use crate::statistics::Summary;
 
     fn cell(method: &str, models: usize, ours: f64, reported: Option<f64>) -> SummaryRow {
         SummaryRow {
-            pair: Pair { dataset: "cifar10".to_owned(), architecture: "resnet20".to_owned() },
-            method: method.to_owned(),
+            pair: PairName::new("cifar10", "resnet20"),
+            method: MethodLabel::method(method),
             models,
             metric: "accuracy",
-            split: "test".to_owned(),
+            split: Part::Test,
             summary: Summary::of(&[ours]).unwrap(),
             reported,
             reported_sd: None,
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn a_course_over_models_says_how_many_pairs_of_numbers_keep_the_reported_order() {
+    fn a_trend_over_models_says_how_many_pairs_of_numbers_keep_the_reported_order() {
         let cells = [
             cell("c2m3", 2, 0.5, Some(0.79)),
             cell("c2m3", 3, 0.4, Some(0.70)),
@@ -111,12 +111,11 @@ mod tests {
     }
 
     #[test]
-    fn a_course_over_widths_takes_networks_trained_alike_at_the_most_models_that_all_widths_merged() {
+    fn a_trend_over_widths_takes_networks_trained_alike_at_the_most_models_that_all_widths_merged() {
         let row = |architecture: &str, width: usize, training: &str| ArchitectureRow {
-            dataset: "cifar10".to_owned(),
-            architecture: architecture.to_owned(),
+            pair: PairName::new("cifar10", architecture),
             stands_for: String::new(),
-            family: "resnet",
+            family: "resnet".to_owned(),
             shape: "depth-20".to_owned(),
             width: Some(width),
             parameters: 1,

@@ -68,7 +68,7 @@ impl Job<'_> {
         }
         let Job { planned, claim, inputs, store, options, reporter } = self;
         let stage = &*planned.stage;
-        reporter.event(&Event::Started { stage: stage.id(), kind: stage.recipe().kind });
+        reporter.event(&Event::Started { stage: stage.id(), words: stage.words() });
         let begun = Instant::now();
         let threads = options.threads();
         let pool = worker.pool(threads)?;
@@ -81,7 +81,7 @@ impl Job<'_> {
             progress: &progress,
             interrupted: options.interrupted,
             device: &options.device,
-            images: &options.images,
+            datasets: &options.datasets,
             work: &work,
         };
         // A panicking stage leaves only its folder behind, which is removed.

@@ -198,7 +198,7 @@ impl<'a> Schedule<'a> {
         state.running -= 1;
         let fate = match made {
             Ok(Made { artifact, ran: true }) => {
-                self.reporter.event(&Event::Finished { stage, kind: self.graph.planned(node).stage.recipe().kind, seconds });
+                self.reporter.event(&Event::Finished { stage, words: self.graph.planned(node).stage.words(), seconds });
                 Fate::Ran(artifact)
             }
             Ok(Made { artifact, ran: false }) => {

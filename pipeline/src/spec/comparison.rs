@@ -1,18 +1,17 @@
 //! What a spec compares itself with: figures that others reported, and the profile at whose settings they were made.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::document::Reported;
 use super::error::SpecError;
 use super::experiment::Pair;
 use super::resolve::{Resolver, Result, path};
-use crate::report::{self, Comparison};
+use crate::comparison::{self, Comparison};
 
 impl Resolver<'_> {
     /// What the run is compared with, and the pairs whose data set stands in for another.
     pub(super) fn comparison(&self, folder: &Path, pairs: &[Pair]) -> Result<Comparison> {
-        let stand_ins = pairs.iter().filter_map(|pair| Some((pair.id(), pair.stands_for.clone()?))).collect();
+        let stand_ins = pairs.iter().filter_map(|pair| Some((pair.name(), pair.stands_for.clone()?))).collect();
         let Some(written) = &self.document.reported else { return Ok(Comparison { stand_ins, ..Comparison::default() }) };
         let figures = match &written.file {
             Some(file) => self.reported(folder, file)?,
@@ -28,17 +27,17 @@ impl Resolver<'_> {
             return Err(self.wrong(&here, format!("unknown profile `{profile}`")).known(profile, profiles.iter().map(String::as_str)));
         }
         let Reported { differs, profile, .. } = written.clone();
-        Ok(Comparison { figures, differs, profile, deviations: BTreeMap::new(), stand_ins })
+        Ok(Comparison { figures, differs, profile, deviations: Vec::new(), stand_ins })
     }
 
     /// The figures of a file that others reported.
-    fn reported(&self, folder: &Path, name: &str) -> Result<Vec<report::Reported>> {
+    fn reported(&self, folder: &Path, name: &str) -> Result<Vec<comparison::Reported>> {
         let here = path(["reported", "file"]);
         let file = folder.join(name);
         let bytes = std::fs::read(&file).map_err(|error| {
             self.wrong(&here, format!("cannot read the reported figures `{}`: {error}", file.display()))
                 .hint("the path starts at the spec's folder")
         })?;
-        report::parse_reported(&bytes, name).map_err(|error| self.layers.placed(&here, SpecError::new(format!("{error:#}"))))
+        comparison::parse(&bytes, name).map_err(|error| self.layers.placed(&here, SpecError::new(format!("{error:#}"))))
     }
 }

@@ -1,18 +1,17 @@
 //! How the settings of a run differ from those under which reported figures were made.
 
-use std::collections::BTreeMap;
-
 use serde::Serialize;
 use serde_json::Value;
 
 use super::experiment::{Experiment, Pair};
+use crate::identity::PairName;
 
-/// By [`Pair::id`], what differs in each pair of `ours` from the same pair of `theirs`, in words; pairs without a difference are left out.
+/// What differs in each pair of `ours` from the same pair of `theirs`, in words; pairs without a difference are left out.
 ///
 /// Number of models and replicates, which lines and which splits are no differences: each figure says by itself what it is of. How many
 /// points a line has is one, because a barrier is the highest of them.
-pub fn deviations(ours: &Experiment, theirs: &Experiment) -> BTreeMap<String, Vec<String>> {
-    let mut all = BTreeMap::new();
+pub fn deviations(ours: &Experiment, theirs: &Experiment) -> Vec<(PairName, Vec<String>)> {
+    let mut all = Vec::new();
     for pair in &ours.pairs {
         let twin = theirs.pairs.iter().find(|twin| twin.reported_as() == pair.reported_as() && twin.architecture == pair.architecture);
         let mut found = match twin {
@@ -22,8 +21,7 @@ pub fn deviations(ours: &Experiment, theirs: &Experiment) -> BTreeMap<String, Ve
         if twin.is_some() {
             let images = [ours, theirs].map(|it| it.evaluation.images.map_or_else(|| "all".to_owned(), |count| count.to_string()));
             compare("images measured of each split", &images[0], &images[1], &mut found);
-            let lined = |experiment: &Experiment| !experiment.evaluation.lines.is_empty() || !experiment.evaluation.cycles.is_empty();
-            if lined(ours) && lined(theirs) {
+            if ours.evaluation.walks_lines && theirs.evaluation.walks_lines {
                 compare("points on a line", &ours.evaluation.lambdas, &theirs.evaluation.lambdas, &mut found);
             }
             let parts = |experiment: &Experiment| -> Vec<Value> { experiment.models.iter().map(|model| written(&model.subset)).collect() };
@@ -33,7 +31,7 @@ pub fn deviations(ours: &Experiment, theirs: &Experiment) -> BTreeMap<String, Ve
             of_methods(ours, theirs, &mut found);
         }
         if !found.is_empty() {
-            all.insert(pair.id(), found);
+            all.push((pair.name(), found));
         }
     }
     all
@@ -41,7 +39,7 @@ pub fn deviations(ours: &Experiment, theirs: &Experiment) -> BTreeMap<String, Ve
 
 /// What differs in methods of one name; a difference that several share is listed once.
 fn of_methods(ours: &Experiment, theirs: &Experiment, found: &mut Vec<String>) {
-    let mut shared: Vec<(String, Vec<&str>)> = Vec::new();
+    let mut shared: Vec<(String, Vec<String>)> = Vec::new();
     for method in &ours.methods {
         let Some(other) = theirs.methods.iter().find(|other| other.name == method.name) else { continue };
         let mut differing = Vec::new();
@@ -50,8 +48,8 @@ fn of_methods(ours: &Experiment, theirs: &Experiment, found: &mut Vec<String>) {
         compare("repair", &method.repair, &other.repair, &mut differing);
         for difference in differing {
             match shared.iter_mut().find(|(known, _)| *known == difference) {
-                Some((_, names)) => names.push(&method.name),
-                None => shared.push((difference, vec![&method.name])),
+                Some((_, names)) => names.push(method.name.to_string()),
+                None => shared.push((difference, vec![method.name.to_string()])),
             }
         }
     }

@@ -6,6 +6,8 @@ use figment::value::Value;
 use onebasin_datasets::Normalisation;
 use serde::Deserialize;
 
+use crate::identity::Part;
+
 /// A whole spec. Tables that a library reads are read later, each at its own path.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -23,7 +25,9 @@ pub struct Document {
     pub trainings: BTreeMap<String, Value>,
     pub pairs: Vec<Pair>,
     pub methods: Vec<Method>,
-    pub evaluation: Evaluation,
+    /// A table: the keys of [`Evaluation`], which are read from it, and those of the measurements.
+    #[expect(dead_code, reason = "it must be a known key")]
+    evaluation: Value,
     #[serde(default)]
     pub reported: Option<Reported>,
 }
@@ -93,14 +97,12 @@ pub struct Mean {
 #[serde(deny_unknown_fields)]
 pub struct Ensemble {}
 
-/// `[evaluation]`.
+/// The keys of `[evaluation]` that no measurement owns. Unknown keys are found by [`super::resolve`], which knows the others.
 #[derive(Debug, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(rename_all = "kebab-case")]
 pub struct Evaluation {
-    /// `"all"`, `"none"`, or a list of pairs of names.
-    pub pairs: Value,
     pub lambdas: usize,
-    pub splits: Vec<super::Part>,
+    pub splits: Vec<Part>,
     #[serde(default)]
     pub images: Option<usize>,
     /// Numbers of models, or lists of their names.
@@ -112,67 +114,11 @@ pub struct Evaluation {
     /// Whether each list is merged in the frame of all models too.
     #[serde(default)]
     pub joint_subsets: bool,
-    /// Lists of names.
-    #[serde(default)]
-    pub cycles: Option<Vec<Vec<String>>>,
-    #[serde(default)]
-    pub similarity: bool,
-    /// `true`, or a table [`Features`].
-    #[serde(default)]
-    pub features: Option<Value>,
-    #[serde(default)]
-    pub plane: Option<Plane>,
-    /// A number, or a table of [`Iterates`].
-    #[serde(default)]
-    pub iterates: Option<Value>,
-    #[serde(default)]
-    pub margins: bool,
 }
 
-/// `features` of `[evaluation]`.
-#[derive(Debug, Deserialize)]
-#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Features {
-    pub images: usize,
-}
-
-impl Default for Features {
-    fn default() -> Features {
-        Features { images: 1000 }
-    }
-}
-
-/// `plane` of `[evaluation]`.
-#[derive(Debug, Deserialize)]
-#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Plane {
-    /// Three names; the first three models.
-    pub models: Option<Vec<String>>,
-    pub points: usize,
-    pub images: usize,
-}
-
-impl Default for Plane {
-    fn default() -> Plane {
-        Plane { models: None, points: 21, images: 500 }
-    }
-}
-
-/// `iterates` of `[evaluation]`.
-#[derive(Debug, Deserialize)]
-#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Iterates {
-    pub count: usize,
-    /// A group of units; the smallest.
-    pub group: Option<String>,
-    /// A name; the first model.
-    pub model: Option<String>,
-}
-
-impl Default for Iterates {
-    fn default() -> Iterates {
-        Iterates { count: 6, group: None, model: None }
-    }
+impl Evaluation {
+    /// As they are written.
+    pub const KEYS: [&str; 6] = ["lambdas", "splits", "images", "merges", "subsets", "joint-subsets"];
 }
 
 /// `[reported]`.

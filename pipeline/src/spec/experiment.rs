@@ -5,10 +5,11 @@ use onebasin_matching::Matching;
 use onebasin_network::{Blueprint, Graph};
 use onebasin_repro::Stream;
 use onebasin_training::Training;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use super::Repair;
-use crate::report::Comparison;
+use super::{Repair, Requests};
+use crate::comparison::Comparison;
+use crate::identity::{MethodName, PairName, Part};
 
 /// A checked spec with every default filled in.
 #[derive(Clone, Debug)]
@@ -29,7 +30,7 @@ pub struct Experiment {
     pub evaluation: Evaluation,
     /// Figures to compare with.
     pub comparison: Comparison,
-    /// Pairs of the spec that are left out because a stage of theirs failed: `<pair>: <stage>`.
+    /// Pairs of the spec that are left out because a stage of theirs failed: "`<pair>`: `<stage>`".
     pub missing: Vec<String>,
 }
 
@@ -64,9 +65,9 @@ pub struct Pair {
 }
 
 impl Pair {
-    /// `<dataset>-<architecture>`, as in the ids of stages.
-    pub fn id(&self) -> String {
-        format!("{}-{}", self.dataset, self.architecture)
+    /// The names of data set and architecture.
+    pub fn name(&self) -> PairName {
+        PairName::new(&self.dataset, &self.architecture)
     }
 
     /// The data set under whose name figures were reported.
@@ -78,16 +79,27 @@ impl Pair {
 /// A way to make one model of several.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Method {
-    /// As results call it.
-    pub name: String,
+    /// As results call it; a method whose matching is drawn again is one method for each draw.
+    pub name: MethodName,
     /// How units are matched.
     pub matching: Matching,
     /// What is made of matched models.
     pub merging: Merging,
     /// What is done to the merged model, and to every point of a line, before it is measured.
     pub repair: Option<Repair>,
-    /// Which draw of the matching it is, from 1; a method whose matching is drawn again is one method for each draw.
-    pub draw: usize,
+}
+
+impl Method {
+    /// Whether it brings models anywhere, and is the first draw of its kind: what is measured of alignments is measured of it.
+    pub fn is_measured_in_its_frame(&self) -> bool {
+        self.name.is_first() && self.merging != Merging::Ensemble && !matches!(self.matching, Matching::Identity(_))
+    }
+
+    /// Whether `other` is the same method without a repair.
+    pub fn repairs(&self, other: &Method) -> bool {
+        let bare = |method: &Method| (method.matching.clone(), method.merging.clone(), method.name.draw);
+        self.repair.is_some() && other.repair.is_none() && bare(self) == bare(other)
+    }
 }
 
 /// What is made of matched models.
@@ -104,10 +116,8 @@ pub enum Merging {
 }
 
 /// What is measured.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Evaluation {
-    /// Pairs of models, by index, between which the loss is measured along a line.
-    pub lines: Vec<(usize, usize)>,
     /// Points on a line, ends included.
     pub lambdas: usize,
     /// The splits measured.
@@ -120,65 +130,21 @@ pub struct Evaluation {
     pub subsets: Vec<Vec<usize>>,
     /// Whether these are also merged in the frame into which all models were brought together.
     pub joint_subsets: bool,
-    /// Cycles around which the first model of each, by index, is mapped.
-    pub cycles: Vec<Vec<usize>>,
-    /// Whether weights are compared before and after matching.
-    pub similarity: bool,
-    /// On how many of the first training images features are compared before and after matching, if they are.
-    pub features: Option<usize>,
-    /// The mixtures of models and their images whose loss is measured.
-    pub plane: Option<Plane>,
-    /// The soft matrices that are told of each ascent of C²M³.
-    pub iterates: Option<Iterates>,
-    /// Whether it is measured how sure matches are.
-    pub margins: bool,
-}
-
-/// Soft matrices on the way of an ascent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Iterates {
-    /// How many, from the first on.
-    pub count: usize,
-    /// The group of units; `None`: the smallest of the architecture, of equals the first.
-    pub group: Option<String>,
-    /// The model, by index.
-    pub model: usize,
-}
-
-/// Mixtures of three models and their images in the frame.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Plane {
-    /// The models, by index.
-    pub models: [usize; 3],
-    /// Points across the hexagon of mixtures, odd.
-    pub points: usize,
-    /// Images on which each mixture is measured.
-    pub images: usize,
-}
-
-/// Half of a data set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Part {
-    /// The images models are trained on.
-    Train,
-    /// Images no model has seen.
-    Test,
-}
-
-impl Part {
-    /// As a spec and the results write it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Part::Train => "train",
-            Part::Test => "test",
-        }
-    }
+    /// What is asked of each measurement.
+    pub requests: Requests,
+    /// Whether anything is measured along lines.
+    pub walks_lines: bool,
 }
 
 impl Experiment {
     /// The stream of one replicate of a pair.
     pub fn stream(&self, pair: &Pair, replicate: usize) -> Stream {
-        Stream::root(self.seed).child(format!("replicate-{replicate}")).child(pair.id())
+        Stream::root(self.seed).child(format!("replicate-{replicate}")).child(pair.name().to_string())
+    }
+
+    /// What names of stages and files call a pair.
+    pub fn slug(&self, pair: &Pair) -> String {
+        let names: Vec<PairName> = self.pairs.iter().map(Pair::name).collect();
+        pair.name().slug(&names)
     }
 }

@@ -15,7 +15,7 @@ use super::text::{End, Text};
 const DEFAULTS: &str = r#"
 seed = 42
 replicates = 1
-evaluation = { pairs = "all", lambdas = 25, splits = ["train", "test"] }
+evaluation = { lambdas = 25, splits = ["train", "test"] }
 "#;
 
 /// Variables that belong to the command, to data sets or to tests, not to the spec.

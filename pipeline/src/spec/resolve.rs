@@ -11,6 +11,7 @@ use onebasin_network::{Blueprint, Graph, Shape};
 use onebasin_training::Training;
 use serde::de::DeserializeOwned;
 
+use super::asked::{Asked, EvaluationKeys, Requests};
 use super::document::{self, Document};
 use super::error::{SpecError, chain};
 use super::experiment::{Evaluation, Experiment, Merging, Method, Model, Pair};
@@ -18,7 +19,7 @@ use super::fault::{fraction, quoted_place, shown, whole};
 use super::layers::Layers;
 use super::repair::Repair;
 use super::text::End;
-use crate::report::summary::ENDPOINTS;
+use crate::identity::{MethodLabel, MethodName};
 
 pub(super) type Result<T> = std::result::Result<T, SpecError>;
 
@@ -27,18 +28,19 @@ const MOST_LAMBDAS: usize = 10_001;
 const MOST_IMAGES: usize = 1_000_000_000;
 
 /// Checks everything that can be known without reading images.
-pub fn resolve(layers: &Layers, folder: &Path, places: &Places) -> Result<Experiment> {
+pub fn resolve(layers: &Layers, folder: &Path, places: &Places, measurements: &[&dyn EvaluationKeys]) -> Result<Experiment> {
     let document: Document = layers.read_at(&[])?;
-    let resolver = Resolver { layers, document: &document, places };
+    let evaluation = evaluation_keys(layers, measurements)?;
+    let resolver = Resolver { layers, document: &document, evaluation: &evaluation, places };
     resolver.name(&path(["name"]), &document.name)?;
     resolver.within(&path(["replicates"]), document.replicates, 1..=MOST_REPLICATES, "")?;
     let models = resolver.models()?;
     let pairs = resolver.pairs()?;
     let methods = resolver.methods(&models)?;
-    let evaluation = resolver.evaluation(&models, &pairs, &methods)?;
+    let evaluation = resolver.evaluation(&models, &pairs, &methods, measurements)?;
     resolver.coefficients(&methods, &evaluation)?;
     resolver.references(&methods, &evaluation, &models)?;
-    let methods = resolver.drawn(methods)?;
+    let methods = resolver.with_draws(methods)?;
     let comparison = resolver.comparison(folder, &pairs)?;
     let Document { name, seed, replicates, .. } = document;
     Ok(Experiment { name, seed, replicates, models, pairs, methods, evaluation, comparison, missing: Vec::new() })
@@ -47,6 +49,7 @@ pub fn resolve(layers: &Layers, folder: &Path, places: &Places) -> Result<Experi
 pub(super) struct Resolver<'a> {
     pub(super) layers: &'a Layers,
     pub(super) document: &'a Document,
+    pub(super) evaluation: &'a document::Evaluation,
     places: &'a Places,
 }
 
@@ -65,7 +68,7 @@ impl Resolver<'_> {
         if name.is_empty() || !name.chars().all(fine) || name.starts_with('-') || name.ends_with('-') {
             let key = shown(path);
             return Err(self
-                .wrong(path, format!("`{name}` is no name for `{key}`: expected small letters, digits and inner dashes"))
+                .wrong(path, format!("`{key}` must be lowercase letters, digits and inner hyphens, got `{name}`"))
                 .hint("names become names of folders and stages, for example `mnist-mlp-2`"));
         }
         Ok(())
@@ -203,9 +206,9 @@ impl Resolver<'_> {
                 graph,
                 training,
             };
-            if let Some(first) = pairs.iter().position(|earlier| earlier.id() == pair.id()) {
+            if let Some(first) = pairs.iter().position(|earlier| earlier.name() == pair.name()) {
                 return Err(self
-                    .wrong(&at(key), format!("the pair `{}` is listed twice", pair.id()))
+                    .wrong(&at(key), format!("the pair `{}` is listed twice", pair.name()))
                     .hint(format!("`pairs[{first}]` is the same data set and architecture; give one of the architectures another name")));
             }
             pairs.push(pair);
@@ -239,8 +242,8 @@ impl Resolver<'_> {
         for (index, written) in self.document.methods.iter().enumerate() {
             let at = |key: &str| path(["methods", &index.to_string(), key]);
             self.name(&at("name"), &written.name)?;
-            if written.name == ENDPOINTS {
-                let message = format!("`{ENDPOINTS}` is no name for a method: in the results it stands for the models before merging");
+            if MethodLabel::is_reserved(&written.name) {
+                let message = format!("`{}` is no name for a method: in the results it stands for the models before merging", written.name);
                 return Err(self.wrong(&at("name"), message).hint("take another name"));
             }
             let merging = match &written.merging {
@@ -266,9 +269,9 @@ impl Resolver<'_> {
                 return Err(self.wrong(&at("matching"), message).hint("leave `matching` out"));
             }
             let repair = written.repair.as_ref().map(|_| self.repair(&at("repair"), &merging)).transpose()?;
-            methods.push(Method { name: written.name.clone(), matching, merging, repair, draw: 1 });
+            methods.push(Method { name: MethodName::new(&written.name), matching, merging, repair });
         }
-        self.distinct("methods", "name", "method", methods.iter().map(|method| method.name.as_str()))?;
+        self.distinct("methods", "name", "method", methods.iter().map(|method| method.name.name.as_str()))?;
         Ok(methods)
     }
 
@@ -286,8 +289,8 @@ impl Resolver<'_> {
         Ok(repair)
     }
 
-    fn evaluation(&self, models: &[Model], pairs: &[Pair], methods: &[Method]) -> Result<Evaluation> {
-        let written = &self.document.evaluation;
+    fn evaluation(&self, models: &[Model], pairs: &[Pair], methods: &[Method], measurements: &[&dyn EvaluationKeys]) -> Result<Evaluation> {
+        let written = self.evaluation;
         let at = |key: &str| path(["evaluation", key]);
         self.within(&at("lambdas"), written.lambdas, 2..=MOST_LAMBDAS, "two are the ends of a line; the papers take 25")?;
         if written.splits.is_empty() {
@@ -303,27 +306,10 @@ impl Resolver<'_> {
         }
         let (merges, listed) = self.merges(models)?;
         let subsets = self.subsets(listed, models)?;
-        let joint_subsets = written.joint_subsets;
-        let (cycles, plane) = (self.cycles(models)?, self.plane(models)?);
-        let similarity = self.similarity(models)?;
-        let (iterates, margins) = (self.iterates(models, pairs, methods)?, self.margins(models, methods)?);
-        let features = self.features(models, pairs)?;
-        let (lines, lambdas, images) = (self.lines(models)?, written.lambdas, written.images);
-        Ok(Evaluation {
-            lines,
-            lambdas,
-            parts,
-            images,
-            merges,
-            subsets,
-            joint_subsets,
-            cycles,
-            similarity,
-            features,
-            plane,
-            iterates,
-            margins,
-        })
+        let asked = Asked { resolver: self, models, pairs, methods };
+        let (requests, walks_lines) = Requests::check(measurements, &asked)?;
+        let document::Evaluation { lambdas, images, joint_subsets, .. } = *written;
+        Ok(Evaluation { lambdas, parts, images, merges, subsets, joint_subsets, requests, walks_lines })
     }
 
     /// Factors of a mean fit one number of models only.
@@ -361,6 +347,22 @@ impl Resolver<'_> {
         let place = quoted_place(self.layers, table, &text);
         self.wrong(&place, if text.contains(&within) { text } else { format!("`{within}`: {text}") })
     }
+}
+
+/// The keys of `[evaluation]` that no measurement owns; every key must be one of them or of a measurement.
+fn evaluation_keys(layers: &Layers, measurements: &[&dyn EvaluationKeys]) -> Result<document::Evaluation> {
+    let here = path(["evaluation"]);
+    let owned = measurements.iter().flat_map(|measurement| measurement.keys()).copied();
+    let known: Vec<&str> = document::Evaluation::KEYS.into_iter().chain(owned).collect();
+    let unknown = match layers.get(&here) {
+        Some(Value::Dict(_, entries)) => entries.keys().find(|key| !known.contains(&key.as_str())),
+        _ => None,
+    };
+    if let Some(key) = unknown {
+        let error = layers.fault(&path(["evaluation", key]), End::Key, format!("unknown key `{key}` in `evaluation`"));
+        return Err(error.known(key, known));
+    }
+    layers.read_at(&here)
 }
 
 /// Whether the files of a data set are on this machine.

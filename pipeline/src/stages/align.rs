@@ -9,15 +9,15 @@ use onebasin_matching::{Alignment, Matching, Problem, UnitMap, to_frame};
 use onebasin_network::Weights;
 use onebasin_repro::Stream;
 use onebasin_training::logits;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::files;
-use crate::images;
-use crate::stage::{Context, Recipe, Stage, StageId};
-use crate::subject::Subject;
+use crate::dataset_cache;
+use crate::stage::{Context, Recipe, Stage, StageId, Words};
+use crate::task::Task;
 
-/// Test images on which models and their images in the frame are compared.
+/// Test images on which models are compared with themselves in the frame.
 const CHECKED_IMAGES: usize = 256;
 
 /// Largest difference allowed between two logits that permuting units should have left equal, relative to `1 + max |logit|`: sums over
@@ -28,16 +28,16 @@ const TOLERANCE: f64 = 1e-3;
 pub struct Align {
     id: StageId,
     inputs: Vec<StageId>,
-    subject: Arc<Subject>,
+    task: Arc<Task>,
     matching: Matching,
     stream: Stream,
 }
 
-/// What running models and their images on the same inputs showed.
-#[derive(Debug, Serialize)]
-struct Check {
+/// What running models and the same models in the frame on the same inputs showed: `check.json`.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Check {
     /// Largest absolute difference of a logit over models, inputs and classes.
-    function_error: f64,
+    pub function_error: f64,
     /// Largest absolute logit.
     scale: f64,
     /// Inputs.
@@ -46,27 +46,27 @@ struct Check {
 
 impl Align {
     /// The alignment of `models`; what a method draws comes from `stream`.
-    pub fn new(id: StageId, models: Vec<StageId>, subject: Arc<Subject>, matching: Matching, stream: Stream) -> Align {
-        Align { id, inputs: models, subject, matching, stream }
+    pub fn new(id: StageId, models: Vec<StageId>, task: Arc<Task>, matching: Matching, stream: Stream) -> Align {
+        Align { id, inputs: models, task, matching, stream }
     }
 
-    /// Runs some inputs through each model and its image in the frame.
+    /// Runs some inputs through each model and the same model in the frame.
     fn check(&self, context: &Context<'_>, models: &[Weights], alignment: &Alignment) -> Result<Check> {
-        let graph = &self.subject.graph;
-        let dataset = context.images.of(&self.subject)?;
-        let normalisation = images::normalisation(&self.subject, &dataset);
+        let graph = &self.task.graph;
+        let dataset = context.datasets.of(&self.task)?;
+        let normalisation = dataset_cache::normalisation(&self.task, &dataset);
         let count = CHECKED_IMAGES.min(dataset.test.len());
         let inputs = dataset.test.select(&(0..count as u32).collect::<Vec<_>>());
         let mut check = Check { function_error: 0.0, scale: 0.0, images: count };
         for (model, (weights, maps)) in models.iter().zip(&alignment.maps).enumerate() {
-            context.look()?;
+            context.check_interrupt()?;
             let mut before = logits(graph, weights, &inputs, normalisation, context.device)?;
             // Class scores that a method moved are compared in their new order.
             if let Some(UnitMap::Permutation(order)) = maps.get(graph.spec().groups.len()) {
                 before = before.select(Axis(1), &order.as_slice().iter().map(|&class| class as usize).collect::<Vec<_>>());
             }
-            let image = to_frame(graph.spec(), weights, maps);
-            let after = logits(graph, &image, &inputs, normalisation, context.device)?;
+            let moved = to_frame(graph.spec(), weights, maps);
+            let after = logits(graph, &moved, &inputs, normalisation, context.device)?;
             check.add(&before, &after).with_context(|| format!("model {model}, `{}`", self.inputs[model]))?;
         }
         Ok(check)
@@ -85,7 +85,7 @@ impl Check {
     }
 
     /// Permuting hidden units leaves a function as it is; anything else is a bug of the method or of the architecture's groups.
-    fn judge(&self) -> Result<()> {
+    fn ensure_preserved(&self) -> Result<()> {
         let Check { function_error, scale, .. } = self;
         let tolerance = TOLERANCE * (1.0 + scale);
         ensure!(
@@ -102,6 +102,10 @@ impl Stage for Align {
         &self.id
     }
 
+    fn words(&self) -> Words {
+        Words { present: "aligning", past: "ALIGNED" }
+    }
+
     fn inputs(&self) -> &[StageId] {
         &self.inputs
     }
@@ -112,16 +116,16 @@ impl Stage for Align {
         let settings = json!({
             "matching": self.matching,
             "stream": stream,
-            "data": self.subject.data_recipe(),
-            "device": self.subject.device,
+            "data": self.task.data_recipe(),
+            "device": self.task.device,
         });
         Recipe { kind: "align", version: 1, settings }
     }
 
     fn run(&self, context: &Context<'_>) -> Result<()> {
-        let graph = &self.subject.graph;
+        let graph = &self.task.graph;
         let models: Vec<Weights> = context.inputs.iter().map(|artifact| files::load(artifact, graph)).collect::<Result<_>>()?;
-        context.look()?;
+        context.check_interrupt()?;
         let problem = Problem { spec: graph.spec(), models: models.iter().collect() };
         let begun = Instant::now();
         let alignment = self.matching.matcher().align(&problem, &self.stream)?;
@@ -130,7 +134,7 @@ impl Stage for Align {
         let check = self.check(context, &models, &alignment)?;
         // Soft maps change the function: there the difference is a result.
         if alignment.is_hard() {
-            check.judge()?;
+            check.ensure_preserved()?;
         }
         alignment.save(context.out)?;
         files::write_json(&context.out.join("check.json"), &check)
@@ -147,9 +151,9 @@ mod tests {
     fn a_difference_beyond_rounding_is_a_failure_relative_to_the_logits() {
         let mut check = Check { function_error: 0.0, scale: 0.0, images: 1 };
         check.add(&array![[9.0, -1.0]], &array![[9.009, -1.0]]).unwrap();
-        check.judge().unwrap();
+        check.ensure_preserved().unwrap();
         check.add(&array![[1.0, 1.0]], &array![[1.0, 1.02]]).unwrap();
-        let message = check.judge().unwrap_err().to_string();
+        let message = check.ensure_preserved().unwrap_err().to_string();
         assert!(message.contains("2.0") && message.contains("hint: "), "{message}");
     }
 

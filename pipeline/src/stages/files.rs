@@ -6,18 +6,19 @@ use anyhow::{Context as _, Result, ensure};
 use onebasin_matching::{Alignment, UnitMaps};
 use onebasin_network::{Architecture, Checkpoint, Graph, Weights};
 use onebasin_training::{Evaluation, Statistics};
-use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
-use crate::spec::Part;
+use crate::identity::Part;
 use crate::stage::Artifact;
 
 const WEIGHTS: &str = "weights.safetensors";
 const STATISTICS: &str = "statistics.json";
 
 /// Loss and accuracy on one split: an item of `evaluation.json`.
-#[derive(Serialize)]
-pub(super) struct Measured {
-    pub split: &'static str,
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Measured {
+    pub split: Part,
     pub loss: f64,
     pub accuracy: f64,
     pub count: usize,
@@ -27,20 +28,19 @@ impl Measured {
     /// Refuses what is not a number, which neither JSON nor a table could say.
     pub fn new(part: Part, evaluation: Evaluation) -> Result<Measured> {
         let Evaluation { loss, accuracy, count } = evaluation;
-        let split = part.name();
-        ensure!(loss.is_finite(), "the loss on the {split} split is `{loss}`\nhint: the model diverged; lower its learning rate");
-        Ok(Measured { split, loss, accuracy, count })
+        ensure!(loss.is_finite(), "the loss on the {part} split is `{loss}`\nhint: the model diverged; lower its learning rate");
+        Ok(Measured { split: part, loss, accuracy, count })
     }
 }
 
 /// Writes a model into a folder.
-pub(super) fn save(folder: &Path, architecture: &Architecture, weights: Weights) -> Result<()> {
+pub(crate) fn save(folder: &Path, architecture: &Architecture, weights: Weights) -> Result<()> {
     let checkpoint = Checkpoint { architecture: architecture.clone(), weights };
     checkpoint.save(&folder.join(WEIGHTS)).context("cannot save the model")
 }
 
 /// The model of an artifact, which must be of the graph's architecture.
-pub(super) fn load(artifact: &Artifact, graph: &Graph) -> Result<Weights> {
+pub(crate) fn load(artifact: &Artifact, graph: &Graph) -> Result<Weights> {
     let checkpoint = Checkpoint::load(&artifact.directory.join(WEIGHTS)).context("cannot load a model")?;
     ensure!(
         checkpoint.architecture == graph.architecture,
@@ -51,7 +51,7 @@ pub(super) fn load(artifact: &Artifact, graph: &Graph) -> Result<Weights> {
 }
 
 /// The model of an artifact with the graph of its own architecture: a repair rewrites the one that the spec says.
-pub(super) fn load_own(artifact: &Artifact, graph: &Graph) -> Result<(Graph, Weights)> {
+pub(crate) fn load_own(artifact: &Artifact, graph: &Graph) -> Result<(Graph, Weights)> {
     let Checkpoint { architecture, weights } = Checkpoint::load(&artifact.directory.join(WEIGHTS)).context("cannot load a model")?;
     ensure!(
         architecture == graph.architecture || architecture == graph.architecture.repairable(),
@@ -61,20 +61,18 @@ pub(super) fn load_own(artifact: &Artifact, graph: &Graph) -> Result<(Graph, Wei
     Ok((Graph::build(&architecture)?, weights))
 }
 
-/// Writes what a survey found into a folder.
-pub(super) fn save_statistics(folder: &Path, statistics: &Statistics) -> Result<()> {
+/// Writes statistics of activations into a folder.
+pub(crate) fn save_statistics(folder: &Path, statistics: &Statistics) -> Result<()> {
     write_json(&folder.join(STATISTICS), statistics)
 }
 
-/// What a survey found.
-pub(super) fn load_statistics(artifact: &Artifact) -> Result<Statistics> {
-    let path = artifact.directory.join(STATISTICS);
-    let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
-    serde_json::from_str(&text).with_context(|| format!("cannot read the statistics in `{}`", path.display()))
+/// Statistics of activations.
+pub(crate) fn load_statistics(artifact: &Artifact) -> Result<Statistics> {
+    read_json(artifact, STATISTICS)
 }
 
 /// The maps of `models` models: of all of an alignment, or of those at some places in it.
-pub(super) fn maps(alignment: &Alignment, positions: Option<&[usize]>, models: usize) -> Result<Vec<UnitMaps>> {
+pub(crate) fn maps(alignment: &Alignment, positions: Option<&[usize]>, models: usize) -> Result<Vec<UnitMaps>> {
     let maps = match positions {
         None => alignment.maps.clone(),
         Some(positions) => {
@@ -87,8 +85,18 @@ pub(super) fn maps(alignment: &Alignment, positions: Option<&[usize]>, models: u
 }
 
 /// Writes a value as JSON, every number so that it is read back exactly.
-pub(super) fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
+pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
     let mut text = serde_json::to_string_pretty(value).with_context(|| format!("cannot write `{}`", path.display()))?;
     text.push('\n');
     std::fs::write(path, text).with_context(|| format!("cannot write `{}`", path.display()))
+}
+
+/// Reads the JSON file of an artifact.
+pub(crate) fn read_json<T: DeserializeOwned>(artifact: &Artifact, name: &str) -> Result<T> {
+    let path = artifact.directory.join(name);
+    let bytes = std::fs::read(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
+    serde_json::from_slice(&bytes).with_context(|| {
+        let folder = artifact.directory.display();
+        format!("cannot parse `{}` as what its stage writes\nhint: remove `{folder}` and run again", path.display())
+    })
 }

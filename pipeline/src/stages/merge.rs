@@ -8,23 +8,23 @@ use onebasin_network::Weights;
 use serde_json::json;
 
 use super::files;
-use crate::stage::{Context, Recipe, Stage, StageId};
-use crate::subject::Subject;
+use crate::stage::{Context, Recipe, Stage, StageId, Words};
+use crate::task::Task;
 
 /// Averages models in the frame of their alignment and saves the mean as `weights.safetensors`.
 pub struct Merge {
     id: StageId,
     inputs: Vec<StageId>,
-    subject: Arc<Subject>,
+    task: Arc<Task>,
     coefficients: Option<Vec<f64>>,
     positions: Option<Vec<usize>>,
 }
 
 impl Merge {
     /// The mean of `models`, which `alignment` brings into one frame; each with its coefficient, or all alike.
-    pub fn new(id: StageId, alignment: StageId, models: Vec<StageId>, subject: Arc<Subject>, coefficients: Option<Vec<f64>>) -> Merge {
+    pub fn new(id: StageId, alignment: StageId, models: Vec<StageId>, task: Arc<Task>, coefficients: Option<Vec<f64>>) -> Merge {
         let inputs = std::iter::once(alignment).chain(models).collect();
-        Merge { id, inputs, subject, coefficients, positions: None }
+        Merge { id, inputs, task, coefficients, positions: None }
     }
 
     /// The same of models that stand at these places in the alignment, which has others too.
@@ -37,6 +37,10 @@ impl Merge {
 impl Stage for Merge {
     fn id(&self) -> &StageId {
         &self.id
+    }
+
+    fn words(&self) -> Words {
+        Words { present: "merging", past: "MERGED" }
     }
 
     fn inputs(&self) -> &[StageId] {
@@ -52,13 +56,13 @@ impl Stage for Merge {
     }
 
     fn run(&self, context: &Context<'_>) -> Result<()> {
-        let graph = &self.subject.graph;
+        let graph = &self.task.graph;
         let (alignment, models) = context.inputs.split_first().context("a merge without an alignment")?;
         let alignment = Alignment::load(&alignment.directory)?;
         let maps = files::maps(&alignment, self.positions.as_deref(), models.len())?;
         let mut aligned: Vec<Weights> = Vec::with_capacity(models.len());
         for (artifact, maps) in models.iter().zip(&maps) {
-            context.look()?;
+            context.check_interrupt()?;
             aligned.push(to_frame(graph.spec(), &files::load(artifact, graph)?, maps));
         }
         let merged = mean(&aligned.iter().collect::<Vec<_>>(), self.coefficients.as_deref())?;

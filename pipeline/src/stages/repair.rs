@@ -9,20 +9,20 @@ use onebasin_training::Statistics;
 use serde_json::json;
 
 use super::files;
-use super::mender::Mender;
+use super::repairer::Repairer;
 use crate::spec::{self, Endpoints};
-use crate::stage::{Artifact, Context, Recipe, Stage, StageId};
-use crate::subject::Subject;
+use crate::stage::{Artifact, Context, Recipe, Stage, StageId, Words};
+use crate::task::Task;
 
 /// Repairs a merged model and saves it, with the architecture it then has, as `weights.safetensors`.
 pub struct Repair {
     id: StageId,
     inputs: Vec<StageId>,
-    subject: Arc<Subject>,
+    task: Arc<Task>,
     repair: spec::Repair,
     shares: Option<Vec<f64>>,
     positions: Option<Vec<usize>>,
-    way: Way,
+    source: TargetSource,
 }
 
 /// What a model was merged of.
@@ -32,7 +32,7 @@ pub struct Merged {
     /// What brought its parents into one frame.
     pub alignment: StageId,
     /// What its repair is to bring it near to.
-    pub ends: Ends,
+    pub ends: EndpointStatistics,
     /// The places of its parents in the alignment, if that has others too.
     pub positions: Option<Vec<usize>>,
     /// Each parent's share; all alike if `None`.
@@ -40,49 +40,53 @@ pub struct Merged {
 }
 
 /// The models whose statistics a repair aims at.
-pub enum Ends {
+pub enum EndpointStatistics {
     /// None: it restores batch norms alone, or there is no convolution.
     Nothing,
-    /// Their surveys.
-    Surveyed(Vec<StageId>),
-    /// Models that their maps mix rather than permute, so that surveys of them as trained do not help: each takes a pass in the frame.
+    /// Measured of the models as they were trained.
+    Measured(Vec<StageId>),
+    /// Of models that their maps mix rather than permute, so that statistics of them as trained do not help: each takes a pass in the frame.
     Mixed(Vec<StageId>),
 }
 
 /// How the goal of a repair is found, and what stands behind the merged model among its inputs.
 #[derive(Clone, Copy)]
-enum Way {
+enum TargetSource {
     /// There is none.
     Nothing,
-    /// The alignment, then surveys to be brought into the frame.
-    Surveys,
-    /// The alignment, then models to be brought into the frame and surveyed.
+    /// The alignment, then statistics to be brought into the frame.
+    Statistics,
+    /// The alignment, then models to be brought into the frame and measured there.
     Passes,
-    /// Surveys of all parents but the first, which the merged model stands for, taken as they are.
+    /// Statistics of all parents but the first, which the merged model stands for, taken as they are.
     AsPublished,
 }
 
 impl Repair {
     /// The repaired form of a merged model.
-    pub fn new(id: StageId, merged: Merged, subject: Arc<Subject>, repair: spec::Repair) -> Repair {
+    pub fn new(id: StageId, merged: Merged, task: Arc<Task>, repair: spec::Repair) -> Repair {
         let Merged { model, alignment, ends, positions, shares } = merged;
         let published = matches!(&repair, spec::Repair::Repair(options) if options.endpoints == Endpoints::AsPublished);
-        let (way, alignment, ends) = match ends {
-            Ends::Nothing => (Way::Nothing, None, Vec::new()),
-            Ends::Surveyed(ends) if published => (Way::AsPublished, None, ends),
-            Ends::Surveyed(ends) => (Way::Surveys, Some(alignment), ends),
-            Ends::Mixed(ends) => (Way::Passes, Some(alignment), ends),
+        let (source, alignment, ends) = match ends {
+            EndpointStatistics::Nothing => (TargetSource::Nothing, None, Vec::new()),
+            EndpointStatistics::Measured(ends) if published => (TargetSource::AsPublished, None, ends),
+            EndpointStatistics::Measured(ends) => (TargetSource::Statistics, Some(alignment), ends),
+            EndpointStatistics::Mixed(ends) => (TargetSource::Passes, Some(alignment), ends),
         };
-        let shares = if let Way::Nothing = way { None } else { shares };
+        let shares = if let TargetSource::Nothing = source { None } else { shares };
         let positions = if alignment.is_some() { positions } else { None };
         let inputs = [model].into_iter().chain(alignment).chain(ends).collect();
-        Repair { id, inputs, subject, repair, shares, positions, way }
+        Repair { id, inputs, task, repair, shares, positions, source }
     }
 }
 
 impl Stage for Repair {
     fn id(&self) -> &StageId {
         &self.id
+    }
+
+    fn words(&self) -> Words {
+        Words { present: "repairing", past: "REPAIRED" }
     }
 
     fn inputs(&self) -> &[StageId] {
@@ -93,8 +97,8 @@ impl Stage for Repair {
         let mut settings = json!({
             "repair": self.repair,
             "shares": self.shares,
-            "data": self.subject.data_recipe(),
-            "device": self.subject.device,
+            "data": self.task.data_recipe(),
+            "device": self.task.device,
         });
         if let Some(positions) = &self.positions {
             settings["positions"] = json!(positions);
@@ -103,35 +107,35 @@ impl Stage for Repair {
     }
 
     fn run(&self, context: &Context<'_>) -> Result<()> {
-        let graph = &self.subject.graph;
+        let graph = &self.task.graph;
         let (merged, others) = context.inputs.split_first().context("a repair without a model")?;
         let model = files::load(merged, graph)?;
-        let dataset = context.images.of(&self.subject)?;
-        let mender = Mender::new(context, &self.subject, &dataset, &self.repair)?;
-        let mut passes = Passes { mender: &mender, done: 0, total: mender.images() };
-        let ends = match self.way {
-            Way::Nothing => Vec::new(),
-            Way::Surveys => {
-                let (maps, surveys) = aligned(others, self.positions.as_deref())?;
-                surveys.iter().zip(&maps).map(|(survey, maps)| mender.in_frame(survey, maps)).collect::<Result<_>>()?
+        let dataset = context.datasets.of(&self.task)?;
+        let repairer = Repairer::new(context, &self.task, &dataset, &self.repair)?;
+        let mut passes = Passes { repairer: &repairer, done: 0, total: repairer.images() };
+        let ends = match self.source {
+            TargetSource::Nothing => Vec::new(),
+            TargetSource::Statistics => {
+                let (maps, statistics) = aligned(others, self.positions.as_deref())?;
+                statistics.iter().zip(&maps).map(|(statistics, maps)| repairer.in_frame(statistics, maps)).collect::<Result<_>>()?
             }
-            Way::Passes => {
+            TargetSource::Passes => {
                 let (maps, parents) = aligned(others, self.positions.as_deref())?;
-                passes.total += parents.len() * mender.images();
+                passes.total += parents.len() * repairer.images();
                 let image = |parent, maps| anyhow::Ok(to_frame(graph.spec(), &files::load(parent, graph)?, maps));
-                let ends = parents.iter().zip(&maps).map(|(parent, maps)| passes.survey(&image(parent, maps)?));
+                let ends = parents.iter().zip(&maps).map(|(parent, maps)| passes.measure(&image(parent, maps)?));
                 ends.collect::<Result<Vec<_>>>()?
             }
-            Way::AsPublished => {
-                passes.total += mender.images();
-                let first = passes.survey(&model)?;
+            TargetSource::AsPublished => {
+                passes.total += repairer.images();
+                let first = passes.measure(&model)?;
                 let rest = others.iter().map(files::load_statistics);
                 std::iter::once(Ok(first)).chain(rest).collect::<Result<_>>()?
             }
         };
         let shares = self.shares.clone().unwrap_or_else(|| vec![1.0 / ends.len().max(1) as f64; ends.len()]);
-        let repaired = mender.mend(&model, &ends, &shares, passes.done, passes.total)?;
-        files::save(context.out, &mender.graph().architecture, repaired)
+        let repaired = repairer.repair(&model, &ends, &shares, passes.done, passes.total)?;
+        files::save(context.out, &repairer.graph().architecture, repaired)
     }
 }
 
@@ -144,15 +148,15 @@ fn aligned<'a>(inputs: &'a [Artifact], positions: Option<&[usize]>) -> Result<(V
 
 /// Passes one after the other, for their progress.
 struct Passes<'a> {
-    mender: &'a Mender<'a>,
+    repairer: &'a Repairer<'a>,
     done: usize,
     total: usize,
 }
 
 impl Passes<'_> {
-    fn survey(&mut self, model: &Weights) -> Result<Statistics> {
-        let statistics = self.mender.statistics(model, self.done, self.total)?;
-        self.done += self.mender.images();
+    fn measure(&mut self, model: &Weights) -> Result<Statistics> {
+        let statistics = self.repairer.statistics(model, self.done, self.total)?;
+        self.done += self.repairer.images();
         Ok(statistics)
     }
 }

@@ -12,14 +12,14 @@ use onebasin_training::{Training, fit};
 use serde_json::json;
 
 use super::files;
-use crate::images;
-use crate::stage::{Context, Progress, Recipe, Stage, StageId};
-use crate::subject::Subject;
+use crate::dataset_cache;
+use crate::stage::{Context, Progress, Recipe, Stage, StageId, Words};
+use crate::task::Task;
 
 /// Trains a network on the training images, or on a subset of them, and saves it as `weights.safetensors`.
 pub struct Train {
     id: StageId,
-    subject: Arc<Subject>,
+    task: Arc<Task>,
     training: Training,
     subset: Option<Subset>,
     stream: Stream,
@@ -27,8 +27,8 @@ pub struct Train {
 
 impl Train {
     /// Everything random comes from `stream`: the weights at the start, the order of images, the choice of a subset.
-    pub fn new(id: StageId, subject: Arc<Subject>, training: Training, subset: Option<Subset>, stream: Stream) -> Train {
-        Train { id, subject, training, subset, stream }
+    pub fn new(id: StageId, task: Arc<Task>, training: Training, subset: Option<Subset>, stream: Stream) -> Train {
+        Train { id, task, training, subset, stream }
     }
 }
 
@@ -37,24 +37,28 @@ impl Stage for Train {
         &self.id
     }
 
+    fn words(&self) -> Words {
+        Words { present: "training", past: "TRAINED" }
+    }
+
     fn inputs(&self) -> &[StageId] {
         &[]
     }
 
     fn recipe(&self) -> Recipe {
         let settings = json!({
-            "data": self.subject.data_recipe(),
-            "architecture": self.subject.architecture_recipe(),
+            "data": self.task.data_recipe(),
+            "architecture": self.task.architecture_recipe(),
             "training": self.training,
             "subset": self.subset,
             "stream": self.stream.path(),
-            "device": self.subject.device,
+            "device": self.task.device,
         });
         Recipe { kind: "train", version: 1, settings }
     }
 
     fn run(&self, context: &Context<'_>) -> Result<()> {
-        let dataset = context.images.of(&self.subject)?;
+        let dataset = context.datasets.of(&self.task)?;
         let split = match &self.subset {
             None => Cow::Borrowed(&dataset.train),
             Some(part) => Cow::Owned(subset(&dataset.train, part, &self.stream.child("subset")).context("cannot choose the subset")?),
@@ -63,8 +67,8 @@ impl Stage for Train {
             (context.progress)(Progress::Training { step: now.step, steps: now.steps, loss: now.loss, rate: now.rate });
             if context.interrupted.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
-        let graph = &self.subject.graph;
-        let normalisation = images::normalisation(&self.subject, &dataset);
+        let graph = &self.task.graph;
+        let normalisation = dataset_cache::normalisation(&self.task, &dataset);
         let weights = fit(graph, &split, normalisation, &self.training, &self.stream, context.device, &mut watch)?;
         files::save(context.out, &graph.architecture, weights)
     }

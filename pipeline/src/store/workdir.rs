@@ -165,9 +165,7 @@ fn seal(path: &Path) -> Result<()> {
 /// Brings the names in a folder to the disk, where the system can.
 fn synchronise(folder: &Path) -> Result<()> {
     if cfg!(unix) {
-        File::open(folder)
-            .and_then(|folder| folder.sync_all())
-            .with_context(|| format!("cannot sync `{}`", folder.display()))?;
+        File::open(folder).and_then(|folder| folder.sync_all()).with_context(|| format!("cannot sync `{}`", folder.display()))?;
     }
     Ok(())
 }

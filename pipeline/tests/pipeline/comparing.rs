@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use onebasin::experiment;
+use onebasin::identity::{MethodLabel, PairName, Part};
 use onebasin::spec::{self, Experiment, Overrides};
 use onebasin_datasets::Places;
 
@@ -49,14 +51,14 @@ fn read(profile: &str, text: &str) -> Result<Experiment, spec::SpecError> {
     let row = "emnist-letters,mlp,naive,2,accuracy,test,0.03,,0.05,somewhere\n";
     std::fs::write(folder.path().join("reported.csv"), format!("{header}{row}")).unwrap();
     let overrides = Overrides { profile: Some(profile.to_owned()), ..Overrides::default() };
-    spec::parse(text, &folder.path().join("compared.toml"), &overrides, &Places::offline([], Path::new("/nonexistent")))
+    experiment::parse(text, &folder.path().join("compared.toml"), &overrides, &Places::offline([], Path::new("/nonexistent")))
 }
 
 #[test]
 fn every_difference_from_the_reported_profile_is_listed_for_its_pair() {
     let comparison = read("short", SPEC).unwrap().comparison;
     let short = ["images measured of each split 100 instead of all".to_owned(), "training epochs 3 instead of 30".to_owned()];
-    let mut found = comparison.deviations_of("cifar10", "mlp").to_vec();
+    let mut found = comparison.deviations_of(&PairName::new("cifar10", "mlp")).to_vec();
     found.sort();
     assert_eq!(found, short);
 }
@@ -64,7 +66,7 @@ fn every_difference_from_the_reported_profile_is_listed_for_its_pair() {
 #[test]
 fn fewer_points_on_a_line_differ_where_there_are_lines() {
     let fewer = SPEC.replace("evaluation.images = 100", "evaluation.lambdas = 3");
-    let found = |text: &str| read("short", text).unwrap().comparison.deviations_of("cifar10", "mlp").to_vec();
+    let found = |text: &str| read("short", text).unwrap().comparison.deviations_of(&PairName::new("cifar10", "mlp")).to_vec();
     assert!(found(&fewer).contains(&"points on a line 3 instead of 25".to_owned()), "{:?}", found(&fewer));
     let none = fewer.replace("[reported]", "[evaluation]\npairs = \"none\"\n\n[reported]");
     assert_eq!(found(&none), ["training epochs 3 instead of 30"]);
@@ -74,11 +76,12 @@ fn fewer_points_on_a_line_differ_where_there_are_lines() {
 fn at_the_reported_settings_only_a_stand_in_differs() {
     let experiment = read("paper", SPEC).unwrap();
     let comparison = &experiment.comparison;
-    assert!(comparison.deviations_of("cifar10", "mlp").is_empty());
-    assert_eq!(comparison.deviations_of("glyphs", "mlp"), ["data set glyphs instead of emnist-letters"]);
-    let figure = comparison.find("glyphs", "mlp", "naive", 2, "accuracy", "test").unwrap();
-    assert!(comparison.verdict("glyphs", 0.03, figure).starts_with("not comparable: data set glyphs"));
-    assert_eq!(experiment.pairs[0].id(), "glyphs-mlp");
+    assert!(comparison.deviations_of(&PairName::new("cifar10", "mlp")).is_empty());
+    let pair = PairName::new("glyphs", "mlp");
+    assert_eq!(comparison.deviations_of(&pair), ["data set glyphs instead of emnist-letters"]);
+    let figure = comparison.find(&pair, &MethodLabel::method("naive"), 2, "accuracy", Part::Test).unwrap();
+    assert!(comparison.verdict(&pair, 0.03, figure).starts_with("not comparable: data set glyphs"));
+    assert_eq!(experiment.pairs[0].name(), pair);
 }
 
 #[test]

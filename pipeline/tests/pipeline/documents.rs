@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use onebasin::plan::plan;
-use onebasin::spec::{self, Experiment, Overrides, SpecError};
+use onebasin::experiment::{self, plan};
+use onebasin::spec::{Experiment, Overrides, SpecError};
 use onebasin_datasets::Places;
 
 fn root() -> PathBuf {
@@ -27,7 +27,7 @@ fn specs() -> Vec<PathBuf> {
 }
 
 fn load(path: &Path, profile: Option<&str>) -> Result<Experiment, SpecError> {
-    spec::load(path, &Overrides { profile: profile.map(str::to_owned), ..Overrides::default() }, &places())
+    experiment::load(path, &Overrides { profile: profile.map(str::to_owned), ..Overrides::default() }, &places())
 }
 
 fn planned(experiment: &Experiment) -> usize {
@@ -65,7 +65,7 @@ fn every_whole_spec_in_a_document_plans() {
         for block in whole_specs(&text) {
             let name = root().join("experiments").join(format!("block of {document}"));
             let experiment =
-                spec::parse(&block, &name, &Overrides::default(), &places()).unwrap_or_else(|error| panic!("{document}: {error}"));
+                experiment::parse(&block, &name, &Overrides::default(), &places()).unwrap_or_else(|error| panic!("{document}: {error}"));
             assert!(planned(&experiment) > 3);
         }
     }

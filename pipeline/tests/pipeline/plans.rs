@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use onebasin::plan::{Plan, plan};
-use onebasin::spec::{self, Overrides};
+use onebasin::experiment::{self, plan};
+use onebasin::plan::Plan;
+use onebasin::spec::Overrides;
 use onebasin::stage::StageId;
 use onebasin_datasets::Places;
 
@@ -52,7 +53,7 @@ fn planned(text: &str, sets: &[&str]) -> Plan {
 
 fn on(text: &str, sets: &[&str], digest: &str, device: &str) -> Plan {
     let overrides = Overrides { sets: sets.iter().map(|&set| set.to_owned()).collect(), ..Overrides::default() };
-    let experiment = spec::parse(text, Path::new("planned.toml"), &overrides, &Places::offline([], "/nonexistent")).unwrap();
+    let experiment = experiment::parse(text, Path::new("planned.toml"), &overrides, &Places::offline([], "/nonexistent")).unwrap();
     plan(&experiment, &BTreeMap::from([("glyphs".to_owned(), digest.to_owned())]), device).unwrap()
 }
 
@@ -115,7 +116,7 @@ fn methods_that_match_alike_share_their_artifacts() {
     let twice = SPEC.replace("[evaluation]", "[[methods]]\nname = \"again\"\nmatching = { by = \"c2m3\" }\n\n[evaluation]");
     let plan = planned(&twice, &[]);
     let of = |id: &str| plan.find(id).unwrap().fingerprint;
-    for rest in ["align/glyphs-mlp/#/replicate-0/3", "merge/glyphs-mlp/#/replicate-0/2", "line/glyphs-mlp/#/replicate-0/a-b"] {
+    for rest in ["align/glyphs-mlp/#/replicate-0/3", "merge/glyphs-mlp/#/replicate-0/2", "line/glyphs-mlp/#/replicate-0/a..b"] {
         assert_eq!(of(&rest.replace('#', "universe")), of(&rest.replace('#', "again")));
     }
 }
@@ -135,7 +136,7 @@ fn a_method_with_a_repair_shares_alignments_and_merges_with_the_one_without() {
         assert_eq!(of(&rest.replace('#', "universe")), of(&rest.replace('#', "repaired")));
     }
     // What is new is the repair, what measures it, and the tables.
-    let new = ["repair/#/2", "measure/#/2", "repair/#/3", "measure/#/3", "line/#/a-b"];
+    let new = ["repair/#/2", "measure/#/2", "repair/#/3", "measure/#/3", "line/#/a..b"];
     let new = new.iter().map(|id| id.replace('#', "glyphs-mlp/repaired/replicate-0")).chain(["tabulate".to_owned(), "plot".to_owned()]);
     assert_eq!(changed(&before, &after), new.collect());
 }
@@ -144,7 +145,7 @@ fn a_method_with_a_repair_shares_alignments_and_merges_with_the_one_without() {
 fn every_option_of_a_repair_changes_what_is_repaired_but_end_points_no_line() {
     let plain = planned(&with_repair(r#"{ kind = "repair" }"#), &[]);
     let of = |repair: &str| changed(&plain, &planned(&with_repair(repair), &[]));
-    let (repair, line) = ("repair/glyphs-mlp/repaired/replicate-0/3".to_owned(), "line/glyphs-mlp/repaired/replicate-0/a-b".to_owned());
+    let (repair, line) = ("repair/glyphs-mlp/repaired/replicate-0/3".to_owned(), "line/glyphs-mlp/repaired/replicate-0/a..b".to_owned());
     for option in [r#"{ kind = "batch-norm" }"#, r#"{ kind = "repair", images = 50 }"#, r#"{ kind = "repair", batch = 50 }"#] {
         assert!(of(option).is_superset(&[repair.clone(), line.clone()].into()), "{option}");
     }
@@ -154,7 +155,7 @@ fn every_option_of_a_repair_changes_what_is_repaired_but_end_points_no_line() {
 }
 
 #[test]
-fn each_model_is_surveyed_once_for_all_methods_that_repair_what_is_merged_of_it() {
+fn each_model_is_measured_once_for_all_methods_that_repair_what_is_merged_of_it() {
     let mut text = SPEC.replace("family = \"mlp\"\nhidden = [8]", "family = \"vgg\"\nstages = [[4]]\nhead = [8]");
     for (name, matching, repair) in [
         ("frame", r#"by = "c2m3""#, r#"kind = "repair""#),
@@ -168,10 +169,10 @@ fn each_model_is_surveyed_once_for_all_methods_that_repair_what_is_merged_of_it(
         text = text.replace("[evaluation]", &method);
     }
     let plan = planned(&text.replace("merges = [2, 3]", "merges = [3]"), &[]);
-    let surveys: Vec<String> = ids(&plan).into_iter().filter(|id| id.starts_with("survey/")).collect();
+    let statistics: Vec<String> = ids(&plan).into_iter().filter(|id| id.starts_with("statistics/")).collect();
     // The line's first end has nothing to do with the first of the merged, which the merged model stands for.
     let expected = ["a", "a/images-50/batch-25", "b", "b/images-50/batch-25", "c", "c/images-50/batch-25"];
-    assert_eq!(surveys, expected.map(|last| format!("survey/glyphs-mlp/replicate-0/{last}")));
+    assert_eq!(statistics, expected.map(|last| format!("statistics/glyphs-mlp/replicate-0/{last}")));
     let inputs = |kind: &str, method: &str, last: &str| {
         let stage = &plan.find(&format!("{kind}/glyphs-mlp/{method}/replicate-0/{last}")).unwrap().stage;
         let short = |id: &StageId| {
@@ -182,25 +183,25 @@ fn each_model_is_surveyed_once_for_all_methods_that_repair_what_is_merged_of_it(
         stage.inputs().iter().map(short).collect::<Vec<_>>().join(", ")
     };
     for method in ["frame", "pairs"] {
-        assert_eq!(inputs("repair", method, "3"), "merge 3, align 3, survey a, survey b, survey c");
+        assert_eq!(inputs("repair", method, "3"), "merge 3, align 3, statistics a, statistics b, statistics c");
     }
-    assert_eq!(inputs("repair", "published", "3"), "merge 3, survey b, survey c");
-    assert_eq!(inputs("repair", "few", "3"), "merge 3, survey b/images-50/batch-25, survey c/images-50/batch-25");
+    assert_eq!(inputs("repair", "published", "3"), "merge 3, statistics b, statistics c");
+    assert_eq!(inputs("repair", "few", "3"), "merge 3, statistics b/images-50/batch-25, statistics c/images-50/batch-25");
     assert_eq!(inputs("repair", "soft", "3"), "merge 3, align 3, train a, train b, train c");
     assert_eq!(inputs("repair", "reset", "3"), "merge 3");
-    assert_eq!(inputs("line", "pairs", "a-b"), "align a-b, train a, train b, survey a, survey b");
-    assert_eq!(inputs("line", "published", "a-b"), "align 3, train a, train b, survey a, survey b");
+    assert_eq!(inputs("line", "pairs", "a..b"), "align a..b, train a, train b, statistics a, statistics b");
+    assert_eq!(inputs("line", "published", "a..b"), "align 3, train a, train b, statistics a, statistics b");
     for method in ["soft", "reset", "weights"] {
-        let last = if method == "reset" { "align 3" } else { "align a-b" };
-        assert_eq!(inputs("line", method, "a-b"), format!("{last}, train a, train b"));
+        let last = if method == "reset" { "align 3" } else { "align a..b" };
+        assert_eq!(inputs("line", method, "a..b"), format!("{last}, train a, train b"));
     }
 }
 
 #[test]
-fn a_network_without_convolutions_is_not_surveyed() {
+fn a_network_without_convolutions_is_not_measured_for_repairs() {
     let plan = planned(&with_repair(r#"{ kind = "repair" }"#), &[]);
     assert!(plan.find("repair/glyphs-mlp/repaired/replicate-0/3").is_some());
-    assert!(!ids(&plan).iter().any(|id| id.starts_with("survey/")));
+    assert!(!ids(&plan).iter().any(|id| id.starts_with("statistics/")));
 }
 
 #[test]
@@ -225,7 +226,7 @@ fn more_models_keep_those_that_are_there() {
     let trained: Vec<&String> = new.iter().filter(|id| id.starts_with("train/")).collect();
     assert_eq!(trained, ["train/glyphs-mlp/replicate-0/d"]);
     // A joint method takes its lines from the frame of all models.
-    assert!(new.contains("line/glyphs-mlp/universe/replicate-0/a-b") && !new.contains("line/glyphs-mlp/weights/replicate-0/a-b"));
+    assert!(new.contains("line/glyphs-mlp/universe/replicate-0/a..b") && !new.contains("line/glyphs-mlp/weights/replicate-0/a..b"));
 }
 
 #[test]
@@ -243,24 +244,24 @@ fn what_is_asked_for_besides_leaves_every_other_stage_as_it_was() {
     // The cycle goes backwards: each pair is matched once, in the order of the models, as for its line.
     let names = [
         "align/#/a+c",
-        "align/#/a-c",
-        "align/#/b-c",
-        "cycle/#/c-b-a",
+        "align/#/a..c",
+        "align/#/b..c",
+        "cycle/#/c..b..a",
         "features/#/all",
         "measure/#/a+c",
         "merge/#/a+c",
-        "plane/#/a-b-c",
+        "plane/#/a..b..c",
         "similarity/#/all",
     ];
     assert_eq!(new, names.map(|name| name.replace('#', "glyphs-mlp/weights/replicate-0")));
     let inputs = |id: &str| after.find(id).unwrap().stage.inputs().iter().map(ToString::to_string).collect::<Vec<_>>();
-    let aligned = ["c", "b-c", "a-b", "a-c"].map(|name| {
+    let aligned = ["c", "b..c", "a..b", "a..c"].map(|name| {
         let kind = if name == "c" { "train/glyphs-mlp" } else { "align/glyphs-mlp/weights" };
         format!("{kind}/replicate-0/{name}")
     });
-    assert_eq!(inputs("cycle/glyphs-mlp/weights/replicate-0/c-b-a"), aligned);
+    assert_eq!(inputs("cycle/glyphs-mlp/weights/replicate-0/c..b..a"), aligned);
     assert_eq!(inputs("similarity/glyphs-mlp/replicate-0/all").len(), 3);
-    assert!(after.find("plane/glyphs-mlp/naive/replicate-0/a-b-c").is_none());
+    assert!(after.find("plane/glyphs-mlp/naive/replicate-0/a..b..c").is_none());
 }
 
 #[test]
@@ -280,7 +281,7 @@ fn further_draws_of_a_matching_are_methods_of_their_own_and_the_first_is_the_one
     let before = planned(SPEC, &[]);
     let seeded = SPEC.replace("matching = { by = \"git-re-basin\" }", "matching = { by = \"git-re-basin\" }\nmatching-seeds = 3");
     let after = planned(&seeded, &[]);
-    let of = |plan: &Plan, method: &str| plan.find(&format!("align/glyphs-mlp/{method}/replicate-0/a-b")).unwrap().fingerprint;
+    let of = |plan: &Plan, method: &str| plan.find(&format!("align/glyphs-mlp/{method}/replicate-0/a..b")).unwrap().fingerprint;
     let draws = ["weights#1", "weights#2", "weights#3"].map(|name| of(&after, name));
     assert_eq!(draws[0], of(&before, "weights"));
     assert!(draws[0] != draws[1] && draws[1] != draws[2] && draws[0] != draws[2]);
@@ -294,9 +295,9 @@ fn a_reference_is_a_place_among_the_models_of_each_alignment() {
         recipe.settings["matching"]["reference"].as_u64().unwrap()
     };
     let on = |reference: &str| SPEC.replace("by = \"git-re-basin\"", &format!("by = \"git-re-basin\", reference = {reference}"));
-    assert_eq!(["3", "b+c", "a-b"].map(|last| of(SPEC, last)), [0, 0, 0]);
-    assert_eq!(["3", "b+c", "a-b"].map(|last| of(&on("\"c\""), last)), [2, 1, 0]);
-    assert_eq!(["3", "b+c", "a-b"].map(|last| of(&on("1"), last)), [1, 0, 1]);
+    assert_eq!(["3", "b+c", "a..b"].map(|last| of(SPEC, last)), [0, 0, 0]);
+    assert_eq!(["3", "b+c", "a..b"].map(|last| of(&on("\"c\""), last)), [2, 1, 0]);
+    assert_eq!(["3", "b+c", "a..b"].map(|last| of(&on("1"), last)), [1, 0, 1]);
 }
 
 #[test]

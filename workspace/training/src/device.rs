@@ -73,7 +73,7 @@ impl Device {
     }
 
     /// Whether the device computes on the threads of its caller.
-    pub(crate) fn is_host(&self) -> bool {
+    pub fn is_host(&self) -> bool {
         match self.kind {
             Kind::Cpu => true,
             #[cfg(feature = "ndarray")]

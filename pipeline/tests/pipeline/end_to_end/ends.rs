@@ -66,7 +66,7 @@ fn the_first_interrupt_lets_stages_stop_and_leaves_nothing_half_written() {
     let signal = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     assert!(signal.success());
     let ended = Ended::of(child);
-    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    assert_eq!(ended.code, Some(130), "{}", ended.stderr);
     assert!(ended.stderr.contains("STOPPING") && ended.stderr.contains("STOPPED"), "{}", ended.stderr);
     assert!(!ended.stderr.contains("FAILED"), "{}", ended.stderr);
     assert_eq!(place.unfinished(), 0);
@@ -98,6 +98,10 @@ fn a_failed_stage_is_told_with_its_cause_and_what_it_takes_along() {
     for text in ["FAILED", "train/tiny-glyphs-mlp/replicate-0/a", "SKIPPED", "hint: "] {
         assert!(failed.stderr.contains(text), "no `{text}` in {}", failed.stderr);
     }
+    let lines = |start: &str| failed.stderr.lines().filter(|line| line.trim_start().starts_with(start)).count();
+    assert!(lines("SKIPPED") <= 3, "a line for each failure, not for each stage: {}", failed.stderr);
+    // All three models fail alike, and the cause stands before the last line once more.
+    assert_eq!(lines("error: "), 4, "{}", failed.stderr);
     assert!(!place.path().join("results/smoke/models.csv").exists());
     place.complete(&[]);
 }

@@ -107,8 +107,8 @@ fn repaired_merges_are_measured_beside_the_ones_they_are_made_of() {
     let place = Place::with(SPEC);
     let first = place.complete(&["--jobs", "1"]);
     let ran = first.ran();
-    // One alignment and one merge for each pair and matching, whatever is done afterwards; one survey for each pair and model.
-    for (kind, count) in [("align/", 6), ("merge/", 6), ("repair/", 10), ("survey/", 4)] {
+    // One alignment and one merge for each pair and matching, whatever is done afterwards; statistics once for each pair and model.
+    for (kind, count) in [("align/", 6), ("merge/", 6), ("repair/", 10), ("statistics/", 4)] {
         assert_eq!(ran.iter().filter(|stage| stage.starts_with(kind)).count(), count, "{ran:?}");
     }
 

@@ -125,9 +125,10 @@ fn what_was_made_of_damaged_bytes_runs_again_where_they_come_out_otherwise() {
 #[test]
 fn the_entry_of_another_stage_is_damage_though_it_is_whole() {
     let said = damaged(|entry| {
-        let other = fs::read_dir(entry.parent().unwrap()).unwrap().map(|item| item.unwrap().path()).find(|path| {
-            fs::read_to_string(path.join("recipe.json")).is_ok_and(|recipe| recipe.contains("\"setting\": \"c\""))
-        });
+        let other = fs::read_dir(entry.parent().unwrap())
+            .unwrap()
+            .map(|item| item.unwrap().path())
+            .find(|path| fs::read_to_string(path.join("recipe.json")).is_ok_and(|recipe| recipe.contains("\"setting\": \"c\"")));
         for name in ["text", "recipe.json", "receipt.json"] {
             overwrite(&entry.join(name), &fs::read_to_string(other.as_ref().unwrap().join(name)).unwrap());
         }

@@ -19,12 +19,7 @@ fn branches(fail: bool) -> Vec<Mock> {
 fn a_failure_skips_its_dependents_by_name_and_nothing_else_starts() {
     let world = World::new();
     let (outcome, record) = world.run(&plan(branches(true)));
-    let expected = [
-        "surveyed 5: 0 cached, 5 to run",
-        "started a",
-        "failed a: cannot do `a`: no luck",
-        "skipped b, c because of a",
-    ];
+    let expected = ["surveyed 5: 0 cached, 5 to run", "started a", "failed a: cannot do `a`: no luck", "skipped b, c because of a"];
     assert_eq!(record.lines(), expected);
     let ids = |ids: &[onebasin::stage::StageId]| ids.iter().map(ToString::to_string).collect::<Vec<_>>();
     assert_eq!((ids(&outcome.failed), ids(&outcome.skipped)), (vec!["a".to_owned()], vec!["b".to_owned(), "c".to_owned()]));
@@ -96,12 +91,12 @@ fn an_interrupt_stops_the_running_stage_and_the_next_run_completes_the_work() {
     stages[1] = mock("b", &["a"]).first(move |context| {
         fs::write(context.out.join("half"), "half")?;
         interrupted.store(true, Ordering::SeqCst);
-        while context.look().is_ok() {
+        while context.check_interrupt().is_ok() {
             std::thread::yield_now();
         }
         // Long enough for the watch to notice while the stage still runs.
         std::thread::sleep(std::time::Duration::from_millis(150));
-        context.look()
+        context.check_interrupt()
     });
     let stopped = plan(stages);
     let (outcome, record) = world.run_with(&stopped, |options| options.interrupted = interrupted);

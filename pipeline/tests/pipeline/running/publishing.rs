@@ -61,7 +61,8 @@ fn seconds_are_drawn_from_the_receipts_and_not_again_while_those_stay() {
     let (results, plots) = (world.folder.path().join("results"), world.folder.path().join("plots"));
     let ids = [2, 3, 4].map(|models| format!("align/x-y/c2m3/replicate-0/{models}"));
     let inputs = ids.each_ref().map(String::as_str);
-    let tabulate = mock("tabulate", &inputs).first(|context| Ok(fs::write(context.out.join("models.csv"), "dataset,architecture\nx,y\n")?));
+    let models = "dataset,architecture,replicate,model,split,loss,accuracy,stage\nx,y,0,a,test,1,0.5,s\n";
+    let tabulate = mock("tabulate", &inputs).first(move |context| Ok(fs::write(context.out.join("models.csv"), models)?));
     let matching = |id: &&str| {
         mock(id, &[]).first(|context| {
             context.work.set(1.5).unwrap();

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
+use onebasin::dataset_cache::DatasetCache;
 use onebasin::events::{Event, Reporter};
-use onebasin::images::Images;
 use onebasin::plan::Plan;
 use onebasin::runner::{self, Outcome, RunOptions};
-use onebasin::stage::{Context, Recipe, Stage, StageId};
+use onebasin::stage::{Context, Recipe, Stage, StageId, Words};
 use onebasin::store::{Lookup, Store};
 use onebasin_datasets::Places;
 use onebasin_repro::Fingerprint;
@@ -50,6 +50,10 @@ impl Mock {
 impl Stage for Mock {
     fn id(&self) -> &StageId {
         &self.id
+    }
+
+    fn words(&self) -> Words {
+        Words { present: "mocking", past: "MOCKED" }
     }
 
     fn inputs(&self) -> &[StageId] {
@@ -185,7 +189,7 @@ pub fn names(folder: &Path) -> Vec<String> {
 
 /// One job, two cores.
 pub fn options() -> RunOptions {
-    let images = Arc::new(Images::new(Places::offline([], "nowhere")));
+    let images = Arc::new(DatasetCache::new(Places::offline([], "nowhere")));
     RunOptions { jobs: 1, cores: 2, ..RunOptions::new(Device::select("cpu").unwrap(), images) }
 }
 

@@ -1,0 +1,211 @@
+//! Figures that others reported, as data with their sources, and the verdict of ours beside them.
+
+use anyhow::{Result, bail};
+use serde::{Deserialize, Serialize};
+
+use crate::identity::{MethodLabel, PairName, Part};
+use crate::table::{Csv, Table};
+
+/// Columns of a file of reported figures.
+pub const COLUMNS: [&str; 10] = ["dataset", "architecture", "method", "models", "metric", "split", "value", "sd", "tolerance", "source"];
+
+/// One reported figure.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Reported {
+    /// Names as in the spec that compares itself with it.
+    pub dataset: String,
+    /// As in the spec.
+    pub architecture: String,
+    /// As in the spec; `endpoints` for the mean over the models before merging.
+    pub method: String,
+    /// Number of models merged, or compared.
+    pub models: usize,
+    /// `loss`, `accuracy`, `barrier_line` or `barrier_mean`.
+    pub metric: String,
+    /// `train` or `test`.
+    pub split: String,
+    /// The figure.
+    pub value: f64,
+    /// Its standard deviation, where one was reported.
+    pub sd: Option<f64>,
+    /// How far ours may lie from it, at the same settings, to count as agreeing.
+    pub tolerance: f64,
+    /// Paper and figure or table, and how the value was obtained.
+    pub source: String,
+}
+
+/// Reads reported figures.
+///
+/// # Errors
+/// When a column is missing, a number is none, or a metric or split is unknown; the error names the row.
+pub fn parse(bytes: &[u8], origin: &str) -> Result<Vec<Reported>> {
+    let csv = Csv::parse(bytes, origin)?;
+    let [dataset, architecture, method, metric, split, source] =
+        ["dataset", "architecture", "method", "metric", "split", "source"].map(|name| csv.texts(name));
+    let (dataset, architecture, method, metric, split, source) = (dataset?, architecture?, method?, metric?, split?, source?);
+    let (models, value, sd, tolerance) = (csv.required("models")?, csv.required("value")?, csv.numbers("sd")?, csv.required("tolerance")?);
+    let mut figures = Vec::with_capacity(csv.height());
+    for row in 0..csv.height() {
+        if !["loss", "accuracy", "barrier_line", "barrier_mean"].contains(&metric[row].as_str()) {
+            bail!("`{origin}`, row {}: unknown metric `{}`\nhint: use loss, accuracy, barrier_line or barrier_mean", row + 2, metric[row]);
+        }
+        if !["train", "test"].contains(&split[row].as_str()) {
+            bail!("`{origin}`, row {}: unknown split `{}`\nhint: use train or test", row + 2, split[row]);
+        }
+        if source[row].trim().is_empty() {
+            bail!("`{origin}`, row {}: no source\nhint: every reported figure names where it was read", row + 2);
+        }
+        if !value[row].is_finite() || !tolerance[row].is_finite() || tolerance[row] < 0.0 {
+            let (value, tolerance) = (value[row], tolerance[row]);
+            bail!(
+                "`{origin}`, row {}: value `{value}` with tolerance `{tolerance}`, expected a number and one that is not negative",
+                row + 2
+            );
+        }
+        let count = models[row];
+        if count.fract() != 0.0 || !(1.0..=1e6).contains(&count) {
+            bail!("`{origin}`, row {}: `models` is `{count}`, expected how many models were merged", row + 2);
+        }
+        figures.push(Reported {
+            dataset: dataset[row].clone(),
+            architecture: architecture[row].clone(),
+            method: method[row].clone(),
+            models: count as usize,
+            metric: metric[row].clone(),
+            split: split[row].clone(),
+            value: value[row],
+            sd: sd[row],
+            tolerance: tolerance[row],
+            source: source[row].clone(),
+        });
+    }
+    Ok(figures)
+}
+
+/// Writes figures as [`parse`] reads them.
+///
+/// # Errors
+/// When the table cannot be made.
+pub fn write(figures: &[Reported]) -> Result<Vec<u8>> {
+    Table::new()
+        .text("dataset", figures.iter().map(|figure| &figure.dataset))
+        .text("architecture", figures.iter().map(|figure| &figure.architecture))
+        .text("method", figures.iter().map(|figure| &figure.method))
+        .whole("models", figures.iter().map(|figure| figure.models))
+        .text("metric", figures.iter().map(|figure| &figure.metric))
+        .text("split", figures.iter().map(|figure| &figure.split))
+        .number("value", figures.iter().map(|figure| Some(figure.value)))
+        .number("sd", figures.iter().map(|figure| figure.sd))
+        .number("tolerance", figures.iter().map(|figure| Some(figure.tolerance)))
+        .text("source", figures.iter().map(|figure| &figure.source))
+        .bytes()
+}
+
+/// What a spec compares itself with.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Comparison {
+    /// The reported figures.
+    pub figures: Vec<Reported>,
+    /// Why cells of this run cannot be compared with them; empty when the settings are the published ones.
+    pub differs: String,
+    /// The profile whose settings are those of the figures, where the spec names one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub profile: Option<String>,
+    /// How the settings of a pair differ from that profile's, in words.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub deviations: Vec<(PairName, Vec<String>)>,
+    /// Pairs whose data set stands in for another, under whose name the figures are.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub stand_ins: Vec<(PairName, String)>,
+}
+
+impl Comparison {
+    /// What differs in a pair.
+    pub fn deviations_of(&self, pair: &PairName) -> &[String] {
+        self.deviations.iter().find(|(name, _)| name == pair).map_or(&[], |(_, found)| found)
+    }
+
+    /// The data set that a pair's stands in for.
+    pub fn stood_in_for(&self, pair: &PairName) -> Option<&str> {
+        self.stand_ins.iter().find(|(name, _)| name == pair).map(|(_, other)| other.as_str())
+    }
+
+    /// The figure reported for a cell; of a data set that stands in for another, the other's.
+    pub fn find(&self, pair: &PairName, method: &MethodLabel, models: usize, metric: &str, split: Part) -> Option<&Reported> {
+        let dataset = self.stood_in_for(pair).unwrap_or(&pair.dataset);
+        let method = method.to_string();
+        self.figures.iter().find(|figure| {
+            figure.dataset == dataset
+                && figure.architecture == pair.architecture
+                && figure.method == method
+                && figure.models == models
+                && figure.metric == metric
+                && figure.split == split.name()
+        })
+    }
+
+    /// The verdict on our value of a pair beside a reported one. A run at other settings never matches a cell.
+    pub fn verdict(&self, pair: &PairName, ours: f64, figure: &Reported) -> String {
+        if !self.differs.is_empty() {
+            return format!("not comparable: {}", self.differs);
+        }
+        let deviations = self.deviations_of(pair);
+        if !deviations.is_empty() {
+            return format!("not comparable: {}", deviations.join("; "));
+        }
+        let distance = (ours - figure.value).abs();
+        if distance <= figure.tolerance {
+            format!("comparable: off by {distance:.4}, within {}", figure.tolerance)
+        } else {
+            format!("comparable: off by {distance:.4}, beyond {}", figure.tolerance)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEADER: &str = "dataset,architecture,method,models,metric,split,value,sd,tolerance,source\n";
+
+    #[test]
+    fn a_figure_is_read_with_its_source_and_judged_only_at_equal_settings() {
+        let figures = parse(format!("{HEADER}mnist,mlp,c2m3,5,accuracy,test,0.9832,,0.006,figure 7a\n").as_bytes(), "a.csv").unwrap();
+        let mut comparison = Comparison { figures, ..Comparison::default() };
+        let (pair, method) = (PairName::new("mnist", "mlp"), MethodLabel::method("c2m3"));
+        let figure = comparison.find(&pair, &method, 5, "accuracy", Part::Test).unwrap().clone();
+        assert_eq!(comparison.verdict(&pair, 0.98, &figure), "comparable: off by 0.0032, within 0.006");
+        assert_eq!(comparison.verdict(&pair, 0.97, &figure), "comparable: off by 0.0132, beyond 0.006");
+        comparison.differs = "trained for 10 epochs, not 85".to_owned();
+        assert_eq!(comparison.verdict(&pair, 0.9832, &figure), "not comparable: trained for 10 epochs, not 85");
+        assert!(comparison.find(&pair, &method, 4, "accuracy", Part::Test).is_none());
+    }
+
+    #[test]
+    fn a_stand_in_is_shown_the_figures_of_what_it_stands_for_and_never_matches_them() {
+        let figures = parse(format!("{HEADER}emnist,mlp,c2m3,5,accuracy,test,0.87,,0.02,table 1\n").as_bytes(), "a.csv").unwrap();
+        let (pair, method) = (PairName::new("fashion", "mlp"), MethodLabel::method("c2m3"));
+        let deviations = vec![(pair.clone(), vec!["data set fashion instead of emnist".to_owned()])];
+        let stand_ins = vec![(pair.clone(), "emnist".to_owned())];
+        let comparison = Comparison { figures, deviations, stand_ins, ..Comparison::default() };
+        let figure = comparison.find(&pair, &method, 5, "accuracy", Part::Test).unwrap();
+        assert_eq!(comparison.verdict(&pair, 0.87, figure), "not comparable: data set fashion instead of emnist");
+        assert!(comparison.verdict(&PairName::new("emnist", "mlp"), 0.87, figure).starts_with("comparable"));
+        assert!(
+            comparison.find(&PairName::new("fashion", "wide"), &method, 5, "accuracy", Part::Test).is_none(),
+            "another pair stands for itself"
+        );
+    }
+
+    #[test]
+    fn a_figure_without_a_source_or_with_an_unknown_metric_is_refused_by_row() {
+        let wrong = |row: &str| parse(format!("{HEADER}{row}\n").as_bytes(), "a.csv").unwrap_err().to_string();
+        assert!(wrong("mnist,mlp,c2m3,5,accuracy,test,0.9,,0.006,").starts_with("`a.csv`, row 2: no source"));
+        assert!(wrong("mnist,mlp,c2m3,5,top5,test,0.9,,0.006,x").starts_with("`a.csv`, row 2: unknown metric `top5`"));
+        assert!(wrong("mnist,mlp,c2m3,5,loss,valid,0.9,,0.006,x").starts_with("`a.csv`, row 2: unknown split `valid`"));
+        assert!(wrong("mnist,mlp,c2m3,5,loss,test,0.9,,-1,x").contains("tolerance `-1`"));
+        assert!(wrong("mnist,mlp,c2m3,5,loss,test,nan,,0.1,x").contains("value `NaN`"));
+        assert!(wrong("mnist,mlp,c2m3,2.5,loss,test,0.9,,0.1,x").contains("`models` is `2.5`"));
+        assert!(wrong("mnist,mlp,c2m3,five,loss,test,0.9,,0.006,x").contains("expected a number"));
+    }
+}

@@ -1,0 +1,23 @@
+//! What pictures share: a canvas to save on, the look, axes, legends, charts. A picture is drawn from CSV files alone.
+
+mod axis;
+mod canvas;
+mod curves;
+mod dot_plot;
+mod legend;
+mod line_panel;
+mod method_style;
+mod pair_tables;
+mod picture;
+
+pub use axis::{Axis, Scale, label, place};
+pub use canvas::{Canvas, by_pair, methods_sharing_stages, shown_part};
+pub use curves::Curves;
+pub use dot_plot::DotPlot;
+pub use legend::Legend;
+pub use line_panel::{LineCurves, line_panel};
+#[cfg(test)]
+pub use method_style::MethodStyles;
+pub use method_style::{BEFORE, MethodRow, mark};
+pub use pair_tables::{Kind, Metric, PairValues, pair_tables};
+pub use picture::{FONT, Picture, TEXT, backend, blend, names_width, range, titled};

@@ -1,0 +1,66 @@
+//! From a spec to an experiment and to its plan, with every measurement there is.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use onebasin_datasets::Places;
+
+use crate::measurements;
+use crate::plan::{Plan, PlanBuilder};
+use crate::report::{ArchitectureRow, Known, Plot, Tabulate, method_rows};
+use crate::spec::{self, Experiment, Overrides, SpecError};
+use crate::stage::Stage;
+use crate::task::Task;
+
+/// Reads a spec with what is laid over it, and checks it together with each of its profiles.
+///
+/// # Errors
+/// The first fault found, with its place.
+pub fn load(path: &Path, overrides: &Overrides, places: &Places) -> Result<Experiment, SpecError> {
+    spec::load(path, overrides, places, &measurements::evaluation_keys())
+}
+
+/// As [`load`], of a text at hand; `path` names it in errors and is what its relative paths start from.
+///
+/// # Errors
+/// The first fault found, with its place.
+pub fn parse(text: &str, path: &Path, overrides: &Overrides, places: &Places) -> Result<Experiment, SpecError> {
+    spec::parse(text, path, overrides, places, &measurements::evaluation_keys())
+}
+
+/// The plan of an experiment, from the content digests of its data sets (by their names in the spec) and the kind of device.
+///
+/// # Errors
+/// A data set without a digest.
+pub fn plan(experiment: &Experiment, digests: &BTreeMap<String, String>, device: &str) -> anyhow::Result<Plan> {
+    let mut builder = PlanBuilder::new(experiment);
+    for pair in &experiment.pairs {
+        let digest = digests.get(&pair.dataset).ok_or_else(|| anyhow::anyhow!("no digest of data set `{}`", pair.dataset))?;
+        let task = Arc::new(Task {
+            source: pair.source.clone(),
+            digest: digest.clone(),
+            normalisation: pair.normalisation.clone(),
+            graph: pair.graph.clone(),
+            // `cuda:1` computes what `cuda:0` does.
+            device: device.split(':').next().unwrap_or(device).to_owned(),
+            measured: experiment.evaluation.images,
+        });
+        for replicate in 0..experiment.replicates {
+            measurements::plan(&mut builder.pair(pair, task.clone(), replicate));
+        }
+    }
+    let (mut stages, recorded) = builder.finish();
+    let known = Known {
+        title: experiment.name.clone(),
+        architectures: experiment.pairs.iter().map(ArchitectureRow::new).collect(),
+        methods: method_rows(experiment),
+        comparison: experiment.comparison.clone(),
+        missing: experiment.missing.clone(),
+    };
+    let tabulate = Tabulate::new(recorded, known);
+    let plot = Plot::new(tabulate.id().clone());
+    stages.push(Arc::new(tabulate));
+    stages.push(Arc::new(plot));
+    Plan::of(stages)
+}

@@ -1,0 +1,30 @@
+//! Names of several models as one text.
+
+use serde::Serialize;
+
+/// Names of models, in order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct ModelNames(pub Vec<String>);
+
+impl ModelNames {
+    /// `a-b-c`: the models of a pair or cycle, as tables write them and as streams are named. Not an identity: names may hold hyphens.
+    pub fn hyphenated(&self) -> String {
+        self.0.join("-")
+    }
+
+    /// `a..b..c`: the same in the name of a stage. No name of a model holds a dot.
+    pub fn path(&self) -> String {
+        self.0.join("..")
+    }
+
+    /// `a+c`: the models of a subset. No name of a model holds a plus sign.
+    pub fn sum(&self) -> String {
+        self.0.join("+")
+    }
+}
+
+/// Orders a, b, ... z before aa.
+pub fn by_length(name: &str) -> (usize, &str) {
+    (name.len(), name)
+}

@@ -1,0 +1,169 @@
+//! Loss and accuracy along the straight line between two models: `barriers.csv`, a picture of curves.
+
+mod picture;
+pub mod stage;
+
+use anyhow::Result;
+use figment::value::Value;
+use serde::Serialize;
+
+use super::Measurement;
+use crate::drawing::Canvas;
+use crate::identity::{Part, ResultKey};
+use crate::plan::{PairPlanner, Record};
+use crate::spec::{Asked, Merging, SpecError};
+use crate::stage::Artifact;
+use crate::stages::files::read_json;
+use crate::table::{Tables, row};
+
+use stage::{ARTIFACT, LineStage, Point};
+
+/// The measurement.
+pub struct Barriers;
+
+/// Pairs of models, by index: the fixed one and the permutee.
+pub type Lines = Vec<(usize, usize)>;
+
+row! {
+    /// A point of an interpolation: a row of `barriers.csv`.
+    pub struct BarrierRow in "barriers.csv", order |a, b| {
+        let key = |row: &Self| (row.key.clone(), row.fixed.clone(), row.permutee.clone(), row.split.name());
+        key(a).cmp(&key(b)).then(a.lambda.total_cmp(&b.lambda))
+    };
+    {
+        key: ResultKey,
+        /// The model at λ = 0.
+        fixed: String,
+        /// The model at λ = 1, on the units of the other.
+        permutee: String,
+        split: Part,
+        /// Share of the permutee.
+        lambda: f64,
+        /// Mean cross-entropy, in nats.
+        loss: f64,
+        /// Share of images classified rightly.
+        accuracy: f64,
+        stage: String,
+    }
+}
+
+impl BarrierRow {
+    /// What tells the line of a row from the others of its method and split.
+    pub fn line(&self) -> String {
+        format!("{} {} {} {}", self.key.replicate, self.fixed, self.permutee, self.key.method.draw().unwrap_or_default())
+    }
+
+    /// Whether two rows are points of one line on one split.
+    pub fn is_on_line_of(&self, other: &BarrierRow) -> bool {
+        (&self.key, &self.fixed, &self.permutee, self.split) == (&other.key, &other.fixed, &other.permutee, other.split)
+    }
+}
+
+/// Which line an artifact is.
+#[derive(Serialize)]
+struct LineRecord {
+    key: ResultKey,
+    fixed: String,
+    permutee: String,
+}
+
+impl Record for LineRecord {
+    const OF: &'static str = "line";
+
+    fn collect(&self, artifact: &Artifact, stage: &str, tables: &mut Tables) -> Result<()> {
+        let points: Vec<Point> = read_json(artifact, ARTIFACT)?;
+        tables.extend(points.into_iter().map(|Point { split, lambda, loss, accuracy }| BarrierRow {
+            key: self.key.clone(),
+            fixed: self.fixed.clone(),
+            permutee: self.permutee.clone(),
+            split,
+            lambda,
+            loss,
+            accuracy,
+            stage: stage.to_owned(),
+        }));
+        Ok(())
+    }
+}
+
+impl Measurement for Barriers {
+    type Request = Lines;
+
+    const KEYS: &'static [&'static str] = &["pairs"];
+
+    fn check(asked: &Asked<'_>) -> Result<Option<Lines>, SpecError> {
+        let here = asked.at(["pairs"]);
+        let models = asked.models;
+        match asked.value("pairs") {
+            None => Ok(Some(every_pair(models.len()))),
+            Some(Value::String(_, word)) if word == "all" => Ok(Some(every_pair(models.len()))),
+            Some(Value::String(_, word)) if word == "none" => Ok(Some(Vec::new())),
+            Some(Value::Array(..)) => {
+                let named: Vec<Vec<String>> = asked.read(&here)?;
+                let mut lines = Vec::new();
+                for (index, ends) in named.iter().enumerate() {
+                    let number = index.to_string();
+                    let here = asked.at(["pairs", &number]);
+                    let position = |(end, name): (usize, &String)| asked.position(&asked.at(["pairs", &number, &end.to_string()]), name);
+                    let positions = ends.iter().enumerate().map(position).collect::<Result<Vec<usize>, _>>()?;
+                    let &[a, b] = positions.as_slice() else {
+                        return Err(asked.wrong(&here, format!("a line needs 2 models, not {}", ends.len())));
+                    };
+                    if a == b {
+                        return Err(asked.wrong(&here, format!("a line needs two models, not `{}` twice", ends[0])));
+                    }
+                    if lines.contains(&(a, b)) {
+                        return Err(asked.wrong(&here, format!("the line from `{}` to `{}` is listed twice", ends[0], ends[1])));
+                    }
+                    lines.push((a, b));
+                }
+                Ok(Some(lines))
+            }
+            Some(_) => Err(asked
+                .wrong(&here, "`evaluation.pairs` should be \"all\", \"none\" or a list of pairs of model names")
+                .hint("`pairs = [[\"a\", \"b\"]]` measures one line")),
+        }
+    }
+
+    fn walks_lines(lines: &Lines) -> bool {
+        !lines.is_empty()
+    }
+
+    fn plan(lines: &Lines, planner: &mut PairPlanner<'_, '_>) {
+        let experiment = planner.experiment();
+        for method in experiment.methods.iter().filter(|method| method.merging != Merging::Ensemble) {
+            for &(fixed, permutee) in lines {
+                let (alignment, positions) = planner.two_aligned(method, fixed, permutee);
+                let names = planner.names(&[fixed, permutee]);
+                let id = planner.id("line", Some(method), &names.path());
+                let ends = [planner.model(fixed), planner.model(permutee)];
+                let (lambdas, parts) = (experiment.evaluation.lambdas, experiment.evaluation.parts.clone());
+                let line = LineStage::new(id, alignment, ends, positions, planner.task(), lambdas, parts);
+                let line = match &method.repair {
+                    None => line,
+                    Some(repair) => {
+                        let repair = repair.of_line();
+                        let ends = planner.endpoint_statistics(method, &repair, &[fixed, permutee]);
+                        line.repaired(repair, ends)
+                    }
+                };
+                let [fixed, permutee] = [0, 1].map(|end| names.0[end].clone());
+                planner.measure(line, LineRecord { key: planner.key(Some(method)), fixed, permutee });
+            }
+        }
+    }
+
+    fn derive(tables: &mut Tables) -> Result<()> {
+        tables.declare::<BarrierRow>();
+        Ok(())
+    }
+
+    fn draw(canvas: &Canvas) -> Result<()> {
+        picture::draw(canvas)
+    }
+}
+
+/// Every two of so many models.
+fn every_pair(models: usize) -> Lines {
+    (0..models).flat_map(|a| (a + 1..models).map(move |b| (a, b))).collect()
+}

@@ -1,0 +1,298 @@
+//! Models mapped around a cycle of models: how they come back. `cycles.csv`, a picture of lines and distances.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use onebasin_matching::{Alignment, cycle};
+use onebasin_network::Weights;
+use plotters::coord::Shift;
+use plotters::prelude::*;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::Measurement;
+use super::barriers::stage::{Point, along};
+use crate::drawing::{Canvas, DotPlot, Legend, LineCurves, Picture, Scale, by_pair, line_panel, shown_part, titled};
+use crate::identity::{ModelNames, Part, ResultKey};
+use crate::plan::{PairPlanner, Record};
+use crate::spec::{Asked, Merging, Method, SpecError, shown};
+use crate::stage::{Artifact, Context, Recipe, Stage, StageId, Words};
+use crate::stages::files::{self, read_json};
+use crate::table::{Row, Tables, row};
+use crate::task::Task;
+
+/// The file of the stage.
+const ARTIFACT: &str = "cycle.json";
+
+/// The measurement.
+pub struct Cycles;
+
+row! {
+    /// A point of the line from a model to itself after a cycle: a row of `cycles.csv`.
+    pub struct CycleRow in "cycles.csv", order |a, b| {
+        (&a.key, &a.cycle, a.split.name()).cmp(&(&b.key, &b.cycle, b.split.name())).then(a.lambda.total_cmp(&b.lambda))
+    };
+    {
+        key: ResultKey,
+        /// The models, joined with hyphens.
+        cycle: String,
+        split: Part,
+        lambda: f64,
+        loss: f64,
+        accuracy: f64,
+        /// Of the model that comes back from the one that left.
+        distance: f64,
+        stage: String,
+    }
+}
+
+/// Which cycle an artifact is about.
+#[derive(Serialize)]
+struct CycleRecord {
+    key: ResultKey,
+    cycle: ModelNames,
+}
+
+impl Record for CycleRecord {
+    const OF: &'static str = "cycle";
+
+    fn collect(&self, artifact: &Artifact, stage: &str, tables: &mut Tables) -> Result<()> {
+        let Round { distance, points } = read_json(artifact, ARTIFACT)?;
+        tables.extend(points.into_iter().map(|Point { split, lambda, loss, accuracy }| CycleRow {
+            key: self.key.clone(),
+            cycle: self.cycle.hyphenated(),
+            split,
+            lambda,
+            loss,
+            accuracy,
+            distance,
+            stage: stage.to_owned(),
+        }));
+        Ok(())
+    }
+}
+
+impl Measurement for Cycles {
+    /// Models by index; the first of each is mapped around.
+    type Request = Vec<Vec<usize>>;
+
+    const KEYS: &'static [&'static str] = &["cycles"];
+
+    fn check(asked: &Asked<'_>) -> Result<Option<Vec<Vec<usize>>>, SpecError> {
+        let mut cycles = Vec::new();
+        for (index, names) in asked.optional::<Vec<Vec<String>>>("cycles")?.iter().flatten().enumerate() {
+            let here = asked.at(["cycles", &index.to_string()]);
+            let cycle = asked.positions(&here, names)?;
+            if cycle.len() < 3 {
+                let message = format!("`{}` names {} models, expected at least 3", shown(&here), cycle.len());
+                return Err(asked
+                    .wrong(&here, message)
+                    .hint("two are mapped there and back by one map and its inverse, which shows nothing"));
+            }
+            if cycles.contains(&cycle) {
+                return Err(asked.wrong(&here, "`evaluation.cycles` lists a cycle twice").hint("one that starts elsewhere is another"));
+            }
+            cycles.push(cycle);
+        }
+        Ok(Some(cycles).filter(|cycles| !cycles.is_empty()))
+    }
+
+    fn walks_lines(_: &Vec<Vec<usize>>) -> bool {
+        true
+    }
+
+    fn plan(cycles: &Vec<Vec<usize>>, planner: &mut PairPlanner<'_, '_>) {
+        let experiment = planner.experiment();
+        for method in experiment.methods.iter().filter(|method| method.merging != Merging::Ensemble) {
+            for cycle in cycles {
+                let (alignments, steps) = around(planner, method, cycle);
+                let names = planner.names(cycle);
+                let id = planner.id("cycle", Some(method), &names.path());
+                let (lambdas, parts) = (experiment.evaluation.lambdas, experiment.evaluation.parts.clone());
+                let stage = CycleStage::new(id, alignments, planner.model(cycle[0]), steps, planner.task(), lambdas, parts);
+                planner.measure(stage, CycleRecord { key: planner.key(Some(method)), cycle: names });
+            }
+        }
+    }
+
+    fn draw(canvas: &Canvas) -> Result<()> {
+        draw(canvas)
+    }
+}
+
+/// The alignments that lead around a cycle, each once, and the steps through them. Two models are matched once for both ways.
+fn around(planner: &mut PairPlanner<'_, '_>, method: &Method, cycle: &[usize]) -> (Vec<StageId>, Vec<CycleStep>) {
+    let mut alignments: Vec<StageId> = Vec::new();
+    let mut steps = Vec::with_capacity(cycle.len());
+    for (place, &from) in cycle.iter().enumerate() {
+        let onto = cycle[(place + 1) % cycle.len()];
+        let (alignment, [low, high]) = planner.two_aligned(method, from.min(onto), from.max(onto));
+        let [from, onto] = if from < onto { [low, high] } else { [high, low] };
+        let known = alignments.iter().position(|known| *known == alignment);
+        let alignment = known.unwrap_or_else(|| {
+            alignments.push(alignment);
+            alignments.len() - 1
+        });
+        steps.push(CycleStep { alignment, from, onto });
+    }
+    (alignments, steps)
+}
+
+/// Maps a model onto the units of one model after another until it is back on its own, and measures the straight line from it (λ = 0) to
+/// what came back (λ = 1), and their distance: `cycle.json`. Maps that compose to the identity bring back the very same weights.
+struct CycleStage {
+    id: StageId,
+    inputs: Vec<StageId>,
+    steps: Vec<CycleStep>,
+    task: Arc<Task>,
+    lambdas: usize,
+    parts: Vec<Part>,
+}
+
+/// From the units of a model to those of another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+struct CycleStep {
+    /// Which of the alignments.
+    alignment: usize,
+    /// The place among its models of the one whose units are left.
+    from: usize,
+    /// The place of the one whose units are taken.
+    onto: usize,
+}
+
+/// `cycle.json`.
+#[derive(Serialize, Deserialize)]
+struct Round {
+    distance: f64,
+    points: Vec<Point>,
+}
+
+impl CycleStage {
+    /// From `start` along `steps` through `alignments`.
+    fn new(
+        id: StageId,
+        alignments: Vec<StageId>,
+        start: StageId,
+        steps: Vec<CycleStep>,
+        task: Arc<Task>,
+        lambdas: usize,
+        parts: Vec<Part>,
+    ) -> CycleStage {
+        let inputs = std::iter::once(start).chain(alignments).collect();
+        CycleStage { id, inputs, steps, task, lambdas, parts }
+    }
+
+    /// What comes back, and how far from where it started.
+    fn around(&self, start: &Weights, alignments: &[Alignment]) -> Result<onebasin_matching::Cycle> {
+        for step in &self.steps {
+            let alignment = alignments.get(step.alignment).context("a cycle without an alignment")?;
+            alignment.maps.get(step.from.max(step.onto)).context("a model that its alignment does not have")?;
+        }
+        let path: Vec<usize> = (0..self.steps.len()).collect();
+        Ok(cycle(self.task.graph.spec(), &[start], &path, |place, _| {
+            let CycleStep { alignment, from, onto } = self.steps[place];
+            alignments[alignment].pair_maps(from, onto)
+        }))
+    }
+}
+
+impl Stage for CycleStage {
+    fn id(&self) -> &StageId {
+        &self.id
+    }
+
+    fn words(&self) -> Words {
+        Words::MEASURE
+    }
+
+    fn inputs(&self) -> &[StageId] {
+        &self.inputs
+    }
+
+    fn recipe(&self) -> Recipe {
+        let settings = json!({
+            "data": self.task.measured_recipe(),
+            "parts": self.parts,
+            "steps": self.steps,
+            "lambdas": self.lambdas,
+            "device": self.task.device,
+        });
+        Recipe { kind: "cycle", version: 1, settings }
+    }
+
+    fn run(&self, context: &Context<'_>) -> Result<()> {
+        let (start, alignments) = context.inputs.split_first().context("a cycle without a model")?;
+        let start = files::load(start, &self.task.graph)?;
+        let alignments = alignments.iter().map(|artifact| Alignment::load(&artifact.directory)).collect::<Result<Vec<_>, _>>()?;
+        let back = self.around(&start, &alignments)?;
+        let points = along(context, &self.task, &self.parts, self.lambdas, [&start, &back.image])?;
+        files::write_json(&context.out.join(ARTIFACT), &Round { distance: back.distance, points })
+    }
+}
+
+struct Rounds {
+    title: String,
+    legend: Legend,
+    lines: Vec<(&'static str, LineCurves)>,
+    distances: DotPlot,
+}
+
+/// Draws `cycles-<dataset>-<architecture>`.
+fn draw(canvas: &Canvas) -> Result<()> {
+    for (pair, rows) in by_pair(CycleRow::read_if_present(canvas.results())?, |row| &row.key.pair) {
+        let split = shown_part(rows.iter().map(|row| row.split));
+        let rows: Vec<&CycleRow> = rows.iter().filter(|row| row.split == split).collect();
+        let categories: Vec<&str> = rows.iter().map(|row| row.cycle.as_str()).collect::<BTreeSet<_>>().into_iter().collect();
+        let mut lines = Vec::new();
+        for (metric, value) in [("accuracy", (|row| row.accuracy) as fn(&CycleRow) -> f64), ("loss", |row| row.loss)] {
+            let mut curves = LineCurves::new();
+            for row in &rows {
+                let line = format!("{} {} {}", row.key.replicate, row.cycle, row.key.method.draw().unwrap_or_default());
+                let curve = curves.entry(row.key.method.name().to_owned()).or_default().entry(line).or_default();
+                curve.push((row.lambda, value(row)));
+            }
+            lines.push((metric, curves));
+        }
+        let mut values: BTreeMap<(usize, String), Vec<f64>> = BTreeMap::new();
+        for row in rows.iter().filter(|row| row.lambda == 0.0) {
+            let place = categories.iter().position(|cycle| *cycle == row.cycle).unwrap_or_default();
+            values.entry((place, row.key.method.name().to_owned())).or_default().push(row.distance);
+        }
+        let round = |cycle: &&str| format!("{cycle}-{}", cycle.split('-').next().unwrap_or_default());
+        let distances = DotPlot {
+            heading: "distance of what comes back".to_owned(),
+            categories: categories.iter().map(round).collect(),
+            along: "cycle".to_owned(),
+            metric: "Euclidean distance of all weights".to_owned(),
+            values,
+            open: BTreeMap::new(),
+            scale: Scale::FromZero,
+            spread: false,
+        };
+        let title = format!("From a model to itself after a cycle of maps ({split}): {}, {}", pair.dataset, pair.architecture);
+        let legend = canvas.legend_of(rows.iter().map(|row| &row.key.method));
+        canvas.save(&Rounds { title, legend, lines, distances }, "cycles", &pair)?;
+    }
+    Ok(())
+}
+
+impl Picture for Rounds {
+    fn size(&self) -> (u32, u32) {
+        (1700, 560)
+    }
+
+    fn draw<B: DrawingBackend>(&self, area: &DrawingArea<B, Shift>) -> Result<()> {
+        let area = titled(area, &self.title)?;
+        let (charts, side) = area.split_horizontally(1480);
+        let cells = charts.split_evenly((1, 3));
+        for ((metric, curves), cell) in self.lines.iter().zip(&cells) {
+            line_panel(&self.legend, cell, &format!("{metric} on the line"), metric, curves)?;
+        }
+        self.distances.draw(&cells[2], &self.legend)?;
+        self.legend.draw(
+            &side,
+            &["λ = 0: the model", "λ = 1: what comes back", "thick: mean over cycles,", "draws and replicates", "thin: each of them"],
+        )
+    }
+}

@@ -1,0 +1,296 @@
+//! Barriers and middles of the lines between two models, over pairs of models, draws of the matching and replicates: `pairwise.csv`, a
+//! picture of means and deviations, a section of `table.md`.
+//!
+//! Source: C²M³ (arXiv 2405.17897), tables 3 to 6 and figure 4: mean and deviation over pairs of models and seeds of the matching.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+
+use anyhow::{Context, Result};
+use onebasin_matching::barrier;
+use plotters::coord::Shift;
+use plotters::prelude::*;
+
+use super::Measurement;
+use super::barriers::BarrierRow;
+use super::draws::middle;
+use crate::drawing::{Canvas, DotPlot, Legend, Picture, Scale, titled};
+use crate::identity::{MethodLabel, PairName, Part, by_length};
+use crate::plan::PairPlanner;
+use crate::spec::{Asked, SpecError};
+use crate::statistics::Summary;
+use crate::table::{Row, Tables, row};
+
+/// The measurement: it summarises barriers and has no stages.
+pub struct Pairwise;
+
+row! {
+    /// A method on a split: a row of `pairwise.csv`. A line counts once, whichever its pair of models, draw and replicate.
+    struct PairwiseRow in "pairwise.csv", order |a, b| {
+        (&a.pair, &a.method, a.split.name()).cmp(&(&b.pair, &b.method, b.split.name()))
+    };
+    {
+        pair: PairName,
+        method: MethodLabel,
+        split: Part,
+        pairs: usize,
+        draws: usize,
+        replicates: usize,
+        /// Over the mean of the end losses.
+        barrier_mean: f64,
+        barrier_mean_sd: Option<f64>,
+        /// Over the straight line between the end losses.
+        barrier_line: f64,
+        barrier_line_sd: Option<f64>,
+        midpoint_loss: f64,
+        midpoint_loss_sd: Option<f64>,
+        midpoint_accuracy: f64,
+        midpoint_accuracy_sd: Option<f64>,
+    }
+}
+
+impl Measurement for Pairwise {
+    type Request = ();
+
+    fn check(_: &Asked<'_>) -> Result<Option<()>, SpecError> {
+        Ok(None)
+    }
+
+    fn plan((): &(), _: &mut PairPlanner<'_, '_>) {}
+
+    fn derive(tables: &mut Tables) -> Result<()> {
+        let rows = summarise(tables.of())?;
+        if !rows.is_empty() {
+            tables.extend(rows);
+        }
+        Ok(())
+    }
+
+    fn section(tables: &Tables, pair: &PairName) -> String {
+        section(tables.of(), pair)
+    }
+
+    fn draw(canvas: &Canvas) -> Result<()> {
+        draw(canvas)
+    }
+}
+
+/// The lines of one method on one split.
+#[derive(Default)]
+struct Lines<'a> {
+    pairs: BTreeSet<(&'a str, &'a str)>,
+    draws: BTreeSet<usize>,
+    replicates: BTreeSet<usize>,
+    /// Barrier over the mean, barrier over the line, loss and accuracy in the middle.
+    values: [Vec<f64>; 4],
+}
+
+/// Summarises lines, whose points come in order.
+///
+/// Nothing of a data set and architecture where no method has two lines on a split.
+fn summarise(barriers: &[BarrierRow]) -> Result<Vec<PairwiseRow>> {
+    let mut cells: BTreeMap<(&PairName, MethodLabel, &str), (Part, Lines<'_>)> = BTreeMap::new();
+    for points in barriers.chunk_by(BarrierRow::is_on_line_of) {
+        let first = &points[0];
+        let lambdas: Vec<f64> = points.iter().map(|row| row.lambda).collect();
+        let losses: Vec<f64> = points.iter().map(|row| row.loss).collect();
+        let height = barrier(&lambdas, &losses)
+            .with_context(|| format!("the line from `{}` to `{}` by `{}`", first.fixed, first.permutee, first.key.method))?;
+        // An even number of points has none in the middle.
+        let middle = middle(&points.iter().collect::<Vec<_>>()).filter(|point| (point.lambda - 0.5).abs() < 1e-9);
+        let Some(half) = middle else { continue };
+        let key = (&first.key.pair, first.key.method.undrawn(), first.split.name());
+        let (_, lines) = cells.entry(key).or_insert_with(|| (first.split, Lines::default()));
+        lines.pairs.insert((&first.fixed, &first.permutee));
+        lines.draws.insert(first.key.method.draw().unwrap_or(1));
+        lines.replicates.insert(first.key.replicate);
+        for (values, value) in lines.values.iter_mut().zip([height.mean, height.line, half.loss, half.accuracy]) {
+            values.push(value);
+        }
+    }
+    let several: BTreeSet<&PairName> = cells.iter().filter(|(_, (_, lines))| lines.values[0].len() > 1).map(|(key, _)| key.0).collect();
+    let of_several = cells.into_iter().filter(|((pair, ..), _)| several.contains(pair));
+    let rows = of_several.filter_map(|((pair, method, _), (split, lines))| {
+        let [mean, line, loss, accuracy] = lines.values.each_ref().map(|values| Summary::of(values));
+        let (mean, line, loss, accuracy) = (mean?, line?, loss?, accuracy?);
+        Some(PairwiseRow {
+            pair: pair.clone(),
+            method,
+            split,
+            pairs: lines.pairs.len(),
+            draws: lines.draws.len(),
+            replicates: lines.replicates.len(),
+            barrier_mean: mean.mean,
+            barrier_mean_sd: mean.deviation,
+            barrier_line: line.mean,
+            barrier_line_sd: line.deviation,
+            midpoint_loss: loss.mean,
+            midpoint_loss_sd: loss.deviation,
+            midpoint_accuracy: accuracy.mean,
+            midpoint_accuracy_sd: accuracy.deviation,
+        })
+    });
+    Ok(rows.collect())
+}
+
+/// The rows of a data set and architecture as a section of `table.md`; nothing where there are none.
+fn section(rows: &[PairwiseRow], pair: &PairName) -> String {
+    let rows: Vec<&PairwiseRow> = rows.iter().filter(|row| row.pair == *pair).collect();
+    if rows.is_empty() {
+        return String::new();
+    }
+    let mut text = "\n### Barriers of pairs\n\nMean ± standard deviation over the lines of a method: pairs of models × draws of the matching × \
+                    replicates. Barrier: over the mean of the end losses; excess: over the straight line between them; middle: at λ = ½.\n\n\
+                    | method | split | lines | barrier | excess | loss in the middle | accuracy in the middle |\n\
+                    | --- | --- | ---: | ---: | ---: | ---: | ---: |\n"
+        .to_owned();
+    for row in rows {
+        let lines = if (row.draws, row.replicates) == (1, 1) {
+            row.pairs.to_string()
+        } else {
+            format!("{} × {} × {}", row.pairs, row.draws, row.replicates)
+        };
+        let _ = write!(text, "| {} | {} | {lines} |", row.method, row.split);
+        let figures = [
+            (row.barrier_mean, row.barrier_mean_sd),
+            (row.barrier_line, row.barrier_line_sd),
+            (row.midpoint_loss, row.midpoint_loss_sd),
+            (row.midpoint_accuracy, row.midpoint_accuracy_sd),
+        ];
+        for (mean, deviation) in figures {
+            let _ = match deviation {
+                Some(deviation) => write!(text, " {mean:.4} ± {deviation:.4} |"),
+                None => write!(text, " {mean:.4} |"),
+            };
+        }
+        text.push('\n');
+    }
+    text
+}
+
+struct Plots {
+    title: String,
+    legend: Legend,
+    panels: Vec<DotPlot>,
+}
+
+/// Draws `pairwise-<dataset>`, a category for each architecture.
+fn draw(canvas: &Canvas) -> Result<()> {
+    let rows = PairwiseRow::read_if_present(canvas.results())?;
+    for dataset in rows.iter().map(|row| &row.pair.dataset).collect::<BTreeSet<_>>() {
+        let rows: Vec<&PairwiseRow> = rows.iter().filter(|row| row.pair.dataset == *dataset).collect();
+        // The narrower of `resnet20-2x` and `resnet20-16x` first.
+        let categories: BTreeSet<(usize, &str)> = rows.iter().map(|row| by_length(&row.pair.architecture)).collect();
+        let categories: Vec<&str> = categories.into_iter().map(|(_, name)| name).collect();
+        let mut panels = Vec::new();
+        type Figure = fn(&PairwiseRow) -> (f64, Option<f64>);
+        let barrier: Figure = |row| (row.barrier_mean, row.barrier_mean_sd);
+        let middle: Figure = |row| (row.midpoint_accuracy, row.midpoint_accuracy_sd);
+        for (metric, figure) in [("barrier of the loss", barrier), ("accuracy at λ = ½", middle)] {
+            for split in [Part::Train, Part::Test] {
+                let mut values: BTreeMap<(usize, String), Vec<f64>> = BTreeMap::new();
+                for row in rows.iter().filter(|row| row.split == split) {
+                    let place = categories.iter().position(|name| *name == row.pair.architecture).unwrap_or_default();
+                    let (mean, deviation) = figure(row);
+                    let ends = deviation.map(|deviation| [mean - deviation, mean + deviation]);
+                    let whiskers = [mean].into_iter().chain(ends.into_iter().flatten()).collect();
+                    values.insert((place, row.method.to_string()), whiskers);
+                }
+                if !values.is_empty() {
+                    panels.push(DotPlot {
+                        heading: split.to_string(),
+                        categories: categories.iter().map(|name| (*name).to_owned()).collect(),
+                        along: "architecture".to_owned(),
+                        metric: metric.to_owned(),
+                        values,
+                        open: BTreeMap::new(),
+                        scale: Scale::FromZero,
+                        spread: true,
+                    });
+                }
+            }
+        }
+        let title = format!("Between two models, over pairs of models and draws of the matching: {dataset}");
+        let legend = canvas.legend_of(rows.iter().map(|row| &row.method));
+        canvas.save_as(&Plots { title, legend, panels }, &format!("pairwise-{dataset}"))?;
+    }
+    Ok(())
+}
+
+impl Picture for Plots {
+    fn size(&self) -> (u32, u32) {
+        (1400, if self.panels.len() > 2 { 960 } else { 560 })
+    }
+
+    fn draw<B: DrawingBackend>(&self, area: &DrawingArea<B, Shift>) -> Result<()> {
+        let area = titled(area, &self.title)?;
+        let (charts, side) = area.split_horizontally(1170);
+        for (panel, cell) in self.panels.iter().zip(charts.split_evenly((self.panels.len().div_ceil(2), 2))) {
+            panel.draw(&cell, &self.legend)?;
+        }
+        self.legend.draw(
+            &side,
+            &["a mark: mean; whiskers:", "one standard deviation", "to both sides; barrier:", "over the mean of the", "end losses"],
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::ResultKey;
+
+    fn line(method: &str, permutee: &str, losses: [f64; 3]) -> Vec<BarrierRow> {
+        let point = |(lambda, loss)| BarrierRow {
+            key: ResultKey { pair: PairName::new("glyphs", "mlp"), method: method.parse().unwrap(), replicate: 0 },
+            fixed: "a".to_owned(),
+            permutee: permutee.to_owned(),
+            split: Part::Test,
+            lambda,
+            loss,
+            accuracy: 1.0 / (1.0 + loss),
+            stage: String::new(),
+        };
+        [0.0, 0.5, 1.0].into_iter().zip(losses).map(point).collect()
+    }
+
+    #[test]
+    fn every_pair_and_draw_counts_once_and_the_spread_is_over_all_of_them() {
+        let rows = [
+            line("drawn#1", "b", [1.0, 2.0, 1.0]),
+            line("drawn#1", "c", [1.0, 3.0, 1.0]),
+            line("drawn#2", "b", [1.0, 4.0, 1.0]),
+            line("drawn#2", "c", [1.0, 5.0, 1.0]),
+            line("single", "b", [1.0, 1.5, 3.0]),
+        ]
+        .concat();
+        let found = summarise(&rows).unwrap();
+        assert_eq!(found.iter().map(|row| row.method.name()).collect::<Vec<_>>(), ["drawn", "single"]);
+        assert_eq!((found[0].pairs, found[0].draws, found[0].replicates), (2, 2, 1));
+        // 1, 2, 3 and 4 about 2.5: squares sum to 5, over three.
+        let deviation = found[0].barrier_mean_sd.unwrap();
+        assert!((found[0].barrier_mean - 2.5).abs() < 1e-12 && (deviation - (5.0f64 / 3.0).sqrt()).abs() < 1e-12);
+        assert!((found[0].midpoint_loss - 3.5).abs() < 1e-12);
+        // From 1 to 3 without a rise over the line: the worse end lies 1 over the mean.
+        let single = &found[1];
+        let figures = [single.barrier_mean, single.barrier_line, single.midpoint_loss, single.midpoint_accuracy];
+        assert_eq!(figures, [1.0, 0.0, 1.5, 0.4]);
+        let text = String::from_utf8(PairwiseRow::table(&found).bytes().unwrap()).unwrap();
+        assert_eq!(
+            text.lines().next().unwrap(),
+            "dataset,architecture,method,split,pairs,draws,replicates,barrier_mean,barrier_mean_sd,barrier_line,barrier_line_sd,\
+             midpoint_loss,midpoint_loss_sd,midpoint_accuracy,midpoint_accuracy_sd"
+        );
+        assert_eq!(text.lines().nth(2).unwrap(), "glyphs,mlp,single,test,1,1,1,1.000000,,0.000000,,1.500000,,0.400000,");
+        let section = section(&found, &rows[0].key.pair);
+        assert!(section.contains("| drawn | test | 2 × 2 × 1 | 2.5000 ± 1.2910 | 2.5000 ± 1.2910 | 3.5000 ± 1.2910 |"), "{section}");
+        assert!(section.contains("| single | test | 1 | 1.0000 | 0.0000 | 1.5000 | 0.4000 |"), "{section}");
+    }
+
+    #[test]
+    fn one_line_a_method_is_no_study_of_pairs() {
+        let rows = [line("c2m3", "b", [1.0, 2.0, 1.0]), line("naive", "b", [1.0, 2.0, 1.0])].concat();
+        let found = summarise(&rows).unwrap();
+        assert!(found.is_empty() && section(&found, &rows[0].key.pair).is_empty());
+    }
+}

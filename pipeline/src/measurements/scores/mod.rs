@@ -1,0 +1,156 @@
+//! Loss and accuracy of end points and merged models: `models.csv`, `merged.csv`. The report summarises and draws them.
+
+mod evaluate;
+mod measure;
+
+use anyhow::Result;
+use serde::Serialize;
+
+use super::Measurement;
+use crate::identity::{PairName, Part, ResultKey, by_length};
+use crate::plan::{MergeSet, PairPlanner, Record};
+use crate::spec::{Asked, Method, SpecError};
+use crate::stage::{Artifact, StageId};
+use crate::stages::files::{Measured, read_json};
+use crate::table::{Tables, row};
+
+use evaluate::Evaluate;
+use measure::Measure;
+
+/// The file of both stages.
+pub const ARTIFACT: &str = "evaluation.json";
+
+/// The measurement.
+pub struct Scores;
+
+row! {
+    /// An end-point model on a split: a row of `models.csv`.
+    pub struct ModelRow in "models.csv", order |a, b| {
+        (&a.pair, a.replicate, by_length(&a.model), a.split.name()).cmp(&(&b.pair, b.replicate, by_length(&b.model), b.split.name()))
+    };
+    {
+        pair: PairName,
+        replicate: usize,
+        model: String,
+        split: Part,
+        /// Mean cross-entropy, in nats.
+        loss: f64,
+        /// Share of images classified rightly.
+        accuracy: f64,
+        stage: String,
+    }
+}
+
+row! {
+    /// A merged model on a split: a row of `merged.csv`.
+    pub struct MergedRow in "merged.csv", order |a, b| (&a.key, a.models, a.split.name()).cmp(&(&b.key, b.models, b.split.name()));
+    {
+        key: ResultKey,
+        /// How many models.
+        models: usize,
+        split: Part,
+        /// Mean cross-entropy, in nats.
+        loss: f64,
+        /// Share of images classified rightly.
+        accuracy: f64,
+        stage: String,
+    }
+}
+
+/// Which model an artifact is about.
+#[derive(Serialize)]
+struct ModelRecord {
+    pair: PairName,
+    replicate: usize,
+    model: String,
+}
+
+impl Record for ModelRecord {
+    const OF: &'static str = "model";
+
+    fn collect(&self, artifact: &Artifact, stage: &str, tables: &mut Tables) -> Result<()> {
+        let measured: Vec<Measured> = read_json(artifact, ARTIFACT)?;
+        tables.extend(measured.into_iter().map(|Measured { split, loss, accuracy, .. }| ModelRow {
+            pair: self.pair.clone(),
+            replicate: self.replicate,
+            model: self.model.clone(),
+            split,
+            loss,
+            accuracy,
+            stage: stage.to_owned(),
+        }));
+        Ok(())
+    }
+}
+
+/// Which merged model an artifact is about.
+#[derive(Serialize)]
+struct MergedRecord {
+    key: ResultKey,
+    models: usize,
+}
+
+impl Record for MergedRecord {
+    const OF: &'static str = "merged";
+
+    fn collect(&self, artifact: &Artifact, stage: &str, tables: &mut Tables) -> Result<()> {
+        let measured: Vec<Measured> = read_json(artifact, ARTIFACT)?;
+        tables.extend(measured.into_iter().map(|Measured { split, loss, accuracy, .. }| MergedRow {
+            key: self.key.clone(),
+            models: self.models,
+            split,
+            loss,
+            accuracy,
+            stage: stage.to_owned(),
+        }));
+        Ok(())
+    }
+}
+
+/// Plans the stage that measures what a method makes of some models: a merged model, or an ensemble.
+pub fn measure_merged(planner: &mut PairPlanner<'_, '_>, method: &Method, set: &MergeSet) -> StageId {
+    let models = set.models();
+    let id = planner.id("measure", Some(method), &set.path(&planner.names(&models)));
+    let parts = planner.experiment().evaluation.parts.clone();
+    let measure = match planner.merged_model(method, set) {
+        Some(merged) => Measure::merged(id.clone(), merged, planner.task(), parts),
+        None => {
+            let models = models.iter().map(|&model| planner.model(model)).collect();
+            Measure::ensemble(id.clone(), models, planner.task(), parts)
+        }
+    };
+    planner.add(measure);
+    id
+}
+
+impl Measurement for Scores {
+    type Request = ();
+
+    fn check(_: &Asked<'_>) -> Result<Option<()>, SpecError> {
+        Ok(Some(()))
+    }
+
+    fn plan((): &(), planner: &mut PairPlanner<'_, '_>) {
+        let experiment = planner.experiment();
+        let evaluation = &experiment.evaluation;
+        for (index, model) in experiment.models.iter().enumerate() {
+            let id = planner.id("evaluate", None, &model.name);
+            let ResultKey { pair, replicate, .. } = planner.key(None);
+            let record = ModelRecord { pair, replicate, model: model.name.clone() };
+            planner.measure(Evaluate::new(id, planner.model(index), planner.task(), evaluation.parts.clone()), record);
+        }
+        for method in &experiment.methods {
+            for set in MergeSet::counted(evaluation) {
+                let stage = measure_merged(planner, method, &set);
+                let record = MergedRecord { key: planner.key(Some(method)), models: set.models().len() };
+                planner.record(stage, record);
+            }
+        }
+    }
+
+    fn derive(tables: &mut Tables) -> Result<()> {
+        tables.declare::<ModelRow>();
+        tables.declare::<MergedRow>();
+        Ok(())
+    }
+}

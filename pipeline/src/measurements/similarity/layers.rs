@@ -1,0 +1,138 @@
+//! How alike the weights of models are in each layer, before and after matching.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::Result;
+use plotters::coord::Shift;
+use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+
+use super::SimilarityRow;
+use super::stage::{ALL, MATRICES};
+use crate::drawing::{BEFORE, Canvas, FONT, Legend, Picture, TEXT, backend, range, titled};
+use crate::identity::PairName;
+
+/// Pixels between two parameters, and of two letters in their names.
+const ROOM: u32 = 26;
+const LETTERS: u32 = 14;
+
+/// The parameters of one kind: matrices and vectors lie far apart, and one line through both would only go up and down.
+struct Panel {
+    kind: String,
+    /// In the order of the network, without the kind.
+    names: Vec<String>,
+    /// Mean cosines by method and place of the parameter.
+    lines: BTreeMap<String, BTreeMap<usize, f64>>,
+}
+
+struct Layers {
+    title: String,
+    legend: Legend,
+    panels: Vec<Panel>,
+}
+
+/// Draws `layers-<dataset>-<architecture>`: the cosine of each parameter, mean over pairs of models and replicates, in the order of the
+/// network; a chart for each kind of parameter.
+pub fn draw(canvas: &Canvas, pair: &PairName, rows: &[SimilarityRow]) -> Result<()> {
+    let mut panels: Vec<Panel> = Vec::new();
+    let mut sums: BTreeMap<(usize, &str, usize), (f64, usize)> = BTreeMap::new();
+    for row in rows.iter().filter(|row| ![ALL, MATRICES].contains(&row.parameter.as_str())) {
+        let (layer, kind) = row.parameter.rsplit_once('.').unwrap_or((&row.parameter, "weight"));
+        let panel = panels.iter().position(|panel| panel.kind == kind).unwrap_or_else(|| {
+            panels.push(Panel { kind: kind.to_owned(), names: Vec::new(), lines: BTreeMap::new() });
+            panels.len() - 1
+        });
+        let names = &mut panels[panel].names;
+        let place = names.iter().position(|name| name == layer).unwrap_or_else(|| {
+            names.push(layer.to_owned());
+            names.len() - 1
+        });
+        let method = if row.key.method.is_endpoints() { BEFORE } else { row.key.method.name() };
+        if let Some(cosine) = row.cosine {
+            let (sum, count) = sums.entry((panel, method, place)).or_default();
+            *sum += cosine;
+            *count += 1;
+        }
+    }
+    let names: BTreeSet<(bool, &str)> = sums.keys().map(|(_, method, _)| (*method != BEFORE, *method)).collect();
+    for ((panel, method, place), (sum, count)) in &sums {
+        panels[*panel].lines.entry((*method).to_owned()).or_default().insert(*place, sum / *count as f64);
+    }
+    let title = format!("Weights of two models, layer by layer: {}, {}", pair.dataset, pair.architecture);
+    let legend = canvas.legend(names.into_iter().map(|(_, name)| name.to_owned()));
+    canvas.save(&Layers { title, legend, panels }, "layers", pair)
+}
+
+impl Panel {
+    /// Height of the names under the chart.
+    fn footing(&self) -> u32 {
+        20 + LETTERS * self.names.iter().map(|name| name.chars().count()).max().unwrap_or_default() as u32 / 2
+    }
+
+    fn height(&self) -> u32 {
+        270 + self.footing()
+    }
+}
+
+impl Picture for Layers {
+    fn size(&self) -> (u32, u32) {
+        let most = self.panels.iter().map(|panel| panel.names.len()).max().unwrap_or_default() as u32;
+        let height = self.panels.iter().map(Panel::height).sum::<u32>().max(60 + 51 * self.legend.names().len() as u32 + 100);
+        ((370 + ROOM * most).clamp(900, 4000), 44 + height)
+    }
+
+    fn draw<B: DrawingBackend>(&self, area: &DrawingArea<B, Shift>) -> Result<()> {
+        let area = titled(area, &self.title)?;
+        let (mut charts, side) = area.split_horizontally(self.size().0 as i32 - 250);
+        for panel in &self.panels {
+            let (cell, rest) = charts.split_vertically(panel.height() as i32);
+            self.panel(&cell, panel)?;
+            charts = rest;
+        }
+        self.legend.draw(&side, &["each parameter's mean", "over pairs of models", "(and replicates)"])
+    }
+}
+
+impl Layers {
+    fn panel<B: DrawingBackend>(&self, cell: &DrawingArea<B, Shift>, panel: &Panel) -> Result<()> {
+        let all = panel.lines.values().flat_map(BTreeMap::values).copied();
+        let axis = range(all.chain([0.0]));
+        let bottom = axis.start;
+        let mut chart = ChartBuilder::on(cell)
+            .caption(format!("{} of each layer, from the input to the output", panel.kind), (FONT, TEXT))
+            .margin(12)
+            .x_label_area_size(panel.footing())
+            .y_label_area_size(80)
+            .build_cartesian_2d(-0.6..panel.names.len() as f64 - 0.4, axis)
+            .map_err(backend)?;
+        chart
+            .configure_mesh()
+            .disable_x_mesh()
+            .x_labels(0)
+            .y_labels(6)
+            .y_label_formatter(&|value| format!("{:.2}", if value.abs() < 0.005 { 0.0 } else { *value }))
+            .light_line_style(WHITE)
+            .bold_line_style(RGBColor(225, 225, 225))
+            .y_desc("cosine")
+            .axis_desc_style((FONT, TEXT))
+            .label_style((FONT, TEXT - 2))
+            .draw()
+            .map_err(backend)?;
+        let (left, top) = cell.get_base_pixel();
+        for (place, name) in panel.names.iter().enumerate() {
+            let (x, y) = chart.backend_coord(&(place as f64, bottom));
+            let style = (FONT, TEXT - 4).into_text_style(cell).transform(FontTransform::Rotate270).pos(Pos::new(HPos::Right, VPos::Center));
+            cell.draw(&Text::new(name.clone(), (x - left, y - top + 8), style)).map_err(backend)?;
+        }
+        for (index, name) in self.legend.names().iter().enumerate() {
+            let points: Vec<(f64, f64)> =
+                panel.lines.get(name).into_iter().flatten().map(|(&place, &cosine)| (place as f64, cosine)).collect();
+            chart.draw_series(LineSeries::new(points.iter().copied(), self.legend.colour(index).stroke_width(2))).map_err(backend)?;
+            let marks = points.iter().map(|&point| {
+                EmptyElement::at(point) + Polygon::new(self.legend.mark(index, 5.0), self.legend.colour(index).mix(0.8).filled())
+            });
+            chart.draw_series(marks).map_err(backend)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,85 @@
+//! Which alignments a method needs, each planned once.
+
+use onebasin_matching::Matching;
+use onebasin_repro::Stream;
+
+use super::{MergeSet, PairPlanner};
+use crate::identity::ResultKey;
+use crate::spec::Method;
+use crate::stage::StageId;
+use crate::stages::Align;
+
+/// An alignment of the plan.
+#[derive(Clone, Debug)]
+pub struct PlannedAlignment {
+    /// Its stage.
+    pub stage: StageId,
+    /// Pair, method and replicate.
+    pub key: ResultKey,
+    /// As tables call its models: their number (`5`), two of them (`a-b`) or a subset (`a+c`).
+    pub models: String,
+}
+
+impl PairPlanner<'_, '_> {
+    /// The alignment of every model, into one frame.
+    pub fn all_aligned(&mut self, method: &Method) -> StageId {
+        let count = self.experiment().models.len();
+        self.alignment(method, &(0..count).collect::<Vec<_>>(), &count.to_string(), &count.to_string())
+    }
+
+    /// An alignment with two models in it, and their places: that of all models for a joint method, else the two's own, matched in this
+    /// order.
+    pub fn two_aligned(&mut self, method: &Method, first: usize, second: usize) -> (StageId, [usize; 2]) {
+        if method.matching.is_joint() {
+            return (self.all_aligned(method), [first, second]);
+        }
+        let names = self.names(&[first, second]);
+        (self.alignment(method, &[first, second], &names.path(), &names.hyphenated()), [0, 1])
+    }
+
+    /// The alignment that a merge uses.
+    pub(super) fn merge_aligned(&mut self, method: &Method, set: &MergeSet) -> StageId {
+        let models = set.models();
+        match set {
+            MergeSet::ChosenJointly(_) => self.all_aligned(method),
+            MergeSet::First(count) => self.alignment(method, &models, &count.to_string(), &count.to_string()),
+            MergeSet::Chosen(_) => {
+                let names = self.names(&models).sum();
+                self.alignment(method, &models, &names, &names)
+            }
+        }
+    }
+
+    /// What the alignment of some models draws from. No name of a method: two methods that match alike draw alike.
+    pub fn matching_stream(&self, method: &Method, models: &str) -> Stream {
+        let stream = self.stream().child("align").child(models);
+        // The first draw is the one that a method has without any draws.
+        match method.name.draw {
+            Some(draw) if draw > 1 => stream.child(format!("seed-{draw}")),
+            _ => stream,
+        }
+    }
+
+    /// The alignment of some models: `path` ends the name of its stage, `text` names its stream and its rows.
+    fn alignment(&mut self, method: &Method, models: &[usize], path: &str, text: &str) -> StageId {
+        let id = self.id("align", Some(method), path);
+        if !self.is_new(&id) {
+            return id;
+        }
+        let trained = models.iter().map(|&index| self.model(index)).collect();
+        let stream = self.matching_stream(method, text);
+        self.add(Align::new(id.clone(), trained, self.task(), onto_reference(&method.matching, models), stream));
+        let key = self.key(Some(method));
+        self.note_alignment(PlannedAlignment { stage: id.clone(), key, models: text.to_owned() });
+        id
+    }
+}
+
+/// The matching of some models, given by index: its reference as a place among them, or their first where it is not one of them.
+fn onto_reference(matching: &Matching, models: &[usize]) -> Matching {
+    match matching.reference() {
+        // The first model is what nobody needs to ask for: whichever comes first stands for it.
+        None | Some(0) => matching.clone(),
+        Some(reference) => matching.clone().with_reference(models.iter().position(|&model| model == reference).unwrap_or(0)),
+    }
+}

@@ -1,0 +1,163 @@
+//! Plans the stages of one replicate of one pair of data set and architecture.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use onebasin_repro::Stream;
+
+use super::{MergeSet, PlannedAlignment, Record, Recorded};
+use crate::identity::{MethodLabel, ModelNames, ResultKey};
+use crate::spec::{Experiment, Merging, Method, Pair};
+use crate::stage::{Stage, StageId};
+use crate::stages::{Merge, Merged, Repair, Train};
+use crate::task::Task;
+
+/// What has been planned so far.
+pub struct PlanBuilder<'a> {
+    experiment: &'a Experiment,
+    stages: Vec<Arc<dyn Stage>>,
+    /// Stages that several ask for and the first has planned.
+    planned: BTreeSet<StageId>,
+    recorded: Vec<Recorded>,
+}
+
+/// Plans one replicate of one pair: its models first, then whatever measurements ask for.
+pub struct PairPlanner<'a, 'b> {
+    builder: &'b mut PlanBuilder<'a>,
+    pair: &'a Pair,
+    slug: String,
+    task: Arc<Task>,
+    replicate: usize,
+    alignments: Vec<PlannedAlignment>,
+}
+
+impl<'a> PlanBuilder<'a> {
+    /// Nothing planned yet.
+    pub fn new(experiment: &'a Experiment) -> PlanBuilder<'a> {
+        PlanBuilder { experiment, stages: Vec::new(), planned: BTreeSet::new(), recorded: Vec::new() }
+    }
+
+    /// Plans the training of every model of one replicate of a pair, and returns what plans the rest.
+    pub fn pair<'b>(&'b mut self, pair: &'a Pair, task: Arc<Task>, replicate: usize) -> PairPlanner<'a, 'b> {
+        let slug = self.experiment.slug(pair);
+        let mut planner = PairPlanner { builder: self, pair, slug, task, replicate, alignments: Vec::new() };
+        for (index, model) in planner.experiment().models.iter().enumerate() {
+            let stream = planner.stream().child(&model.name);
+            let train = Train::new(planner.model(index), planner.task(), pair.training.clone(), model.subset.clone(), stream);
+            planner.add(train);
+        }
+        planner
+    }
+
+    /// The stages in order, and what their artifacts become.
+    pub fn finish(self) -> (Vec<Arc<dyn Stage>>, Vec<Recorded>) {
+        (self.stages, self.recorded)
+    }
+}
+
+impl<'a> PairPlanner<'a, '_> {
+    /// What the spec asks for.
+    pub fn experiment(&self) -> &'a Experiment {
+        self.builder.experiment
+    }
+
+    /// Data set and architecture.
+    pub fn pair(&self) -> &'a Pair {
+        self.pair
+    }
+
+    /// What the stages of this pair share.
+    pub fn task(&self) -> Arc<Task> {
+        self.task.clone()
+    }
+
+    /// The alignments planned so far.
+    pub fn alignments(&self) -> &[PlannedAlignment] {
+        &self.alignments
+    }
+
+    /// The stream of this replicate.
+    pub(super) fn stream(&self) -> Stream {
+        self.experiment().stream(self.pair, self.replicate)
+    }
+
+    /// The stage that makes a model, given by index.
+    pub fn model(&self, index: usize) -> StageId {
+        self.id("train", None, &self.experiment().models[index].name)
+    }
+
+    /// The stages that make all models.
+    pub fn all_models(&self) -> Vec<StageId> {
+        (0..self.experiment().models.len()).map(|index| self.model(index)).collect()
+    }
+
+    /// The names of models, given by index.
+    pub fn names(&self, models: &[usize]) -> ModelNames {
+        ModelNames(models.iter().map(|&index| self.experiment().models[index].name.clone()).collect())
+    }
+
+    /// The names of all models.
+    pub fn all_names(&self) -> Vec<String> {
+        self.experiment().models.iter().map(|model| model.name.clone()).collect()
+    }
+
+    /// What rows of a method, or of the models before merging, begin with.
+    pub fn key(&self, method: Option<&Method>) -> ResultKey {
+        let label = method.map_or(MethodLabel::Endpoints, |method| method.name.clone().into());
+        ResultKey { pair: self.pair.name(), method: label, replicate: self.replicate }
+    }
+
+    /// The name of a stage.
+    pub fn id(&self, kind: &str, method: Option<&Method>, last: &str) -> StageId {
+        let method = method.map(|method| format!("{}/", method.name)).unwrap_or_default();
+        StageId::new(format!("{kind}/{}/{method}replicate-{}/{last}", self.slug, self.replicate))
+    }
+
+    /// Plans a stage.
+    pub fn add(&mut self, stage: impl Stage + 'static) {
+        self.builder.stages.push(Arc::new(stage));
+    }
+
+    /// Plans a stage whose artifact becomes rows.
+    pub fn measure(&mut self, stage: impl Stage + 'static, record: impl Record) {
+        let id = stage.id().clone();
+        self.add(stage);
+        self.record(id, record);
+    }
+
+    /// Makes rows of the artifact of a planned stage.
+    pub fn record(&mut self, stage: StageId, record: impl Record) {
+        self.builder.recorded.push(Recorded::new(stage, record));
+    }
+
+    /// Whether nobody has asked for a stage yet; from now on somebody has.
+    pub(super) fn is_new(&mut self, id: &StageId) -> bool {
+        self.builder.planned.insert(id.clone())
+    }
+
+    pub(super) fn note_alignment(&mut self, alignment: PlannedAlignment) {
+        self.alignments.push(alignment);
+    }
+
+    /// The merged model of a method, repaired where the method has a repair. An ensemble has none.
+    pub fn merged_model(&mut self, method: &Method, set: &MergeSet) -> Option<StageId> {
+        let Merging::Mean { coefficients } = &method.merging else { return None };
+        let (models, positions) = (set.models(), set.positions());
+        let path = set.path(&self.names(&models));
+        let alignment = self.merge_aligned(method, set);
+        let merged = self.id("merge", Some(method), &path);
+        if self.is_new(&merged) {
+            let inputs = models.iter().map(|&index| self.model(index)).collect();
+            let merge = Merge::new(merged.clone(), alignment.clone(), inputs, self.task(), coefficients.clone());
+            self.add(merge.at(positions.clone()));
+        }
+        let Some(repair) = &method.repair else { return Some(merged) };
+        let repaired = self.id("repair", Some(method), &path);
+        if self.is_new(&repaired) {
+            let ends = self.endpoint_statistics(method, repair, &models);
+            let merged = Merged { model: merged, alignment, ends, positions, shares: coefficients.clone() };
+            self.add(Repair::new(repaired.clone(), merged, self.task(), repair.clone()));
+        }
+        Some(repaired)
+    }
+}

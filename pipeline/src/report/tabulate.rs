@@ -1,0 +1,95 @@
+//! The stage that turns measurements into the result files.
+
+use anyhow::{Context as _, Result};
+use serde_json::{Value, json};
+
+use super::architectures::ArchitectureRow;
+use super::{markdown, summary};
+use crate::comparison::Comparison;
+use crate::drawing::MethodRow;
+use crate::measurements;
+use crate::plan::Recorded;
+use crate::stage::{Context, Recipe, Stage, StageId, Words};
+use crate::table::Tables;
+
+/// Writes every CSV of an experiment and `table.md`.
+pub struct Tabulate {
+    id: StageId,
+    inputs: Vec<StageId>,
+    recorded: Vec<Recorded>,
+    /// What is known before anything runs.
+    known: Known,
+}
+
+/// What tables say besides what was measured.
+pub struct Known {
+    /// The name of the experiment.
+    pub title: String,
+    /// Rows of `architectures.csv`.
+    pub architectures: Vec<ArchitectureRow>,
+    /// Rows of `methods.csv`.
+    pub methods: Vec<MethodRow>,
+    /// Figures to compare with.
+    pub comparison: Comparison,
+    /// Pairs without rows, because a stage of theirs failed.
+    pub missing: Vec<String>,
+}
+
+impl Tabulate {
+    /// The tables of everything recorded.
+    pub fn new(recorded: Vec<Recorded>, known: Known) -> Tabulate {
+        let inputs = recorded.iter().map(|recorded| recorded.stage.clone()).collect();
+        Tabulate { id: StageId::new("tabulate"), inputs, recorded, known }
+    }
+}
+
+impl Stage for Tabulate {
+    fn id(&self) -> &StageId {
+        &self.id
+    }
+
+    fn words(&self) -> Words {
+        Words { present: "tabling", past: "TABULATED" }
+    }
+
+    fn inputs(&self) -> &[StageId] {
+        &self.inputs
+    }
+
+    fn recipe(&self) -> Recipe {
+        let Known { title, architectures, methods, comparison, missing } = &self.known;
+        let mut settings = json!({
+            "title": title,
+            "cells": self.recorded.iter().map(Recorded::recipe).collect::<Vec<Value>>(),
+            "architectures": architectures,
+            "methods": methods,
+            "comparison": comparison,
+        });
+        if !missing.is_empty() {
+            settings["missing"] = json!(missing);
+        }
+        Recipe { kind: "tabulate", version: 6, settings }
+    }
+
+    fn run(&self, context: &Context<'_>) -> Result<()> {
+        let Known { title, architectures, methods, comparison, missing } = &self.known;
+        let mut tables = Tables::default();
+        for (recorded, artifact) in self.recorded.iter().zip(context.inputs) {
+            recorded.collect(artifact, &mut tables).with_context(|| format!("stage `{}`", recorded.stage))?;
+        }
+        tables.sort();
+        for measurement in measurements::ALL {
+            measurement.derive(&mut tables)?;
+        }
+        let cells = summary::summarise(&tables, comparison)?;
+        summary::tabulate(&cells, &mut tables);
+        tables.declare::<ArchitectureRow>();
+        tables.extend(architectures.iter().cloned());
+        tables.declare::<MethodRow>();
+        tables.extend(methods.iter().cloned());
+        tables.sort();
+        tables.write(context.out)?;
+        let text = markdown::render(title, &cells, &tables, architectures, comparison, missing);
+        std::fs::write(context.out.join("table.md"), text).context("cannot write `table.md`")
+    }
+}

@@ -1,0 +1,153 @@
+//! What a measurement reads of `[evaluation]`: its keys, checked against models, pairs and methods.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use figment::value::Value;
+use serde::de::DeserializeOwned;
+
+use super::error::SpecError;
+use super::experiment::{Method, Model, Pair};
+use super::resolve::{Resolver, Result};
+use crate::identity::Part;
+
+/// The keys of `[evaluation]` that belong to one measurement, and what they mean.
+pub trait EvaluationKeys: Sync {
+    /// The keys.
+    fn keys(&self) -> &'static [&'static str];
+
+    /// What the spec asks for; `None` where it asks for nothing. Whoever gave it reads it back, by its type.
+    ///
+    /// # Errors
+    /// The first fault, with its place.
+    fn check(&self, asked: &Asked<'_>) -> Result<Option<Arc<dyn Any + Send + Sync>>>;
+
+    /// Whether what is asked for is measured along lines, so that `lambdas` matters.
+    fn walks_lines(&self, request: &(dyn Any + Send + Sync)) -> bool;
+}
+
+/// What a spec asks of each measurement, by its place in the list of measurements.
+#[derive(Clone, Default)]
+pub struct Requests(BTreeMap<usize, Arc<dyn Any + Send + Sync>>);
+
+impl Requests {
+    /// Asks every measurement of the list what the spec wants of it; and whether any of it lies along lines.
+    pub(super) fn check(measurements: &[&dyn EvaluationKeys], asked: &Asked<'_>) -> Result<(Requests, bool)> {
+        let mut requests = BTreeMap::new();
+        let mut walks_lines = false;
+        for (place, measurement) in measurements.iter().enumerate() {
+            if let Some(request) = measurement.check(asked)? {
+                walks_lines |= measurement.walks_lines(&*request);
+                requests.insert(place, request);
+            }
+        }
+        Ok((Requests(requests), walks_lines))
+    }
+
+    /// What is asked of the measurement at a place of the list.
+    pub fn of(&self, place: usize) -> Option<&(dyn Any + Send + Sync)> {
+        self.0.get(&place).map(|request| &**request)
+    }
+}
+
+impl fmt::Debug for Requests {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("Requests").field(&self.0.keys()).finish()
+    }
+}
+
+/// The table `[evaluation]`, with what its values may refer to.
+pub struct Asked<'a> {
+    pub(super) resolver: &'a Resolver<'a>,
+    /// The models of the spec.
+    pub models: &'a [Model],
+    /// The pairs of data set and architecture.
+    pub pairs: &'a [Pair],
+    /// The methods, each once.
+    pub methods: &'a [Method],
+}
+
+impl Asked<'_> {
+    /// The path of a key below `evaluation`; list indices are written as numbers.
+    pub fn at<const N: usize>(&self, steps: [&str; N]) -> Vec<String> {
+        std::iter::once("evaluation").chain(steps).map(str::to_owned).collect()
+    }
+
+    /// The value of a key, if it is given.
+    pub fn value(&self, key: &str) -> Option<&Value> {
+        self.resolver.layers.get(&self.at([key]))
+    }
+
+    /// The value at a path as a `T`.
+    ///
+    /// # Errors
+    /// It is absent or not a `T`.
+    pub fn read<T: DeserializeOwned>(&self, here: &[String]) -> Result<T> {
+        self.resolver.layers.read_at(here)
+    }
+
+    /// The value of a key as a `T`, if it is given.
+    ///
+    /// # Errors
+    /// It is not a `T`.
+    pub fn optional<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>> {
+        self.value(key).map(|_| self.read(&self.at([key]))).transpose()
+    }
+
+    /// Whether a key is `true`.
+    ///
+    /// # Errors
+    /// It is neither `true` nor `false`.
+    pub fn is_set(&self, key: &str) -> Result<bool> {
+        Ok(self.optional(key)?.unwrap_or(false))
+    }
+
+    /// The splits that are measured.
+    pub fn splits(&self) -> &[Part] {
+        &self.resolver.evaluation.splits
+    }
+
+    /// A fault of the value at a path.
+    pub fn wrong(&self, here: &[String], message: impl Into<String>) -> SpecError {
+        self.resolver.wrong(here, message)
+    }
+
+    /// A number that plans stay small with.
+    ///
+    /// # Errors
+    /// It is outside of the range.
+    pub fn within(&self, here: &[String], number: usize, range: RangeInclusive<usize>, hint: &str) -> Result<()> {
+        self.resolver.within(here, number, range, hint)
+    }
+
+    /// The index of the model that the value at a path names.
+    ///
+    /// # Errors
+    /// There is no such model.
+    pub fn position(&self, here: &[String], name: &str) -> Result<usize> {
+        self.resolver.position(here, name, self.models)
+    }
+
+    /// The indices of the models that the list at a path names, each once.
+    ///
+    /// # Errors
+    /// There is no such model, or one is named twice.
+    pub fn positions(&self, here: &[String], names: &[String]) -> Result<Vec<usize>> {
+        self.resolver.positions(here, names, self.models)
+    }
+
+    /// Refuses a comparison of models where there is one model.
+    ///
+    /// # Errors
+    /// There are fewer than two models.
+    pub fn several_models(&self, key: &str) -> Result<()> {
+        if self.models.len() < 2 {
+            let error = self.wrong(&self.at([key]), format!("`evaluation.{key}` compares models, but there is 1"));
+            return Err(error.hint("raise `models`, or leave it out"));
+        }
+        Ok(())
+    }
+}

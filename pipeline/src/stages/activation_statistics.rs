@@ -1,0 +1,61 @@
+//! The stage that measures the activations of a trained model, for repairs.
+
+use std::sync::Arc;
+
+use anyhow::{Result, ensure};
+use serde_json::json;
+
+use super::files;
+use super::repairer::Repairer;
+use crate::spec;
+use crate::stage::{Context, Recipe, Stage, StageId, Words};
+use crate::task::Task;
+
+/// Mean and variance of the output of every convolution of a model's repairable form, channel by channel, on the model's own units:
+/// `statistics.json`. Whatever is merged of the model, by whichever method, is repaired towards them.
+pub struct ActivationStatistics {
+    id: StageId,
+    inputs: [StageId; 1],
+    task: Arc<Task>,
+    repair: spec::Repair,
+}
+
+impl ActivationStatistics {
+    /// Of what `model` trains, over the images and in the batches of `repair`, whose other options it does not look at.
+    pub fn new(id: StageId, model: StageId, task: Arc<Task>, repair: &spec::Repair) -> ActivationStatistics {
+        ActivationStatistics { id, inputs: [model], task, repair: repair.of_line() }
+    }
+}
+
+impl Stage for ActivationStatistics {
+    fn id(&self) -> &StageId {
+        &self.id
+    }
+
+    fn words(&self) -> Words {
+        Words::MEASURE
+    }
+
+    fn inputs(&self) -> &[StageId] {
+        &self.inputs
+    }
+
+    fn recipe(&self) -> Recipe {
+        let settings = json!({
+            "images": self.repair.images(),
+            "batch": self.repair.batch(),
+            "data": self.task.data_recipe(),
+            "device": self.task.device,
+        });
+        Recipe { kind: "survey", version: 1, settings }
+    }
+
+    fn run(&self, context: &Context<'_>) -> Result<()> {
+        let model = files::load(&context.inputs[0], &self.task.graph)?;
+        let dataset = context.datasets.of(&self.task)?;
+        let repairer = Repairer::new(context, &self.task, &dataset, &self.repair)?;
+        let statistics = repairer.statistics(&model, 0, repairer.images())?;
+        ensure!(statistics.is_finite(), "not every mean and variance is a number\nhint: the model diverged; lower its learning rate");
+        files::save_statistics(context.out, &statistics)
+    }
+}

@@ -1,0 +1,103 @@
+//! How stages repair models: merged ones, and those on a line.
+
+use std::borrow::Cow;
+use std::ops::ControlFlow;
+use std::sync::atomic::Ordering;
+
+use anyhow::{Context as _, Result, ensure};
+use onebasin_datasets::{Dataset, Split};
+use onebasin_matching::{UnitMaps, permutations};
+use onebasin_network::{Graph, Weights, repairable_weights};
+use onebasin_training::{Sample, Statistics, repair, reset_batch_norms, statistics};
+
+use super::files;
+use crate::dataset_cache;
+use crate::spec::Repair;
+use crate::stage::{Artifact, Context, Progress};
+use crate::task::Task;
+
+/// Repairs models of one task by the first images of its training split.
+pub(crate) struct Repairer<'a> {
+    context: &'a Context<'a>,
+    task: &'a Task,
+    dataset: &'a Dataset,
+    repair: &'a Repair,
+    split: Cow<'a, Split>,
+    /// What repaired models are of.
+    graph: Graph,
+}
+
+impl<'a> Repairer<'a> {
+    /// # Errors
+    /// When there are not as many training images as the repair shall see.
+    pub fn new(context: &'a Context<'a>, task: &'a Task, dataset: &'a Dataset, repair: &'a Repair) -> Result<Repairer<'a>> {
+        let there = dataset.train.len();
+        let split = match repair.images() {
+            Some(images) if images < there => Cow::Owned(dataset.train.select(&(0..images as u32).collect::<Vec<_>>())),
+            Some(images) => {
+                ensure!(
+                    images == there,
+                    "`repair.images` is `{images}`, but there are {there} training images\nhint: leave it out to take all"
+                );
+                Cow::Borrowed(&dataset.train)
+            }
+            None => Cow::Borrowed(&dataset.train),
+        };
+        let graph = match repair {
+            Repair::Repair(_) => task.graph.repairable()?,
+            Repair::BatchNorm(_) => task.graph.clone(),
+        };
+        Ok(Repairer { context, task, dataset, repair, split, graph })
+    }
+
+    /// What repaired models are of.
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// Images that a pass reads.
+    pub fn images(&self) -> usize {
+        self.split.len()
+    }
+
+    /// The statistics of a model as it was trained, brought into the frame that `maps` lead to.
+    pub fn in_frame(&self, statistics: &Artifact, maps: &UnitMaps) -> Result<Statistics> {
+        let maps = permutations(maps).context("the statistics of a model that is mixed rather than permuted cannot be rearranged")?;
+        Ok(files::load_statistics(statistics)?.permuted(&self.task.graph, &self.graph, &maps)?)
+    }
+
+    /// The statistics of an end point, by a pass. `done` images of `total` are read already, in progress.
+    pub fn statistics(&self, model: &Weights, done: usize, total: usize) -> Result<Statistics> {
+        let model = repairable_weights(model, self.graph.spec())?;
+        Ok(statistics(&self.graph, &model, &self.sample(), &mut |here| self.watch(done + here, total))?)
+    }
+
+    /// The repaired form of a model between models of some statistics. Without any, there are no convolutions, or batch norms alone are
+    /// to be reset.
+    pub fn repair(&self, model: &Weights, ends: &[Statistics], shares: &[f64], done: usize, total: usize) -> Result<Weights> {
+        let mut watch = |here| self.watch(done + here, total);
+        Ok(match self.repair {
+            Repair::Repair(_) => {
+                let ends: Vec<&Statistics> = ends.iter().collect();
+                let goal = if ends.is_empty() { Statistics::default() } else { Statistics::mixture(&ends, shares)? };
+                let model = repairable_weights(model, self.graph.spec())?;
+                repair(&self.graph, &model, &goal, &self.sample(), &mut watch)?
+            }
+            Repair::BatchNorm(_) => reset_batch_norms(&self.graph, model, &self.sample(), &mut watch)?,
+        })
+    }
+
+    fn sample(&self) -> Sample<'_> {
+        Sample {
+            data: &self.split,
+            normalisation: dataset_cache::normalisation(self.task, self.dataset),
+            batch: self.repair.batch(),
+            device: self.context.device,
+        }
+    }
+
+    fn watch(&self, done: usize, total: usize) -> ControlFlow<()> {
+        (self.context.progress)(Progress::Share { done, total });
+        if self.context.interrupted.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+}

@@ -1,0 +1,189 @@
+//! Tables of typed columns, written and read as CSV with polars.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, anyhow};
+use polars::prelude::{
+    Column, CsvParseOptions, CsvReadOptions, CsvWriter, DataFrame, DataType, IntoColumn, NamedFrom, SerReader, SerWriter, Series,
+};
+
+/// Digits after the point of every number in a CSV: more than f32 training can tell apart, few enough to read.
+const DECIMALS: usize = 6;
+
+/// A table under construction: columns in the order in which they are added.
+#[derive(Default)]
+pub struct Table {
+    columns: Vec<Column>,
+}
+
+impl Table {
+    /// A table without columns.
+    pub fn new() -> Table {
+        Table::default()
+    }
+
+    /// Adds a column of text; empty text becomes an empty cell.
+    pub fn text<S: AsRef<str>>(mut self, name: &str, values: impl IntoIterator<Item = S>) -> Table {
+        // Polars writes an empty text as two quotes, and nothing for none.
+        let values: Vec<Option<String>> =
+            values.into_iter().map(|value| Some(value.as_ref().to_owned()).filter(|text| !text.is_empty())).collect();
+        self.columns.push(Series::new(name.into(), values).into_column());
+        self
+    }
+
+    /// Adds a column of whole numbers.
+    pub fn whole(mut self, name: &str, values: impl IntoIterator<Item = usize>) -> Table {
+        let values: Vec<u64> = values.into_iter().map(|value| value as u64).collect();
+        self.columns.push(Series::new(name.into(), values).into_column());
+        self
+    }
+
+    /// Adds a column of numbers with fixed decimals; `None` becomes an empty cell.
+    pub fn number(mut self, name: &str, values: impl IntoIterator<Item = Option<f64>>) -> Table {
+        let values: Vec<Option<f64>> = values.into_iter().collect();
+        self.columns.push(Series::new(name.into(), values).into_column());
+        self
+    }
+
+    /// Adds a column of small numbers such as errors, with four significant digits.
+    pub fn small(self, name: &str, values: impl IntoIterator<Item = f64>) -> Table {
+        self.text(name, values.into_iter().map(|value| if value == 0.0 { "0".to_owned() } else { format!("{value:.3e}") }))
+    }
+
+    /// Writes the table as CSV.
+    ///
+    /// # Errors
+    /// When the columns differ in length or the file cannot be written.
+    pub fn write(self, path: &Path) -> Result<()> {
+        std::fs::write(path, self.bytes()?).with_context(|| format!("cannot write `{}`", path.display()))
+    }
+
+    /// The table as CSV: a header, commas, line feeds, fixed decimals, so equal tables have equal bytes.
+    ///
+    /// # Errors
+    /// When the columns differ in length.
+    pub fn bytes(self) -> Result<Vec<u8>> {
+        let mut frame = DataFrame::new_infer_height(self.columns).context("columns of one table must be equally long")?;
+        let mut bytes = Vec::new();
+        CsvWriter::new(&mut bytes).with_float_precision(Some(DECIMALS)).with_float_scientific(Some(false)).finish(&mut frame)?;
+        Ok(bytes)
+    }
+}
+
+/// A CSV file in memory: every cell as text, columns found by name.
+pub struct Csv {
+    frame: DataFrame,
+    origin: String,
+}
+
+impl Csv {
+    /// Reads a CSV file with a header.
+    ///
+    /// # Errors
+    /// When the file is absent or no CSV.
+    pub fn read(path: &Path) -> Result<Csv> {
+        let bytes = std::fs::read(path).with_context(|| format!("cannot read `{}`", path.display()))?;
+        Csv::parse(&bytes, &path.display().to_string())
+    }
+
+    /// Reads CSV from memory; `origin` names it in errors.
+    ///
+    /// # Errors
+    /// When the bytes are no CSV.
+    pub fn parse(bytes: &[u8], origin: &str) -> Result<Csv> {
+        // Every column as text: the readers below say which cell is wrong, which polars' own inference cannot.
+        let frame = CsvReadOptions::default()
+            .with_infer_schema_length(Some(0))
+            .with_parse_options(CsvParseOptions::default().with_try_parse_dates(false))
+            .into_reader_with_file_handle(std::io::Cursor::new(bytes.to_vec()))
+            .finish()
+            .with_context(|| format!("`{origin}` is not a CSV file"))?;
+        Ok(Csv { frame, origin: origin.to_owned() })
+    }
+
+    /// Number of rows below the header.
+    pub fn height(&self) -> usize {
+        self.frame.height()
+    }
+
+    /// A column as text, empty cells as empty text.
+    ///
+    /// # Errors
+    /// When there is no such column.
+    pub fn texts(&self, name: &str) -> Result<Vec<String>> {
+        let column = self.frame.column(name).map_err(|_| {
+            let known: Vec<&str> = self.frame.get_column_names().into_iter().map(|name| name.as_str()).collect();
+            anyhow!("`{}` has no column `{name}`, only {}", self.origin, known.join(", "))
+        })?;
+        let column = column.cast(&DataType::String)?;
+        Ok(column.str()?.iter().map(|cell| cell.unwrap_or_default().to_owned()).collect())
+    }
+
+    /// A column whose cells `parse` reads; `expected` says in an error what they should be.
+    ///
+    /// # Errors
+    /// When there is no such column or a cell cannot be read; the error names the row.
+    pub fn parsed<T>(&self, name: &str, expected: &str, parse: impl Fn(&str) -> Option<T>) -> Result<Vec<T>> {
+        let read = |(row, cell): (usize, String)| {
+            let text = cell.trim();
+            parse(text).ok_or_else(|| match text {
+                "" => anyhow!("`{}`, row {}: `{name}` is empty, expected {expected}", self.origin, row + 2),
+                text => anyhow!("`{}`, row {}: `{name}` is `{text}`, expected {expected}", self.origin, row + 2),
+            })
+        };
+        self.texts(name)?.into_iter().enumerate().map(read).collect()
+    }
+
+    /// A column of numbers, empty cells as `None`.
+    ///
+    /// # Errors
+    /// As [`Csv::parsed`].
+    pub fn numbers(&self, name: &str) -> Result<Vec<Option<f64>>> {
+        self.parsed(name, "a number", |text| if text.is_empty() { Some(None) } else { text.parse().ok().map(Some) })
+    }
+
+    /// A column of whole numbers, none missing.
+    ///
+    /// # Errors
+    /// As [`Csv::parsed`].
+    pub fn wholes(&self, name: &str) -> Result<Vec<usize>> {
+        self.parsed(name, "a whole number", |text| text.parse().ok())
+    }
+
+    /// A column of numbers of which none may be missing.
+    ///
+    /// # Errors
+    /// As [`Csv::parsed`].
+    pub fn required(&self, name: &str) -> Result<Vec<f64>> {
+        self.parsed(name, "a number", |text| text.parse().ok())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_keep_their_order_numbers_their_decimals_and_gaps_stay_empty() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.csv");
+        let table = Table::new()
+            .text("name", ["b", "a,c"])
+            .whole("count", [1, 20])
+            .number("value", [Some(0.5), None])
+            .small("error", [0.0, 1.25e-7])
+            .text("why", ["", "x"]);
+        table.write(&path).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "name,count,value,error,why\nb,1,0.500000,0,\n\"a,c\",20,,1.250e-7,x\n");
+        let csv = Csv::read(&path).unwrap();
+        assert_eq!(csv.texts("name").unwrap(), ["b", "a,c"]);
+        assert_eq!(csv.numbers("value").unwrap(), [Some(0.5), None]);
+    }
+
+    #[test]
+    fn a_wrong_cell_is_named_by_file_row_and_column() {
+        let csv = Csv::parse(b"value\n1\ntwo\n", "figures.csv").unwrap();
+        assert_eq!(csv.numbers("value").unwrap_err().to_string(), "`figures.csv`, row 3: `value` is `two`, expected a number");
+        assert_eq!(csv.texts("other").unwrap_err().to_string(), "`figures.csv` has no column `other`, only value");
+    }
+}

@@ -1,0 +1,10 @@
+//! CSV files: columns ([`csv`]), typed rows ([`row`]), and all tables of an experiment together ([`tables`]).
+
+mod csv;
+mod row;
+mod tables;
+
+pub use csv::{Csv, Table};
+pub use row::{Columns, Row, Small};
+pub(crate) use row::{row, text_column};
+pub use tables::Tables;

@@ -1,0 +1,43 @@
+//! What the stages of one pair share: the images, the network, the kind of device.
+
+use onebasin_datasets::{Normalisation, Source};
+use onebasin_network::Graph;
+use serde_json::{Value, json};
+
+/// A data set and a network for its images.
+#[derive(Clone, Debug)]
+pub struct Task {
+    /// Where the images come from; it enters no recipe, its content does.
+    pub source: Source,
+    /// The name of the content.
+    pub digest: String,
+    /// Instead of the data set's own constants.
+    pub normalisation: Option<Normalisation>,
+    /// The network.
+    pub graph: Graph,
+    /// The kind of device: `cpu`, `ndarray` or `cuda`. Kernels round differently, so it enters recipes.
+    pub device: String,
+    /// Only so many images of each split are measured, the first ones; `None`: all.
+    pub measured: Option<usize>,
+}
+
+impl Task {
+    /// The images as a recipe says them.
+    pub fn data_recipe(&self) -> Value {
+        json!({ "digest": self.digest, "normalisation": self.normalisation })
+    }
+
+    /// The images that measurements look at, as a recipe says them.
+    pub fn measured_recipe(&self) -> Value {
+        let mut recipe = self.data_recipe();
+        if let Some(images) = self.measured {
+            recipe["images"] = images.into();
+        }
+        recipe
+    }
+
+    /// The network as a recipe says it.
+    pub fn architecture_recipe(&self) -> Value {
+        json!(self.graph.architecture)
+    }
+}
