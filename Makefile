@@ -23,7 +23,7 @@ help:
 	@echo "make bench               time our work beside the peers', which come from PyPI into .venv"
 	@echo "make lint, docs, ci      what continuous integration runs"
 	@echo "make reproduce-NAME      one experiment, PROFILE=cpu (default) or PROFILE=paper, JOBS=N. NAME is one of"
-	@echo "$(EXPERIMENTS) figure-7a" | fold --spaces --width 90 | sed 's/^/    /'
+	@echo "$(EXPERIMENTS) figure-7a" | fold -s -w 90 | sed 's/^/    /'
 
 # Says what it will do before it does it.
 setup:

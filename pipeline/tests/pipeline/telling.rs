@@ -20,6 +20,19 @@ fn quiet_leaves_errors_and_the_last_line_and_verbose_adds_cached_stages() {
 }
 
 #[test]
+fn files_of_earlier_runs_are_told_in_one_line_a_folder() {
+    let (folder, _) = folder();
+    let results = folder.path().join("results/small");
+    std::fs::create_dir_all(&results).unwrap();
+    for name in ["a.csv", "b.csv", "c.csv", "d.csv", "e.csv"] {
+        std::fs::write(results.join(name), "").unwrap();
+    }
+    let (_, _, error) = texts(&onebasin(folder.path(), &["run", "small.toml"]));
+    let stale: Vec<&str> = error.lines().filter(|line| line.contains("STALE")).collect();
+    assert_eq!(stale, ["    STALE           `results/small`: written by an earlier run: `a.csv`, `b.csv`, `c.csv` and 2 more"]);
+}
+
+#[test]
 fn colour_comes_on_demand_and_repeats_what_the_words_say() {
     let (folder, _) = folder();
     let run = |more: &[&str]| texts(&onebasin(folder.path(), &[&["explain", "small.toml", "none"], more].concat())).2;
