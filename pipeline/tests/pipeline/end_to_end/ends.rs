@@ -57,19 +57,20 @@ fn what_a_killed_training_left_behind_goes_with_the_next_run() {
 
 #[cfg(unix)]
 #[test]
-fn the_first_interrupt_lets_stages_stop_and_leaves_nothing_half_written() {
+fn the_first_interrupt_lets_stages_stop_leaves_nothing_half_written_and_is_told_by_the_exit_code() {
     let place = Place::new();
-    let child = place.start(&ENDLESS);
-    wait_until("a training starts", || place.unfinished() > 0);
-    // Time for the first step.
-    std::thread::sleep(Duration::from_millis(200));
-    let signal = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
-    assert!(signal.success());
-    let ended = Ended::of(child);
-    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
-    assert!(ended.stderr.contains("STOPPING") && ended.stderr.contains("STOPPED"), "{}", ended.stderr);
-    assert!(!ended.stderr.contains("FAILED"), "{}", ended.stderr);
-    assert_eq!(place.unfinished(), 0);
+    for (signal, code) in [("-INT", 130), ("-TERM", 143)] {
+        let child = place.start(&ENDLESS);
+        wait_until("a training starts", || place.unfinished() > 0);
+        // Time for the first step.
+        std::thread::sleep(Duration::from_millis(200));
+        assert!(std::process::Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
+        let ended = Ended::of(child);
+        assert_eq!(ended.code, Some(code), "{}", ended.stderr);
+        assert!(ended.stderr.contains("STOPPING") && ended.stderr.contains("STOPPED"), "{}", ended.stderr);
+        assert!(!ended.stderr.contains("FAILED"), "{}", ended.stderr);
+        assert_eq!(place.unfinished(), 0);
+    }
     assert!(!place.path().join("results/smoke/models.csv").exists());
     place.complete(&[]);
 }
@@ -98,6 +99,10 @@ fn a_failed_stage_is_told_with_its_cause_and_what_it_takes_along() {
     for text in ["FAILED", "train/tiny-glyphs-mlp/replicate-0/a", "SKIPPED", "hint: "] {
         assert!(failed.stderr.contains(text), "no `{text}` in {}", failed.stderr);
     }
+    let lines = |start: &str| failed.stderr.lines().filter(|line| line.trim_start().starts_with(start)).count();
+    assert!(lines("SKIPPED") <= 3, "a line for each failure, not for each stage: {}", failed.stderr);
+    // All three models fail alike, and the cause stands before the last line once more.
+    assert_eq!(lines("error: "), 4, "{}", failed.stderr);
     assert!(!place.path().join("results/smoke/models.csv").exists());
     place.complete(&[]);
 }
