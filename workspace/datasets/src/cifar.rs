@@ -1,4 +1,3 @@
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use onebasin_repro::Fingerprint;
@@ -6,7 +5,6 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::content::unreadable;
 use crate::digest::of_files;
 use crate::error::DatasetError;
 use crate::fetch;
@@ -142,28 +140,31 @@ impl Cifar {
     pub(crate) fn digest(&self, places: &Places) -> Result<Fingerprint, DatasetError> {
         self.check()?;
         let (located, train) = self.locate(places)?;
-        let contents = of_files(&located, places)?;
-        Ok(Fingerprint::of_json(&json!({
+        Ok(self.digest_of(&of_files(&located, places)?, train))
+    }
+
+    fn digest_of(&self, files: &[Fingerprint], train: usize) -> Fingerprint {
+        Fingerprint::of_json(&json!({
             "format": "cifar",
-            "train": contents[..train],
-            "test": contents[train..],
+            "train": files[..train],
+            "test": files[train..],
             "labels": self.labels,
             "classes": self.classes(),
             "normalisation": self.normalisation,
-        })))
+        }))
     }
 
     pub(crate) fn open(&self, places: &Places) -> Result<Dataset, DatasetError> {
         self.check()?;
         let (located, train) = self.locate(places)?;
-        let mut parts: Vec<(Vec<u8>, Vec<u8>)> = {
-            let readers = unpacked::readers(&located, places)?;
-            located.par_iter().zip(readers).map(|(path, reader)| self.read(path, reader)).collect::<Result<_, _>>()?
-        };
+        let (contents, files): (Vec<Vec<u8>>, Vec<Fingerprint>) = unpacked::contents(&located, places)?.into_iter().unzip();
+        let digest = self.digest_of(&files, train);
+        let mut parts: Vec<(Vec<u8>, Vec<u8>)> =
+            located.par_iter().zip(contents).map(|(path, bytes)| self.records(path, bytes)).collect::<Result<_, _>>()?;
         let test = self.split(parts.split_off(train));
         let train = self.split(parts);
         let normalisation = self.normalisation.clone().unwrap_or_else(|| Normalisation::of(&train));
-        Ok(Dataset { name: self.name().to_owned(), train, test, normalisation })
+        Ok(Dataset { name: self.name().to_owned(), train, test, normalisation, digest })
     }
 
     /// One split of the parts of its files.
@@ -179,49 +180,44 @@ impl Cifar {
     }
 
     /// Pixels and labels of a file.
-    fn read(&self, path: &Path, mut reader: impl Read) -> Result<(Vec<u8>, Vec<u8>), DatasetError> {
+    fn records(&self, path: &Path, mut bytes: Vec<u8>) -> Result<(Vec<u8>, Vec<u8>), DatasetError> {
         let format = |what: String, expected: String, got: String, hint: String| {
             Err(DatasetError::Format { path: path.to_owned(), what, expected, got, hint })
         };
-        let official = self.official(path);
         let size = self.labels.record();
-        let count = official.map_or(0, |bytes| bytes as usize / size);
-        let (mut pixels, mut labels) = (Vec::with_capacity(count * IMAGE), Vec::with_capacity(count));
-        let mut record = Vec::with_capacity(size);
-        loop {
-            record.clear();
-            let length = reader.by_ref().take(size as u64).read_to_end(&mut record).map_err(unreadable(path))?;
-            if length < size {
-                let bytes = labels.len() as u64 * size as u64 + length as u64;
-                let other = if size == IMAGE + 1 { IMAGE + 2 } else { IMAGE + 1 };
-                if let Some(expected) = official.filter(|&expected| expected != bytes) {
-                    let what = if bytes < expected { "truncated file" } else { "trailing bytes" };
-                    let hint = format!("the official file has {} images; name a set of your own otherwise", expected / size as u64);
-                    return format(what.into(), format!("{expected} bytes"), format!("{bytes} bytes"), hint);
-                }
-                if bytes == 0 {
-                    return format("content".into(), "at least one image".into(), "an empty file".into(), "fetch it again".into());
-                }
-                if length > 0 {
-                    let hint = match bytes.is_multiple_of(other as u64) {
-                        true if size == IMAGE + 1 => "its length fits CIFAR-100: set key `labels` to `fine` or `coarse`".to_owned(),
-                        true => "its length fits CIFAR-10: set key `labels` to `single`".to_owned(),
-                        false => "the file was cut off, or is not in the binary version of CIFAR; fetch it again".to_owned(),
-                    };
-                    let got = format!("{bytes} bytes, which is {} records and {length} bytes", labels.len());
-                    return format("truncated file".into(), format!("whole records of {size} bytes"), got, hint);
-                }
-                return Ok((pixels, labels));
-            }
-            let (label_bytes, image) = record.split_at(self.labels.bytes());
-            let label = label_bytes[usize::from(self.labels == CifarLabels::Fine)];
-            if usize::from(label) >= self.classes() {
-                let hint = "the file is damaged, or keys `labels` and `classes` are not what it holds".to_owned();
-                return format(format!("label {}", labels.len()), format!("a label below {}", self.classes()), label.to_string(), hint);
-            }
-            labels.push(label);
-            pixels.extend_from_slice(image);
+        let (count, rest) = (bytes.len() / size, bytes.len() % size);
+        if let Some(expected) = self.official(path).filter(|&expected| expected != bytes.len() as u64) {
+            let what = if (bytes.len() as u64) < expected { "truncated file" } else { "trailing bytes" };
+            let hint = format!("the official file has {} images; name a set of your own otherwise", expected / size as u64);
+            return format(what.into(), format!("{expected} bytes"), format!("{} bytes", bytes.len()), hint);
         }
+        if bytes.is_empty() {
+            return format("content".into(), "at least one image".into(), "an empty file".into(), "fetch it again".into());
+        }
+        if rest > 0 {
+            let other = if size == IMAGE + 1 { IMAGE + 2 } else { IMAGE + 1 };
+            let hint = match bytes.len().is_multiple_of(other) {
+                true if size == IMAGE + 1 => "its length fits CIFAR-100: set key `labels` to `fine` or `coarse`".to_owned(),
+                true => "its length fits CIFAR-10: set key `labels` to `single`".to_owned(),
+                false => "the file was cut off, or is not in the binary version of CIFAR; fetch it again".to_owned(),
+            };
+            let got = format!("{} bytes, which is {count} records and {rest} bytes", bytes.len());
+            return format("truncated file".into(), format!("whole records of {size} bytes"), got, hint);
+        }
+        let labels: Vec<u8> =
+            bytes.chunks_exact(size).map(|record| record[usize::from(self.labels == CifarLabels::Fine)]).collect();
+        if let Some(index) = labels.iter().position(|&label| usize::from(label) >= self.classes()) {
+            let hint = "the file is damaged, or keys `labels` and `classes` are not what it holds".to_owned();
+            let (expected, got) = (format!("a label below {}", self.classes()), labels[index].to_string());
+            return format(format!("label {index}"), expected, got, hint);
+        }
+        // In place: no second copy of the images.
+        for index in 0..count {
+            let image = index * size + self.labels.bytes();
+            bytes.copy_within(image..image + IMAGE, index * IMAGE);
+        }
+        bytes.truncate(count * IMAGE);
+        Ok((bytes, labels))
     }
 
     /// Bytes the decompressed file must have, where the folder's and the file's names are official.

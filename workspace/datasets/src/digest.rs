@@ -17,7 +17,9 @@ pub type Digest = Fingerprint;
 /// Names everything that decides what [`open`](crate::open) returns: the decompressed content of the files and the settings of the
 /// reader, or the options of the generator. Paths, times and compression do not count.
 ///
-/// Files are read once; later calls compare path, size, time and inode with what `digests.json` in the cache remembers.
+/// Files are read once. Later calls compare path, size, times (of the last write and of the last change of any kind) and inode with what
+/// `digests.json` in the cache remembers. What a reader gets may still differ when files change between two calls: see
+/// [`Dataset::digest`](crate::Dataset).
 ///
 /// # Errors
 /// As [`open`](crate::open), but files are not checked beyond being readable.

@@ -206,7 +206,8 @@ impl Folder {
         };
         let (train, test) = (split(&listing.train)?, split(&listing.test)?);
         let normalisation = self.normalisation.clone().unwrap_or_else(|| Normalisation::of(&train));
-        Ok(Dataset { name: self.name().to_owned(), train, test, normalisation })
+        let digest = self.digest_of(&content(&train, &test));
+        Ok(Dataset { name: self.name().to_owned(), train, test, normalisation, digest })
     }
 
     /// Names the decoded pixels, the labels and the settings; pictures are decoded only where a file changed since the last time.
@@ -218,20 +219,24 @@ impl Folder {
         let content = match memo.recall() {
             Some(content) => content,
             None => {
-                let dataset = self.read(&listing)?;
-                let of = |split: &Split| [Fingerprint::of_bytes(&split.pixels), Fingerprint::of_bytes(&split.labels)];
-                let content = Fingerprint::of_json(&json!({
-                    "shape": dataset.train.shape,
-                    "classes": dataset.train.classes,
-                    "train": of(&dataset.train),
-                    "test": of(&dataset.test),
-                }));
+                let Dataset { train, test, .. } = self.read(&listing)?;
+                let content = content(&train, &test);
                 memo.remember(content);
                 content
             }
         };
-        Ok(Fingerprint::of_json(&json!({ "format": "folder", "content": content, "normalisation": self.normalisation })))
+        Ok(self.digest_of(&content))
     }
+
+    fn digest_of(&self, content: &Fingerprint) -> Fingerprint {
+        Fingerprint::of_json(&json!({ "format": "folder", "content": content, "normalisation": self.normalisation }))
+    }
+}
+
+/// Names the decoded pixels and the labels.
+fn content(train: &Split, test: &Split) -> Fingerprint {
+    let of = |split: &Split| [Fingerprint::of_bytes(&split.pixels), Fingerprint::of_bytes(&split.labels)];
+    Fingerprint::of_json(&json!({ "shape": train.shape, "classes": train.classes, "train": of(train), "test": of(test) }))
 }
 
 fn fault(path: &Path, what: &str, expected: impl Into<String>, got: String, hint: &str) -> DatasetError {

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::content::{contents, reader, sha256, unreadable};
+use crate::content::{reader, sha256, unreadable};
 use crate::digest::of_files;
 use crate::error::DatasetError;
 use crate::fetch;
@@ -183,9 +183,13 @@ impl Idx {
     /// Names the content of the four files and every setting.
     pub(crate) fn digest(&self, places: &Places) -> Result<Fingerprint, DatasetError> {
         self.check()?;
+        Ok(self.digest_of(&of_files(&self.locate(places)?, places)?))
+    }
+
+    fn digest_of(&self, files: &[Fingerprint]) -> Fingerprint {
         let mut recipe = json!({
             "format": "idx",
-            "files": of_files(&self.locate(places)?, places)?,
+            "files": files,
             "classes": self.classes,
             "normalisation": self.normalisation,
         });
@@ -196,16 +200,14 @@ impl Idx {
         if self.first_label > 0 {
             recipe["first-label"] = self.first_label.into();
         }
-        Ok(Fingerprint::of_json(&recipe))
+        Fingerprint::of_json(&recipe)
     }
 
     pub(crate) fn open(&self, places: &Places) -> Result<Dataset, DatasetError> {
         self.check()?;
         let located = self.locate(places)?;
-        let contents: Vec<Vec<u8>> = {
-            let readers = unpacked::readers(&located, places)?;
-            located.par_iter().zip(readers).map(|(path, reader)| contents(path, reader)).collect::<Result<_, _>>()?
-        };
+        let (contents, files): (Vec<Vec<u8>>, Vec<Fingerprint>) = unpacked::contents(&located, places)?.into_iter().unzip();
+        let digest = self.digest_of(&files);
         let [train_images, train_labels, test_images, test_labels]: [Vec<u8>; 4] = contents.try_into().expect("four files were located");
         let train = self.split(&located[..2], train_images, train_labels)?;
         let test = self.split(&located[2..], test_images, test_labels)?;
@@ -219,7 +221,7 @@ impl Idx {
             });
         }
         let normalisation = self.normalisation.clone().unwrap_or_else(|| Normalisation::of(&train));
-        Ok(Dataset { name: self.name().to_owned(), train, test, normalisation })
+        Ok(Dataset { name: self.name().to_owned(), train, test, normalisation, digest })
     }
 
     fn split(&self, paths: &[PathBuf], mut images: Vec<u8>, mut labels: Vec<u8>) -> Result<Split, DatasetError> {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 /// Digests of files that have not changed since they were read.
 ///
-/// A help for speed only: a memo that is absent, damaged or cannot be written costs reading the files again, never an error.
+/// It only saves time: when it is absent, damaged or cannot be written, files are read again.
 #[derive(Debug, Default)]
 pub(crate) struct Memo {
     file: PathBuf,
@@ -20,11 +20,20 @@ pub(crate) struct Memo {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Entry {
-    bytes: u64,
-    seconds: u64,
-    nanoseconds: u32,
-    inode: u64,
+    state: State,
     content: Fingerprint,
+}
+
+/// What the file system says of a file. It differs whenever the content may differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct State {
+    bytes: u64,
+    inode: u64,
+    /// Seconds and nanoseconds of the last write. Copying tools put it back.
+    modified: (i64, i64),
+    /// Seconds and nanoseconds of the last change of any kind. No program can set it.
+    changed: (i64, i64),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -34,10 +43,10 @@ struct Form {
     files: BTreeMap<PathBuf, Entry>,
 }
 
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
-/// A file changed within this time may change again without its time telling: file systems count in steps.
-const SETTLED: Duration = Duration::from_secs(2);
+/// A file changed within this time may change again without its times telling: file systems count in steps.
+const COARSEST_STEP: Duration = Duration::from_secs(2);
 
 impl Memo {
     /// The memo kept in this folder.
@@ -48,22 +57,27 @@ impl Memo {
         Memo { file, entries }
     }
 
-    /// The content's digest, where the file is as it was.
+    /// The digest of the content, if the file is as it was.
     pub fn recall(&self, path: &Path) -> Option<Fingerprint> {
         let entry = self.entries.get(&std::path::absolute(path).ok()?)?;
-        let now = Entry::new(&path.metadata().ok()?, entry.content)?;
-        (*entry == now).then_some(entry.content)
+        let now = State::of(&path.metadata().ok()?)?;
+        (entry.state == now).then_some(entry.content)
     }
 
-    /// Adds files, each with the state it had *before* it was read, and writes the memo whole or not at all.
+    /// Adds files, each with the metadata it had *before* it was read, and writes the memo whole or not at all.
     pub fn remember(self, read: impl IntoIterator<Item = (PathBuf, Metadata, Fingerprint)>) {
+        self.remember_at(SystemTime::now(), read);
+    }
+
+    fn remember_at(self, now: SystemTime, read: impl IntoIterator<Item = (PathBuf, Metadata, Fingerprint)>) {
         let Some(folder) = self.file.parent() else { return };
-        // What another process has written meanwhile is kept; files that are gone are forgotten.
+        // Keep what another process has written meanwhile; forget files that are gone.
         let mut files = Memo::load(folder).entries;
         files.retain(|path, _| path.exists());
         for (path, before, content) in read {
-            if let (true, Ok(path), Some(entry)) = (is_settled(&before), std::path::absolute(path), Entry::new(&before, content)) {
-                files.insert(path, entry);
+            let state = State::of(&before).filter(|state| state.is_settled(now));
+            if let (Some(state), Ok(path)) = (state, std::path::absolute(path)) {
+                files.insert(path, Entry { state, content });
             }
         }
         let Ok(text) = serde_json::to_vec_pretty(&Form { version: VERSION, files }) else { return };
@@ -71,14 +85,31 @@ impl Memo {
     }
 }
 
-impl Entry {
-    fn new(metadata: &Metadata, content: Fingerprint) -> Option<Entry> {
-        #[cfg(unix)]
-        let inode = std::os::unix::fs::MetadataExt::ino(metadata);
-        #[cfg(not(unix))]
-        let inode = 0;
+impl State {
+    #[cfg(unix)]
+    fn of(metadata: &Metadata) -> Option<State> {
+        use std::os::unix::fs::MetadataExt;
+        Some(State {
+            bytes: metadata.len(),
+            inode: metadata.ino(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        })
+    }
+
+    #[cfg(not(unix))]
+    fn of(metadata: &Metadata) -> Option<State> {
         let time = metadata.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
-        Some(Entry { bytes: metadata.len(), seconds: time.as_secs(), nanoseconds: time.subsec_nanos(), inode, content })
+        let modified = (i64::try_from(time.as_secs()).ok()?, i64::from(time.subsec_nanos()));
+        Some(State { bytes: metadata.len(), inode: 0, modified, changed: modified })
+    }
+
+    /// Whether a later change would show.
+    fn is_settled(&self, now: SystemTime) -> bool {
+        let (seconds, nanoseconds) = self.changed;
+        let (Ok(seconds), Ok(nanoseconds)) = (u64::try_from(seconds), u32::try_from(nanoseconds)) else { return false };
+        let changed = UNIX_EPOCH + Duration::new(seconds, nanoseconds);
+        now.duration_since(changed).is_ok_and(|age| age > COARSEST_STEP)
     }
 }
 
@@ -86,9 +117,9 @@ impl Entry {
 pub(crate) struct FolderMemo {
     file: PathBuf,
     folder: PathBuf,
-    /// Names the state of every file and what is made of them.
+    /// Names the settings, and the path and state of every file; `None` when a file cannot be looked at.
     state: Option<Fingerprint>,
-    settled: bool,
+    files: Vec<State>,
 }
 
 #[derive(Default, Serialize, Deserialize)]
@@ -104,24 +135,20 @@ impl FolderMemo {
     pub fn new<'a>(cache: &Path, folder: &Path, settings: &Fingerprint, files: impl Iterator<Item = &'a Path>) -> FolderMemo {
         let mut hasher = blake3::Hasher::new();
         hasher.update(settings.to_string().as_bytes());
-        let (mut settled, mut whole) = (true, true);
-        for file in files {
-            let Some((metadata, entry)) =
-                file.metadata().ok().and_then(|metadata| Entry::new(&metadata, *settings).map(|entry| (metadata, entry)))
-            else {
-                whole = false;
-                break;
-            };
-            settled &= is_settled(&metadata);
+        let states = files.map(|file| {
+            let state = State::of(&file.metadata().ok()?)?;
             let name = file.as_os_str().as_encoded_bytes();
             hasher.update(&(name.len() as u64).to_le_bytes()).update(name);
-            for number in [entry.bytes, entry.seconds, u64::from(entry.nanoseconds), entry.inode] {
-                hasher.update(&number.to_le_bytes());
+            hasher.update(&state.bytes.to_le_bytes()).update(&state.inode.to_le_bytes());
+            for (seconds, nanoseconds) in [state.modified, state.changed] {
+                hasher.update(&seconds.to_le_bytes()).update(&nanoseconds.to_le_bytes());
             }
-        }
-        let state = whole.then(|| Fingerprint::of_bytes(hasher.finalize().as_bytes()));
+            Some(state)
+        });
+        let states: Option<Vec<State>> = states.collect();
+        let state = states.is_some().then(|| Fingerprint::of_bytes(hasher.finalize().as_bytes()));
         let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
-        FolderMemo { file: cache.join("folders.json"), folder, state, settled }
+        FolderMemo { file: cache.join("folders.json"), folder, state, files: states.unwrap_or_default() }
     }
 
     fn load(&self) -> FolderForm {
@@ -129,15 +156,22 @@ impl FolderMemo {
         form.filter(|form| form.version == VERSION).unwrap_or_default()
     }
 
-    /// The content's digest, where all files are as they were.
+    /// The digest of the content, if all files are as they were.
     pub fn recall(&self) -> Option<Fingerprint> {
         let (state, content) = *self.load().folders.get(&self.folder)?;
         (Some(state) == self.state).then_some(content)
     }
 
-    /// Keeps the content's digest, whole or not at all.
+    /// Keeps the digest of the content, whole or not at all.
     pub fn remember(self, content: Fingerprint) {
-        let (Some(folder), Some(state), true) = (self.file.parent(), self.state, self.settled) else { return };
+        self.remember_at(SystemTime::now(), content);
+    }
+
+    fn remember_at(self, now: SystemTime, content: Fingerprint) {
+        let (Some(folder), Some(state)) = (self.file.parent(), self.state) else { return };
+        if !self.files.iter().all(|file| file.is_settled(now)) {
+            return;
+        }
         let mut folders = self.load().folders;
         folders.retain(|path, _| path.exists());
         folders.insert(self.folder.clone(), (state, content));
@@ -146,7 +180,7 @@ impl FolderMemo {
     }
 }
 
-/// Writes a help for speed; nothing is lost when this fails.
+/// Writes a file that only saves time: nothing is lost when this fails.
 fn replace(folder: &Path, file: &Path, text: &[u8]) {
     if std::fs::create_dir_all(folder).is_err() {
         return;
@@ -157,48 +191,95 @@ fn replace(folder: &Path, file: &Path, text: &[u8]) {
     }
 }
 
-fn is_settled(metadata: &Metadata) -> bool {
-    metadata.modified().ok().and_then(|time| SystemTime::now().duration_since(time).ok()).is_some_and(|age| age > SETTLED)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn old(path: &Path, content: &[u8]) -> Metadata {
+    /// A moment at which files written now have settled.
+    fn later() -> SystemTime {
+        SystemTime::now() + Duration::from_secs(3600)
+    }
+
+    fn write(path: &Path, content: &[u8]) -> Metadata {
         std::fs::write(path, content).unwrap();
-        let file = std::fs::File::options().write(true).open(path).unwrap();
-        file.set_modified(SystemTime::now() - Duration::from_secs(3600)).unwrap();
         path.metadata().unwrap()
+    }
+
+    /// Writes into the file, and puts its time back as copying tools do. Repeats until the clock of the file system has moved on.
+    fn change_in_place(path: &Path, content: &[u8]) {
+        let before = path.metadata().unwrap();
+        loop {
+            let file = std::fs::File::options().write(true).open(path).unwrap();
+            (&file).write_all(content).unwrap();
+            file.set_modified(before.modified().unwrap()).unwrap();
+            let after = path.metadata().unwrap();
+            assert_eq!((after.len(), after.modified().unwrap()), (before.len(), before.modified().unwrap()));
+            if State::of(&after) != State::of(&before) {
+                return;
+            }
+        }
     }
 
     #[test]
     fn a_file_is_recalled_until_its_size_time_or_inode_changes() {
         let folder = tempfile::tempdir().unwrap();
         let (path, digest) = (folder.path().join("a"), Fingerprint::of_bytes(b"one"));
-        let before = old(&path, b"one");
-        Memo::load(folder.path()).remember([(path.clone(), before.clone(), digest)]);
-        assert_eq!(Memo::load(folder.path()).recall(&path), Some(digest));
-
-        // Same length, other time.
-        std::fs::write(&path, b"two").unwrap();
+        let before = write(&path, b"one");
+        let remember = |metadata: &Metadata| {
+            Memo::load(folder.path()).remember_at(later(), [(path.clone(), metadata.clone(), digest)]);
+            assert_eq!(Memo::load(folder.path()).recall(&path), Some(digest));
+        };
+        remember(&before);
+        write(&path, b"more");
         assert_eq!(Memo::load(folder.path()).recall(&path), None);
 
         // Same length and time, other file.
+        let before = write(&path, b"one");
+        remember(&before);
         let other = folder.path().join("b");
-        std::fs::write(&other, b"two").unwrap();
+        write(&other, b"two");
         std::fs::File::options().write(true).open(&other).unwrap().set_modified(before.modified().unwrap()).unwrap();
         std::fs::rename(&other, &path).unwrap();
         assert_eq!(path.metadata().unwrap().modified().unwrap(), before.modified().unwrap());
         assert_eq!(Memo::load(folder.path()).recall(&path), None);
     }
 
+    #[cfg(unix)]
+    #[test]
+    fn a_file_changed_in_place_is_not_recalled_when_its_time_is_put_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, digest) = (folder.path().join("a"), Fingerprint::of_bytes(b"one"));
+        let before = write(&path, b"one");
+        Memo::load(folder.path()).remember_at(later(), [(path.clone(), before, digest)]);
+        assert_eq!(Memo::load(folder.path()).recall(&path), Some(digest));
+        change_in_place(&path, b"two");
+        assert_eq!(Memo::load(folder.path()).recall(&path), None);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_folder_is_recalled_until_a_file_of_it_changes_in_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let paths = ["a", "b"].map(|name| folder.path().join(name));
+        paths.iter().for_each(|path| drop(write(path, b"one")));
+        let (settings, content) = (Fingerprint::of_bytes(b"settings"), Fingerprint::of_bytes(b"content"));
+        let cache = folder.path().join("cache");
+        let memo = || FolderMemo::new(&cache, folder.path(), &settings, paths.iter().map(PathBuf::as_path));
+        // A file written a moment ago could change again unseen.
+        memo().remember(content);
+        assert_eq!(memo().recall(), None);
+        memo().remember_at(later(), content);
+        assert_eq!(memo().recall(), Some(content));
+        change_in_place(&paths[1], b"two");
+        assert_eq!(memo().recall(), None);
+    }
+
     #[test]
     fn a_file_written_just_now_is_not_remembered() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a");
-        std::fs::write(&path, b"one").unwrap();
-        Memo::load(folder.path()).remember([(path.clone(), path.metadata().unwrap(), Fingerprint::of_bytes(b"one"))]);
+        let before = write(&path, b"one");
+        Memo::load(folder.path()).remember([(path.clone(), before, Fingerprint::of_bytes(b"one"))]);
         assert_eq!(Memo::load(folder.path()).recall(&path), None);
     }
 
@@ -206,11 +287,11 @@ mod tests {
     fn a_damaged_memo_counts_as_none_and_is_replaced() {
         let folder = tempfile::tempdir().unwrap();
         let (path, digest) = (folder.path().join("a"), Fingerprint::of_bytes(b"one"));
-        let before = old(&path, b"one");
-        std::fs::write(folder.path().join("digests.json"), b"{\"version\": 1, \"files\": {").unwrap();
+        let before = write(&path, b"one");
+        std::fs::write(folder.path().join("digests.json"), b"{\"version\": 2, \"files\": {").unwrap();
         let memo = Memo::load(folder.path());
         assert_eq!(memo.recall(&path), None);
-        memo.remember([(path.clone(), before, digest)]);
+        memo.remember_at(later(), [(path.clone(), before, digest)]);
         assert_eq!(Memo::load(folder.path()).recall(&path), Some(digest));
     }
 
@@ -218,9 +299,9 @@ mod tests {
     fn a_folder_that_cannot_be_written_is_no_error() {
         let folder = tempfile::tempdir().unwrap();
         let (path, in_the_way) = (folder.path().join("a"), folder.path().join("file"));
-        let before = old(&path, b"one");
+        let before = write(&path, b"one");
         std::fs::write(&in_the_way, b"").unwrap();
-        Memo::load(&in_the_way).remember([(path, before, Fingerprint::of_bytes(b"one"))]);
+        Memo::load(&in_the_way).remember_at(later(), [(path, before, Fingerprint::of_bytes(b"one"))]);
         assert_eq!(std::fs::read(&in_the_way).unwrap(), b"");
     }
 }

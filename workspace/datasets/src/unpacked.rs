@@ -1,10 +1,10 @@
 //! Decompressed copies of `.xz` files in the cache: decompressing CIFAR takes seconds of every run, reading a copy hundredths.
 
-use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use onebasin_repro::Fingerprint;
+use rayon::prelude::*;
 use tempfile::NamedTempFile;
 
 use crate::content::{self, Packing, unreadable};
@@ -37,32 +37,36 @@ pub(crate) fn digest(path: &Path, places: &Places) -> Result<Fingerprint, Datase
     Ok(content)
 }
 
-/// Readers of the decompressed contents, of copies where there are some.
+/// The decompressed contents and their digests. Copies are read where there are some.
 ///
 /// # Errors
-/// When a file cannot be opened, or when one to be copied is damaged.
-pub(crate) fn readers(located: &[PathBuf], places: &Places) -> Result<Vec<Box<dyn Read + Send>>, DatasetError> {
+/// When a file cannot be read, or is damaged.
+pub(crate) fn contents(located: &[PathBuf], places: &Places) -> Result<Vec<(Vec<u8>, Fingerprint)>, DatasetError> {
     let packed: Vec<PathBuf> = located.iter().filter(|path| Packing::of(path) == Packing::Xz).cloned().collect();
     // Without a folder for copies nothing is gained by reading the files for their digests first.
     let copies = !packed.is_empty() && std::fs::create_dir_all(folder(places)).is_ok();
-    let mut contents = if copies { of_files(&packed, places)? } else { Vec::new() }.into_iter();
-    let reader = |path: &PathBuf| {
-        let content = if Packing::of(path) == Packing::Xz { contents.next() } else { None };
+    let mut expected = if copies { of_files(&packed, places)? } else { Vec::new() }.into_iter();
+    let expected: Vec<Option<Fingerprint>> =
+        located.iter().map(|path| if Packing::of(path) == Packing::Xz { expected.next() } else { None }).collect();
+    let read = |(path, expected): (&PathBuf, Option<Fingerprint>)| {
         // A copy that is gone or damaged is made again.
-        let again = |content: &Fingerprint| digest(path, places).ok().and_then(|_| intact(content, places));
-        match content.and_then(|content| intact(&content, places).or_else(|| again(&content))) {
-            Some(copy) => Ok(Box::new(io::BufReader::with_capacity(1 << 16, copy)) as Box<dyn Read + Send>),
-            None => content::reader(path),
+        let again = |content: &Fingerprint| digest(path, places).ok().and_then(|_| copied(content, places));
+        if let Some(content) = expected
+            && let Some(bytes) = copied(&content, places).or_else(|| again(&content))
+        {
+            return Ok((bytes, content));
         }
+        let bytes = content::contents(path, content::reader(path)?)?;
+        let content = Fingerprint::of_bytes(&bytes);
+        Ok((bytes, content))
     };
-    located.iter().map(reader).collect()
+    located.par_iter().zip(expected).map(read).collect()
 }
 
-/// The copy, if it is there and holds what its name says.
-fn intact(content: &Fingerprint, places: &Places) -> Option<File> {
-    let path = copy_of(content, places);
-    let found = Fingerprint::of_reader(File::open(&path).ok()?).ok()?;
-    if found == *content { File::open(&path).ok() } else { None }
+/// What the copy of this content holds, if it is there and holds what its name says.
+fn copied(content: &Fingerprint, places: &Places) -> Option<Vec<u8>> {
+    let bytes = std::fs::read(copy_of(content, places)).ok()?;
+    (Fingerprint::of_bytes(&bytes) == *content).then_some(bytes)
 }
 
 /// Writes down what is read; a copy that cannot be written is given up.
@@ -92,12 +96,9 @@ mod tests {
     }
 
     fn read(paths: &[PathBuf], places: &Places) -> Vec<Vec<u8>> {
-        let read = |mut reader: Box<dyn Read + Send>| {
-            let mut bytes = Vec::new();
-            reader.read_to_end(&mut bytes).unwrap();
-            bytes
-        };
-        readers(paths, places).unwrap().into_iter().map(read).collect()
+        let contents = contents(paths, places).unwrap();
+        assert!(contents.iter().all(|(bytes, digest)| *digest == Fingerprint::of_bytes(bytes)));
+        contents.into_iter().map(|(bytes, _)| bytes).collect()
     }
 
     #[test]

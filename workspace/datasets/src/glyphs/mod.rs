@@ -95,7 +95,7 @@ impl Glyphs {
         let train = self.split(self.train, &stream.child("train"))?;
         let test = self.split(self.test, &stream.child("test"))?;
         let normalisation = Normalisation::of(&train);
-        Ok(Dataset { name: "glyphs".to_owned(), train, test, normalisation })
+        Ok(Dataset { name: "glyphs".to_owned(), train, test, normalisation, digest: self.digest()? })
     }
 
     fn split(&self, count: usize, stream: &Stream) -> Result<Split, DatasetError> {

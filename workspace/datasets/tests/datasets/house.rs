@@ -1,6 +1,5 @@
 use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::path::PathBuf;
 
 use lzma_rust2::filter::{FilterConfig, FilterType};
 use onebasin_datasets::{Places, Source, open};
@@ -51,9 +50,4 @@ impl House {
     pub fn error(&self, source: &Source) -> String {
         open(source, &self.places()).unwrap_err().to_string()
     }
-}
-
-/// Files changed a moment ago are not remembered; this makes them old.
-pub fn age(path: &Path) {
-    std::fs::File::options().write(true).open(path).unwrap().set_modified(SystemTime::now() - Duration::from_secs(60)).unwrap();
 }
