@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use onebasin_datasets::{Dataset, Normalisation, Places, Split, open};
 
 use crate::spec::Part;
@@ -34,7 +34,7 @@ impl Images {
     /// The data set of a subject.
     ///
     /// # Errors
-    /// When it cannot be read; the next that asks tries again.
+    /// When it cannot be read, or is not what the plan names: its files have changed since. The next that asks tries again.
     pub fn of(&self, subject: &Subject) -> Result<Arc<Dataset>> {
         let slot = self.opened.lock().unwrap_or_else(PoisonError::into_inner).entry(subject.digest.clone()).or_default().clone();
         let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
@@ -42,6 +42,16 @@ impl Images {
             return Ok(dataset.clone());
         }
         let dataset = Arc::new(open(&subject.source, &self.places).context("cannot open the data set")?);
+        let found = dataset.digest.to_string();
+        if found != subject.digest {
+            let short = |digest: &str| digest.chars().take(12).collect::<String>();
+            bail!(
+                "data set `{}` has changed since the run was planned: expected content `{}`, got `{}`\nhint: run again",
+                dataset.name,
+                short(&subject.digest),
+                short(&found)
+            );
+        }
         *slot = Some(dataset.clone());
         Ok(dataset)
     }
@@ -67,4 +77,54 @@ pub fn measured<'a>(subject: &Subject, dataset: &'a Dataset, of: Part) -> Cow<'a
 /// What the networks of a subject see instead of bytes.
 pub fn normalisation<'a>(subject: &'a Subject, dataset: &'a Dataset) -> &'a Normalisation {
     subject.normalisation.as_ref().unwrap_or(&dataset.normalisation)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use onebasin_datasets::{Idx, Source, digest};
+    use onebasin_network::{Blueprint, Graph, Shape};
+
+    use super::*;
+
+    /// Images of one pixel with these labels, the same for training and test.
+    fn write(folder: &Path, labels: [u8; 2]) {
+        for split in ["train", "t10k"] {
+            std::fs::write(folder.join(format!("{split}-images-idx3-ubyte")), [0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 1, 7, 9]).unwrap();
+            let labels = [&[0, 0, 8, 1, 0, 0, 0, 2], &labels[..]].concat();
+            std::fs::write(folder.join(format!("{split}-labels-idx1-ubyte")), labels).unwrap();
+        }
+    }
+
+    #[test]
+    fn files_that_changed_since_the_plan_are_not_used_under_the_name_of_the_old_ones() {
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), [0, 1]);
+        let source = Source::Idx(Idx::in_directory(folder.path().to_str().unwrap()));
+        let places = Places::offline([], folder.path().join("cache"));
+        let blueprint: Blueprint = serde_json::from_str(r#"{"family": "mlp", "hidden": [2]}"#).unwrap();
+        let architecture = blueprint.build(Shape { channels: 1, height: 1, width: 1 }, 10).unwrap();
+        let planned = digest(&source, &places).unwrap().to_string();
+        let subject = Subject {
+            source,
+            digest: planned.clone(),
+            normalisation: None,
+            graph: Graph::build(&architecture).unwrap(),
+            device: "cpu".to_owned(),
+            measured: None,
+        };
+        assert_eq!(Images::new(places.clone()).of(&subject).unwrap().train.labels, [0, 1]);
+
+        write(folder.path(), [1, 0]);
+        let images = Images::new(places.clone());
+        let text = images.of(&subject).unwrap_err().to_string();
+        let found = digest(&subject.source, &places).unwrap();
+        for words in [&format!("expected content `{}`", &planned[..12]), &format!("got `{}`", found.short()), "hint: run again"] {
+            assert!(text.contains(words), "{words}: {text}");
+        }
+        // With the files back the same process reads them.
+        write(folder.path(), [0, 1]);
+        assert_eq!(images.of(&subject).unwrap().train.labels, [0, 1]);
+    }
 }
