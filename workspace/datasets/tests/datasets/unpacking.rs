@@ -98,7 +98,7 @@ impl Case {
     }
 
     fn fetch(&mut self, server: &Server) -> Result<Vec<PathBuf>, DatasetError> {
-        let patience = Patience { attempts: 3, backoff: Duration::ZERO, silence: Duration::from_secs(5) };
+        let patience = Patience { attempts: 3, backoff: Duration::ZERO, silence: Duration::from_secs(5), ..Patience::default() };
         let fetching = Fetching { mirrors: vec![server.address.clone()], patience };
         let places = Places::offline([], self.house.path().join("cache"));
         fetch(&self.known, &places, &fetching, &mut |transfer: &Transfer<'_>| {
