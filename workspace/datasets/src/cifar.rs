@@ -5,9 +5,11 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use crate::bounded::DataFile;
 use crate::digest::of_files;
-use crate::error::DatasetError;
+use crate::error::{DatasetError, FETCH_AGAIN};
 use crate::fetch;
+use crate::kind;
 use crate::known::{self, Known};
 use crate::places::{Places, Wanted};
 use crate::source::Geometry;
@@ -140,7 +142,8 @@ impl Cifar {
     pub(crate) fn digest(&self, places: &Places) -> Result<Fingerprint, DatasetError> {
         self.check()?;
         let (located, train) = self.locate(places)?;
-        Ok(self.digest_of(&of_files(&located, places)?, train))
+        let files = self.files(&located);
+        Ok(self.digest_of(&of_files(&files.iter().collect::<Vec<_>>(), places)?, train))
     }
 
     fn digest_of(&self, files: &[Fingerprint], train: usize) -> Fingerprint {
@@ -157,7 +160,7 @@ impl Cifar {
     pub(crate) fn open(&self, places: &Places) -> Result<Dataset, DatasetError> {
         self.check()?;
         let (located, train) = self.locate(places)?;
-        let (contents, files): (Vec<Vec<u8>>, Vec<Fingerprint>) = unpacked::contents(&located, places)?.into_iter().unzip();
+        let (contents, files): (Vec<Vec<u8>>, Vec<Fingerprint>) = unpacked::contents(&self.files(&located), places)?.into_iter().unzip();
         let digest = self.digest_of(&files, train);
         let mut parts: Vec<(Vec<u8>, Vec<u8>)> =
             located.par_iter().zip(contents).map(|(path, bytes)| self.records(path, bytes)).collect::<Result<_, _>>()?;
@@ -165,6 +168,17 @@ impl Cifar {
         let train = self.split(parts);
         let normalisation = self.normalisation.clone().unwrap_or_else(|| Normalisation::of(&train));
         Ok(Dataset { name: self.name().to_owned(), train, test, normalisation, digest })
+    }
+
+    /// The files, with the length that those of a known set have.
+    fn files<'a>(&'a self, located: &'a [PathBuf]) -> Vec<DataFile<'a>> {
+        let file = |path: &'a PathBuf| {
+            let official = self.official(path);
+            let images = official.unwrap_or(0) / self.labels.record() as u64;
+            let hint = format!("the official file has {images} images; name a set of your own otherwise, or {FETCH_AGAIN}");
+            DataFile { path, length: Box::new(move |_| Ok(official.map(u128::from))), hint }
+        };
+        located.iter().map(file).collect()
     }
 
     /// One split of the parts of its files.
@@ -186,26 +200,24 @@ impl Cifar {
         };
         let size = self.labels.record();
         let (count, rest) = (bytes.len() / size, bytes.len() % size);
-        if let Some(expected) = self.official(path).filter(|&expected| expected != bytes.len() as u64) {
-            let what = if (bytes.len() as u64) < expected { "truncated file" } else { "trailing bytes" };
-            let hint = format!("the official file has {} images; name a set of your own otherwise", expected / size as u64);
-            return format(what.into(), format!("{expected} bytes"), format!("{} bytes", bytes.len()), hint);
-        }
         if bytes.is_empty() {
-            return format("content".into(), "at least one image".into(), "an empty file".into(), "fetch it again".into());
+            return format("content".into(), "at least one image".into(), "an empty file".into(), FETCH_AGAIN.into());
+        }
+        if let Some(kind) = kind::of_bytes(&bytes[..bytes.len().min(kind::START)]).filter(|_| rest > 0) {
+            let (expected, hint) = ("records of the binary version of CIFAR".into(), format!("this is another file; {FETCH_AGAIN}"));
+            return format("content".into(), expected, kind.into(), hint);
         }
         if rest > 0 {
             let other = if size == IMAGE + 1 { IMAGE + 2 } else { IMAGE + 1 };
             let hint = match bytes.len().is_multiple_of(other) {
                 true if size == IMAGE + 1 => "its length fits CIFAR-100: set key `labels` to `fine` or `coarse`".to_owned(),
                 true => "its length fits CIFAR-10: set key `labels` to `single`".to_owned(),
-                false => "the file was cut off, or is not in the binary version of CIFAR; fetch it again".to_owned(),
+                false => format!("the file was cut off, or is not in the binary version of CIFAR; {FETCH_AGAIN}"),
             };
             let got = format!("{} bytes, which is {count} records and {rest} bytes", bytes.len());
             return format("truncated file".into(), format!("whole records of {size} bytes"), got, hint);
         }
-        let labels: Vec<u8> =
-            bytes.chunks_exact(size).map(|record| record[usize::from(self.labels == CifarLabels::Fine)]).collect();
+        let labels: Vec<u8> = bytes.chunks_exact(size).map(|record| record[usize::from(self.labels == CifarLabels::Fine)]).collect();
         if let Some(index) = labels.iter().position(|&label| usize::from(label) >= self.classes()) {
             let hint = "the file is damaged, or keys `labels` and `classes` are not what it holds".to_owned();
             let (expected, got) = (format!("a label below {}", self.classes()), labels[index].to_string());

@@ -1,9 +1,9 @@
 use std::ops::ControlFlow;
-use std::path::PathBuf;
 
 use onebasin_repro::Fingerprint;
 use rayon::prelude::*;
 
+use crate::bounded::DataFile;
 use crate::error::DatasetError;
 use crate::fetch::fetch_missing;
 use crate::memo::Memo;
@@ -22,7 +22,7 @@ pub type Digest = Fingerprint;
 /// [`Dataset::digest`](crate::Dataset).
 ///
 /// # Errors
-/// As [`open`](crate::open), but files are not checked beyond being readable.
+/// As [`open`](crate::open), but of a file only its header and its length are checked.
 pub fn digest(source: &Source, places: &Places) -> Result<Digest, DatasetError> {
     fetch_missing(source, places, &mut |_| ControlFlow::Continue(()))?;
     match source {
@@ -31,22 +31,25 @@ pub fn digest(source: &Source, places: &Places) -> Result<Digest, DatasetError> 
         Source::Cifar(cifar) => cifar.digest(places),
         Source::Folder(folder) => folder.digest(places),
     }
+    .map_err(|error| error.of_set(source.known()))
 }
 
 /// The digest of each file's decompressed content, from the memo where the file has not changed.
-pub(crate) fn of_files(located: &[PathBuf], places: &Places) -> Result<Vec<Fingerprint>, DatasetError> {
+pub(crate) fn of_files(files: &[&DataFile<'_>], places: &Places) -> Result<Vec<Fingerprint>, DatasetError> {
     let memo = Memo::load(&places.cache);
-    let recalled: Vec<Option<Fingerprint>> = located.iter().map(|path| memo.recall(path)).collect();
-    let read: Vec<_> = located
+    let recalled: Vec<Option<Fingerprint>> = files.iter().map(|file| memo.recall(file.path)).collect();
+    let read: Vec<Result<_, DatasetError>> = files
         .par_iter()
         .zip(&recalled)
         .filter(|(_, recalled)| recalled.is_none())
-        .map(|(path, _)| {
-            let before = path.metadata().map_err(DatasetError::io("read", path))?;
-            let content = unpacked::digest(path, places)?;
-            Ok((path.clone(), before, content))
+        .map(|(file, _)| {
+            let before = file.path.metadata().map_err(DatasetError::io("read", file.path))?;
+            let content = unpacked::digest(file, places)?;
+            Ok((file.path.to_owned(), before, content))
         })
-        .collect::<Result<_, DatasetError>>()?;
+        .collect();
+    // The first file's error, whatever the order of reading.
+    let read: Vec<_> = read.into_iter().collect::<Result<_, _>>()?;
     let mut fresh = read.iter().map(|(_, _, content)| *content);
     // The files that were not recalled are exactly those read, in the same order.
     let contents = recalled.into_iter().filter_map(|recalled| recalled.or_else(|| fresh.next())).collect();

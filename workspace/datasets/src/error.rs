@@ -1,6 +1,14 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::known::Known;
+
+/// The end of a hint about a file that is damaged or another one.
+pub(crate) const FETCH_AGAIN: &str = "fetch it again";
+
+/// So many faults of a folder are listed in one message.
+const LISTED: usize = 20;
+
 /// What can go wrong between a name and its images.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -36,6 +44,18 @@ pub enum DatasetError {
         expected: String,
         /// What stands there.
         got: String,
+        /// What may help.
+        hint: String,
+    },
+    /// Several files or entries of a folder that are not what they should be.
+    #[error("`{path}`: {count} things cannot be used\n{list}hint: {hint}")]
+    Several {
+        /// The folder.
+        path: PathBuf,
+        /// How many there are.
+        count: usize,
+        /// One line for each of the first twenty, with its path below the folder; then how many more there are.
+        list: String,
         /// What may help.
         hint: String,
     },
@@ -93,8 +113,54 @@ impl DatasetError {
         move |source| DatasetError::Io { action, path, source }
     }
 
+    /// All faults below a folder in one message; a single one as it is.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub(crate) fn several(folder: &Path, mut faults: Vec<DatasetError>) -> DatasetError {
+        if faults.len() <= 1 {
+            return faults.pop().expect("there is a fault to tell");
+        }
+        let mut hints: Vec<String> = Vec::new();
+        let mut list = String::new();
+        for fault in faults.iter().take(LISTED) {
+            let text = chain(fault);
+            let (text, hint) = text.split_once("\nhint: ").unwrap_or((&text, ""));
+            let within = format!("`{}{}", folder.display(), std::path::MAIN_SEPARATOR);
+            list.push_str(&format!("  {}\n", text.replacen(&within, "`", 1)));
+            if !hint.is_empty() && !hints.iter().any(|other| other == hint) {
+                hints.push(hint.to_owned());
+            }
+        }
+        if faults.len() > LISTED {
+            list.push_str(&format!("  and {} more\n", faults.len() - LISTED));
+        }
+        DatasetError::Several { path: folder.to_owned(), count: faults.len(), list, hint: hints.join("; ") }
+    }
+
+    /// Names the command that fetches a damaged file of a known set.
+    pub(crate) fn of_set(mut self, known: Option<&Known>) -> DatasetError {
+        if let (DatasetError::Format { hint, .. }, Some(known)) = (&mut self, known.filter(|known| !known.files.is_empty()))
+            && let Some(reason) = hint.strip_suffix(FETCH_AGAIN)
+        {
+            *hint = format!("{reason}remove it, and `onebasin data fetch {}` gets the official one", known.name);
+        }
+        self
+    }
+
     /// Whether the person who asked can mend it in the spec or on the command line, rather than by trying again.
     pub fn is_usage(&self) -> bool {
         matches!(self, DatasetError::UnknownName { .. } | DatasetError::Setting { .. } | DatasetError::NotFetchable { .. })
     }
+}
+
+/// The error and its causes in one text.
+fn chain(error: &DatasetError) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(inner) = cause {
+        text.push_str(&format!(": {inner}"));
+        cause = inner.source();
+    }
+    text
 }

@@ -174,7 +174,7 @@ fn is_right(path: &Path, bytes: u64, sha256: Option<&str>) -> Result<bool, Datas
         return Ok(false);
     }
     let Some(expected) = sha256 else { return Ok(true) };
-    let found = File::open(path).and_then(content::sha256).map_err(DatasetError::io("read", path))?;
+    let found = content::sha256(content::open_file(path)?).map_err(DatasetError::io("read", path))?;
     Ok(expected == found)
 }
 

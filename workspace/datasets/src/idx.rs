@@ -1,3 +1,5 @@
+mod header;
+
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -6,15 +8,18 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use crate::bounded::DataFile;
 use crate::content::{reader, sha256, unreadable};
 use crate::digest::of_files;
-use crate::error::DatasetError;
+use crate::error::{DatasetError, FETCH_AGAIN};
 use crate::fetch;
+use crate::kind;
 use crate::known::{self, Known};
 use crate::places::{Places, Wanted};
 use crate::source::Geometry;
 use crate::split::{Dataset, Normalisation, Split};
 use crate::unpacked;
+use header::{Images, Part, wrong};
 
 /// Four files in MNIST's format, each plain or compressed with gzip or xz.
 ///
@@ -62,9 +67,6 @@ fn is_false(value: &bool) -> bool {
 fn is_zero(value: &u8) -> bool {
     *value == 0
 }
-
-const IMAGES: u32 = 0x0803;
-const LABELS: u32 = 0x0801;
 
 impl Idx {
     fn default_train_images() -> String {
@@ -153,9 +155,10 @@ impl Idx {
             Some(size) => size,
             None => {
                 let path = &self.locate(places)?[0];
-                let mut reader = reader(path)?;
-                let header: [u32; 4] = header(path, &mut reader, IMAGES)?;
-                self.upright(header[2] as usize, header[3] as usize)
+                let mut start = Vec::with_capacity(kind::START);
+                reader(path)?.take(kind::START as u64).read_to_end(&mut start).map_err(unreadable(path))?;
+                let images = Images::read(path, &start)?;
+                self.upright(images.rows, images.columns)
             }
         };
         Ok(Geometry { shape: (1, height, width), classes: self.classes })
@@ -183,7 +186,19 @@ impl Idx {
     /// Names the content of the four files and every setting.
     pub(crate) fn digest(&self, places: &Places) -> Result<Fingerprint, DatasetError> {
         self.check()?;
-        Ok(self.digest_of(&of_files(&self.locate(places)?, places)?))
+        let located = self.locate(places)?;
+        let files = self.files(&located);
+        Ok(self.digest_of(&of_files(&files.iter().collect::<Vec<_>>(), places)?))
+    }
+
+    /// The four files, with the length that the header of each announces.
+    fn files<'a>(&'a self, located: &'a [PathBuf]) -> Vec<DataFile<'a>> {
+        let file = |(index, path): (usize, &'a PathBuf)| DataFile {
+            path,
+            length: Box::new(move |start| self.length(path, Part::at(index), start).map(Some)),
+            hint: format!("the header announces another length: the file is cut off, or another one; {FETCH_AGAIN}"),
+        };
+        located.iter().enumerate().map(file).collect()
     }
 
     fn digest_of(&self, files: &[Fingerprint]) -> Fingerprint {
@@ -206,11 +221,11 @@ impl Idx {
     pub(crate) fn open(&self, places: &Places) -> Result<Dataset, DatasetError> {
         self.check()?;
         let located = self.locate(places)?;
-        let (contents, files): (Vec<Vec<u8>>, Vec<Fingerprint>) = unpacked::contents(&located, places)?.into_iter().unzip();
+        let (contents, files): (Vec<Vec<u8>>, Vec<Fingerprint>) = unpacked::contents(&self.files(&located), places)?.into_iter().unzip();
         let digest = self.digest_of(&files);
         let [train_images, train_labels, test_images, test_labels]: [Vec<u8>; 4] = contents.try_into().expect("four files were located");
-        let train = self.split(&located[..2], train_images, train_labels)?;
-        let test = self.split(&located[2..], test_images, test_labels)?;
+        let train = self.split(&located[..2], train_images, train_labels, self.classes)?;
+        let test = self.split(&located[2..], test_images, test_labels, self.classes)?;
         if train.shape != test.shape {
             return Err(DatasetError::Format {
                 path: located[2].clone(),
@@ -224,45 +239,30 @@ impl Idx {
         Ok(Dataset { name: self.name().to_owned(), train, test, normalisation, digest })
     }
 
-    fn split(&self, paths: &[PathBuf], mut images: Vec<u8>, mut labels: Vec<u8>) -> Result<Split, DatasetError> {
+    fn split(&self, paths: &[PathBuf], mut pixels: Vec<u8>, mut labels: Vec<u8>, classes: usize) -> Result<Split, DatasetError> {
         let [images_path, labels_path] = paths else { unreachable!("a split has two files") };
-        let format = |path: &Path, what: &str, expected: String, got: String, hint: &str| {
-            Err(DatasetError::Format { path: path.to_owned(), what: what.into(), expected, got, hint: hint.into() })
-        };
-        let [_, count, height, width]: [u32; 4] = header(images_path, &mut images.as_slice(), IMAGES)?;
-        let [_, label_count]: [u32; 2] = header(labels_path, &mut labels.as_slice(), LABELS)?;
-        let (count, height, width) = (count as usize, height as usize, width as usize);
-        if count == 0 || height == 0 || width == 0 {
-            let got = format!("{count} images of {height}x{width}");
-            return format(images_path, "header", "at least one image of at least one pixel".into(), got, "the file holds no images");
+        let images = Images::read(images_path, &pixels)?;
+        if labels.len() - Part::Labels.header() != images.count {
+            let expected = format!("{}, as many as images in `{}`", images.count, images_path.display());
+            let got = (labels.len() - Part::Labels.header()).to_string();
+            return Err(wrong(labels_path, "number of labels", expected, got, "the files belong to different data sets"));
         }
-        let (rows, columns) = (height, width);
-        let (height, width) = self.upright(rows, columns);
-        if let Some(size) = self.size
-            && size != (height, width)
-        {
-            let (expected, got) = (format!("{}x{}", size.0, size.1), format!("{height}x{width}"));
-            return format(images_path, "size of the images", expected, got, "mend key `size` or leave it out");
-        }
-        length(images_path, &images, 16, [count, height, width].iter().map(|&part| part as u128).product())?;
-        length(labels_path, &labels, 8, u128::from(label_count))?;
-        if label_count as usize != count {
-            let expected = format!("{count}, as many as images in `{}`", images_path.display());
-            return format(labels_path, "number of labels", expected, label_count.to_string(), "the files belong to different data sets");
-        }
-        images.drain(..16);
-        labels.drain(..8);
-        if let Some(index) = labels.iter().position(|&label| usize::from(label) >= self.classes) {
-            let (expected, got) = (format!("a label below {}", self.classes), labels[index].to_string());
-            let hint = format!("set key `classes` to at least {}", usize::from(labels.iter().copied().max().unwrap_or(0)) + 1);
-            return format(labels_path, &format!("label {index}"), expected, got, &hint);
+        pixels.drain(..Part::Images.header());
+        labels.drain(..Part::Labels.header());
+        if let Some(index) = labels.iter().position(|&label| usize::from(label) >= classes) {
+            let (expected, got) = (format!("a label below {classes}"), labels[index].to_string());
+            let hint = format!("set key `classes` to at least {}", most(&labels) + 1);
+            return Err(wrong(labels_path, &format!("label {index}"), expected, got, hint));
         }
         if let Some(index) = labels.iter().position(|&label| label < self.first_label) {
             let (expected, got) = (format!("a label of at least {}", self.first_label), labels[index].to_string());
-            return format(labels_path, &format!("label {index}"), expected, got, "mend key `first-label`, or fetch the file again");
+            let hint = format!("change key `first-label`, or {FETCH_AGAIN}");
+            return Err(wrong(labels_path, &format!("label {index}"), expected, got, hint));
         }
+        let Images { rows, columns, .. } = images;
+        let (height, width) = self.upright(rows, columns);
         if self.transposed {
-            images.par_chunks_exact_mut(rows * columns).for_each_init(Vec::new, |upright, image| {
+            pixels.par_chunks_exact_mut(rows * columns).for_each_init(Vec::new, |upright, image| {
                 upright.clear();
                 upright.extend(
                     (0..height)
@@ -272,8 +272,13 @@ impl Idx {
                 image.copy_from_slice(upright);
             });
         }
-        Ok(Split { shape: (1, height, width), classes: self.classes, pixels: images, labels })
+        Ok(Split { shape: (1, height, width), classes, pixels, labels })
     }
+}
+
+/// The highest label.
+fn most(labels: &[u8]) -> usize {
+    usize::from(labels.iter().copied().max().unwrap_or(0))
 }
 
 /// The other known set that this file of labels belongs to, in words: MNIST's file names are those of its successors too.
@@ -283,48 +288,4 @@ fn namesake(expected: &Known, labels: &Path) -> Result<Option<String>, DatasetEr
         .filter_map(known::known)
         .find(|other| other.name != expected.name && other.files.iter().any(|file| file.sha256 == Some(&sha256)));
     Ok(other.map(|other| format!("holds `{}`, whose files have the same names", other.name)))
-}
-
-fn header<const WORDS: usize>(path: &Path, reader: &mut impl Read, magic: u32) -> Result<[u32; WORDS], DatasetError> {
-    let mut bytes = Vec::with_capacity(4 * WORDS);
-    reader.take(4 * WORDS as u64).read_to_end(&mut bytes).map_err(unreadable(path))?;
-    let format = |what: &str, expected: String, got: String, hint: &str| {
-        Err(DatasetError::Format { path: path.to_owned(), what: what.into(), expected, got, hint: hint.into() })
-    };
-    if bytes.len() < 4 * WORDS {
-        return format("header", format!("{} bytes", 4 * WORDS), format!("{} bytes", bytes.len()), "the file is truncated; fetch it again");
-    }
-    let mut words = [0; WORDS];
-    for (word, bytes) in words.iter_mut().zip(bytes.chunks_exact(4)) {
-        *word = u32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
-    }
-    if words[0] != magic {
-        let hint = match words[0] {
-            IMAGES => "this is a file of images where labels are expected",
-            LABELS => "this is a file of labels where images are expected",
-            _ => "the file is not in IDX format with unsigned bytes",
-        };
-        return format("magic number", format!("{magic:#010x}"), format!("{:#010x}", words[0]), hint);
-    }
-    Ok(words)
-}
-
-/// The file has exactly the bytes its header announces.
-fn length(path: &Path, bytes: &[u8], header: usize, body: u128) -> Result<(), DatasetError> {
-    let (expected, got) = (header as u128 + body, bytes.len() as u128);
-    if got == expected {
-        return Ok(());
-    }
-    let (what, hint) = if got < expected {
-        ("truncated file", "the file was cut off; fetch it again")
-    } else {
-        ("trailing bytes", "the header announces less than the file holds; fetch it again")
-    };
-    Err(DatasetError::Format {
-        path: path.to_owned(),
-        what: what.into(),
-        expected: format!("{expected} bytes"),
-        got: format!("{got} bytes"),
-        hint: hint.into(),
-    })
 }

@@ -11,6 +11,7 @@
 mod archive;
 mod augment;
 mod batches;
+mod bounded;
 mod cifar;
 mod content;
 mod digest;
@@ -20,8 +21,10 @@ mod fetch;
 mod folder;
 mod glyphs;
 mod idx;
+mod kind;
 mod known;
 mod memo;
+mod near_miss;
 mod picture;
 mod places;
 mod source;

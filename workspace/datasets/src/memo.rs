@@ -1,11 +1,14 @@
 use std::collections::BTreeMap;
 use std::fs::Metadata;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use onebasin_repro::Fingerprint;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+
+use crate::content::open_file;
 
 /// Digests of files that have not changed since they were read.
 ///
@@ -52,7 +55,7 @@ impl Memo {
     /// The memo kept in this folder.
     pub fn load(cache: &Path) -> Memo {
         let file = cache.join("digests.json");
-        let form = std::fs::read(&file).ok().and_then(|bytes| serde_json::from_slice::<Form>(&bytes).ok());
+        let form: Option<Form> = read(&file);
         let entries = form.filter(|form| form.version == VERSION).map(|form| form.files).unwrap_or_default();
         Memo { file, entries }
     }
@@ -152,7 +155,7 @@ impl FolderMemo {
     }
 
     fn load(&self) -> FolderForm {
-        let form = std::fs::read(&self.file).ok().and_then(|bytes| serde_json::from_slice::<FolderForm>(&bytes).ok());
+        let form = read::<FolderForm>(&self.file);
         form.filter(|form| form.version == VERSION).unwrap_or_default()
     }
 
@@ -178,6 +181,12 @@ impl FolderMemo {
         let Ok(text) = serde_json::to_vec_pretty(&FolderForm { version: VERSION, folders }) else { return };
         replace(folder, &self.file, &text);
     }
+}
+
+fn read<T: DeserializeOwned>(file: &Path) -> Option<T> {
+    let mut bytes = Vec::new();
+    open_file(file).ok()?.read_to_end(&mut bytes).ok()?;
+    serde_json::from_slice(&bytes).ok()
 }
 
 /// Writes a file that only saves time: nothing is lost when this fails.

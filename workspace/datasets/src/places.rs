@@ -2,6 +2,7 @@ use std::path::{Path, PathBuf};
 
 use crate::content::present;
 use crate::error::DatasetError;
+use crate::near_miss::{self, Search};
 
 /// Where files of data sets are looked for, and where fetched ones are put.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,29 +71,34 @@ impl Places {
         refuse: impl Fn(&[PathBuf]) -> Result<Option<String>, DatasetError>,
     ) -> Result<Vec<PathBuf>, DatasetError> {
         let files = wanted.files;
-        let mut looked = String::new();
-        for candidate in self.candidates(wanted.directory, wanted.nested) {
-            let found: Vec<Option<PathBuf>> = files.iter().map(|file| present(&candidate.path, file)).collect();
+        let quoted = |names: &[&str]| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        let mut search = Search::default();
+        search.wanted(format!("{}, each plain, .gz or .xz", quoted(files)));
+        for Candidate { path: folder, loose } in self.candidates(wanted.directory, wanted.nested) {
+            let found: Vec<Option<PathBuf>> = files.iter().map(|file| present(&folder, file)).collect();
             if found.iter().all(Option::is_some) {
                 let paths: Vec<PathBuf> = found.into_iter().flatten().collect();
-                match if candidate.loose { refuse(&paths)? } else { None } {
+                match if loose { refuse(&paths)? } else { None } {
                     None => return Ok(paths),
-                    Some(reason) => looked.push_str(&format!("  `{}`: {reason}\n", candidate.path.display())),
+                    Some(reason) => search.note(&folder, reason),
                 }
                 continue;
             }
-            let missing: Vec<String> =
-                files.iter().zip(&found).filter(|(_, found)| found.is_none()).map(|(file, _)| format!("`{file}`")).collect();
-            let line = if !candidate.path.is_dir() {
-                format!("  `{}`: no such folder\n", candidate.path.display())
-            } else if missing.len() == files.len() {
-                format!("  `{}`: none of the {} files, plain, .gz or .xz\n", candidate.path.display(), files.len())
-            } else {
-                format!("  `{}`: no {}, plain, .gz or .xz\n", candidate.path.display(), missing.join(", "))
-            };
-            looked.push_str(&line);
+            if !folder.is_dir() {
+                search.absent(&folder);
+                near_miss::folder(&folder).into_iter().for_each(|line| search.hint(line));
+                continue;
+            }
+            let missing: Vec<&str> = files.iter().zip(&found).filter(|(_, found)| found.is_none()).map(|(file, _)| *file).collect();
+            let near = near_miss::files(&folder, &missing, loose.then_some(wanted.directory));
+            match missing.len() == files.len() {
+                true if near.is_empty() && !loose => search.note(&folder, format!("none of the files{}", near_miss::others(&folder))),
+                true => search.note(&folder, "none of the files".to_owned()),
+                false => search.note(&folder, format!("no {}", quoted(&missing))),
+            }
+            near.into_iter().for_each(|line| search.hint(line));
         }
-        Err(DatasetError::Missing { name: wanted.name.to_owned(), looked, hint: wanted.hint.clone() })
+        Err(DatasetError::Missing { name: wanted.name.to_owned(), looked: search.told(), hint: wanted.hint.clone() })
     }
 }
 

@@ -44,6 +44,15 @@ impl Source {
         known::require(name).map(Known::source)
     }
 
+    /// The known set whose folder this is.
+    pub(crate) fn known(&self) -> Option<&'static Known> {
+        match self {
+            Source::Idx(idx) => known::known(&idx.directory),
+            Source::Cifar(cifar) => known::known(&cifar.directory),
+            Source::Glyphs(_) | Source::Folder(_) => None,
+        }
+    }
+
     /// The format as a spec writes it.
     pub fn format(&self) -> &'static str {
         match self {
@@ -67,6 +76,7 @@ pub fn geometry(source: &Source, places: &Places) -> Result<Geometry, DatasetErr
         Source::Cifar(cifar) => cifar.geometry(),
         Source::Folder(folder) => folder.geometry(places),
     }
+    .map_err(|error| error.of_set(source.known()))
 }
 
 /// Reads, or draws, both splits.
@@ -81,4 +91,5 @@ pub fn open(source: &Source, places: &Places) -> Result<Dataset, DatasetError> {
         Source::Cifar(cifar) => cifar.open(places),
         Source::Folder(folder) => folder.open(places),
     }
+    .map_err(|error| error.of_set(source.known()))
 }

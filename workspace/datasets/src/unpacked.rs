@@ -1,12 +1,13 @@
 //! Decompressed copies of `.xz` files in the cache: decompressing CIFAR takes seconds of every run, reading a copy hundredths.
 
 use std::io::{self, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use onebasin_repro::Fingerprint;
 use rayon::prelude::*;
 use tempfile::NamedTempFile;
 
+use crate::bounded::{Bounded, DataFile};
 use crate::content::{self, Packing, unreadable};
 use crate::digest::of_files;
 use crate::error::DatasetError;
@@ -22,16 +23,17 @@ fn folder(places: &Places) -> PathBuf {
 }
 
 /// The digest of the decompressed content; a file that is slow to decompress leaves a copy where the cache can be written.
-pub(crate) fn digest(path: &Path, places: &Places) -> Result<Fingerprint, DatasetError> {
-    let source = content::reader(path)?;
-    let copy = match Packing::of(path) {
+pub(crate) fn digest(file: &DataFile<'_>, places: &Places) -> Result<Fingerprint, DatasetError> {
+    let source = Bounded::new(file, content::reader(file.path)?)?;
+    let copy = match Packing::of(file.path) {
         Packing::Xz => std::fs::create_dir_all(folder(places)).and_then(|()| NamedTempFile::new_in(folder(places))).ok(),
         Packing::Plain | Packing::Gzip => None,
     };
-    let mut copying = Copying { source, copy };
-    let content = Fingerprint::of_reader(&mut copying).map_err(unreadable(path))?;
+    let mut copying = Copying { source, copy, bytes: 0 };
+    let content = Fingerprint::of_reader(&mut copying).map_err(unreadable(file.path))?;
+    copying.source.check(file, copying.bytes)?;
     if let Some(copy) = copying.copy {
-        // A help for speed only.
+        // A copy only saves time.
         let _ = copy.persist(copy_of(&content, places));
     }
     Ok(content)
@@ -40,44 +42,49 @@ pub(crate) fn digest(path: &Path, places: &Places) -> Result<Fingerprint, Datase
 /// The decompressed contents and their digests. Copies are read where there are some.
 ///
 /// # Errors
-/// When a file cannot be read, or is damaged.
-pub(crate) fn contents(located: &[PathBuf], places: &Places) -> Result<Vec<(Vec<u8>, Fingerprint)>, DatasetError> {
-    let packed: Vec<PathBuf> = located.iter().filter(|path| Packing::of(path) == Packing::Xz).cloned().collect();
+/// When a file cannot be read, is damaged, or has not the length it should have.
+pub(crate) fn contents(files: &[DataFile<'_>], places: &Places) -> Result<Vec<(Vec<u8>, Fingerprint)>, DatasetError> {
+    let packed: Vec<&DataFile<'_>> = files.iter().filter(|file| Packing::of(file.path) == Packing::Xz).collect();
     // Without a folder for copies nothing is gained by reading the files for their digests first.
     let copies = !packed.is_empty() && std::fs::create_dir_all(folder(places)).is_ok();
     let mut expected = if copies { of_files(&packed, places)? } else { Vec::new() }.into_iter();
     let expected: Vec<Option<Fingerprint>> =
-        located.iter().map(|path| if Packing::of(path) == Packing::Xz { expected.next() } else { None }).collect();
-    let read = |(path, expected): (&PathBuf, Option<Fingerprint>)| {
+        files.iter().map(|file| if Packing::of(file.path) == Packing::Xz { expected.next() } else { None }).collect();
+    let read = |(file, expected): (&DataFile<'_>, Option<Fingerprint>)| {
         // A copy that is gone or damaged is made again.
-        let again = |content: &Fingerprint| digest(path, places).ok().and_then(|_| copied(content, places));
+        let again = |content: &Fingerprint| digest(file, places).ok().and_then(|_| copied(content, places));
         if let Some(content) = expected
             && let Some(bytes) = copied(&content, places).or_else(|| again(&content))
         {
             return Ok((bytes, content));
         }
-        let bytes = content::contents(path, content::reader(path)?)?;
+        let bytes = Bounded::new(file, content::reader(file.path)?)?.contents(file)?;
         let content = Fingerprint::of_bytes(&bytes);
         Ok((bytes, content))
     };
-    located.par_iter().zip(expected).map(read).collect()
+    let read: Vec<Result<(Vec<u8>, Fingerprint), DatasetError>> = files.par_iter().zip(expected).map(read).collect();
+    // The first file's error, whatever the order of reading.
+    read.into_iter().collect()
 }
 
 /// What the copy of this content holds, if it is there and holds what its name says.
 fn copied(content: &Fingerprint, places: &Places) -> Option<Vec<u8>> {
-    let bytes = std::fs::read(copy_of(content, places)).ok()?;
+    let mut bytes = Vec::new();
+    content::open_file(&copy_of(content, places)).ok()?.read_to_end(&mut bytes).ok()?;
     (Fingerprint::of_bytes(&bytes) == *content).then_some(bytes)
 }
 
 /// Writes down what is read; a copy that cannot be written is given up.
 struct Copying {
-    source: Box<dyn Read + Send>,
+    source: Bounded,
     copy: Option<NamedTempFile>,
+    bytes: u64,
 }
 
 impl Read for Copying {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let length = self.source.read(buffer)?;
+        self.bytes += length as u64;
         if self.copy.as_mut().is_some_and(|copy| copy.write_all(&buffer[..length]).is_err()) {
             self.copy = None;
         }
@@ -96,7 +103,9 @@ mod tests {
     }
 
     fn read(paths: &[PathBuf], places: &Places) -> Vec<Vec<u8>> {
-        let contents = contents(paths, places).unwrap();
+        let files: Vec<DataFile<'_>> =
+            paths.iter().map(|path| DataFile { path, length: Box::new(|_| Ok(None)), hint: String::new() }).collect();
+        let contents = contents(&files, places).unwrap();
         assert!(contents.iter().all(|(bytes, digest)| *digest == Fingerprint::of_bytes(bytes)));
         contents.into_iter().map(|(bytes, _)| bytes).collect()
     }

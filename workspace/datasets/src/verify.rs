@@ -1,10 +1,9 @@
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 use serde::Serialize;
 
-use crate::content::{Packing, present, reader, sha256, unreadable};
+use crate::content::{Packing, open_file, present, reader, sha256, unreadable};
 use crate::error::DatasetError;
 use crate::known::{Known, KnownFile};
 use crate::places::Places;
@@ -81,7 +80,7 @@ pub fn whereabouts(known: &Known, places: &Places) -> Option<PathBuf> {
 
 fn check(file: &KnownFile, path: &Path) -> Result<Finding, DatasetError> {
     if let (Packing::Gzip, Some(packed)) = (Packing::of(path), file.packed.and_then(|packed| packed.sha256)) {
-        let found = File::open(path).and_then(sha256).map_err(DatasetError::io("read", path))?;
+        let found = sha256(open_file(path)?).map_err(DatasetError::io("read", path))?;
         if found == packed {
             return Ok(Finding::Official);
         }

@@ -115,7 +115,10 @@ fn missing_files_say_where_they_were_looked_for_and_how_to_get_them() {
     let house = House::new();
     house.write("cifar100/cifar-100-binary/test.bin.xz", b"");
     let text = house.error(&Source::named("cifar100").unwrap());
-    assert!(text.contains("no `train.bin`, plain, .gz or .xz"), "{text}");
+    assert!(
+        text.contains("cifar-100-binary`: no `train.bin`\n") && text.contains("wanted: `train.bin`, `test.bin`, each plain, .gz or .xz"),
+        "{text}"
+    );
     assert!(text.contains("`onebasin data fetch cifar100`") && text.contains("169 MB"), "{text}");
     let text = house.error(&Source::Cifar(two_and_one()));
     assert!(text.contains("`own`") && text.contains("`--data DIR`"), "{text}");

@@ -51,3 +51,10 @@ impl House {
         open(source, &self.places()).unwrap_err().to_string()
     }
 }
+
+/// Makes a pipe.
+#[cfg(unix)]
+pub fn pipe(path: &std::path::Path) {
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());
+}
