@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::cifar::Cifar;
 use crate::error::DatasetError;
 use crate::fetch::fetch_missing;
-use crate::folder::Folder;
+use crate::folder::{Class, Folder};
 use crate::glyphs::Glyphs;
 use crate::idx::Idx;
 use crate::known::{self, Known};
@@ -77,6 +77,17 @@ pub fn geometry(source: &Source, places: &Places) -> Result<Geometry, DatasetErr
         Source::Folder(folder) => folder.geometry(places),
     }
     .map_err(|error| error.of_set(source.known()))
+}
+
+/// The class folders of a folder of pictures, in the order of their labels. Empty for formats whose labels have no folders.
+///
+/// # Errors
+/// When the folder is not there or has no classes.
+pub fn classes(source: &Source, places: &Places) -> Result<Vec<Class>, DatasetError> {
+    match source {
+        Source::Folder(folder) => folder.classes(places),
+        Source::Idx(_) | Source::Glyphs(_) | Source::Cifar(_) => Ok(Vec::new()),
+    }
 }
 
 /// Reads, or draws, both splits.
