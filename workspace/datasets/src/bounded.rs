@@ -11,10 +11,13 @@ use crate::kind;
 pub(crate) struct DataFile<'a> {
     pub path: &'a Path,
     /// How many bytes the decompressed file should have, from its first ones; `None` where nothing tells.
-    pub length: Box<dyn Fn(&[u8]) -> Result<Option<u128>, DatasetError> + Sync + 'a>,
+    pub length: Box<Length<'a>>,
     /// What to do about a file of another length.
     pub hint: String,
 }
+
+/// The length that the first bytes of a file announce.
+type Length<'a> = dyn Fn(&[u8]) -> Result<Option<u128>, DatasetError> + Sync + 'a;
 
 /// A reader of the decompressed content that ends at most one byte after the length it should have.
 pub(crate) struct Bounded {

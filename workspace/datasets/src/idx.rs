@@ -42,9 +42,9 @@ pub struct Idx {
     /// Official name: `t10k-labels-idx1-ubyte`.
     #[serde(default = "Idx::default_test_labels")]
     pub test_labels: String,
-    /// Labels are below it; 10 unless said.
-    #[serde(default = "Idx::default_classes")]
-    pub classes: usize,
+    /// Labels are below it. Unless said: the number of a known set in its own folder, else one more than the highest training label.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub classes: Option<usize>,
     /// Height and width as a network sees them; read from the header unless said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<(usize, usize)>,
@@ -85,11 +85,7 @@ impl Idx {
         "t10k-labels-idx1-ubyte".to_owned()
     }
 
-    fn default_classes() -> usize {
-        10
-    }
-
-    /// Files of the official names in `directory`, ten classes.
+    /// Files of the official names in `directory`.
     pub fn in_directory(directory: impl Into<String>) -> Idx {
         Idx {
             directory: directory.into(),
@@ -97,7 +93,7 @@ impl Idx {
             train_labels: Idx::default_train_labels(),
             test_images: Idx::default_test_images(),
             test_labels: Idx::default_test_labels(),
-            classes: Idx::default_classes(),
+            classes: None,
             size: None,
             normalisation: None,
             transposed: false,
@@ -113,7 +109,7 @@ impl Idx {
             train_labels: file(1),
             test_images: file(2),
             test_labels: file(3),
-            classes: known.classes,
+            classes: Some(known.classes),
             size: Some((known.shape.1, known.shape.2)),
             normalisation: Some(known.normalisation()),
             transposed: known.name == "emnist-letters",
@@ -161,7 +157,23 @@ impl Idx {
                 self.upright(images.rows, images.columns)
             }
         };
-        Ok(Geometry { shape: (1, height, width), classes: self.classes })
+        let classes = match self.said_classes() {
+            Some(classes) => classes,
+            None => self.counted_classes(&self.locate(places)?, places)?,
+        };
+        Ok(Geometry { shape: (1, height, width), classes })
+    }
+
+    /// The number of classes that needs no file.
+    fn said_classes(&self) -> Option<usize> {
+        let known = known::known(&self.directory).filter(|known| known.format == "idx");
+        self.classes.or(known.map(|known| known.classes))
+    }
+
+    /// The number of classes that the training labels show.
+    fn counted_classes(&self, located: &[PathBuf], places: &Places) -> Result<usize, DatasetError> {
+        let contents = unpacked::contents(&self.files(located)[1..2], places)?;
+        contents.iter().map(|(labels, _)| count_classes(&located[1], &labels[Part::Labels.header()..])).sum()
     }
 
     /// Height and width after turning.
@@ -173,11 +185,11 @@ impl Idx {
         let wrong = |key, expected: &str, got: String, hint: &str| {
             Err(DatasetError::Setting { key, expected: expected.into(), got, hint: hint.into() })
         };
-        if !(2..=256).contains(&self.classes) {
-            return wrong("classes", "a whole number from 2 to 256", self.classes.to_string(), "labels are bytes");
+        if let Some(classes) = self.classes.filter(|classes| !(2..=256).contains(classes)) {
+            return wrong("classes", "a whole number from 2 to 256", classes.to_string(), "labels are bytes");
         }
-        if usize::from(self.first_label) >= self.classes {
-            let expected = format!("a whole number below `classes`, {}", self.classes);
+        if let Some(classes) = self.said_classes().filter(|&classes| usize::from(self.first_label) >= classes) {
+            let expected = format!("a whole number below `classes`, {classes}");
             return wrong("first-label", &expected, self.first_label.to_string(), "0 is usual, 1 for EMNIST's letters");
         }
         self.normalisation.as_ref().map_or(Ok(()), |normalisation| normalisation.check(1))
@@ -188,7 +200,12 @@ impl Idx {
         self.check()?;
         let located = self.locate(places)?;
         let files = self.files(&located);
-        Ok(self.digest_of(&of_files(&files.iter().collect::<Vec<_>>(), places)?))
+        let contents = of_files(&files.iter().collect::<Vec<_>>(), places)?;
+        let classes = match self.said_classes() {
+            Some(classes) => classes,
+            None => self.counted_classes(&located, places)?,
+        };
+        Ok(self.digest_of(&contents, classes))
     }
 
     /// The four files, with the length that the header of each announces.
@@ -201,11 +218,11 @@ impl Idx {
         located.iter().enumerate().map(file).collect()
     }
 
-    fn digest_of(&self, files: &[Fingerprint]) -> Fingerprint {
+    fn digest_of(&self, files: &[Fingerprint], classes: usize) -> Fingerprint {
         let mut recipe = json!({
             "format": "idx",
             "files": files,
-            "classes": self.classes,
+            "classes": classes,
             "normalisation": self.normalisation,
         });
         // Only where they say something: digests of other sets stay what they were.
@@ -222,10 +239,14 @@ impl Idx {
         self.check()?;
         let located = self.locate(places)?;
         let (contents, files): (Vec<Vec<u8>>, Vec<Fingerprint>) = unpacked::contents(&self.files(&located), places)?.into_iter().unzip();
-        let digest = self.digest_of(&files);
         let [train_images, train_labels, test_images, test_labels]: [Vec<u8>; 4] = contents.try_into().expect("four files were located");
-        let train = self.split(&located[..2], train_images, train_labels, self.classes)?;
-        let test = self.split(&located[2..], test_images, test_labels, self.classes)?;
+        let classes = match self.said_classes() {
+            Some(classes) => classes,
+            None => count_classes(&located[1], &train_labels[Part::Labels.header()..])?,
+        };
+        let digest = self.digest_of(&files, classes);
+        let train = self.split(&located[..2], train_images, train_labels, classes)?;
+        let test = self.split(&located[2..], test_images, test_labels, classes)?;
         if train.shape != test.shape {
             return Err(DatasetError::Format {
                 path: located[2].clone(),
@@ -273,6 +294,14 @@ impl Idx {
             });
         }
         Ok(Split { shape: (1, height, width), classes, pixels, labels })
+    }
+}
+
+/// One more than the highest of the training labels.
+fn count_classes(path: &Path, labels: &[u8]) -> Result<usize, DatasetError> {
+    match most(labels) {
+        0 => Err(wrong(path, "labels", "at least two classes", "no label but 0".to_owned(), "set key `classes`")),
+        most => Ok(most + 1),
     }
 }
 

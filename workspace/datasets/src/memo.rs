@@ -270,7 +270,9 @@ mod tests {
     fn a_folder_is_recalled_until_a_file_of_it_changes_in_place() {
         let folder = tempfile::tempdir().unwrap();
         let paths = ["a", "b"].map(|name| folder.path().join(name));
-        paths.iter().for_each(|path| drop(write(path, b"one")));
+        for path in &paths {
+            write(path, b"one");
+        }
         let (settings, content) = (Fingerprint::of_bytes(b"settings"), Fingerprint::of_bytes(b"content"));
         let cache = folder.path().join("cache");
         let memo = || FolderMemo::new(&cache, folder.path(), &settings, paths.iter().map(PathBuf::as_path));

@@ -89,12 +89,10 @@ pub(crate) fn files(folder: &Path, missing: &[&str], of: Option<&str>) -> Vec<St
         let own = of.is_none_or(|of| key(&name).contains(&key(of)));
         let file = missing.iter().filter(|file| key(&name).starts_with(&key(file))).max_by_key(|file| file.len());
         match (file, form(&name)) {
-            (Some(file), _) if path.is_dir() => match names(&path).iter().find(|inner| key(inner).starts_with(&key(file))) {
-                Some(inner) => {
-                    Some(format!("found `{}`, expected `{file}` in `{}`: move it there", path.join(inner).display(), folder.display()))
-                }
-                None => None,
-            },
+            (Some(file), _) if path.is_dir() => {
+                let inner = names(&path).into_iter().find(|inner| key(inner).starts_with(&key(file)))?;
+                Some(format!("found `{}`, expected `{file}` in `{}`: move it there", path.join(inner).display(), folder.display()))
+            }
             (Some(_), Some(form)) if own => Some(format!("found `{}`, {form}", path.display())),
             (Some(file), _) => Some(format!("found `{}`, expected `{file}`: rename it", path.display())),
             (None, Some(form)) if own => Some(format!("found `{}`, {form}", path.display())),

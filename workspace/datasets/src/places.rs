@@ -13,6 +13,8 @@ pub struct Places {
     pub cache: PathBuf,
     /// Whether missing files of known sets may be fetched.
     pub fetch: bool,
+    /// The folder of the spec: a data set's `directory` may be relative to it. Looked into after the roots.
+    pub spec_folder: Option<PathBuf>,
 }
 
 impl Places {
@@ -25,12 +27,17 @@ impl Places {
             .or_else(|| variable("XDG_CACHE_HOME").map(|base| base.join("onebasin")))
             .or_else(|| variable("HOME").map(|home| home.join(".cache").join("onebasin")))
             .unwrap_or_else(|| std::env::temp_dir().join("onebasin-cache"));
-        Places { roots, cache, fetch }
+        Places { roots, cache, fetch, spec_folder: None }
     }
 
     /// Only these roots and this cache, no network: for tests and tools.
     pub fn offline(roots: impl IntoIterator<Item = PathBuf>, cache: impl Into<PathBuf>) -> Places {
-        Places { roots: roots.into_iter().collect(), cache: cache.into(), fetch: false }
+        Places { roots: roots.into_iter().collect(), cache: cache.into(), fetch: false, spec_folder: None }
+    }
+
+    /// The same, and folders beside a spec.
+    pub fn with_spec_folder(self, folder: impl Into<PathBuf>) -> Places {
+        Places { spec_folder: Some(folder.into()), ..self }
     }
 
     /// The folder that fetched files of a data set are put into.
@@ -40,7 +47,7 @@ impl Places {
 
     /// The folders in which the files of `directory` may lie, best first.
     ///
-    /// Below each root: `root/directory`, its official nested folders, then the root itself and its nested folders (for a root that
+    /// Below each root, and beside the spec: `root/directory`, its official nested folders; then the root itself and its nested folders (for a root that
     /// is the data set's own folder).
     pub(crate) fn candidates(&self, directory: &str, nested: &[&str]) -> Vec<Candidate> {
         let mut candidates: Vec<Candidate> = Vec::new();
@@ -49,13 +56,12 @@ impl Places {
                 candidates.push(Candidate { path, loose });
             }
         };
-        let roots = || self.roots.iter().chain(std::iter::once(&self.cache));
-        for root in roots() {
+        for root in self.roots.iter().chain(&self.spec_folder).chain(std::iter::once(&self.cache)) {
             let own = root.join(directory);
             add(own.clone(), false);
             nested.iter().for_each(|folder| add(own.join(folder), false));
         }
-        for root in roots() {
+        for root in self.roots.iter().chain(std::iter::once(&self.cache)) {
             nested.iter().for_each(|folder| add(root.join(folder), true));
             add(root.clone(), true);
         }

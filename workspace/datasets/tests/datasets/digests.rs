@@ -12,7 +12,7 @@ fn fixtures() -> PathBuf {
 }
 
 fn idx() -> Source {
-    Source::Idx(Idx { classes: 3, ..Idx::in_directory("idx") })
+    Source::Idx(Idx { classes: Some(3), ..Idx::in_directory("idx") })
 }
 
 fn folder() -> Source {

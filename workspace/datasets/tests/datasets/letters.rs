@@ -24,7 +24,7 @@ fn house(labels: &[u8]) -> House {
 }
 
 fn letters() -> Idx {
-    Idx { transposed: true, first_label: 1, classes: 27, ..Idx::in_directory("own") }
+    Idx { transposed: true, first_label: 1, classes: Some(27), ..Idx::in_directory("own") }
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn a_label_of_no_letter_is_an_error() {
 #[test]
 fn the_known_set_is_transposed_with_labels_from_1_on_27_outputs() {
     let Source::Idx(idx) = Source::named("emnist-letters").unwrap() else { panic!("another format") };
-    assert!(idx.transposed && idx.first_label == 1 && idx.classes == 27 && idx.size == Some((28, 28)));
+    assert!(idx.transposed && idx.first_label == 1 && idx.classes == Some(27) && idx.size == Some((28, 28)));
     let house = House::new();
     let header = |words: &[u32]| words.iter().flat_map(|word| word.to_be_bytes()).collect::<Vec<u8>>();
     for (file, index) in known("emnist-letters").unwrap().files.iter().zip(0..) {

@@ -96,7 +96,7 @@ fn a_small_cut_of_mnist_is_read_by_a_table() {
 fn a_missing_known_set_is_fetched_where_that_is_allowed() {
     // The child of this test: its environment cannot be changed from within.
     if let Some(cache) = std::env::var_os("ONEBASIN_TEST_CACHE") {
-        let mut places = Places { roots: Vec::new(), cache: cache.into(), fetch: false };
+        let mut places = Places { roots: Vec::new(), cache: cache.into(), fetch: false, spec_folder: None };
         let mnist = Source::named("mnist").unwrap();
         assert!(matches!(open(&mnist, &places).unwrap_err(), DatasetError::Missing { .. }));
         places.fetch = true;

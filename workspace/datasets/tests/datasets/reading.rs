@@ -31,7 +31,7 @@ fn contents() -> [Vec<u8>; 4] {
 }
 
 fn source(directory: &str) -> Source {
-    Source::Idx(Idx { classes: 3, ..Idx::in_directory(directory) })
+    Source::Idx(Idx { classes: Some(3), ..Idx::in_directory(directory) })
 }
 
 #[test]
@@ -73,9 +73,9 @@ fn the_digest_is_that_of_a_written_form_which_new_settings_do_not_change() {
 fn the_digest_follows_contents_and_settings() {
     let house = house_with("own");
     let name = |idx: Idx| digest(&Source::Idx(idx), &house.places()).unwrap();
-    let idx = Idx { classes: 3, ..Idx::in_directory("own") };
+    let idx = Idx { classes: Some(3), ..Idx::in_directory("own") };
     let first = name(idx.clone());
-    assert_ne!(first, name(Idx { classes: 4, ..idx.clone() }));
+    assert_ne!(first, name(Idx { classes: Some(4), ..idx.clone() }));
     let mut other = contents();
     other[0][20] ^= 1;
     put(&house, "own", &other);
@@ -228,7 +228,7 @@ fn a_compressed_file_that_holds_more_than_its_header_announces_is_not_read_to_it
     let wide = [0x0803u32, 1, 60_000, 60_000].iter().flat_map(|word| word.to_be_bytes()).collect::<Vec<u8>>();
     std::fs::remove_file(house.path(&format!("own/{}", NAMES[0]))).unwrap();
     house.write(&format!("own/{}.gz", NAMES[0]), &gzip(&wide));
-    let text = house.error(&Source::Idx(Idx { size: Some((2, 3)), classes: 3, ..Idx::in_directory("own") }));
+    let text = house.error(&Source::Idx(Idx { size: Some((2, 3)), classes: Some(3), ..Idx::in_directory("own") }));
     assert!(text.contains("size of the images: expected 2x3, got 60000x60000"), "{text}");
 }
 
@@ -250,7 +250,7 @@ fn a_pipe_in_the_place_of_a_file_is_not_waited_for() {
 fn names_with_a_dot_for_a_dash_are_taken() {
     let (dotted, plain) = (House::new(), house_with("mnist"));
     NAMES.iter().zip(contents()).for_each(|(name, bytes)| dotted.write(&format!("mnist/{}", name.replace("-idx", ".idx")), &bytes));
-    let own = Source::Idx(Idx { classes: 3, ..Idx::in_directory("mnist") });
+    let own = Source::Idx(Idx { classes: Some(3), ..Idx::in_directory("mnist") });
     assert_eq!(open(&own, &dotted.places()).unwrap(), open(&own, &plain.places()).unwrap());
     assert!(whereabouts(known("mnist").unwrap(), &dotted.places()).is_some());
     // Under the official name it comes first.
@@ -291,8 +291,11 @@ fn shape_and_classes_are_known_without_pixels() {
     house.write(&format!("own/{}", NAMES[0]), &images(3, 2, 3, 0)[..16]);
     assert_eq!(geometry(&source("own"), &house.places()).unwrap(), Geometry { shape: (1, 2, 3), classes: 3 });
     let nowhere = Places::offline([], house.path("nowhere"));
-    let said = Source::Idx(Idx { size: Some((9, 8)), ..Idx::in_directory("nowhere") });
-    assert_eq!(geometry(&said, &nowhere).unwrap(), Geometry { shape: (1, 9, 8), classes: 10 });
+    let said = Source::Idx(Idx { size: Some((9, 8)), classes: Some(7), ..Idx::in_directory("nowhere") });
+    assert_eq!(geometry(&said, &nowhere).unwrap(), Geometry { shape: (1, 9, 8), classes: 7 });
+    // A spec may take a known set apart from its constants.
+    let unit = Source::Idx(Idx { size: Some((28, 28)), ..Idx::in_directory("mnist") });
+    assert_eq!(geometry(&unit, &nowhere).unwrap(), Geometry { shape: (1, 28, 28), classes: 10 });
     for name in known_names() {
         let known = known(name).unwrap();
         let expected = Geometry { shape: known.shape, classes: known.classes };
@@ -303,9 +306,9 @@ fn shape_and_classes_are_known_without_pixels() {
 #[test]
 fn a_size_other_than_the_one_said_is_an_error() {
     let house = house_with("own");
-    let text = house.error(&Source::Idx(Idx { size: Some((2, 4)), classes: 3, ..Idx::in_directory("own") }));
+    let text = house.error(&Source::Idx(Idx { size: Some((2, 4)), classes: Some(3), ..Idx::in_directory("own") }));
     assert!(text.contains("expected 2x4, got 2x3") && text.contains("`size`"), "{text}");
-    let text = house.error(&Source::Idx(Idx { classes: 1, ..Idx::in_directory("own") }));
+    let text = house.error(&Source::Idx(Idx { classes: Some(1), ..Idx::in_directory("own") }));
     assert!(text.contains("`classes`") && text.contains("from 2 to 256"), "{text}");
 }
 
@@ -313,7 +316,7 @@ fn a_size_other_than_the_one_said_is_an_error() {
 fn a_source_is_read_from_a_table_with_its_defaults_and_unknown_keys_are_errors() {
     let read = |text: &str| serde_json::from_str::<Source>(text);
     let Source::Idx(idx) = read(r#"{"format": "idx", "directory": "own", "classes": 3}"#).unwrap() else { panic!("another format") };
-    assert_eq!(idx, Idx { classes: 3, ..Idx::in_directory("own") });
+    assert_eq!(idx, Idx { classes: Some(3), ..Idx::in_directory("own") });
     for name in known_names() {
         let source = Source::named(name).unwrap();
         assert_eq!(read(&serde_json::to_string(&source).unwrap()).unwrap(), source, "{name}");
@@ -345,4 +348,42 @@ fn verifying_tells_official_different_damaged_and_missing_files_apart() {
     house.write("emnist-letters/gzip/emnist-letters-test-labels-idx1-ubyte", b"abc");
     let found = verify(known("emnist-letters").unwrap(), &house.places());
     assert!(matches!(&found[3].finding, Finding::Unstated { found } if found.starts_with("ba7816bf")));
+}
+
+#[test]
+fn classes_that_are_not_said_are_counted_in_the_training_labels() {
+    let inferred = Source::Idx(Idx::in_directory("own"));
+    for pack in [|bytes: &[u8]| ("", bytes.to_vec()), |bytes: &[u8]| (".gz", gzip(bytes)), |bytes: &[u8]| (".xz", xz(bytes, false))] {
+        let house = House::new();
+        for (name, bytes) in NAMES.iter().zip(contents()) {
+            let (ending, bytes) = pack(&bytes);
+            house.write(&format!("own/{name}{ending}"), &bytes);
+        }
+        assert_eq!(geometry(&inferred, &house.places()).unwrap().classes, 3);
+        let read = open(&inferred, &house.places()).unwrap();
+        assert_eq!(read, open(&source("own"), &house.places()).unwrap());
+        assert_eq!(digest(&inferred, &house.places()).unwrap(), read.digest);
+    }
+    // A set in the folder of a known one keeps that one's number, so that no plan needs files.
+    let house = house_with("mnist");
+    assert_eq!(open(&Source::Idx(Idx::in_directory("mnist")), &house.places()).unwrap().train.classes, 10);
+    let house = house_with("own");
+    house.write(&format!("own/{}", NAMES[3]), &labels(&[1, 3]));
+    let text = house.error(&inferred);
+    assert!(text.contains("expected a label below 3, got 3") && text.contains("set key `classes` to at least 4"), "{text}");
+    house.write(&format!("own/{}", NAMES[1]), &labels(&[0, 0, 0]));
+    assert!(house.error(&inferred).contains("labels: expected at least two classes"));
+}
+
+#[test]
+fn a_folder_beside_the_spec_is_found_after_those_below_the_roots() {
+    let (roots, spec) = (House::new(), house_with("mine/own"));
+    let places = roots.places().with_spec_folder(spec.path("mine"));
+    assert_eq!(open(&source("own"), &places).unwrap().train.labels, [2, 0, 1]);
+    let mut other = contents();
+    other[1] = labels(&[0, 0, 0]);
+    put(&roots, "own", &other);
+    assert_eq!(open(&source("own"), &places).unwrap().train.labels, [0, 0, 0]);
+    let text = open(&source("absent"), &places).unwrap_err().to_string();
+    assert!(text.contains(&format!("`{}`", spec.path("mine/absent").display())), "{text}");
 }
