@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use crate::bounded::DataFile;
 use crate::error::DatasetError;
 use crate::fetch::fetch_missing;
-use crate::memo::Memo;
+use crate::digest_cache::DigestCache;
 use crate::places::Places;
 use crate::source::Source;
 use crate::unpacked;
@@ -34,14 +34,14 @@ pub fn digest(source: &Source, places: &Places) -> Result<Digest, DatasetError> 
     .map_err(|error| error.of_set(source.known()))
 }
 
-/// The digest of each file's decompressed content, from the memo where the file has not changed.
+/// The digest of each file's decompressed content, from the cache where the file has not changed.
 pub(crate) fn of_files(files: &[&DataFile<'_>], places: &Places) -> Result<Vec<Fingerprint>, DatasetError> {
-    let memo = Memo::load(&places.cache);
-    let recalled: Vec<Option<Fingerprint>> = files.iter().map(|file| memo.recall(file.path)).collect();
+    let cache = DigestCache::load(&places.cache);
+    let cached: Vec<Option<Fingerprint>> = files.iter().map(|file| cache.lookup(file.path)).collect();
     let read: Vec<Result<_, DatasetError>> = files
         .par_iter()
-        .zip(&recalled)
-        .filter(|(_, recalled)| recalled.is_none())
+        .zip(&cached)
+        .filter(|(_, cached)| cached.is_none())
         .map(|(file, _)| {
             let before = file.path.metadata().map_err(DatasetError::io("read", file.path))?;
             let content = unpacked::digest(file, places)?;
@@ -51,10 +51,10 @@ pub(crate) fn of_files(files: &[&DataFile<'_>], places: &Places) -> Result<Vec<F
     // The first file's error, whatever the order of reading.
     let read: Vec<_> = read.into_iter().collect::<Result<_, _>>()?;
     let mut fresh = read.iter().map(|(_, _, content)| *content);
-    // The files that were not recalled are exactly those read, in the same order.
-    let contents = recalled.into_iter().filter_map(|recalled| recalled.or_else(|| fresh.next())).collect();
+    // The files that were not in the cache are exactly those read, in the same order.
+    let contents = cached.into_iter().filter_map(|cached| cached.or_else(|| fresh.next())).collect();
     if !read.is_empty() {
-        memo.remember(read);
+        cache.store(read);
     }
     Ok(contents)
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::error::DatasetError;
-use crate::memo::FolderMemo;
+use crate::digest_cache::FolderDigestCache;
 use crate::near_miss::{self, Search};
 use crate::picture::{self, MOST_SIDE, Picture};
 use crate::places::Places;
@@ -209,13 +209,13 @@ impl Folder {
         let listing = self.list(places)?;
         let files = || listing.train.iter().chain(&listing.test).map(|(path, _)| path.as_path());
         let settings = json!({ "version": VERSION, "folder": self, "train": listing.train.len(), "classes": listing.classes.len() });
-        let memo = FolderMemo::new(&places.cache, &listing.directory, &Fingerprint::of_json(&settings), files());
-        let content = match memo.recall() {
+        let cached = FolderDigestCache::new(&places.cache, &listing.directory, &Fingerprint::of_json(&settings), files());
+        let content = match cached.lookup() {
             Some(content) => content,
             None => {
                 let Dataset { train, test, .. } = self.read(listing)?;
                 let content = content(&train, &test);
-                memo.remember(content);
+                cached.store(content);
                 content
             }
         };

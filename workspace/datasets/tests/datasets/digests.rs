@@ -79,18 +79,18 @@ fn falsified(text: &str) -> String {
 }
 
 #[test]
-fn the_digest_of_files_is_remembered_and_a_damaged_memory_is_none() {
+fn the_digest_of_files_is_remembered_and_a_damaged_cache_is_none() {
     let cache = tempfile::tempdir().unwrap();
     let places = Places::offline([fixtures()], cache.path());
     let name = digest(&idx(), &places).unwrap();
-    let memory = cache.path().join("digests.json");
-    let text = std::fs::read_to_string(&memory).unwrap();
+    let cached = cache.path().join("digests.json");
+    let text = std::fs::read_to_string(&cached).unwrap();
     assert!(["train-images-idx3-ubyte", "t10k-labels-idx1-ubyte"].iter().all(|file| text.contains(file)), "{text}");
-    // A false entry for an unchanged file shows that the memory is asked.
-    std::fs::write(&memory, falsified(&text)).unwrap();
+    // A false entry for an unchanged file shows that the cache is asked.
+    std::fs::write(&cached, falsified(&text)).unwrap();
     assert_ne!(digest(&idx(), &places).unwrap(), name);
     assert_eq!(open(&idx(), &places).unwrap().digest, name);
-    std::fs::write(&memory, "not JSON").unwrap();
+    std::fs::write(&cached, "not JSON").unwrap();
     assert_eq!(digest(&idx(), &places).unwrap(), name);
 }
 
@@ -99,13 +99,13 @@ fn the_digest_of_a_folder_is_remembered() {
     let cache = tempfile::tempdir().unwrap();
     let places = Places::offline([fixtures()], cache.path());
     let name = digest(&folder(), &places).unwrap();
-    let memory = cache.path().join("folders.json");
-    let text = std::fs::read_to_string(&memory).unwrap();
+    let cached = cache.path().join("folders.json");
+    let text = std::fs::read_to_string(&cached).unwrap();
     // The second digest of the pair is the content's.
     let content = text.lines().rfind(|line| line.trim().len() > 60).unwrap().trim().trim_matches('"');
-    std::fs::write(&memory, text.replace(content, &"0".repeat(64))).unwrap();
+    std::fs::write(&cached, text.replace(content, &"0".repeat(64))).unwrap();
     assert_ne!(digest(&folder(), &places).unwrap(), name);
     assert_eq!(open(&folder(), &places).unwrap().digest, name);
-    std::fs::write(&memory, "not JSON").unwrap();
+    std::fs::write(&cached, "not JSON").unwrap();
     assert_eq!(digest(&folder(), &places).unwrap(), name);
 }

@@ -14,7 +14,7 @@ use crate::content::open_file;
 ///
 /// It only saves time: when it is absent, damaged or cannot be written, files are read again.
 #[derive(Debug, Default)]
-pub(crate) struct Memo {
+pub(crate) struct DigestCache {
     file: PathBuf,
     entries: BTreeMap<PathBuf, Entry>,
 }
@@ -51,31 +51,31 @@ const VERSION: u32 = 2;
 /// A file changed within this time may change again without its times telling: file systems count in steps.
 const COARSEST_STEP: Duration = Duration::from_secs(2);
 
-impl Memo {
-    /// The memo kept in this folder.
-    pub fn load(cache: &Path) -> Memo {
+impl DigestCache {
+    /// The digests kept in this folder.
+    pub fn load(cache: &Path) -> DigestCache {
         let file = cache.join("digests.json");
         let form: Option<Form> = read(&file);
         let entries = form.filter(|form| form.version == VERSION).map(|form| form.files).unwrap_or_default();
-        Memo { file, entries }
+        DigestCache { file, entries }
     }
 
     /// The digest of the content, if the file is as it was.
-    pub fn recall(&self, path: &Path) -> Option<Fingerprint> {
+    pub fn lookup(&self, path: &Path) -> Option<Fingerprint> {
         let entry = self.entries.get(&std::path::absolute(path).ok()?)?;
         let now = State::of(&path.metadata().ok()?)?;
         (entry.state == now).then_some(entry.content)
     }
 
-    /// Adds files, each with the metadata it had *before* it was read, and writes the memo whole or not at all.
-    pub fn remember(self, read: impl IntoIterator<Item = (PathBuf, Metadata, Fingerprint)>) {
-        self.remember_at(SystemTime::now(), read);
+    /// Adds files, each with the metadata it had *before* it was read, and writes the cache whole or not at all.
+    pub fn store(self, read: impl IntoIterator<Item = (PathBuf, Metadata, Fingerprint)>) {
+        self.store_at(SystemTime::now(), read);
     }
 
-    fn remember_at(self, now: SystemTime, read: impl IntoIterator<Item = (PathBuf, Metadata, Fingerprint)>) {
+    fn store_at(self, now: SystemTime, read: impl IntoIterator<Item = (PathBuf, Metadata, Fingerprint)>) {
         let Some(folder) = self.file.parent() else { return };
         // Keep what another process has written meanwhile; forget files that are gone.
-        let mut files = Memo::load(folder).entries;
+        let mut files = DigestCache::load(folder).entries;
         files.retain(|path, _| path.exists());
         for (path, before, content) in read {
             let state = State::of(&before).filter(|state| state.is_settled(now));
@@ -117,7 +117,7 @@ impl State {
 }
 
 /// The content of a folder of pictures as a whole, while none of its files changes.
-pub(crate) struct FolderMemo {
+pub(crate) struct FolderDigestCache {
     file: PathBuf,
     folder: PathBuf,
     /// Names the settings, and the path and state of every file; `None` when a file cannot be looked at.
@@ -133,9 +133,9 @@ struct FolderForm {
     folders: BTreeMap<PathBuf, (Fingerprint, Fingerprint)>,
 }
 
-impl FolderMemo {
+impl FolderDigestCache {
     /// Looks at the files, before they are read; `settings` tells other readings of the same folder apart.
-    pub fn new<'a>(cache: &Path, folder: &Path, settings: &Fingerprint, files: impl Iterator<Item = &'a Path>) -> FolderMemo {
+    pub fn new<'a>(cache: &Path, folder: &Path, settings: &Fingerprint, files: impl Iterator<Item = &'a Path>) -> FolderDigestCache {
         let mut hasher = blake3::Hasher::new();
         hasher.update(settings.to_string().as_bytes());
         let states = files.map(|file| {
@@ -151,7 +151,7 @@ impl FolderMemo {
         let states: Option<Vec<State>> = states.collect();
         let state = states.is_some().then(|| Fingerprint::of_bytes(hasher.finalize().as_bytes()));
         let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
-        FolderMemo { file: cache.join("folders.json"), folder, state, files: states.unwrap_or_default() }
+        FolderDigestCache { file: cache.join("folders.json"), folder, state, files: states.unwrap_or_default() }
     }
 
     fn load(&self) -> FolderForm {
@@ -160,17 +160,17 @@ impl FolderMemo {
     }
 
     /// The digest of the content, if all files are as they were.
-    pub fn recall(&self) -> Option<Fingerprint> {
+    pub fn lookup(&self) -> Option<Fingerprint> {
         let (state, content) = *self.load().folders.get(&self.folder)?;
         (Some(state) == self.state).then_some(content)
     }
 
     /// Keeps the digest of the content, whole or not at all.
-    pub fn remember(self, content: Fingerprint) {
-        self.remember_at(SystemTime::now(), content);
+    pub fn store(self, content: Fingerprint) {
+        self.store_at(SystemTime::now(), content);
     }
 
-    fn remember_at(self, now: SystemTime, content: Fingerprint) {
+    fn store_at(self, now: SystemTime, content: Fingerprint) {
         let (Some(folder), Some(state)) = (self.file.parent(), self.state) else { return };
         if !self.files.iter().all(|file| file.is_settled(now)) {
             return;
@@ -230,44 +230,44 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_recalled_until_its_size_time_or_inode_changes() {
+    fn a_file_is_found_until_its_size_time_or_inode_changes() {
         let folder = tempfile::tempdir().unwrap();
         let (path, digest) = (folder.path().join("a"), Fingerprint::of_bytes(b"one"));
         let before = write(&path, b"one");
-        let remember = |metadata: &Metadata| {
-            Memo::load(folder.path()).remember_at(later(), [(path.clone(), metadata.clone(), digest)]);
-            assert_eq!(Memo::load(folder.path()).recall(&path), Some(digest));
+        let store = |metadata: &Metadata| {
+            DigestCache::load(folder.path()).store_at(later(), [(path.clone(), metadata.clone(), digest)]);
+            assert_eq!(DigestCache::load(folder.path()).lookup(&path), Some(digest));
         };
-        remember(&before);
+        store(&before);
         write(&path, b"more");
-        assert_eq!(Memo::load(folder.path()).recall(&path), None);
+        assert_eq!(DigestCache::load(folder.path()).lookup(&path), None);
 
         // Same length and time, other file.
         let before = write(&path, b"one");
-        remember(&before);
+        store(&before);
         let other = folder.path().join("b");
         write(&other, b"two");
         std::fs::File::options().write(true).open(&other).unwrap().set_modified(before.modified().unwrap()).unwrap();
         std::fs::rename(&other, &path).unwrap();
         assert_eq!(path.metadata().unwrap().modified().unwrap(), before.modified().unwrap());
-        assert_eq!(Memo::load(folder.path()).recall(&path), None);
+        assert_eq!(DigestCache::load(folder.path()).lookup(&path), None);
     }
 
     #[cfg(unix)]
     #[test]
-    fn a_file_changed_in_place_is_not_recalled_when_its_time_is_put_back() {
+    fn a_file_changed_in_place_is_not_found_when_its_time_is_put_back() {
         let folder = tempfile::tempdir().unwrap();
         let (path, digest) = (folder.path().join("a"), Fingerprint::of_bytes(b"one"));
         let before = write(&path, b"one");
-        Memo::load(folder.path()).remember_at(later(), [(path.clone(), before, digest)]);
-        assert_eq!(Memo::load(folder.path()).recall(&path), Some(digest));
+        DigestCache::load(folder.path()).store_at(later(), [(path.clone(), before, digest)]);
+        assert_eq!(DigestCache::load(folder.path()).lookup(&path), Some(digest));
         change_in_place(&path, b"two");
-        assert_eq!(Memo::load(folder.path()).recall(&path), None);
+        assert_eq!(DigestCache::load(folder.path()).lookup(&path), None);
     }
 
     #[cfg(unix)]
     #[test]
-    fn a_folder_is_recalled_until_a_file_of_it_changes_in_place() {
+    fn a_folder_is_found_until_a_file_of_it_changes_in_place() {
         let folder = tempfile::tempdir().unwrap();
         let paths = ["a", "b"].map(|name| folder.path().join(name));
         for path in &paths {
@@ -275,35 +275,35 @@ mod tests {
         }
         let (settings, content) = (Fingerprint::of_bytes(b"settings"), Fingerprint::of_bytes(b"content"));
         let cache = folder.path().join("cache");
-        let memo = || FolderMemo::new(&cache, folder.path(), &settings, paths.iter().map(PathBuf::as_path));
+        let cached = || FolderDigestCache::new(&cache, folder.path(), &settings, paths.iter().map(PathBuf::as_path));
         // A file written a moment ago could change again unseen.
-        memo().remember(content);
-        assert_eq!(memo().recall(), None);
-        memo().remember_at(later(), content);
-        assert_eq!(memo().recall(), Some(content));
+        cached().store(content);
+        assert_eq!(cached().lookup(), None);
+        cached().store_at(later(), content);
+        assert_eq!(cached().lookup(), Some(content));
         change_in_place(&paths[1], b"two");
-        assert_eq!(memo().recall(), None);
+        assert_eq!(cached().lookup(), None);
     }
 
     #[test]
-    fn a_file_written_just_now_is_not_remembered() {
+    fn a_file_written_just_now_is_not_kept() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a");
         let before = write(&path, b"one");
-        Memo::load(folder.path()).remember([(path.clone(), before, Fingerprint::of_bytes(b"one"))]);
-        assert_eq!(Memo::load(folder.path()).recall(&path), None);
+        DigestCache::load(folder.path()).store([(path.clone(), before, Fingerprint::of_bytes(b"one"))]);
+        assert_eq!(DigestCache::load(folder.path()).lookup(&path), None);
     }
 
     #[test]
-    fn a_damaged_memo_counts_as_none_and_is_replaced() {
+    fn a_damaged_cache_counts_as_empty_and_is_replaced() {
         let folder = tempfile::tempdir().unwrap();
         let (path, digest) = (folder.path().join("a"), Fingerprint::of_bytes(b"one"));
         let before = write(&path, b"one");
         std::fs::write(folder.path().join("digests.json"), b"{\"version\": 2, \"files\": {").unwrap();
-        let memo = Memo::load(folder.path());
-        assert_eq!(memo.recall(&path), None);
-        memo.remember_at(later(), [(path.clone(), before, digest)]);
-        assert_eq!(Memo::load(folder.path()).recall(&path), Some(digest));
+        let cached = DigestCache::load(folder.path());
+        assert_eq!(cached.lookup(&path), None);
+        cached.store_at(later(), [(path.clone(), before, digest)]);
+        assert_eq!(DigestCache::load(folder.path()).lookup(&path), Some(digest));
     }
 
     #[test]
@@ -312,7 +312,7 @@ mod tests {
         let (path, in_the_way) = (folder.path().join("a"), folder.path().join("file"));
         let before = write(&path, b"one");
         std::fs::write(&in_the_way, b"").unwrap();
-        Memo::load(&in_the_way).remember_at(later(), [(path, before, Fingerprint::of_bytes(b"one"))]);
+        DigestCache::load(&in_the_way).store_at(later(), [(path, before, Fingerprint::of_bytes(b"one"))]);
         assert_eq!(std::fs::read(&in_the_way).unwrap(), b"");
     }
 }
