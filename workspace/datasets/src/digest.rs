@@ -4,9 +4,9 @@ use onebasin_repro::Fingerprint;
 use rayon::prelude::*;
 
 use crate::bounded::DataFile;
+use crate::digest_cache::DigestCache;
 use crate::error::DatasetError;
 use crate::fetch::fetch_missing;
-use crate::digest_cache::DigestCache;
 use crate::places::Places;
 use crate::source::Source;
 use crate::unpacked;

@@ -7,8 +7,8 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::error::DatasetError;
 use crate::digest_cache::FolderDigestCache;
+use crate::error::DatasetError;
 use crate::near_miss::{self, Search};
 use crate::picture::{self, MOST_SIDE, Picture};
 use crate::places::Places;

@@ -4,7 +4,7 @@
 //! content without depending on paths, times or compression. Pixels stay bytes; a network sees, per channel,
 //! `x = (pixel / 255 - mean) / deviation` with the constants of [`Normalisation`].
 //!
-//! Training images may be disturbed by an [`Augmentation`], each by random numbers of its own.
+//! Training images may be transformed by an [`Augmentation`], each by random numbers of its own.
 //!
 //! This crate does not know tensors, does not resize whole data sets, and prints nothing.
 

@@ -1,9 +1,9 @@
 mod crop;
-mod dice;
 mod flip;
 mod resized_crop;
+mod rng;
 mod rotate;
-mod written;
+mod spec_form;
 mod zoom_shift_rotate;
 
 use onebasin_repro::{ChaCha8Rng, Stream};
@@ -17,9 +17,9 @@ pub use zoom_shift_rotate::ZoomShiftRotate;
 
 use crate::error::DatasetError;
 use crate::split::Split;
-use dice::Dice;
+use rng::Uniform;
 
-/// How training images are disturbed before a network sees them: a recipe of the papers, or one's own steps.
+/// How training images are augmented before a network sees them: a recipe of a paper, or a list of steps.
 ///
 /// In a spec: a name (`"cifar-c2m3"`), one step (`{ kind = "flip" }`) or a list of steps, done in order.
 ///
@@ -52,7 +52,7 @@ pub enum Augmentation {
     Steps(Vec<Step>),
 }
 
-/// One disturbance; the size of the image stays.
+/// One transformation; the size of the image stays.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Step {
@@ -76,7 +76,7 @@ const FLIP: Step = Step::Flip(Flip { probability: 0.5 });
 
 /// Memory that steps use again and again.
 #[derive(Default)]
-struct Spare {
+struct Scratch {
     pixels: Vec<u8>,
     packed: Vec<u64>,
     places: Vec<u32>,
@@ -110,13 +110,13 @@ impl Augmentation {
         })
     }
 
-    /// Writes image `index` of `split`, `[c, h, w]`, as it is seen in `epoch` into `out`, disturbed by random numbers from
+    /// Writes image `index` of `split`, `[c, h, w]`, as it is seen in `epoch` into `out`, transformed by random numbers from
     /// `stream/epoch-EPOCH/INDEX`.
     ///
     /// # Panics
     /// When there is no such image, or when `out` is not as long as an image.
     pub fn apply(&self, split: &Split, index: usize, epoch: usize, stream: &Stream, out: &mut [u8]) {
-        self.disturb(split, index, &of_epoch(stream, epoch), &mut Spare::default(), out);
+        self.transform(split, index, &of_epoch(stream, epoch), &mut Scratch::default(), out);
     }
 
     /// Writes these images one after the other, each as [`Augmentation::apply`] does, at less cost.
@@ -125,22 +125,22 @@ impl Augmentation {
     /// When there is no such image, or when `out` is not as long as these images together.
     pub fn apply_batch(&self, split: &Split, indices: &[u32], epoch: usize, stream: &Stream, out: &mut [u8]) {
         assert_eq!(out.len(), indices.len() * split.image_len(), "room for {} images", indices.len());
-        let (stream, mut spare) = (of_epoch(stream, epoch), Spare::default());
+        let (stream, mut scratch) = (of_epoch(stream, epoch), Scratch::default());
         for (&index, out) in indices.iter().zip(out.chunks_exact_mut(split.image_len().max(1))) {
-            self.disturb(split, index as usize, &stream, &mut spare, out);
+            self.transform(split, index as usize, &stream, &mut scratch, out);
         }
     }
 
-    fn disturb(&self, split: &Split, index: usize, stream: &Stream, spare: &mut Spare, out: &mut [u8]) {
+    fn transform(&self, split: &Split, index: usize, stream: &Stream, scratch: &mut Scratch, out: &mut [u8]) {
         out.copy_from_slice(split.image(index));
-        let mut dice: Dice<ChaCha8Rng> = Dice(stream.child(index.to_string()).rng());
+        let mut rng: Uniform<ChaCha8Rng> = Uniform(stream.child(index.to_string()).rng());
         for step in self.steps() {
             match step {
-                Step::Crop(crop) => crop.apply(&mut dice, split.shape, spare, out),
-                Step::Flip(flip) => flip.apply(&mut dice, split.shape, out),
-                Step::ResizedCrop(crop) => crop.apply(&mut dice, split.shape, spare, out),
-                Step::Rotate(rotate) => rotate.apply(&mut dice, split.shape, spare, out),
-                Step::ZoomShiftRotate(zoom) => zoom.apply(&mut dice, split.shape, spare, out),
+                Step::Crop(crop) => crop.apply(&mut rng, split.shape, scratch, out),
+                Step::Flip(flip) => flip.apply(&mut rng, split.shape, out),
+                Step::ResizedCrop(crop) => crop.apply(&mut rng, split.shape, scratch, out),
+                Step::Rotate(rotate) => rotate.apply(&mut rng, split.shape, scratch, out),
+                Step::ZoomShiftRotate(zoom) => zoom.apply(&mut rng, split.shape, scratch, out),
             }
         }
     }

@@ -35,7 +35,7 @@ pub struct Glyphs {
     pub size: Option<usize>,
     /// Three channels, coloured ink on coloured paper, instead of light grey on dark.
     pub colour: bool,
-    /// 0 (clean) to 2; 1 is the usual amount of every disturbance.
+    /// 0 (clean) to 2; 1 is the usual amount of every distortion.
     pub difficulty: f64,
 }
 
