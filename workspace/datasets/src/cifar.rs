@@ -8,7 +8,6 @@ use serde_json::json;
 use crate::bounded::DataFile;
 use crate::digest::of_files;
 use crate::error::{DatasetError, FETCH_AGAIN};
-use crate::fetch;
 use crate::kind;
 use crate::known::{self, Known};
 use crate::places::{Places, Wanted};
@@ -130,7 +129,7 @@ impl Cifar {
     pub(crate) fn locate(&self, places: &Places) -> Result<(Vec<PathBuf>, usize), DatasetError> {
         let (train, test) = self.names();
         let hint = match known::known(&self.directory) {
-            Some(known) => fetch::hint(known),
+            Some(known) => known.how_to_get(),
             None => "`--data DIR` names the folder above it; keys `train`, `test` name other files".to_owned(),
         };
         let files: Vec<&str> = train.iter().chain(&test).copied().collect();

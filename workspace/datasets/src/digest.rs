@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use crate::bounded::DataFile;
 use crate::digest_cache::DigestCache;
 use crate::error::DatasetError;
-use crate::fetch::fetch_missing;
+use crate::fetch_missing::fetch_missing;
 use crate::places::Places;
 use crate::source::Source;
 use crate::unpacked;

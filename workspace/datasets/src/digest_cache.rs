@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 use std::fs::Metadata;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::content::open_file;
+use crate::whole_file::WholeFile;
 
 /// Digests of files that have not changed since they were read.
 ///
@@ -191,13 +192,12 @@ fn read<T: DeserializeOwned>(file: &Path) -> Option<T> {
 
 /// Writes a file that only saves time: nothing is lost when this fails.
 fn replace(folder: &Path, file: &Path, text: &[u8]) {
-    if std::fs::create_dir_all(folder).is_err() {
-        return;
-    }
-    let Ok(mut temporary) = tempfile::NamedTempFile::new_in(folder) else { return };
-    if temporary.write_all(text).is_ok() {
-        let _ = temporary.persist(file);
-    }
+    let write = || -> io::Result<()> {
+        let mut whole = WholeFile::begin(folder)?;
+        whole.write_all(text)?;
+        whole.commit(file)
+    };
+    let _ = write();
 }
 
 #[cfg(test)]

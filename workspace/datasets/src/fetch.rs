@@ -8,9 +8,8 @@ use crate::archive::Unpacking;
 use crate::content;
 use crate::download::{Download, Patience, agent};
 use crate::error::DatasetError;
-use crate::known::{Known, KnownFile, Remote, known};
+use crate::known::{Known, KnownFile, Remote};
 use crate::places::Places;
-use crate::source::Source;
 
 /// How far fetching has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +66,7 @@ pub fn fetch(
     match (remotes(known), known.archive) {
         (Some(remotes), _) => fetch_files(known.name, &remotes, places, fetching, progress),
         (None, Some(archive)) => fetch_archive(known, &archive, places, fetching, progress),
-        (None, None) => Err(DatasetError::NotFetchable { name: known.name, hint: hint(known) }),
+        (None, None) => Err(DatasetError::NotFetchable { name: known.name, hint: known.how_to_get() }),
     }
 }
 
@@ -75,16 +74,6 @@ pub fn fetch(
 fn remotes(known: &Known) -> Option<Vec<Remote>> {
     let remotes: Option<Vec<Remote>> = known.files.iter().map(|file| file.packed).collect();
     remotes.filter(|remotes| !remotes.is_empty())
-}
-
-/// How a person gets the files of a known set.
-pub(crate) fn hint(known: &Known) -> String {
-    if known.files.is_empty() {
-        return "its images are generated when they are needed".to_owned();
-    }
-    let megabytes = |archive: Remote| format!(" (an archive of {} MB)", archive.bytes.div_ceil(1_000_000));
-    let size = known.archive.map(megabytes).unwrap_or_default();
-    format!("`onebasin data fetch {}` gets the official files{size}, `--data DIR` names a folder that has them", known.name)
 }
 
 /// Fetches these files into the folder of this name in the cache.
@@ -176,38 +165,4 @@ fn is_right(path: &Path, bytes: u64, sha256: Option<&str>) -> Result<bool, Datas
     let Some(expected) = sha256 else { return Ok(true) };
     let found = content::sha256(content::open_file(path)?).map_err(DatasetError::io("read", path))?;
     Ok(expected == found)
-}
-
-/// Fetches the files of a known set where `places` allow it and no place has them all; otherwise does nothing.
-///
-/// [`open`](crate::open) and [`digest`](crate::digest()) call this too; a program that shows progress calls it before them.
-///
-/// # Errors
-/// As [`fetch`].
-pub fn fetch_missing(
-    source: &Source,
-    places: &Places,
-    progress: &mut dyn FnMut(&Transfer<'_>) -> ControlFlow<()>,
-) -> Result<(), DatasetError> {
-    if !places.fetch {
-        return Ok(());
-    }
-    let (directory, names) = match source {
-        Source::Idx(idx) => (&idx.directory, idx.names().to_vec()),
-        Source::Cifar(cifar) => (&cifar.directory, <[_; 2]>::from(cifar.names()).concat()),
-        Source::Folder(_) | Source::Glyphs(_) => return Ok(()),
-    };
-    // Files of other names would not be there afterwards either.
-    let Some(known) = known(directory).filter(|known| names.iter().all(|name| known.files.iter().any(|file| file.name == *name))) else {
-        return Ok(());
-    };
-    let located = match source {
-        Source::Idx(idx) => idx.locate(places).map(drop),
-        Source::Cifar(cifar) => cifar.locate(places).map(drop),
-        Source::Folder(_) | Source::Glyphs(_) => Ok(()),
-    };
-    if let Err(DatasetError::Missing { .. }) = located {
-        fetch(known, places, &Fetching::standard(known), progress)?;
-    }
-    Ok(())
 }

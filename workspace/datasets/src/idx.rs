@@ -12,7 +12,6 @@ use crate::bounded::DataFile;
 use crate::content::{reader, sha256, unreadable};
 use crate::digest::of_files;
 use crate::error::{DatasetError, FETCH_AGAIN};
-use crate::fetch;
 use crate::kind;
 use crate::known::{self, Known};
 use crate::places::{Places, Wanted};
@@ -131,7 +130,7 @@ impl Idx {
     pub(crate) fn locate(&self, places: &Places) -> Result<Vec<PathBuf>, DatasetError> {
         let known = known::known(&self.directory);
         let hint = match known {
-            Some(known) => fetch::hint(known),
+            Some(known) => known.how_to_get(),
             None => {
                 "`--data DIR` names the folder above it; keys `train-images`, `train-labels`, `test-images`, `test-labels` name other files"
                     .to_owned()

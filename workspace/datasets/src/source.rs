@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cifar::Cifar;
 use crate::error::DatasetError;
-use crate::fetch::fetch_missing;
+use crate::fetch_missing::fetch_missing;
 use crate::folder::{Class, Folder};
 use crate::glyphs::Glyphs;
 use crate::idx::Idx;
@@ -60,6 +60,17 @@ impl Source {
             Source::Glyphs(_) => "glyphs",
             Source::Cifar(_) => "cifar",
             Source::Folder(_) => "folder",
+        }
+    }
+}
+
+impl Known {
+    /// What a spec's table of this set would say.
+    pub fn source(&self) -> Source {
+        match self.format {
+            "idx" => Source::Idx(Idx::known(self)),
+            "glyphs" => Source::Glyphs(Glyphs::default()),
+            _ => Source::Cifar(Cifar::known(self)),
         }
     }
 }

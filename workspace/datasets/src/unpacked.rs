@@ -5,13 +5,13 @@ use std::path::PathBuf;
 
 use onebasin_repro::Fingerprint;
 use rayon::prelude::*;
-use tempfile::NamedTempFile;
 
 use crate::bounded::{Bounded, DataFile};
 use crate::content::{self, Packing, unreadable};
 use crate::digest::of_files;
 use crate::error::DatasetError;
 use crate::places::Places;
+use crate::whole_file::WholeFile;
 
 /// Copies are named by their content, so that none is ever stale.
 fn copy_of(content: &Fingerprint, places: &Places) -> PathBuf {
@@ -26,7 +26,7 @@ fn folder(places: &Places) -> PathBuf {
 pub(crate) fn digest(file: &DataFile<'_>, places: &Places) -> Result<Fingerprint, DatasetError> {
     let source = Bounded::new(file, content::reader(file.path)?)?;
     let copy = match Packing::of(file.path) {
-        Packing::Xz => std::fs::create_dir_all(folder(places)).and_then(|()| NamedTempFile::new_in(folder(places))).ok(),
+        Packing::Xz => WholeFile::begin(&folder(places)).ok(),
         Packing::Plain | Packing::Gzip => None,
     };
     let mut copying = Copying { source, copy, bytes: 0 };
@@ -34,7 +34,7 @@ pub(crate) fn digest(file: &DataFile<'_>, places: &Places) -> Result<Fingerprint
     copying.source.check(file, copying.bytes)?;
     if let Some(copy) = copying.copy {
         // A copy only saves time.
-        let _ = copy.persist(copy_of(&content, places));
+        let _ = copy.commit(&copy_of(&content, places));
     }
     Ok(content)
 }
@@ -77,7 +77,7 @@ fn copied(content: &Fingerprint, places: &Places) -> Option<Vec<u8>> {
 /// Writes down what is read; a copy that cannot be written is given up.
 struct Copying {
     source: Bounded,
-    copy: Option<NamedTempFile>,
+    copy: Option<WholeFile>,
     bytes: u64,
 }
 
