@@ -20,26 +20,26 @@ const IMAGE: usize = 3 * 32 * 32;
 
 /// Files in the binary version of CIFAR-10 and CIFAR-100, each plain or compressed with gzip or xz.
 ///
-/// A file is nothing but records: one label byte (CIFAR-10) or a coarse and a fine one (CIFAR-100), then 1024 bytes each of red, green
-/// and blue, row after row. Source: A. Krizhevsky, "Learning multiple layers of features from tiny images", 2009, and the data's page.
+/// A file is a sequence of records: one label byte (CIFAR-10) or a coarse and a fine one (CIFAR-100), then 1024 bytes each of red, green
+/// and blue in row-major order. Source: A. Krizhevsky, "Learning multiple layers of features from tiny images", 2009, and the data's page.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Cifar {
-    /// The folder below a root, or an absolute path.
+    /// The folder below a root or beside the spec, or an absolute path.
     pub directory: String,
-    /// Which label bytes a record has, and which one counts; `single` unless said.
+    /// Which label bytes a record has, and which one is used. Default: `single`.
     #[serde(default)]
     pub labels: CifarLabels,
-    /// Names of the training files, in this order; none: the official ones.
+    /// Names of the training files, in this order. Default: the official ones.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub train: Vec<String>,
-    /// Names of the test files, in this order; none: the official one.
+    /// Names of the test files, in this order. Default: the official one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub test: Vec<String>,
-    /// Labels are below it; 10 for `single`, 100 for `fine`, 20 for `coarse` unless said.
+    /// The number of classes; labels are below it. Default: 10 for `single`, 100 for `fine`, 20 for `coarse`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub classes: Option<usize>,
-    /// The training images' own unless said.
+    /// Default: computed from the training images.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub normalisation: Option<Normalisation>,
 }
@@ -51,9 +51,9 @@ pub enum CifarLabels {
     /// One byte, as in CIFAR-10.
     #[default]
     Single,
-    /// Two bytes, as in CIFAR-100; the second one, of 100 classes, counts.
+    /// Two bytes, as in CIFAR-100; the second one, of 100 classes, is used.
     Fine,
-    /// Two bytes, as in CIFAR-100; the first one, of 20 classes, counts.
+    /// Two bytes, as in CIFAR-100; the first one, of 20 classes, is used.
     Coarse,
 }
 
@@ -137,7 +137,7 @@ impl Cifar {
         Ok((places.locate(&wanted, |_| Ok(None))?, train.len()))
     }
 
-    /// Names the content of the files, which of them are for training, and every setting.
+    /// Hashes the content of the files, which of them are for training, and every setting.
     pub(crate) fn digest(&self, places: &Places) -> Result<Fingerprint, DatasetError> {
         self.check()?;
         let (located, train) = self.locate(places)?;
@@ -174,17 +174,17 @@ impl Cifar {
         let file = |path: &'a PathBuf| {
             let official = self.official(path);
             let images = official.unwrap_or(0) / self.labels.record() as u64;
-            let hint = format!("the official file has {images} images; name a set of your own otherwise, or {FETCH_AGAIN}");
+            let hint = format!("the official file has {images} images; declare a data set of your own for other files, or {FETCH_AGAIN}");
             DataFile { path, length: Box::new(move |_| Ok(official.map(u128::from))), hint }
         };
         located.iter().map(file).collect()
     }
 
-    /// One split of the parts of its files.
+    /// Joins the files of a split.
     fn split(&self, parts: Vec<(Vec<u8>, Vec<u8>)>) -> Split {
         let count: usize = parts.iter().map(|(_, labels)| labels.len()).sum();
         let (mut pixels, mut labels) = (Vec::with_capacity(count * IMAGE), Vec::with_capacity(count));
-        // Each part is freed before the next one is copied.
+        // Free each part before copying the next one.
         for (part_pixels, part_labels) in parts {
             pixels.extend_from_slice(&part_pixels);
             labels.extend_from_slice(&part_labels);
@@ -231,7 +231,7 @@ impl Cifar {
         Ok((bytes, labels))
     }
 
-    /// Bytes the decompressed file must have, where the folder's and the file's names are official.
+    /// The size of the decompressed file, if the names of folder and file are official.
     fn official(&self, path: &Path) -> Option<u64> {
         let name = path.file_name()?.to_str()?;
         let name = name.trim_end_matches(".gz").trim_end_matches(".xz");

@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 use crate::error::{DatasetError, FETCH_AGAIN};
 use crate::kind;
 
-/// How a file's name says it is compressed.
+/// The compression that a file's name announces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Packing {
     Plain,
@@ -16,10 +16,10 @@ pub(crate) enum Packing {
     Xz,
 }
 
-/// Endings under which a file may lie, the preferred one first.
+/// Suffixes of a file's name, the preferred one first.
 pub(crate) const ENDINGS: [&str; 3] = ["", ".gz", ".xz"];
 
-/// An xz stream that asks for more memory than this is refused: its header is not to be trusted.
+/// An xz stream that asks for more memory than this is refused: its header may lie.
 const XZ_MEMORY_KIB: u32 = 1 << 20;
 
 impl Packing {
@@ -32,7 +32,7 @@ impl Packing {
     }
 }
 
-/// The file of this name, plain or the compressed one where only that exists. MNIST's files may also have a dot before `idx`.
+/// The file of this name, or the compressed one if only that exists. MNIST's files may also have a dot before `idx`.
 pub(crate) fn present(folder: &Path, file: &str) -> Option<PathBuf> {
     let names = std::iter::once(file.to_owned()).chain(dotted(file));
     names.flat_map(|name| ENDINGS.map(|ending| folder.join(format!("{name}{ending}")))).find(|path| path.is_file())
@@ -95,7 +95,7 @@ pub(crate) fn reader(path: &Path) -> Result<Box<dyn Read + Send>, DatasetError> 
     })
 }
 
-/// What an error while reading from [`reader`] means.
+/// Turns an error of a [`reader`] into one that names the file.
 pub(crate) fn unreadable(path: &Path) -> impl FnOnce(io::Error) -> DatasetError {
     let path = path.to_owned();
     move |source| {
@@ -118,7 +118,7 @@ pub(crate) fn unreadable(path: &Path) -> impl FnOnce(io::Error) -> DatasetError 
                 let hint = "compress the file again with `xz -6`, or decompress it";
                 damaged("an xz stream of usual filters that needs at most 1 GiB", "an xz stream", hint.to_owned())
             }
-            // Whatever the system did not say, the decoder did.
+            // Errors that are not the system's come from the decoder.
             (Packing::Xz, _) if source.raw_os_error().is_none() => damaged("one complete xz stream", "an xz stream", again()),
             _ => DatasetError::Io { action: "read", path, source },
         }

@@ -11,15 +11,14 @@ use crate::places::Places;
 use crate::source::Source;
 use crate::unpacked;
 
-/// The name of a data set's content.
+/// The hash of a data set's content.
 pub type Digest = Fingerprint;
 
-/// Names everything that decides what [`open`](crate::open) returns: the decompressed content of the files and the settings of the
-/// reader, or the options of the generator. Paths, times and compression do not count.
+/// Hashes everything that decides what [`open`](crate::open) returns: the decompressed content of the files and the settings of the
+/// reader, or the options of the generator. Paths, times and compression do not matter.
 ///
-/// Files are read once. Later calls compare path, size, times (of the last write and of the last change of any kind) and inode with what
-/// `digests.json` in the cache remembers. What a reader gets may still differ when files change between two calls: see
-/// [`Dataset::digest`](crate::Dataset).
+/// Files are read once. Later calls look into `digests.json` in the cache and compare path, size, inode and times (mtime and ctime).
+/// Files may still change before they are opened: [`Dataset::digest`](crate::Dataset) tells what was read.
 ///
 /// # Errors
 /// As [`open`](crate::open), but of a file only its header and its length are checked.

@@ -11,12 +11,13 @@ use crate::content::sha256;
 use crate::error::DatasetError;
 use crate::known::Remote;
 
-/// How persistently files are fetched.
+/// When a download is retried, and when it is given up.
 #[derive(Clone, Debug)]
 pub struct Patience {
-    /// Tries in a row that bring no new byte, or too few in the time they take, on each mirror, before the next mirror is tried.
+    /// Failed attempts in a row, on each mirror, before the next mirror is tried. An attempt fails when it brings no new byte, or too few
+    /// in a `window`.
     pub attempts: u32,
-    /// Waited after the first failed try; doubled after each further one, up to half a minute.
+    /// The pause after the first failed attempt; doubled after each further one, up to half a minute.
     pub backoff: Duration,
     /// How long a server may be silent.
     pub silence: Duration,
@@ -39,22 +40,22 @@ impl Default for Patience {
     }
 }
 
-/// A try that failed, in words, and what to do about it.
+/// Why an attempt failed, and whether another one may help.
 enum Failure {
-    /// The connection broke or the server was busy: the bytes so far are good, try again.
+    /// The connection broke or the server was busy. The bytes so far are good: try again.
     Passing(String),
-    /// Bytes come, but so slowly that the try counts as failed.
+    /// Bytes come, but so slowly that the attempt counts as failed.
     Slow(String),
-    /// This mirror will not give the file.
+    /// This mirror does not have the file.
     Final(String),
-    /// The disk or the caller, not the network.
+    /// The disk failed or the caller stopped, not the network.
     Local(DatasetError),
 }
 
-/// Told the bytes there are; says whether to go on.
+/// Called with the number of bytes on the disk; returns whether to continue.
 pub(crate) type Progress<'a> = dyn FnMut(u64) -> ControlFlow<()> + 'a;
 
-/// Tries that bring new bytes do not count as failed, but their number has an end.
+/// Attempts in all: those that bring new bytes do not count as failed, but must end some time.
 const TRIES: u32 = 200;
 
 pub(crate) struct Download<'a> {
@@ -79,12 +80,12 @@ pub(crate) fn agent(patience: &Patience) -> Agent {
 }
 
 impl Download<'_> {
-    /// Fetches the file, going on where an earlier try ended, and puts it in place once its digest is right.
+    /// Downloads the file, resuming an earlier attempt, and moves it into place once its digest is right.
     ///
-    /// `progress` is told the bytes there are, and may stop it; what has come is kept.
+    /// `progress` is called with the bytes on the disk and may stop the download; these bytes are kept.
     ///
     /// # Errors
-    /// When no mirror gave the file whole and right, with the reason for each; when it cannot be written.
+    /// No mirror has the right file (with the reason for each); the file cannot be written.
     pub fn run(&self, progress: &mut Progress<'_>) -> Result<(), DatasetError> {
         let part = self.part();
         let mut tried = String::new();
@@ -116,7 +117,7 @@ impl Download<'_> {
     fn from(&self, address: &str, part: &Path, progress: &mut Progress<'_>) -> Result<(), Failure> {
         let mut failures = 0;
         let mut wrong = 0;
-        // Bytes that come a second time, because a server starts again, are no progress.
+        // A server that starts again sends the same bytes a second time: that is no progress.
         let mut furthest = length(part);
         for _ in 0..TRIES {
             let resumed = length(part);
@@ -125,10 +126,10 @@ impl Download<'_> {
                     let Some(found) = self.mismatch(part)? else {
                         return std::fs::rename(part, self.target).map_err(|error| local("rename", part)(error));
                     };
-                    // Never left where something could take it for the file.
+                    // Nothing may take it for the file.
                     std::fs::remove_file(part).map_err(local("remove", part))?;
                     wrong += 1;
-                    // A continued file may have had a bad beginning: it gets one whole try.
+                    // The earlier part may have been bad: download the whole file once.
                     if resumed == 0 || wrong > 1 {
                         return Err(Failure::Final(found));
                     }
@@ -145,7 +146,7 @@ impl Download<'_> {
                     failures = if further && !slow { 1 } else { failures + 1 };
                     if failures >= self.patience.attempts.max(1) {
                         let without = if slow { "in a row" } else { "without a new byte" };
-                        return Err(Failure::Passing(format!("{reason} (after {failures} tries {without})")));
+                        return Err(Failure::Passing(format!("{reason} (after {failures} attempts {without})")));
                     }
                     let pause = self.patience.backoff.saturating_mul(1 << (failures - 1).min(10));
                     std::thread::sleep(pause.min(Duration::from_secs(30)));
@@ -156,7 +157,7 @@ impl Download<'_> {
         Err(Failure::Final(format!("the connection broke {TRIES} times")))
     }
 
-    /// One request: afterwards the part holds all bytes, or as many as came.
+    /// Sends one request. Afterwards the part holds all bytes, or as many as came.
     fn attempt(&self, address: &str, part: &Path, progress: &mut Progress<'_>) -> Result<(), Failure> {
         let mut file = open_part(part)?;
         let mut offset = length(part);
@@ -180,21 +181,21 @@ impl Download<'_> {
             | ureq::Error::HostNotFound
             | ureq::Error::Tls(_)
             | ureq::Error::Rustls(_) => Failure::Final(error.to_string()),
-            // A certificate that is not trusted will not be at the next try.
+            // A certificate that is not trusted stays so.
             ureq::Error::Io(ref inner) if inner.kind() == io::ErrorKind::InvalidData => Failure::Final(error.to_string()),
             _ => Failure::Passing(error.to_string()),
         })?;
         self.refuse_another_file(&response)?;
         match response.status() {
             StatusCode::PARTIAL_CONTENT if range(&response).is_some_and(|(start, _)| start == offset) => {}
-            // The server does not continue files: from the start.
+            // The server cannot resume: start again.
             StatusCode::OK | StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE => {
                 file.set_len(0).map_err(local("write", part))?;
                 let whole = response.status() == StatusCode::OK;
                 offset = 0;
                 self.tell(progress, 0)?;
                 if !whole {
-                    return Err(Failure::Passing(format!("the server cannot continue the file (status {})", response.status())));
+                    return Err(Failure::Passing(format!("the server cannot resume the file (status {})", response.status())));
                 }
             }
             status if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS || status == StatusCode::REQUEST_TIMEOUT => {

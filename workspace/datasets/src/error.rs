@@ -9,7 +9,7 @@ pub(crate) const FETCH_AGAIN: &str = "fetch it again";
 /// So many faults of a folder are listed in one message.
 const LISTED: usize = 20;
 
-/// What can go wrong between a name and its images.
+/// What can go wrong with a data set.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DatasetError {
@@ -73,7 +73,8 @@ pub enum DatasetError {
     },
     /// No mirror gave a file.
     #[error(
-        "could not fetch `{file}`\n{tried}hint: try again to go on where it ended, set `ONEBASIN_MIRROR`, or name a folder with the files by `--data DIR`"
+        "could not fetch `{file}`\n{tried}hint: run it again to resume, set `ONEBASIN_MIRROR` to another server, or pass a folder with the \
+         files by `--data DIR`"
     )]
     Fetch {
         /// The file's name.
@@ -82,7 +83,7 @@ pub enum DatasetError {
         tried: String,
     },
     /// Fetching was stopped by its caller.
-    #[error("fetching `{file}` was stopped\nhint: the next try goes on where it ended")]
+    #[error("fetching `{file}` was interrupted\nhint: run it again to resume")]
     Interrupted {
         /// The file's name.
         file: String,
@@ -143,12 +144,12 @@ impl DatasetError {
         if let (DatasetError::Format { hint, .. }, Some(known)) = (&mut self, known.filter(|known| !known.files.is_empty()))
             && let Some(reason) = hint.strip_suffix(FETCH_AGAIN)
         {
-            *hint = format!("{reason}remove it, and `onebasin data fetch {}` gets the official one", known.name);
+            *hint = format!("{reason}remove it, and `onebasin data fetch {}` downloads the official one", known.name);
         }
         self
     }
 
-    /// Whether the person who asked can mend it in the spec or on the command line, rather than by trying again.
+    /// Whether a change of the spec or the command line can help, rather than another attempt.
     pub fn is_usage(&self) -> bool {
         matches!(self, DatasetError::UnknownName { .. } | DatasetError::Setting { .. } | DatasetError::NotFetchable { .. })
     }

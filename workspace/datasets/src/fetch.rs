@@ -49,10 +49,10 @@ impl Fetching {
 
 /// Fetches the files of a known data set into its folder in the cache and returns their paths.
 ///
-/// Files that are there with the right SHA-256 are kept. A broken transfer goes on where it ended, also in a later call; a file is put in
-/// place only whole and with the right SHA-256. Of an archive only the files needed are taken out, all put in place after the last one was
-/// checked; then it is removed. `progress` may stop it, keeping what has come. Two processes fetching the same set do not disturb each other:
-/// one waits.
+/// Files with the right SHA-256 are kept. A broken download resumes where it stopped, also in a later call. A file is moved into place
+/// only when it is complete and has the right SHA-256. Of an archive only the files needed are extracted, and moved into place after the
+/// last one was checked; then the archive is removed. `progress` may stop the download; what has come is kept. Of two processes that fetch
+/// the same set one waits for the other.
 ///
 /// # Errors
 /// A set that is generated; no mirror that gives a file, with the reason for each; an archive that does not hold the files; a folder that

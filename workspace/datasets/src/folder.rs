@@ -25,27 +25,27 @@ const VERSION: u32 = 1;
 /// names. All pictures have one size; nothing is resized, and orientation marks of cameras are not looked at. A picture that is opaque
 /// throughout may have an alpha channel. A file is read by what it holds: a PNG may be called `.jpg`.
 ///
-/// Names that begin with a dot, and what systems leave behind (`Thumbs.db`, `desktop.ini`, `@eaDir`, `lost+found`, `__MACOSX` and the like),
-/// are passed over. Everything else that cannot be used is an error, all of it in one message: nothing is skipped silently.
+/// Hidden entries and what systems leave behind (`Thumbs.db`, `desktop.ini`, `@eaDir`, `lost+found`, `__MACOSX` and the like) are ignored.
+/// Everything else that cannot be used is an error, all of it in one message.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Folder {
     /// The folder below a root, or an absolute path.
     pub directory: String,
-    /// The folder below it with the training images; `train` unless said.
+    /// The folder below it with the training images. Default: `train`.
     #[serde(default = "Folder::default_train")]
     pub train: String,
-    /// The folder below it with the test images; `test` unless said.
+    /// The folder below it with the test images. Default: `test`.
     #[serde(default = "Folder::default_test")]
     pub test: String,
-    /// 1 or 3; the first training picture's unless said. With 3, grey pictures get three equal channels; with 1, a picture whose three
+    /// 1 or 3. Default: as the first training picture. With 3, grey pictures get three equal channels; with 1, a picture whose three
     /// channels are equal everywhere gives one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub channels: Option<usize>,
-    /// Height and width; the first training picture's unless said.
+    /// Height and width. Default: as the first training picture.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<(usize, usize)>,
-    /// The training images' own unless said.
+    /// Default: computed from the training images.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub normalisation: Option<Normalisation>,
 }

@@ -22,12 +22,12 @@ use header::{Images, Part, wrong};
 
 /// Four files in MNIST's format, each plain or compressed with gzip or xz.
 ///
-/// A file is big-endian: magic `00 00 08 03`, count, rows and columns (u32 each), then a byte a pixel; for labels magic `00 00 08 01`,
-/// count, then a byte a label. Source: Y. LeCun, C. Cortes, C. J. C. Burges, "The MNIST database of handwritten digits".
+/// Files are big-endian: magic `00 00 08 03`, count, rows and columns (u32 each), then one byte per pixel; for labels magic `00 00 08 01`,
+/// count, then one byte per label. Source: Y. LeCun, C. Cortes, C. J. C. Burges, "The MNIST database of handwritten digits".
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Idx {
-    /// The folder below a root, or an absolute path.
+    /// The folder below a root or beside the spec, or an absolute path.
     pub directory: String,
     /// Official name: `train-images-idx3-ubyte`.
     #[serde(default = "Idx::default_train_images")]
@@ -41,19 +41,20 @@ pub struct Idx {
     /// Official name: `t10k-labels-idx1-ubyte`.
     #[serde(default = "Idx::default_test_labels")]
     pub test_labels: String,
-    /// Labels are below it. Unless said: the number of a known set in its own folder, else one more than the highest training label.
+    /// The number of classes; labels are below it. Default: that of the known set with this `directory`, otherwise one more than the
+    /// highest training label.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub classes: Option<usize>,
-    /// Height and width as a network sees them; read from the header unless said.
+    /// Height and width as a network sees them. Default: read from the header.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<(usize, usize)>,
-    /// The training images' own unless said.
+    /// Default: computed from the training images.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub normalisation: Option<Normalisation>,
-    /// Whether the files hold each image column after column, as EMNIST's do; it is turned upright.
+    /// Whether images are stored transposed, as EMNIST's are.
     #[serde(default, skip_serializing_if = "is_false")]
     pub transposed: bool,
-    /// The lowest label; 1 for EMNIST's letters, whose networks have an output 0 that is never right. 0 unless said.
+    /// The lowest label; 1 for EMNIST's letters, whose networks have an output 0 that is never right. Default: 0.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub first_label: u8,
 }
@@ -163,19 +164,19 @@ impl Idx {
         Ok(Geometry { shape: (1, height, width), classes })
     }
 
-    /// The number of classes that needs no file.
+    /// The number of classes, if it is known without reading a file.
     fn said_classes(&self) -> Option<usize> {
         let known = known::known(&self.directory).filter(|known| known.format == "idx");
         self.classes.or(known.map(|known| known.classes))
     }
 
-    /// The number of classes that the training labels show.
+    /// The number of classes in the training labels.
     fn counted_classes(&self, located: &[PathBuf], places: &Places) -> Result<usize, DatasetError> {
         let contents = unpacked::contents(&self.files(located)[1..2], places)?;
         contents.iter().map(|(labels, _)| count_classes(&located[1], &labels[Part::Labels.header()..])).sum()
     }
 
-    /// Height and width after turning.
+    /// Height and width after transposing.
     fn upright(&self, rows: usize, columns: usize) -> (usize, usize) {
         if self.transposed { (columns, rows) } else { (rows, columns) }
     }
@@ -194,7 +195,7 @@ impl Idx {
         self.normalisation.as_ref().map_or(Ok(()), |normalisation| normalisation.check(1))
     }
 
-    /// Names the content of the four files and every setting.
+    /// Hashes the content of the four files and every setting.
     pub(crate) fn digest(&self, places: &Places) -> Result<Fingerprint, DatasetError> {
         self.check()?;
         let located = self.locate(places)?;
@@ -224,7 +225,7 @@ impl Idx {
             "classes": classes,
             "normalisation": self.normalisation,
         });
-        // Only where they say something: digests of other sets stay what they were.
+        // Only if set, so that the digests of other sets do not change.
         if self.transposed {
             recipe["transposed"] = true.into();
         }
@@ -309,7 +310,7 @@ fn most(labels: &[u8]) -> usize {
     usize::from(labels.iter().copied().max().unwrap_or(0))
 }
 
-/// The other known set that this file of labels belongs to, in words: MNIST's file names are those of its successors too.
+/// Names the other known set that this file of labels belongs to: several sets use MNIST's file names.
 fn namesake(expected: &Known, labels: &Path) -> Result<Option<String>, DatasetError> {
     let sha256 = sha256(reader(labels)?).map_err(unreadable(labels))?;
     let other = known::known_names()

@@ -63,14 +63,14 @@ pub struct KnownFile {
 }
 
 impl Known {
-    /// How a person gets the files, in words.
+    /// How to get the files, for a hint.
     pub(crate) fn how_to_get(&self) -> String {
         if self.files.is_empty() {
             return "its images are generated when they are needed".to_owned();
         }
         let megabytes = |archive: Remote| format!(" (an archive of {} MB)", archive.bytes.div_ceil(1_000_000));
         let size = self.archive.map(megabytes).unwrap_or_default();
-        format!("`onebasin data fetch {}` gets the official files{size}, `--data DIR` names a folder that has them", self.name)
+        format!("`onebasin data fetch {}` downloads the official files{size}; `--data DIR` names a folder that holds them", self.name)
     }
 
     /// The constants used with this set; empty for a generated one.

@@ -65,8 +65,8 @@ pub(crate) fn shape(path: &Path) -> Result<(usize, usize, usize), DatasetError> 
 /// Decodes the file, once `check` has seen what shape its header claims.
 ///
 /// # Errors
-/// When it cannot be read, is damaged, is neither PNG nor JPEG, has more than 8 bits a channel, is see-through, or is neither grey nor
-/// red, green and blue; what `check` says.
+/// When it cannot be read, is damaged, is neither PNG nor JPEG, has more than 8 bits a channel, is transparent, or is neither grey nor
+/// RGB; what `check` says.
 pub(crate) fn read(path: &Path, check: impl FnOnce((usize, usize, usize)) -> Result<(), DatasetError>) -> Result<Picture, DatasetError> {
     let (coding, bytes) = bytes(path)?;
     match coding {
@@ -121,7 +121,7 @@ fn refused(path: &Path, got: &str) -> DatasetError {
     DatasetError::Format {
         path: path.to_owned(),
         what: "colours".into(),
-        expected: "8 bits a channel, grey or red, green and blue, nothing see-through".into(),
+        expected: "8 bits per channel, grey or RGB, opaque".into(),
         got: got.into(),
         hint: "convert the picture".into(),
     }
@@ -167,7 +167,7 @@ fn png_header<'a>(path: &Path, bytes: &'a [u8]) -> Result<(Png<'a>, (usize, usiz
 /// 1 or 3; an alpha channel is not counted.
 fn png_channels(path: &Path, (colours, depth): (ColorType, BitDepth)) -> Result<usize, DatasetError> {
     if depth != BitDepth::Eight {
-        return Err(refused(path, &format!("{} bits a channel", depth as u8)));
+        return Err(refused(path, &format!("{} bits per channel", depth as u8)));
     }
     Ok(match colours {
         ColorType::Grayscale | ColorType::GrayscaleAlpha => 1,
@@ -185,7 +185,7 @@ fn png_pixels(path: &Path, mut reader: Png<'_>, shape: (usize, usize, usize)) ->
     reader.finish().map_err(damaged)?;
     if matches!(colours, ColorType::GrayscaleAlpha | ColorType::Rgba) {
         if interleaved.iter().skip(channels).step_by(channels + 1).any(|&opacity| opacity != 255) {
-            return Err(refused(path, "see-through pixels"));
+            return Err(refused(path, "transparent pixels"));
         }
         interleaved = interleaved.chunks_exact(channels + 1).flat_map(|pixel| &pixel[..channels]).copied().collect();
     }

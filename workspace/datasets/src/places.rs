@@ -4,21 +4,21 @@ use crate::content::present;
 use crate::error::DatasetError;
 use crate::near_miss::{self, Search};
 
-/// Where files of data sets are looked for, and where fetched ones are put.
+/// The folders in which data files are searched, and the cache that downloads go to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Places {
     /// Folders searched in this order.
     pub roots: Vec<PathBuf>,
-    /// Searched last; fetched files, remembered digests and decompressed copies of `.xz` files live here.
+    /// Searched last. It holds downloads, known digests and decompressed copies of `.xz` files.
     pub cache: PathBuf,
-    /// Whether missing files of known sets may be fetched.
+    /// Whether missing files of known sets may be downloaded.
     pub fetch: bool,
     /// The folder of the spec: a data set's `directory` may be relative to it. Looked into after the roots.
     pub spec_folder: Option<PathBuf>,
 }
 
 impl Places {
-    /// The usual places: `data` (an option of the command line), then `$ONEBASIN_DATA`, then the cache
+    /// The usual folders: `data` (an option of the command line), then `$ONEBASIN_DATA`, then the cache
     /// (`$ONEBASIN_CACHE`, else `$XDG_CACHE_HOME/onebasin`, else `~/.cache/onebasin`, else a folder of the system's temporary one).
     pub fn standard(data: Option<&Path>, fetch: bool) -> Places {
         let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
@@ -40,15 +40,15 @@ impl Places {
         Places { spec_folder: Some(folder.into()), ..self }
     }
 
-    /// The folder that fetched files of a data set are put into.
+    /// The folder that downloads of a data set go to.
     pub fn fetched(&self, name: &str) -> PathBuf {
         self.cache.join(name)
     }
 
-    /// The folders in which the files of `directory` may lie, best first.
+    /// The folders that may hold the files of `directory`, best first.
     ///
-    /// Below each root, and beside the spec: `root/directory`, its official nested folders; then the root itself and its nested folders (for a root that
-    /// is the data set's own folder).
+    /// Below each root, and beside the spec: `root/directory` and its official nested folders. Then the roots themselves and their nested
+    /// folders, for a root that is the data set's own folder.
     pub(crate) fn candidates(&self, directory: &str, nested: &[&str]) -> Vec<Candidate> {
         let mut candidates: Vec<Candidate> = Vec::new();
         let mut add = |path: PathBuf, loose: bool| {
@@ -70,7 +70,7 @@ impl Places {
 
     /// The first folder that holds all `files`, each plain or compressed.
     ///
-    /// `refuse` may say why the files of a folder whose path does not name the set are not those wanted.
+    /// `refuse` may reject the files of a folder whose path does not contain the name of the set, with a reason.
     pub(crate) fn locate(
         &self,
         wanted: &Wanted<'_>,
@@ -111,7 +111,7 @@ impl Places {
 /// A folder to look into.
 pub(crate) struct Candidate {
     pub path: PathBuf,
-    /// Whether its path does not name the data set, so that files of a namesake may lie there.
+    /// Whether its path lacks the name of the data set, so that it may hold another set's files of the same names.
     pub loose: bool,
 }
 

@@ -12,13 +12,13 @@ use crate::known::{self, Known};
 use crate::places::Places;
 use crate::split::Dataset;
 
-/// Where images come from: what a spec's `[datasets.NAME]` table says, or what a known name stands for.
+/// Where images come from: the `[datasets.NAME]` table of a spec, or a known data set.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "format", rename_all = "kebab-case")]
 pub enum Source {
     /// Four files of MNIST's format.
     Idx(Idx),
-    /// Characters drawn on the spot.
+    /// Generated characters.
     Glyphs(Glyphs),
     /// The binary version of CIFAR-10 and CIFAR-100.
     Cifar(Cifar),
@@ -26,7 +26,7 @@ pub enum Source {
     Folder(Folder),
 }
 
-/// What a network needs to know of images.
+/// What a network needs to know about the images.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Geometry {
     /// Channels, height, width.
@@ -39,7 +39,7 @@ impl Source {
     /// The source a known name stands for.
     ///
     /// # Errors
-    /// When the name is not known; the error lists those that are, and the nearest.
+    /// When the name is not known; the error lists the known names and suggests the nearest.
     pub fn named(name: &str) -> Result<Source, DatasetError> {
         known::require(name).map(Known::source)
     }
@@ -65,7 +65,7 @@ impl Source {
 }
 
 impl Known {
-    /// What a spec's table of this set would say.
+    /// The source of this data set, as a spec's table would declare it.
     pub fn source(&self) -> Source {
         match self.format {
             "idx" => Source::Idx(Idx::known(self)),
@@ -101,10 +101,10 @@ pub fn classes(source: &Source, places: &Places) -> Result<Vec<Class>, DatasetEr
     }
 }
 
-/// Reads, or draws, both splits.
+/// Reads or generates both splits.
 ///
 /// # Errors
-/// Files that are missing (with every place looked at), damaged or inconsistent; settings out of range.
+/// Files that are missing (with every folder searched), damaged or inconsistent; settings out of range.
 pub fn open(source: &Source, places: &Places) -> Result<Dataset, DatasetError> {
     fetch_missing(source, places, &mut |_| ControlFlow::Continue(()))?;
     match source {

@@ -1,4 +1,4 @@
-//! Decompressed copies of `.xz` files in the cache: decompressing CIFAR takes seconds of every run, reading a copy hundredths.
+//! Decompressed copies of `.xz` files in the cache: decompressing CIFAR takes seconds, reading a copy hundredths of one.
 
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ use crate::error::DatasetError;
 use crate::places::Places;
 use crate::whole_file::WholeFile;
 
-/// Copies are named by their content, so that none is ever stale.
+/// A copy is named after its content, so it is never stale.
 fn copy_of(content: &Fingerprint, places: &Places) -> PathBuf {
     folder(places).join(content.to_string())
 }
@@ -45,7 +45,7 @@ pub(crate) fn digest(file: &DataFile<'_>, places: &Places) -> Result<Fingerprint
 /// When a file cannot be read, is damaged, or has not the length it should have.
 pub(crate) fn contents(files: &[DataFile<'_>], places: &Places) -> Result<Vec<(Vec<u8>, Fingerprint)>, DatasetError> {
     let packed: Vec<&DataFile<'_>> = files.iter().filter(|file| Packing::of(file.path) == Packing::Xz).collect();
-    // Without a folder for copies nothing is gained by reading the files for their digests first.
+    // The digests are only needed to find copies.
     let copies = !packed.is_empty() && std::fs::create_dir_all(folder(places)).is_ok();
     let mut expected = if copies { of_files(&packed, places)? } else { Vec::new() }.into_iter();
     let expected: Vec<Option<Fingerprint>> =
@@ -67,14 +67,14 @@ pub(crate) fn contents(files: &[DataFile<'_>], places: &Places) -> Result<Vec<(V
     read.into_iter().collect()
 }
 
-/// What the copy of this content holds, if it is there and holds what its name says.
+/// The bytes of the copy, if it exists and its content is what its name says.
 fn copied(content: &Fingerprint, places: &Places) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     content::open_file(&copy_of(content, places)).ok()?.read_to_end(&mut bytes).ok()?;
     (Fingerprint::of_bytes(&bytes) == *content).then_some(bytes)
 }
 
-/// Writes down what is read; a copy that cannot be written is given up.
+/// Writes a copy of what is read, and gives the copy up if it cannot be written.
 struct Copying {
     source: Bounded,
     copy: Option<WholeFile>,

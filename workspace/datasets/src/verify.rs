@@ -8,12 +8,12 @@ use crate::error::DatasetError;
 use crate::known::{Known, KnownFile};
 use crate::places::Places;
 
-/// What became of checking one file.
+/// The result of checking one file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Verified {
     /// Its official name, decompressed.
     pub file: &'static str,
-    /// Where it lies, where it is anywhere.
+    /// Where it was found.
     pub path: Option<PathBuf>,
     /// What was found.
     pub finding: Finding,
@@ -23,7 +23,7 @@ pub struct Verified {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "is", rename_all = "kebab-case")]
 pub enum Finding {
-    /// The official file; compressed ones may have been compressed anew.
+    /// The official content. A compressed file may have been compressed again.
     Official,
     /// Another content.
     Different {
@@ -32,24 +32,24 @@ pub enum Finding {
         /// SHA-256 of the content found.
         found: String,
     },
-    /// No trusted source states the digest of this file; this is the content's.
+    /// No trusted source states the digest of this file.
     Unstated {
         /// SHA-256 of the content found.
         found: String,
     },
-    /// It is there but cannot be read: damaged, or compressed in a way this version does not know.
+    /// It cannot be read: damaged, or compressed in an unknown way.
     Unreadable {
         /// Why, in words.
         reason: String,
     },
-    /// In none of the places.
+    /// In none of the folders.
     Missing,
 }
 
 /// Reads the files of a known set again and compares their SHA-256 with the official ones, file by file in the official order.
 ///
-/// The copy checked is the one [`open`](crate::open) would read: that of the first folder that holds all files; where none does, each
-/// file's first occurrence. A generated set has no files.
+/// It checks the copy that [`open`](crate::open) would read: in the first folder that holds all files; if none does, each file's first
+/// occurrence. A generated set has no files.
 pub fn verify(known: &'static Known, places: &Places) -> Vec<Verified> {
     let mut folders: Vec<PathBuf> = places.candidates(known.name, known.nested).into_iter().map(|candidate| candidate.path).collect();
     let complete = folders.iter().find(|folder| known.files.iter().all(|file| present(folder, file.name).is_some())).cloned();

@@ -5,11 +5,11 @@ use super::rng::Uniform;
 use super::{Scratch, wrong};
 use crate::error::DatasetError;
 
-/// Zeros around the image, then a window of the old size at one of the `(2 · padding + 1)²` places, all equally likely.
+/// Pads the image with zeros, then crops a window of the old size at one of the `(2 · padding + 1)²` positions, all equally likely.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Crop {
-    /// Pixels on each side; 4 unless said.
+    /// Pixels on each side. Default: 4.
     pub padding: usize,
 }
 
@@ -56,7 +56,7 @@ impl Crop {
 
 #[cfg(test)]
 mod tests {
-    use super::super::rng::loaded;
+    use super::super::rng::scripted;
     use super::*;
 
     fn cropped(padding: usize, units: [f64; 2]) -> Vec<u8> {

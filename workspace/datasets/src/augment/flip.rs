@@ -5,11 +5,11 @@ use super::rng::Uniform;
 use super::wrong;
 use crate::error::DatasetError;
 
-/// Left becomes right, with some probability.
+/// Mirrors left and right with some probability.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Flip {
-    /// 0 to 1; 0.5 unless said.
+    /// The probability, 0 to 1. Default: 0.5.
     pub probability: f64,
 }
 
@@ -36,7 +36,7 @@ impl Flip {
 
 #[cfg(test)]
 mod tests {
-    use super::super::rng::loaded;
+    use super::super::rng::scripted;
     use super::*;
 
     #[test]

@@ -39,16 +39,16 @@ use rng::Uniform;
 /// One image of 32x32x3 costs some 8 µs of one core by the first two recipes, 1 µs by the third.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Augmentation {
-    /// `cifar-c2m3`: a resized crop of 0.8 to 1.2 of the area, a turn by up to 30 degrees, a flip.
+    /// `cifar-c2m3`: a resized crop of 0.8 to 1.2 of the area, a rotation by up to 30 degrees, a flip.
     /// Source: "C²M³: Cycle-Consistent Multi-Model Merging", and the data configuration of the repository
     /// crisostomi/cycle-consistent-model-merging in 2024.
     CifarC2m3,
-    /// `cifar-git-rebasin`: zoom by 0.8 to 1.2 with a shift, a flip and a turn by up to 30 degrees in one resampling.
+    /// `cifar-git-rebasin`: zoom by 0.8 to 1.2 with a shift, a flip and a rotation by up to 30 degrees in one resampling.
     /// Source: "Git Re-Basin", section on CIFAR-10; the definitions of augmax 0.2.1, which its repository uses.
     CifarGitRebasin,
     /// `cifar-otfusion`: a crop after padding by 4, a flip. Source: the repository sidak/otfusion, loader of CIFAR-10.
     CifarOtfusion,
-    /// These, one after the other; none: the images as they are.
+    /// These steps in order. An empty list leaves images as they are.
     Steps(Vec<Step>),
 }
 
@@ -56,15 +56,15 @@ pub enum Augmentation {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Step {
-    /// `crop`: pads with zeros, then cuts the old size out.
+    /// `crop`: pads with zeros, then crops to the old size.
     Crop(Crop),
-    /// `flip`: left becomes right.
+    /// `flip`: mirrors left and right.
     Flip(Flip),
-    /// `resized-crop`: a random part, scaled to the whole.
+    /// `resized-crop`: crops a random window and scales it up.
     ResizedCrop(ResizedCrop),
-    /// `rotate`: turned about its centre.
+    /// `rotate`: rotates about the centre.
     Rotate(Rotate),
-    /// `zoom-shift-rotate`: zoomed, shifted, flipped and turned in one resampling.
+    /// `zoom-shift-rotate`: zooms, shifts, flips and rotates in one resampling.
     ZoomShiftRotate(ZoomShiftRotate),
 }
 
@@ -74,7 +74,7 @@ const GIT_REBASIN: [Step; 1] = [Step::ZoomShiftRotate(ZoomShiftRotate { zoom: [0
 const OTFUSION: [Step; 2] = [Step::Crop(Crop { padding: 4 }), FLIP];
 const FLIP: Step = Step::Flip(Flip { probability: 0.5 });
 
-/// Memory that steps use again and again.
+/// Memory that steps reuse.
 #[derive(Default)]
 struct Scratch {
     pixels: Vec<u8>,
@@ -86,7 +86,7 @@ impl Augmentation {
     /// The recipes known by name.
     pub const NAMES: &[&str] = &["cifar-c2m3", "cifar-git-rebasin", "cifar-otfusion"];
 
-    /// What is done, in this order.
+    /// The steps, in order.
     pub fn steps(&self) -> &[Step] {
         match self {
             Augmentation::CifarC2m3 => &C2M3,
@@ -96,7 +96,7 @@ impl Augmentation {
         }
     }
 
-    /// Whether every setting makes sense.
+    /// Checks every setting.
     ///
     /// # Errors
     /// The first setting out of its range.
@@ -119,7 +119,7 @@ impl Augmentation {
         self.transform(split, index, &of_epoch(stream, epoch), &mut Scratch::default(), out);
     }
 
-    /// Writes these images one after the other, each as [`Augmentation::apply`] does, at less cost.
+    /// Writes these images one after the other, as [`Augmentation::apply`] does, at less cost.
     ///
     /// # Panics
     /// When there is no such image, or when `out` is not as long as these images together.
@@ -150,7 +150,7 @@ fn of_epoch(stream: &Stream, epoch: usize) -> Stream {
     stream.child(format!("epoch-{epoch}"))
 }
 
-/// A setting outside what makes sense.
+/// A setting out of its range.
 fn wrong(key: &'static str, expected: &str, got: impl std::fmt::Debug, hint: &str) -> DatasetError {
     DatasetError::Setting { key, expected: expected.into(), got: format!("{got:?}"), hint: hint.into() }
 }

@@ -5,18 +5,18 @@ use super::rng::Uniform;
 use super::{Scratch, wrong};
 use crate::error::DatasetError;
 
-/// A part of the image, of random area and shape at a random place, scaled to the whole size by bilinear interpolation.
+/// Crops a window of random area, shape and position, and scales it to the size of the image by bilinear interpolation.
 ///
 /// The area is uniform in `scale` (shares of the image's) and the logarithm of width over height in that of `ratio`. Parts that do not fit,
-/// as all of more than the whole area do, are drawn again, ten times in all; after that the image stays whole (or is cut in the
-/// middle where its own shape is outside `ratio`). Numbers are rounded as by torchvision's `RandomResizedCrop` on Pillow images: columns
-/// first, to whole brightnesses, then rows.
+/// such as all of more than the whole area, are drawn again, ten times in all; after that the whole image is taken (or its middle if
+/// its own shape is outside `ratio`). Numbers are rounded as by torchvision's `RandomResizedCrop` on Pillow images: columns first, to
+/// whole pixel values, then rows.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct ResizedCrop {
-    /// Smallest and largest area; 0.08 and 1 unless said.
+    /// Smallest and largest area. Default: 0.08 and 1.
     pub scale: [f64; 2],
-    /// Narrowest and widest shape; 3/4 and 4/3 unless said.
+    /// Smallest and largest ratio of width to height. Default: 3/4 and 4/3.
     pub ratio: [f64; 2],
 }
 
@@ -84,7 +84,7 @@ impl ResizedCrop {
     }
 }
 
-/// Two numbers from a thousandth to a thousand, not falling.
+/// Two numbers from 0.001 to 1000 in ascending order.
 pub(super) fn range(key: &'static str, range: [f64; 2], hint: &str) -> Result<(), DatasetError> {
     match range[0] >= 1e-3 && range[0] <= range[1] && range[1] <= 1e3 {
         true => Ok(()),
@@ -133,7 +133,7 @@ fn tap(place: usize, from: usize, to: usize) -> Tap {
 
 #[cfg(test)]
 mod tests {
-    use super::super::rng::loaded;
+    use super::super::rng::scripted;
     use super::*;
 
     const C2M3: ResizedCrop = ResizedCrop { scale: [0.8, 1.2], ratio: [0.75, 4.0 / 3.0] };

@@ -5,14 +5,14 @@ use super::rng::Uniform;
 use super::{Scratch, wrong};
 use crate::error::DatasetError;
 
-/// Turned about its centre by an angle, uniform within both ends; each pixel takes the nearest old one, corners from outside become 0.
+/// Rotates the image about its centre by a uniform angle. Each pixel takes the nearest old one; those from outside become 0.
 ///
-/// Coordinates are whole numbers with 16 binary places, as in Pillow, which torchvision's `RandomRotation` calls; the same angle
+/// Coordinates are fixed-point numbers with 16 fractional bits, as in Pillow, which torchvision's `RandomRotation` calls; the same angle
 /// gives the same picture.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Rotate {
-    /// The largest angle either way, 0 to 180; 30 unless said.
+    /// The largest angle either way, 0 to 180. Default: 30.
     pub degrees: f64,
 }
 
@@ -38,7 +38,7 @@ impl Rotate {
     }
 }
 
-/// Turns the image against the clock.
+/// Rotates the image counter-clockwise.
 fn turn(degrees: f64, (_, height, width): (usize, usize, usize), scratch: &mut Scratch, image: &mut [u8]) {
     let radians = -degrees.to_radians();
     let (sine, cosine) = (libm::sin(radians), libm::cos(radians));

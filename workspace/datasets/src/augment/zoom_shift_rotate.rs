@@ -6,8 +6,8 @@ use super::rng::Uniform;
 use super::{Scratch, wrong};
 use crate::error::DatasetError;
 
-/// Zoom, shift, flip and turn composed to one map of the plane, by which the image is sampled once: bilinear, edges repeated outside,
-/// rounded to whole brightnesses.
+/// Zoom, shift, flip and rotation, composed to one affine map by which the image is sampled once: bilinear, edges repeated outside,
+/// rounded to whole pixel values.
 ///
 /// A pixel at `p` from the centre shows the place `(F R p + s) / z` of the old image: `R` turns by a uniform angle, `F` mirrors left and
 /// right, `log z` is uniform, and the shift `s` is uniform within `±|z - 1| / 2` of height and width.
@@ -15,11 +15,11 @@ use crate::error::DatasetError;
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct ZoomShiftRotate {
-    /// Smallest and largest zoom; above 1 the image grows. 0.8 and 1.2 unless said.
+    /// Smallest and largest zoom; above 1 the image grows. Default: 0.8 and 1.2.
     pub zoom: [f64; 2],
-    /// The largest angle either way, 0 to 180; 30 unless said.
+    /// The largest angle either way, 0 to 180. Default: 30.
     pub degrees: f64,
-    /// Probability of mirroring; 0.5 unless said.
+    /// The probability of a flip. Default: 0.5.
     pub flip: f64,
 }
 
@@ -35,9 +35,9 @@ struct Map {
     shift: [f64; 2],
 }
 
-/// Binary places of a coordinate.
+/// Fractional bits of a coordinate.
 const PLACES: u32 = 32;
-/// Binary places of a weight. Three sums of weighted bytes then fit one word of 64 bits side by side.
+/// Fractional bits of a weight. Three sums of weighted bytes then fit one word of 64 bits side by side.
 const BITS: u32 = 13;
 const LANE: u32 = 21;
 const HALVES: u64 = (1 << (BITS - 1)) * (1 | 1 << LANE | 1 << (2 * LANE));
@@ -120,7 +120,7 @@ fn pack(group: &[u8], plane: usize, packed: &mut Vec<u64>) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::rng::loaded;
+    use super::super::rng::scripted;
     use super::*;
 
     fn sampled(map: &Map, shape: (usize, usize, usize), image: &[u8]) -> Vec<u8> {

@@ -122,7 +122,7 @@ fn a_later_call_goes_on_where_an_earlier_one_gave_up() {
     });
     let mut case = Case::new();
     let text = case.fetch(&[&server], &content).unwrap_err().to_string();
-    assert!(text.contains("503") && text.contains("3 tries"), "{text}");
+    assert!(text.contains("503") && text.contains("3 attempts"), "{text}");
     assert_eq!(std::fs::read(case.part()).unwrap(), content[..70_000]);
     case.fetch(&[&server], &content).unwrap();
     case.has(&content);
@@ -256,7 +256,7 @@ fn nobody_listening_is_an_error_after_the_tries_and_two_at_once_fetch_once() {
     let patience = Patience { attempts: 2, backoff: Duration::ZERO, silence: Duration::from_secs(5), ..Patience::default() };
     let fetching = Fetching { mirrors: vec![closed.clone()], patience: patience.clone() };
     let text = fetch(&set(&content), &places, &fetching, &mut |_| ControlFlow::Continue(())).unwrap_err().to_string();
-    assert!(text.contains(&closed) && text.contains("after 2 tries"), "{text}");
+    assert!(text.contains(&closed) && text.contains("after 2 attempts"), "{text}");
 
     let served = content.clone();
     let server = Server::start(move |_, request| Reply::ranged(&served, request));
@@ -356,7 +356,7 @@ fn a_server_that_goes_on_at_another_byte_is_not_asked_for_ever() {
     });
     let mut case = Case::new();
     let text = case.fetch(&[&server], &content).unwrap_err().to_string();
-    assert!(text.contains("after 3 tries without a new byte"), "{text}");
+    assert!(text.contains("after 3 attempts without a new byte"), "{text}");
     assert!(server.requests().len() <= 6, "{:?}", server.ranges());
 }
 
@@ -373,7 +373,7 @@ fn a_server_that_dribbles_is_given_up() {
     let places = Places::offline([], cache.path());
     let fetching = Fetching { mirrors: vec![slow.address.clone()], patience: patience.clone() };
     let text = fetch(&set(&content), &places, &fetching, &mut |_| ControlFlow::Continue(())).unwrap_err().to_string();
-    assert!(text.contains("bytes in 0.0 s") && text.contains("after 2 tries in a row"), "{text}");
+    assert!(text.contains("bytes in 0.0 s") && text.contains("after 2 attempts in a row"), "{text}");
     assert_eq!(slow.requests().len(), 2);
     // What came slowly is not fetched again.
     let fetching = Fetching { mirrors: vec![quick.address.clone()], patience };
