@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result, bail};
-use onebasin_datasets::{Dataset, Normalisation, Places, Split, open};
+use onebasin_datasets::{Dataset, Normalisation, SearchPaths, Split, open};
 
 use crate::spec::Part;
 use crate::subject::Subject;
@@ -13,7 +13,7 @@ use crate::subject::Subject;
 /// The data sets that stages share, by content.
 #[derive(Debug)]
 pub struct Images {
-    places: Places,
+    places: SearchPaths,
     opened: Mutex<BTreeMap<String, Arc<Slot>>>,
 }
 
@@ -22,12 +22,12 @@ type Slot = Mutex<Option<Arc<Dataset>>>;
 
 impl Images {
     /// Nothing opened yet; files are looked for in `places`.
-    pub fn new(places: Places) -> Images {
+    pub fn new(places: SearchPaths) -> Images {
         Images { places, opened: Mutex::new(BTreeMap::new()) }
     }
 
     /// Where files are looked for.
-    pub fn places(&self) -> &Places {
+    pub fn places(&self) -> &SearchPaths {
         &self.places
     }
 
@@ -91,7 +91,8 @@ mod tests {
     /// Images of one pixel with these labels, the same for training and test.
     fn write(folder: &Path, labels: [u8; 2]) {
         for split in ["train", "t10k"] {
-            std::fs::write(folder.join(format!("{split}-images-idx3-ubyte")), [0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 1, 7, 9]).unwrap();
+            std::fs::write(folder.join(format!("{split}-images-idx3-ubyte")), [0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 1, 7, 9])
+                .unwrap();
             let labels = [&[0, 0, 8, 1, 0, 0, 0, 2], &labels[..]].concat();
             std::fs::write(folder.join(format!("{split}-labels-idx1-ubyte")), labels).unwrap();
         }
@@ -102,7 +103,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         write(folder.path(), [0, 1]);
         let source = Source::Idx(Idx::in_directory(folder.path().to_str().unwrap()));
-        let places = Places::offline([], folder.path().join("cache"));
+        let places = SearchPaths::offline([], folder.path().join("cache"));
         let blueprint: Blueprint = serde_json::from_str(r#"{"family": "mlp", "hidden": [2]}"#).unwrap();
         let architecture = blueprint.build(Shape { channels: 1, height: 1, width: 1 }, 10).unwrap();
         let planned = digest(&source, &places).unwrap().to_string();

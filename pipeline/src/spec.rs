@@ -21,7 +21,7 @@ pub use repair::{Endpoints, Renormalise, Repair, Reset};
 
 use std::path::Path;
 
-use onebasin_datasets::Places;
+use onebasin_datasets::SearchPaths;
 
 use layers::Layers;
 use text::Text;
@@ -32,7 +32,7 @@ use text::Text;
 ///
 /// # Errors
 /// The first fault found, with its place.
-pub fn load(path: &Path, overrides: &Overrides, places: &Places) -> Result<Experiment, SpecError> {
+pub fn load(path: &Path, overrides: &Overrides, places: &SearchPaths) -> Result<Experiment, SpecError> {
     resolve_all(Layers::read(path, overrides)?, path, overrides, places)
 }
 
@@ -40,12 +40,12 @@ pub fn load(path: &Path, overrides: &Overrides, places: &Places) -> Result<Exper
 ///
 /// # Errors
 /// The first fault found, with its place.
-pub fn parse(text: &str, path: &Path, overrides: &Overrides, places: &Places) -> Result<Experiment, SpecError> {
+pub fn parse(text: &str, path: &Path, overrides: &Overrides, places: &SearchPaths) -> Result<Experiment, SpecError> {
     let text = Text::parse(&path.display().to_string(), text.to_owned())?;
     resolve_all(Layers::of(text, overrides)?, path, overrides, places)
 }
 
-fn resolve_all(layers: Layers, path: &Path, overrides: &Overrides, places: &Places) -> Result<Experiment, SpecError> {
+fn resolve_all(layers: Layers, path: &Path, overrides: &Overrides, places: &SearchPaths) -> Result<Experiment, SpecError> {
     let folder = path.parent().unwrap_or(Path::new(""));
     let mut experiment = resolve::resolve(&layers, folder, places)?;
     if let Some(profile) = &experiment.comparison.profile {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use onebasin_datasets::{DatasetError, Places, digest};
+use onebasin_datasets::{DatasetError, SearchPaths, digest};
 use onebasin_training::Device;
 
 use super::Failure;
@@ -15,13 +15,13 @@ use crate::stage::StageId;
 /// A checked spec and the places of its data.
 pub struct Setting {
     pub experiment: Experiment,
-    pub places: Places,
+    pub places: SearchPaths,
 }
 
 impl Setting {
     /// Reads a spec under the options of the command line.
     pub fn read(path: &Path, shared: &Shared, fetch: bool) -> Result<Setting, Failure> {
-        let places = Places::standard(shared.data.as_deref(), fetch);
+        let places = SearchPaths::standard(shared.data.as_deref(), fetch);
         let overrides = Overrides { profile: shared.profile.clone(), sets: shared.sets.clone(), environment: true };
         let experiment = spec::load(path, &overrides, &places).map_err(Failure::input)?;
         Ok(Setting { experiment, places })
@@ -49,7 +49,7 @@ impl Setting {
                 if matches!(error, DatasetError::Interrupted { .. }) {
                     return Err(Failure::running(error));
                 }
-                let offline = Places { fetch: false, ..self.places.clone() };
+                let offline = SearchPaths { fetch: false, ..self.places.clone() };
                 let missing = digest(&pair.source, &offline).err().map_or_else(String::new, |missing| chain(&missing));
                 return Err(Failure::Input(anyhow::anyhow!("fetching failed: {}", chain(&error)).context(missing)));
             }

@@ -6,7 +6,7 @@ use std::path::Path;
 use onebasin::plan::{Plan, plan};
 use onebasin::spec::{self, Overrides};
 use onebasin::stage::StageId;
-use onebasin_datasets::Places;
+use onebasin_datasets::SearchPaths;
 
 const SPEC: &str = r#"
 name = "planned"
@@ -52,7 +52,7 @@ fn planned(text: &str, sets: &[&str]) -> Plan {
 
 fn on(text: &str, sets: &[&str], digest: &str, device: &str) -> Plan {
     let overrides = Overrides { sets: sets.iter().map(|&set| set.to_owned()).collect(), ..Overrides::default() };
-    let experiment = spec::parse(text, Path::new("planned.toml"), &overrides, &Places::offline([], "/nonexistent")).unwrap();
+    let experiment = spec::parse(text, Path::new("planned.toml"), &overrides, &SearchPaths::offline([], "/nonexistent")).unwrap();
     plan(&experiment, &BTreeMap::from([("glyphs".to_owned(), digest.to_owned())]), device).unwrap()
 }
 

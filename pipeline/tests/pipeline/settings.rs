@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use onebasin::spec::{self, Experiment, Merging, Overrides};
-use onebasin_datasets::{Places, Subset};
+use onebasin_datasets::{SearchPaths, Subset};
 
 const SPEC: &str = r#"
 name = "layered"
@@ -38,7 +38,7 @@ trainings.adam = { epochs = 30, batch = 50 }
 fn read(profile: Option<&str>, sets: &[&str]) -> Experiment {
     let overrides =
         Overrides { profile: profile.map(str::to_owned), sets: sets.iter().map(|&set| set.to_owned()).collect(), environment: false };
-    spec::parse(SPEC, Path::new("layered.toml"), &overrides, &Places::offline([], "/nonexistent")).unwrap()
+    spec::parse(SPEC, Path::new("layered.toml"), &overrides, &SearchPaths::offline([], "/nonexistent")).unwrap()
 }
 
 #[test]

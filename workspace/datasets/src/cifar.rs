@@ -10,7 +10,7 @@ use crate::digest::of_files;
 use crate::error::{DatasetError, FETCH_AGAIN};
 use crate::kind;
 use crate::known::{self, Known};
-use crate::places::{Places, Wanted};
+use crate::search_paths::{SearchPaths, Wanted};
 use crate::source::Geometry;
 use crate::split::{Dataset, Normalisation, Split};
 use crate::unpacked;
@@ -126,7 +126,7 @@ impl Cifar {
     }
 
     /// The training files, then the test files, and how many of them are for training.
-    pub(crate) fn locate(&self, places: &Places) -> Result<(Vec<PathBuf>, usize), DatasetError> {
+    pub(crate) fn locate(&self, search_paths: &SearchPaths) -> Result<(Vec<PathBuf>, usize), DatasetError> {
         let (train, test) = self.names();
         let hint = match known::known(&self.directory) {
             Some(known) => known.how_to_get(),
@@ -134,15 +134,15 @@ impl Cifar {
         };
         let files: Vec<&str> = train.iter().chain(&test).copied().collect();
         let wanted = Wanted { name: self.name(), directory: &self.directory, nested: self.labels.official().0, files: &files, hint };
-        Ok((places.locate(&wanted, |_| Ok(None))?, train.len()))
+        Ok((search_paths.locate(&wanted, |_| Ok(None))?, train.len()))
     }
 
     /// Hashes the content of the files, which of them are for training, and every setting.
-    pub(crate) fn digest(&self, places: &Places) -> Result<Fingerprint, DatasetError> {
+    pub(crate) fn digest(&self, search_paths: &SearchPaths) -> Result<Fingerprint, DatasetError> {
         self.check()?;
-        let (located, train) = self.locate(places)?;
+        let (located, train) = self.locate(search_paths)?;
         let files = self.files(&located);
-        Ok(self.digest_of(&of_files(&files.iter().collect::<Vec<_>>(), places)?, train))
+        Ok(self.digest_of(&of_files(&files.iter().collect::<Vec<_>>(), search_paths)?, train))
     }
 
     fn digest_of(&self, files: &[Fingerprint], train: usize) -> Fingerprint {
@@ -156,10 +156,11 @@ impl Cifar {
         }))
     }
 
-    pub(crate) fn open(&self, places: &Places) -> Result<Dataset, DatasetError> {
+    pub(crate) fn open(&self, search_paths: &SearchPaths) -> Result<Dataset, DatasetError> {
         self.check()?;
-        let (located, train) = self.locate(places)?;
-        let (contents, files): (Vec<Vec<u8>>, Vec<Fingerprint>) = unpacked::contents(&self.files(&located), places)?.into_iter().unzip();
+        let (located, train) = self.locate(search_paths)?;
+        let (contents, files): (Vec<Vec<u8>>, Vec<Fingerprint>) =
+            unpacked::contents(&self.files(&located), search_paths)?.into_iter().unzip();
         let digest = self.digest_of(&files, train);
         let mut parts: Vec<(Vec<u8>, Vec<u8>)> =
             located.par_iter().zip(contents).map(|(path, bytes)| self.records(path, bytes)).collect::<Result<_, _>>()?;

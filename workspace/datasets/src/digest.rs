@@ -7,7 +7,7 @@ use crate::bounded::DataFile;
 use crate::digest_cache::DigestCache;
 use crate::error::DatasetError;
 use crate::fetch_missing::fetch_missing;
-use crate::places::Places;
+use crate::search_paths::SearchPaths;
 use crate::source::Source;
 use crate::unpacked;
 
@@ -22,20 +22,20 @@ pub type Digest = Fingerprint;
 ///
 /// # Errors
 /// As [`open`](crate::open), but of a file only its header and its length are checked.
-pub fn digest(source: &Source, places: &Places) -> Result<Digest, DatasetError> {
-    fetch_missing(source, places, &mut |_| ControlFlow::Continue(()))?;
+pub fn digest(source: &Source, search_paths: &SearchPaths) -> Result<Digest, DatasetError> {
+    fetch_missing(source, search_paths, &mut |_| ControlFlow::Continue(()))?;
     match source {
-        Source::Idx(idx) => idx.digest(places),
+        Source::Idx(idx) => idx.digest(search_paths),
         Source::Glyphs(glyphs) => glyphs.digest(),
-        Source::Cifar(cifar) => cifar.digest(places),
-        Source::Folder(folder) => folder.digest(places),
+        Source::Cifar(cifar) => cifar.digest(search_paths),
+        Source::Folder(folder) => folder.digest(search_paths),
     }
     .map_err(|error| error.of_set(source.known()))
 }
 
 /// The digest of each file's decompressed content, from the cache where the file has not changed.
-pub(crate) fn of_files(files: &[&DataFile<'_>], places: &Places) -> Result<Vec<Fingerprint>, DatasetError> {
-    let cache = DigestCache::load(&places.cache);
+pub(crate) fn of_files(files: &[&DataFile<'_>], search_paths: &SearchPaths) -> Result<Vec<Fingerprint>, DatasetError> {
+    let cache = DigestCache::load(&search_paths.cache);
     let cached: Vec<Option<Fingerprint>> = files.iter().map(|file| cache.lookup(file.path)).collect();
     let read: Vec<Result<_, DatasetError>> = files
         .par_iter()
@@ -43,7 +43,7 @@ pub(crate) fn of_files(files: &[&DataFile<'_>], places: &Places) -> Result<Vec<F
         .filter(|(_, cached)| cached.is_none())
         .map(|(file, _)| {
             let before = file.path.metadata().map_err(DatasetError::io("read", file.path))?;
-            let content = unpacked::digest(file, places)?;
+            let content = unpacked::digest(file, search_paths)?;
             Ok((file.path.to_owned(), before, content))
         })
         .collect();

@@ -9,7 +9,7 @@ use crate::content;
 use crate::download::{Download, Patience, agent};
 use crate::error::DatasetError;
 use crate::known::{Known, KnownFile, Remote};
-use crate::places::Places;
+use crate::search_paths::SearchPaths;
 
 /// How far fetching has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +38,7 @@ pub struct Fetching {
 }
 
 impl Fetching {
-    /// The usual way: `$ONEBASIN_MIRROR/NAME/` first where that variable is set, then the official places.
+    /// The usual way: `$ONEBASIN_MIRROR/NAME/` first where that variable is set, then the official servers.
     pub fn standard(known: &Known) -> Fetching {
         let own = std::env::var("ONEBASIN_MIRROR").ok().filter(|mirror| !mirror.is_empty());
         let own = own.map(|mirror| format!("{}/{}/", mirror.trim_end_matches('/'), known.name));
@@ -59,13 +59,13 @@ impl Fetching {
 /// cannot be written; `progress` said to stop.
 pub fn fetch(
     known: &Known,
-    places: &Places,
+    search_paths: &SearchPaths,
     fetching: &Fetching,
     progress: &mut dyn FnMut(&Transfer<'_>) -> ControlFlow<()>,
 ) -> Result<Vec<PathBuf>, DatasetError> {
     match (remotes(known), known.archive) {
-        (Some(remotes), _) => fetch_files(known.name, &remotes, places, fetching, progress),
-        (None, Some(archive)) => fetch_archive(known, &archive, places, fetching, progress),
+        (Some(remotes), _) => fetch_files(known.name, &remotes, search_paths, fetching, progress),
+        (None, Some(archive)) => fetch_archive(known, &archive, search_paths, fetching, progress),
         (None, None) => Err(DatasetError::NotFetchable { name: known.name, hint: known.how_to_get() }),
     }
 }
@@ -80,11 +80,11 @@ fn remotes(known: &Known) -> Option<Vec<Remote>> {
 pub(crate) fn fetch_files(
     name: &str,
     remotes: &[Remote],
-    places: &Places,
+    search_paths: &SearchPaths,
     fetching: &Fetching,
     progress: &mut dyn FnMut(&Transfer<'_>) -> ControlFlow<()>,
 ) -> Result<Vec<PathBuf>, DatasetError> {
-    let folder = places.fetched(name);
+    let folder = search_paths.fetched(name);
     let _lock = lock(&folder)?;
     let agent = agent(&fetching.patience);
     let mut paths = Vec::with_capacity(remotes.len());
@@ -102,11 +102,11 @@ pub(crate) fn fetch_files(
 fn fetch_archive(
     known: &Known,
     archive: &Remote,
-    places: &Places,
+    search_paths: &SearchPaths,
     fetching: &Fetching,
     progress: &mut dyn FnMut(&Transfer<'_>) -> ControlFlow<()>,
 ) -> Result<Vec<PathBuf>, DatasetError> {
-    let folder = places.fetched(known.name);
+    let folder = search_paths.fetched(known.name);
     let _lock = lock(&folder)?;
     let paths: Vec<PathBuf> = known.files.iter().map(|file| folder.join(file.name)).collect();
     let mut missing: Vec<&KnownFile> = Vec::new();

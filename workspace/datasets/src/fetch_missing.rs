@@ -3,10 +3,10 @@ use std::ops::ControlFlow;
 use crate::error::DatasetError;
 use crate::fetch::{Fetching, Transfer, fetch};
 use crate::known::known;
-use crate::places::Places;
+use crate::search_paths::SearchPaths;
 use crate::source::Source;
 
-/// Fetches the files of a known set where `places` allow it and no place has them all; otherwise does nothing.
+/// Fetches the files of a known set if `search_paths` allow it and no folder has them all.
 ///
 /// [`open`](crate::open) and [`digest`](crate::digest()) call this too; a program that shows progress calls it before them.
 ///
@@ -14,10 +14,10 @@ use crate::source::Source;
 /// As [`fetch`].
 pub fn fetch_missing(
     source: &Source,
-    places: &Places,
+    search_paths: &SearchPaths,
     progress: &mut dyn FnMut(&Transfer<'_>) -> ControlFlow<()>,
 ) -> Result<(), DatasetError> {
-    if !places.fetch {
+    if !search_paths.fetch {
         return Ok(());
     }
     let (directory, names) = match source {
@@ -30,12 +30,12 @@ pub fn fetch_missing(
         return Ok(());
     };
     let located = match source {
-        Source::Idx(idx) => idx.locate(places).map(drop),
-        Source::Cifar(cifar) => cifar.locate(places).map(drop),
+        Source::Idx(idx) => idx.locate(search_paths).map(drop),
+        Source::Cifar(cifar) => cifar.locate(search_paths).map(drop),
         Source::Folder(_) | Source::Glyphs(_) => Ok(()),
     };
     if let Err(DatasetError::Missing { .. }) = located {
-        fetch(known, places, &Fetching::standard(known), progress)?;
+        fetch(known, search_paths, &Fetching::standard(known), progress)?;
     }
     Ok(())
 }

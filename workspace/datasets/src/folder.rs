@@ -11,7 +11,7 @@ use crate::digest_cache::FolderDigestCache;
 use crate::error::DatasetError;
 use crate::near_miss::{self, Search};
 use crate::picture::{self, MOST_SIDE, Picture};
-use crate::places::Places;
+use crate::search_paths::SearchPaths;
 use crate::source::Geometry;
 use crate::split::{Dataset, Normalisation, Split};
 use listing::Listing;
@@ -106,9 +106,9 @@ impl Folder {
     }
 
     /// The first folder below a root that has both splits.
-    fn locate(&self, places: &Places) -> Result<PathBuf, DatasetError> {
+    fn locate(&self, search_paths: &SearchPaths) -> Result<PathBuf, DatasetError> {
         let mut search = Search::default();
-        for candidate in places.candidates(&self.directory, &[]).into_iter().filter(|candidate| !candidate.loose) {
+        for candidate in search_paths.candidates(&self.directory, &[]).into_iter().filter(|candidate| !candidate.loose) {
             let missing: Vec<String> = [&self.train, &self.test]
                 .into_iter()
                 .filter(|split| !candidate.path.join(split).is_dir())
@@ -147,8 +147,8 @@ impl Folder {
         Err(faults)
     }
 
-    pub(crate) fn geometry(&self, places: &Places) -> Result<Geometry, DatasetError> {
-        let listing = self.list(places)?;
+    pub(crate) fn geometry(&self, search_paths: &SearchPaths) -> Result<Geometry, DatasetError> {
+        let listing = self.list(search_paths)?;
         match self.shape(&listing.train) {
             Ok(shape) if listing.faults.is_empty() => Ok(Geometry { shape, classes: listing.classes.len() }),
             // Something is wrong: one message with all that is.
@@ -156,12 +156,12 @@ impl Folder {
         }
     }
 
-    pub(crate) fn classes(&self, places: &Places) -> Result<Vec<Class>, DatasetError> {
-        Ok(self.list(places)?.classes())
+    pub(crate) fn classes(&self, search_paths: &SearchPaths) -> Result<Vec<Class>, DatasetError> {
+        Ok(self.list(search_paths)?.classes())
     }
 
-    pub(crate) fn open(&self, places: &Places) -> Result<Dataset, DatasetError> {
-        self.read(self.list(places)?)
+    pub(crate) fn open(&self, search_paths: &SearchPaths) -> Result<Dataset, DatasetError> {
+        self.read(self.list(search_paths)?)
     }
 
     fn read(&self, listing: Listing) -> Result<Dataset, DatasetError> {
@@ -205,11 +205,11 @@ impl Folder {
     }
 
     /// Names the decoded pixels, the labels and the settings; pictures are decoded only where a file changed since the last time.
-    pub(crate) fn digest(&self, places: &Places) -> Result<Fingerprint, DatasetError> {
-        let listing = self.list(places)?;
+    pub(crate) fn digest(&self, search_paths: &SearchPaths) -> Result<Fingerprint, DatasetError> {
+        let listing = self.list(search_paths)?;
         let files = || listing.train.iter().chain(&listing.test).map(|(path, _)| path.as_path());
         let settings = json!({ "version": VERSION, "folder": self, "train": listing.train.len(), "classes": listing.classes.len() });
-        let cached = FolderDigestCache::new(&places.cache, &listing.directory, &Fingerprint::of_json(&settings), files());
+        let cached = FolderDigestCache::new(&search_paths.cache, &listing.directory, &Fingerprint::of_json(&settings), files());
         let content = match cached.lookup() {
             Some(content) => content,
             None => {

@@ -14,7 +14,7 @@ use crate::digest::of_files;
 use crate::error::{DatasetError, FETCH_AGAIN};
 use crate::kind;
 use crate::known::{self, Known};
-use crate::places::{Places, Wanted};
+use crate::search_paths::{SearchPaths, Wanted};
 use crate::source::Geometry;
 use crate::split::{Dataset, Normalisation, Split};
 use crate::unpacked;
@@ -128,7 +128,7 @@ impl Idx {
     }
 
     /// The four files, in the order train images, train labels, test images, test labels.
-    pub(crate) fn locate(&self, places: &Places) -> Result<Vec<PathBuf>, DatasetError> {
+    pub(crate) fn locate(&self, search_paths: &SearchPaths) -> Result<Vec<PathBuf>, DatasetError> {
         let known = known::known(&self.directory);
         let hint = match known {
             Some(known) => known.how_to_get(),
@@ -139,18 +139,18 @@ impl Idx {
         };
         let files = self.names();
         let nested = known.map_or(&[][..], |known| known.nested);
-        places.locate(&Wanted { name: self.name(), directory: &self.directory, nested, files: &files, hint }, |paths| match known {
+        search_paths.locate(&Wanted { name: self.name(), directory: &self.directory, nested, files: &files, hint }, |paths| match known {
             Some(known) => namesake(known, &paths[1]),
             None => Ok(None),
         })
     }
 
-    pub(crate) fn geometry(&self, places: &Places) -> Result<Geometry, DatasetError> {
+    pub(crate) fn geometry(&self, search_paths: &SearchPaths) -> Result<Geometry, DatasetError> {
         self.check()?;
         let (height, width) = match self.size {
             Some(size) => size,
             None => {
-                let path = &self.locate(places)?[0];
+                let path = &self.locate(search_paths)?[0];
                 let mut start = Vec::with_capacity(kind::START);
                 reader(path)?.take(kind::START as u64).read_to_end(&mut start).map_err(unreadable(path))?;
                 let images = Images::read(path, &start)?;
@@ -159,7 +159,7 @@ impl Idx {
         };
         let classes = match self.said_classes() {
             Some(classes) => classes,
-            None => self.counted_classes(&self.locate(places)?, places)?,
+            None => self.counted_classes(&self.locate(search_paths)?, search_paths)?,
         };
         Ok(Geometry { shape: (1, height, width), classes })
     }
@@ -171,8 +171,8 @@ impl Idx {
     }
 
     /// The number of classes in the training labels.
-    fn counted_classes(&self, located: &[PathBuf], places: &Places) -> Result<usize, DatasetError> {
-        let contents = unpacked::contents(&self.files(located)[1..2], places)?;
+    fn counted_classes(&self, located: &[PathBuf], search_paths: &SearchPaths) -> Result<usize, DatasetError> {
+        let contents = unpacked::contents(&self.files(located)[1..2], search_paths)?;
         contents.iter().map(|(labels, _)| count_classes(&located[1], &labels[Part::Labels.header()..])).sum()
     }
 
@@ -196,14 +196,14 @@ impl Idx {
     }
 
     /// Hashes the content of the four files and every setting.
-    pub(crate) fn digest(&self, places: &Places) -> Result<Fingerprint, DatasetError> {
+    pub(crate) fn digest(&self, search_paths: &SearchPaths) -> Result<Fingerprint, DatasetError> {
         self.check()?;
-        let located = self.locate(places)?;
+        let located = self.locate(search_paths)?;
         let files = self.files(&located);
-        let contents = of_files(&files.iter().collect::<Vec<_>>(), places)?;
+        let contents = of_files(&files.iter().collect::<Vec<_>>(), search_paths)?;
         let classes = match self.said_classes() {
             Some(classes) => classes,
-            None => self.counted_classes(&located, places)?,
+            None => self.counted_classes(&located, search_paths)?,
         };
         Ok(self.digest_of(&contents, classes))
     }
@@ -235,10 +235,11 @@ impl Idx {
         Fingerprint::of_json(&recipe)
     }
 
-    pub(crate) fn open(&self, places: &Places) -> Result<Dataset, DatasetError> {
+    pub(crate) fn open(&self, search_paths: &SearchPaths) -> Result<Dataset, DatasetError> {
         self.check()?;
-        let located = self.locate(places)?;
-        let (contents, files): (Vec<Vec<u8>>, Vec<Fingerprint>) = unpacked::contents(&self.files(&located), places)?.into_iter().unzip();
+        let located = self.locate(search_paths)?;
+        let (contents, files): (Vec<Vec<u8>>, Vec<Fingerprint>) =
+            unpacked::contents(&self.files(&located), search_paths)?.into_iter().unzip();
         let [train_images, train_labels, test_images, test_labels]: [Vec<u8>; 4] = contents.try_into().expect("four files were located");
         let classes = match self.said_classes() {
             Some(classes) => classes,

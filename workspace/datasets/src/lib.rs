@@ -1,6 +1,6 @@
 //! From bytes on disk, or from nothing but a seed, to labelled images, subsets and batches.
 //!
-//! A [`Source`] says where images come from, [`Places`] where files are looked for; [`open`] reads both splits, [`digest`] names their
+//! A [`Source`] says where images come from, [`SearchPaths`] where files are looked for; [`open`] reads both splits, [`digest`] names their
 //! content without depending on paths, times or compression. Pixels stay bytes; a network sees, per channel,
 //! `x = (pixel / 255 - mean) / deviation` with the constants of [`Normalisation`].
 //!
@@ -27,7 +27,7 @@ mod kind;
 mod known;
 mod near_miss;
 mod picture;
-mod places;
+mod search_paths;
 mod source;
 mod split;
 mod subset;
@@ -47,7 +47,7 @@ pub use folder::{Class, Folder};
 pub use glyphs::Glyphs;
 pub use idx::Idx;
 pub use known::{Known, KnownFile, Remote, known, known_names};
-pub use places::Places;
+pub use search_paths::SearchPaths;
 pub use source::{Geometry, Source, classes, geometry, open};
 pub use split::{Dataset, Normalisation, Split};
 pub use subset::{Subset, subset};

@@ -9,7 +9,7 @@ use crate::folder::{Class, Folder};
 use crate::glyphs::Glyphs;
 use crate::idx::Idx;
 use crate::known::{self, Known};
-use crate::places::Places;
+use crate::search_paths::SearchPaths;
 use crate::split::Dataset;
 
 /// Where images come from: the `[datasets.NAME]` table of a spec, or a known data set.
@@ -80,12 +80,12 @@ impl Known {
 ///
 /// # Errors
 /// When a header has to be read and is not there or wrong; settings out of range.
-pub fn geometry(source: &Source, places: &Places) -> Result<Geometry, DatasetError> {
+pub fn geometry(source: &Source, search_paths: &SearchPaths) -> Result<Geometry, DatasetError> {
     match source {
-        Source::Idx(idx) => idx.geometry(places),
+        Source::Idx(idx) => idx.geometry(search_paths),
         Source::Glyphs(glyphs) => glyphs.geometry(),
         Source::Cifar(cifar) => cifar.geometry(),
-        Source::Folder(folder) => folder.geometry(places),
+        Source::Folder(folder) => folder.geometry(search_paths),
     }
     .map_err(|error| error.of_set(source.known()))
 }
@@ -94,9 +94,9 @@ pub fn geometry(source: &Source, places: &Places) -> Result<Geometry, DatasetErr
 ///
 /// # Errors
 /// When the folder is not there or has no classes.
-pub fn classes(source: &Source, places: &Places) -> Result<Vec<Class>, DatasetError> {
+pub fn classes(source: &Source, search_paths: &SearchPaths) -> Result<Vec<Class>, DatasetError> {
     match source {
-        Source::Folder(folder) => folder.classes(places),
+        Source::Folder(folder) => folder.classes(search_paths),
         Source::Idx(_) | Source::Glyphs(_) | Source::Cifar(_) => Ok(Vec::new()),
     }
 }
@@ -105,13 +105,13 @@ pub fn classes(source: &Source, places: &Places) -> Result<Vec<Class>, DatasetEr
 ///
 /// # Errors
 /// Files that are missing (with every folder searched), damaged or inconsistent; settings out of range.
-pub fn open(source: &Source, places: &Places) -> Result<Dataset, DatasetError> {
-    fetch_missing(source, places, &mut |_| ControlFlow::Continue(()))?;
+pub fn open(source: &Source, search_paths: &SearchPaths) -> Result<Dataset, DatasetError> {
+    fetch_missing(source, search_paths, &mut |_| ControlFlow::Continue(()))?;
     match source {
-        Source::Idx(idx) => idx.open(places),
+        Source::Idx(idx) => idx.open(search_paths),
         Source::Glyphs(glyphs) => glyphs.open(),
-        Source::Cifar(cifar) => cifar.open(places),
-        Source::Folder(folder) => folder.open(places),
+        Source::Cifar(cifar) => cifar.open(search_paths),
+        Source::Folder(folder) => folder.open(search_paths),
     }
     .map_err(|error| error.of_set(source.known()))
 }

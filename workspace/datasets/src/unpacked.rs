@@ -10,23 +10,23 @@ use crate::bounded::{Bounded, DataFile};
 use crate::content::{self, Packing, unreadable};
 use crate::digest::of_files;
 use crate::error::DatasetError;
-use crate::places::Places;
+use crate::search_paths::SearchPaths;
 use crate::whole_file::WholeFile;
 
 /// A copy is named after its content, so it is never stale.
-fn copy_of(content: &Fingerprint, places: &Places) -> PathBuf {
-    folder(places).join(content.to_string())
+fn copy_of(content: &Fingerprint, search_paths: &SearchPaths) -> PathBuf {
+    folder(search_paths).join(content.to_string())
 }
 
-fn folder(places: &Places) -> PathBuf {
-    places.cache.join("unpacked")
+fn folder(search_paths: &SearchPaths) -> PathBuf {
+    search_paths.cache.join("unpacked")
 }
 
 /// The digest of the decompressed content; a file that is slow to decompress leaves a copy where the cache can be written.
-pub(crate) fn digest(file: &DataFile<'_>, places: &Places) -> Result<Fingerprint, DatasetError> {
+pub(crate) fn digest(file: &DataFile<'_>, search_paths: &SearchPaths) -> Result<Fingerprint, DatasetError> {
     let source = Bounded::new(file, content::reader(file.path)?)?;
     let copy = match Packing::of(file.path) {
-        Packing::Xz => WholeFile::begin(&folder(places)).ok(),
+        Packing::Xz => WholeFile::begin(&folder(search_paths)).ok(),
         Packing::Plain | Packing::Gzip => None,
     };
     let mut copying = Copying { source, copy, bytes: 0 };
@@ -34,7 +34,7 @@ pub(crate) fn digest(file: &DataFile<'_>, places: &Places) -> Result<Fingerprint
     copying.source.check(file, copying.bytes)?;
     if let Some(copy) = copying.copy {
         // A copy only saves time.
-        let _ = copy.commit(&copy_of(&content, places));
+        let _ = copy.commit(&copy_of(&content, search_paths));
     }
     Ok(content)
 }
@@ -43,18 +43,18 @@ pub(crate) fn digest(file: &DataFile<'_>, places: &Places) -> Result<Fingerprint
 ///
 /// # Errors
 /// When a file cannot be read, is damaged, or has not the length it should have.
-pub(crate) fn contents(files: &[DataFile<'_>], places: &Places) -> Result<Vec<(Vec<u8>, Fingerprint)>, DatasetError> {
+pub(crate) fn contents(files: &[DataFile<'_>], search_paths: &SearchPaths) -> Result<Vec<(Vec<u8>, Fingerprint)>, DatasetError> {
     let packed: Vec<&DataFile<'_>> = files.iter().filter(|file| Packing::of(file.path) == Packing::Xz).collect();
     // The digests are only needed to find copies.
-    let copies = !packed.is_empty() && std::fs::create_dir_all(folder(places)).is_ok();
-    let mut expected = if copies { of_files(&packed, places)? } else { Vec::new() }.into_iter();
+    let copies = !packed.is_empty() && std::fs::create_dir_all(folder(search_paths)).is_ok();
+    let mut expected = if copies { of_files(&packed, search_paths)? } else { Vec::new() }.into_iter();
     let expected: Vec<Option<Fingerprint>> =
         files.iter().map(|file| if Packing::of(file.path) == Packing::Xz { expected.next() } else { None }).collect();
     let read = |(file, expected): (&DataFile<'_>, Option<Fingerprint>)| {
         // A copy that is gone or damaged is made again.
-        let again = |content: &Fingerprint| digest(file, places).ok().and_then(|_| copied(content, places));
+        let again = |content: &Fingerprint| digest(file, search_paths).ok().and_then(|_| copied(content, search_paths));
         if let Some(content) = expected
-            && let Some(bytes) = copied(&content, places).or_else(|| again(&content))
+            && let Some(bytes) = copied(&content, search_paths).or_else(|| again(&content))
         {
             return Ok((bytes, content));
         }
@@ -68,9 +68,9 @@ pub(crate) fn contents(files: &[DataFile<'_>], places: &Places) -> Result<Vec<(V
 }
 
 /// The bytes of the copy, if it exists and its content is what its name says.
-fn copied(content: &Fingerprint, places: &Places) -> Option<Vec<u8>> {
+fn copied(content: &Fingerprint, search_paths: &SearchPaths) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
-    content::open_file(&copy_of(content, places)).ok()?.read_to_end(&mut bytes).ok()?;
+    content::open_file(&copy_of(content, search_paths)).ok()?.read_to_end(&mut bytes).ok()?;
     (Fingerprint::of_bytes(&bytes) == *content).then_some(bytes)
 }
 
@@ -102,10 +102,10 @@ mod tests {
         encoder.finish().unwrap()
     }
 
-    fn read(paths: &[PathBuf], places: &Places) -> Vec<Vec<u8>> {
+    fn read(paths: &[PathBuf], search_paths: &SearchPaths) -> Vec<Vec<u8>> {
         let files: Vec<DataFile<'_>> =
             paths.iter().map(|path| DataFile { path, length: Box::new(|_| Ok(None)), hint: String::new() }).collect();
-        let contents = contents(&files, places).unwrap();
+        let contents = contents(&files, search_paths).unwrap();
         assert!(contents.iter().all(|(bytes, digest)| *digest == Fingerprint::of_bytes(bytes)));
         contents.into_iter().map(|(bytes, _)| bytes).collect()
     }
@@ -113,18 +113,18 @@ mod tests {
     #[test]
     fn a_copy_is_made_once_read_instead_and_not_trusted_when_damaged() {
         let house = tempfile::tempdir().unwrap();
-        let places = Places::offline([], house.path().join("cache"));
+        let search_paths = SearchPaths::offline([], house.path().join("cache"));
         let (plain, xz) = (house.path().join("a"), house.path().join("b.xz"));
         std::fs::write(&plain, b"one").unwrap();
         std::fs::write(&xz, packed(b"two")).unwrap();
         let paths = [xz.clone(), plain, xz];
         let expected = [&b"two"[..], b"one", b"two"];
-        assert_eq!(read(&paths, &places), expected);
-        let copies: Vec<PathBuf> = folder(&places).read_dir().unwrap().map(|entry| entry.unwrap().path()).collect();
-        assert_eq!(copies, [copy_of(&Fingerprint::of_bytes(b"two"), &places)]);
+        assert_eq!(read(&paths, &search_paths), expected);
+        let copies: Vec<PathBuf> = folder(&search_paths).read_dir().unwrap().map(|entry| entry.unwrap().path()).collect();
+        assert_eq!(copies, [copy_of(&Fingerprint::of_bytes(b"two"), &search_paths)]);
         assert_eq!(std::fs::read(&copies[0]).unwrap(), b"two");
         std::fs::write(&copies[0], b"tow").unwrap();
-        assert_eq!(read(&paths, &places), expected);
+        assert_eq!(read(&paths, &search_paths), expected);
         assert_eq!(std::fs::read(&copies[0]).unwrap(), b"two");
     }
 
@@ -135,6 +135,6 @@ mod tests {
         std::fs::write(&in_the_way, b"").unwrap();
         let xz = house.path().join("b.xz");
         std::fs::write(&xz, packed(b"two")).unwrap();
-        assert_eq!(read(&[xz], &Places::offline([], in_the_way)), [b"two"]);
+        assert_eq!(read(&[xz], &SearchPaths::offline([], in_the_way)), [b"two"]);
     }
 }

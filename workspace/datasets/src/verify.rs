@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::content::{Packing, open_file, present, reader, sha256, unreadable};
 use crate::error::DatasetError;
 use crate::known::{Known, KnownFile};
-use crate::places::Places;
+use crate::search_paths::SearchPaths;
 
 /// The result of checking one file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -50,8 +50,8 @@ pub enum Finding {
 ///
 /// It checks the copy that [`open`](crate::open) would read: in the first folder that holds all files; if none does, each file's first
 /// occurrence. A generated set has no files.
-pub fn verify(known: &'static Known, places: &Places) -> Vec<Verified> {
-    let mut folders: Vec<PathBuf> = places.candidates(known.name, known.nested).into_iter().map(|candidate| candidate.path).collect();
+pub fn verify(known: &'static Known, search_paths: &SearchPaths) -> Vec<Verified> {
+    let mut folders: Vec<PathBuf> = search_paths.candidates(known.name, known.nested).into_iter().map(|candidate| candidate.path).collect();
     let complete = folders.iter().find(|folder| known.files.iter().all(|file| present(folder, file.name).is_some())).cloned();
     if let Some(folder) = complete {
         folders = vec![folder];
@@ -70,11 +70,11 @@ pub fn verify(known: &'static Known, places: &Places) -> Vec<Verified> {
 }
 
 /// The folder in which all files of a known set lie, as [`open`](crate::open) would find it.
-pub fn whereabouts(known: &Known, places: &Places) -> Option<PathBuf> {
+pub fn whereabouts(known: &Known, search_paths: &SearchPaths) -> Option<PathBuf> {
     if known.files.is_empty() {
         return None;
     }
-    let candidates = places.candidates(known.name, known.nested).into_iter();
+    let candidates = search_paths.candidates(known.name, known.nested).into_iter();
     candidates.map(|candidate| candidate.path).find(|folder| known.files.iter().all(|file| present(folder, file.name).is_some()))
 }
 

@@ -12,7 +12,7 @@ use onebasin::plan::Plan;
 use onebasin::runner::{self, Outcome, RunOptions};
 use onebasin::stage::{Context, Recipe, Stage, StageId};
 use onebasin::store::{Lookup, Store};
-use onebasin_datasets::Places;
+use onebasin_datasets::SearchPaths;
 use onebasin_repro::Fingerprint;
 use onebasin_training::Device;
 use serde_json::json;
@@ -182,7 +182,7 @@ pub fn names(folder: &Path) -> Vec<String> {
 
 /// One job, two cores.
 pub fn options() -> RunOptions {
-    let images = Arc::new(Images::new(Places::offline([], "nowhere")));
+    let images = Arc::new(Images::new(SearchPaths::offline([], "nowhere")));
     RunOptions { jobs: 1, cores: 2, ..RunOptions::new(Device::select("cpu").unwrap(), images) }
 }
 

@@ -7,7 +7,7 @@ use super::{Class, Folder, fault};
 use crate::content::entry_kind;
 use crate::error::DatasetError;
 use crate::picture;
-use crate::places::Places;
+use crate::search_paths::SearchPaths;
 
 /// What lies in the folders.
 pub(super) struct Listing {
@@ -44,9 +44,9 @@ enum Entry {
 }
 
 impl Folder {
-    pub(super) fn list(&self, places: &Places) -> Result<Listing, DatasetError> {
+    pub(super) fn list(&self, search_paths: &SearchPaths) -> Result<Listing, DatasetError> {
         self.check()?;
-        let directory = self.locate(places)?;
+        let directory = self.locate(search_paths)?;
         let (train_folder, test_folder) = (directory.join(&self.train), directory.join(&self.test));
         let mut faults = Vec::new();
         let classes = class_folders(&train_folder, &mut faults)?;

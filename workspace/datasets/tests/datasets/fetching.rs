@@ -2,7 +2,7 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use onebasin_datasets::{DatasetError, Fetching, Known, KnownFile, Patience, Places, Remote, Transfer, fetch, known};
+use onebasin_datasets::{DatasetError, Fetching, Known, KnownFile, Patience, Remote, SearchPaths, Transfer, fetch, known};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
@@ -52,8 +52,8 @@ impl Case {
     fn fetch(&mut self, servers: &[&Server], content: &[u8]) -> Result<Vec<PathBuf>, DatasetError> {
         let patience = Patience { attempts: 3, backoff: Duration::ZERO, silence: Duration::from_secs(5), ..Patience::default() };
         let fetching = Fetching { mirrors: servers.iter().map(|server| server.address.clone()).collect(), patience };
-        let places = Places::offline([], self.cache.path());
-        fetch(&set(content), &places, &fetching, &mut |transfer: &Transfer<'_>| {
+        let search_paths = SearchPaths::offline([], self.cache.path());
+        fetch(&set(content), &search_paths, &fetching, &mut |transfer: &Transfer<'_>| {
             assert_eq!((transfer.file, transfer.index, transfer.files, transfer.total), (NAME, 0, 1, content.len() as u64));
             self.seen.push(transfer.bytes);
             ControlFlow::Continue(())
@@ -252,10 +252,10 @@ fn nobody_listening_is_an_error_after_the_tries_and_two_at_once_fetch_once() {
         format!("http://{}", listener.local_addr().unwrap())
     };
     let cache = tempfile::tempdir().unwrap();
-    let places = Places::offline([], cache.path());
+    let search_paths = SearchPaths::offline([], cache.path());
     let patience = Patience { attempts: 2, backoff: Duration::ZERO, silence: Duration::from_secs(5), ..Patience::default() };
     let fetching = Fetching { mirrors: vec![closed.clone()], patience: patience.clone() };
-    let text = fetch(&set(&content), &places, &fetching, &mut |_| ControlFlow::Continue(())).unwrap_err().to_string();
+    let text = fetch(&set(&content), &search_paths, &fetching, &mut |_| ControlFlow::Continue(())).unwrap_err().to_string();
     assert!(text.contains(&closed) && text.contains("after 2 attempts"), "{text}");
 
     let served = content.clone();
@@ -263,7 +263,7 @@ fn nobody_listening_is_an_error_after_the_tries_and_two_at_once_fetch_once() {
     let fetching = Fetching { mirrors: vec![server.address.clone()], patience };
     std::thread::scope(|scope| {
         for _ in 0..4 {
-            scope.spawn(|| fetch(&set(&content), &places, &fetching, &mut |_| ControlFlow::Continue(())).unwrap());
+            scope.spawn(|| fetch(&set(&content), &search_paths, &fetching, &mut |_| ControlFlow::Continue(())).unwrap());
         }
     });
     assert_eq!(server.requests().len(), 1);
@@ -281,8 +281,8 @@ fn a_silent_server_counts_as_a_cut_connection() {
     let patience = Patience { attempts: 2, backoff: Duration::ZERO, silence: Duration::from_millis(300), ..Patience::default() };
     let fetching = Fetching { mirrors: vec![server.address.clone()], patience };
     let start = std::time::Instant::now();
-    let places = Places::offline([], cache.path());
-    let paths = fetch(&set(&content), &places, &fetching, &mut |_| ControlFlow::Continue(())).unwrap();
+    let search_paths = SearchPaths::offline([], cache.path());
+    let paths = fetch(&set(&content), &search_paths, &fetching, &mut |_| ControlFlow::Continue(())).unwrap();
     assert!(start.elapsed() < Duration::from_millis(2900), "{:?}", start.elapsed());
     assert!(std::fs::read(&paths[0]).unwrap() == content);
     assert_eq!(server.ranges(), [None, Some(60_000)]);
@@ -295,11 +295,11 @@ fn a_caller_may_stop_it_and_go_on_later() {
     let server = Server::start(move |_, request| Reply::ranged(&served, request));
     let cache = tempfile::tempdir().unwrap();
     let fetching = Fetching { mirrors: vec![server.address.clone()], patience: Patience::default() };
-    let places = Places::offline([], cache.path());
+    let search_paths = SearchPaths::offline([], cache.path());
     let mut stop = |transfer: &Transfer<'_>| if transfer.bytes > 100_000 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
-    let error = fetch(&set(&content), &places, &fetching, &mut stop).unwrap_err();
+    let error = fetch(&set(&content), &search_paths, &fetching, &mut stop).unwrap_err();
     assert!(matches!(error, DatasetError::Interrupted { .. }), "{error}");
-    let paths = fetch(&set(&content), &places, &fetching, &mut |_| ControlFlow::Continue(())).unwrap();
+    let paths = fetch(&set(&content), &search_paths, &fetching, &mut |_| ControlFlow::Continue(())).unwrap();
     assert!(std::fs::read(&paths[0]).unwrap() == content);
     assert!(server.ranges()[1].is_some_and(|from| from > 100_000), "{:?}", server.ranges());
 }
@@ -308,8 +308,8 @@ fn a_caller_may_stop_it_and_go_on_later() {
 fn a_set_without_files_is_not_fetched_and_the_hint_says_why() {
     let cache = tempfile::tempdir().unwrap();
     let glyphs = known("glyphs").unwrap();
-    let places = Places::offline([], cache.path());
-    let error = fetch(glyphs, &places, &Fetching::standard(glyphs), &mut |_| ControlFlow::Continue(())).unwrap_err();
+    let search_paths = SearchPaths::offline([], cache.path());
+    let error = fetch(glyphs, &search_paths, &Fetching::standard(glyphs), &mut |_| ControlFlow::Continue(())).unwrap_err();
     assert!(error.is_usage() && error.to_string().contains("no files to fetch") && error.to_string().contains("generated"), "{error}");
 }
 
@@ -370,14 +370,14 @@ fn a_server_that_dribbles_is_given_up() {
     let cache = tempfile::tempdir().unwrap();
     let patience =
         Patience { attempts: 2, backoff: Duration::ZERO, window: Duration::from_millis(40), least: 10_000, ..Patience::default() };
-    let places = Places::offline([], cache.path());
+    let search_paths = SearchPaths::offline([], cache.path());
     let fetching = Fetching { mirrors: vec![slow.address.clone()], patience: patience.clone() };
-    let text = fetch(&set(&content), &places, &fetching, &mut |_| ControlFlow::Continue(())).unwrap_err().to_string();
+    let text = fetch(&set(&content), &search_paths, &fetching, &mut |_| ControlFlow::Continue(())).unwrap_err().to_string();
     assert!(text.contains("bytes in 0.0 s") && text.contains("after 2 attempts in a row"), "{text}");
     assert_eq!(slow.requests().len(), 2);
     // What came slowly is not fetched again.
     let fetching = Fetching { mirrors: vec![quick.address.clone()], patience };
-    let paths = fetch(&set(&content), &places, &fetching, &mut |_| ControlFlow::Continue(())).unwrap();
+    let paths = fetch(&set(&content), &search_paths, &fetching, &mut |_| ControlFlow::Continue(())).unwrap();
     assert!(std::fs::read(&paths[0]).unwrap() == content);
     assert!(quick.ranges()[0].is_some(), "{:?}", quick.ranges());
 }

@@ -2,7 +2,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use lzma_rust2::filter::{FilterConfig, FilterType};
-use onebasin_datasets::{Places, Source, open};
+use onebasin_datasets::{SearchPaths, Source, open};
 use tempfile::TempDir;
 
 pub fn gzip(bytes: &[u8]) -> Vec<u8> {
@@ -43,12 +43,12 @@ impl House {
         self.root.path().join(file)
     }
 
-    pub fn places(&self) -> Places {
-        Places::offline([self.root.path().to_owned()], self.cache.path())
+    pub fn search_paths(&self) -> SearchPaths {
+        SearchPaths::offline([self.root.path().to_owned()], self.cache.path())
     }
 
     pub fn error(&self, source: &Source) -> String {
-        open(source, &self.places()).unwrap_err().to_string()
+        open(source, &self.search_paths()).unwrap_err().to_string()
     }
 }
 

@@ -63,8 +63,8 @@ fn error(house: &House, folder: Folder) -> String {
 fn classes_and_files_come_in_the_order_of_their_names() {
     let house = house();
     let source = Source::Folder(own());
-    assert_eq!(geometry(&source, &house.places()).unwrap(), Geometry { shape: (3, 1, 2), classes: 2 });
-    let read = open(&source, &house.places()).unwrap();
+    assert_eq!(geometry(&source, &house.search_paths()).unwrap(), Geometry { shape: (3, 1, 2), classes: 2 });
+    let read = open(&source, &house.search_paths()).unwrap();
     assert_eq!((read.name.as_str(), read.train.shape, read.train.classes), ("own", (3, 1, 2), 2));
     // cat/10, cat/2, dog/10: bytes decide, not numbers.
     assert_eq!(read.train.labels, [0, 0, 1]);
@@ -78,7 +78,7 @@ fn every_usual_coding_of_the_same_colours_gives_the_same_image() {
     let channels = |bytes: &[u8], folder: Folder| {
         let house = house();
         house.write("own/train/cat/10.png", bytes);
-        open(&Source::Folder(folder), &house.places()).map(|read| read.train.image(0).to_vec())
+        open(&Source::Folder(folder), &house.search_paths()).map(|read| read.train.image(0).to_vec())
     };
     for bytes in [
         png(2, 1, ColorType::Rgba, BitDepth::Eight, &[10, 20, 30, 255, 40, 50, 60, 255]),
@@ -92,7 +92,7 @@ fn every_usual_coding_of_the_same_colours_gives_the_same_image() {
     for bytes in [grey([7, 255]), png(2, 1, ColorType::GrayscaleAlpha, BitDepth::Eight, &[7, 255, 255, 255])] {
         let house = house();
         house.write("own/train/cat/2.PNG", &bytes);
-        let read = open(&Source::Folder(own()), &house.places()).unwrap();
+        let read = open(&Source::Folder(own()), &house.search_paths()).unwrap();
         assert_eq!(read.train.image(1), [7, 255, 7, 255, 7, 255]);
     }
 }
@@ -105,11 +105,11 @@ fn grey_pictures_have_one_channel_and_the_key_decides() {
         // Equal channels are grey.
         house.write(&format!("own/test/{class}/x.png"), &rgb([9, 9, 9, 8, 8, 8]));
     }
-    let read = open(&Source::Folder(own()), &house.places()).unwrap();
+    let read = open(&Source::Folder(own()), &house.search_paths()).unwrap();
     assert_eq!((read.train.shape, read.train.pixels.as_slice(), read.test.image(0)), ((1, 1, 2), &[1, 2, 3, 4][..], &[9, 8][..]));
     let three = Source::Folder(Folder { channels: Some(3), ..own() });
-    assert_eq!(geometry(&three, &house.places()).unwrap().shape, (3, 1, 2));
-    assert_eq!(open(&three, &house.places()).unwrap().train.image(1), [3, 4, 3, 4, 3, 4]);
+    assert_eq!(geometry(&three, &house.search_paths()).unwrap().shape, (3, 1, 2));
+    assert_eq!(open(&three, &house.search_paths()).unwrap().train.image(1), [3, 4, 3, 4, 3, 4]);
     house.write("own/test/b/x.png", &rgb([9, 9, 9, 8, 8, 7]));
     let text = error(&house, own());
     assert!(text.contains("own/test/b/x.png`: colours") && text.contains("`channels = 3`") && text.contains("got coloured"), "{text}");
@@ -123,7 +123,7 @@ fn jpeg_pictures_are_read_in_colour_and_grey_in_one_pass_or_several() {
         house.write(&format!("own/train/{class}/2.jpeg"), PROGRESSIVE);
         house.write(&format!("own/test/{class}/1.JPG"), GREY);
     }
-    let read = open(&Source::Folder(own()), &house.places()).unwrap();
+    let read = open(&Source::Folder(own()), &house.search_paths()).unwrap();
     assert_eq!(read.train.shape, (3, 8, 16));
     for (index, tolerance) in [(0, 4), (1, 14)] {
         for (place, &value) in read.train.image(index).iter().enumerate() {
@@ -143,7 +143,7 @@ fn the_digest_names_pixels_whatever_the_coding() {
     // Stored otherwise, under other names in the same order.
     std::fs::remove_file(second.path("own/train/cat/10.png")).unwrap();
     second.write("own/train/cat/1.png", &png(2, 1, ColorType::Rgba, BitDepth::Eight, &[11, 12, 13, 255, 14, 15, 16, 255]));
-    let name = |house: &House, folder: Folder| digest(&Source::Folder(folder), &house.places()).unwrap();
+    let name = |house: &House, folder: Folder| digest(&Source::Folder(folder), &house.search_paths()).unwrap();
     assert_eq!(name(&first, own()), name(&second, own()));
     let grey = Normalisation { mean: vec![0.5; 3], deviation: vec![0.25; 3] };
     assert_ne!(name(&first, own()), name(&first, Folder { normalisation: Some(grey), ..own() }));
@@ -232,7 +232,7 @@ fn a_picture_is_read_by_what_it_holds_whatever_its_name_says() {
     house.write("own/train/cat/2.PNG", SLOPE);
     house.write("own/train/dog/10.png", SLOPE);
     house.write("own/test/dog/1.png", PROGRESSIVE);
-    let read = open(&Source::Folder(own()), &house.places()).unwrap();
+    let read = open(&Source::Folder(own()), &house.search_paths()).unwrap();
     assert_eq!((read.train.shape, read.train.len()), ((3, 8, 16), 3));
 }
 
@@ -249,9 +249,9 @@ fn what_systems_leave_behind_is_passed_over() {
     ] {
         house.write(&format!("own/{file}"), b"x");
     }
-    let read = |house: &House| open(&Source::Folder(own()), &house.places()).unwrap();
+    let read = |house: &House| open(&Source::Folder(own()), &house.search_paths()).unwrap();
     assert_eq!(read(&house), read(&plain));
-    assert_eq!(geometry(&Source::Folder(own()), &house.places()).unwrap().classes, 2);
+    assert_eq!(geometry(&Source::Folder(own()), &house.search_paths()).unwrap().classes, 2);
 }
 
 #[test]
@@ -263,9 +263,9 @@ fn everything_that_cannot_be_used_is_in_one_message() {
     house.write("own/test/dog/5.jpg", SLOPE);
     house.write("own/test/horse/1.png", &rgb([1; 6]));
     for error in [
-        open(&Source::Folder(own()), &house.places()).unwrap_err(),
-        digest(&Source::Folder(own()), &house.places()).unwrap_err(),
-        geometry(&Source::Folder(own()), &house.places()).unwrap_err(),
+        open(&Source::Folder(own()), &house.search_paths()).unwrap_err(),
+        digest(&Source::Folder(own()), &house.search_paths()).unwrap_err(),
+        geometry(&Source::Folder(own()), &house.search_paths()).unwrap_err(),
     ] {
         let text = error.to_string();
         for words in [
@@ -331,8 +331,8 @@ fn classes_are_told_with_their_folders_and_counts() {
     let class = |label, folder: &str, train, test| Class { label, folder: folder.to_owned(), train, test };
     // Neither an absent folder nor an empty one has test pictures.
     let expected = [class(0, "10", 2, 0), class(1, "9", 2, 0), class(2, "cat", 2, 0), class(3, "dog", 1, 1)];
-    assert_eq!(classes(&Source::Folder(own()), &house.places()).unwrap(), expected);
-    let read = open(&Source::Folder(own()), &house.places()).unwrap();
+    assert_eq!(classes(&Source::Folder(own()), &house.search_paths()).unwrap(), expected);
+    let read = open(&Source::Folder(own()), &house.search_paths()).unwrap();
     assert_eq!((read.train.class_counts(), read.test.class_counts()), (vec![2, 2, 2, 1], vec![0, 0, 0, 1]));
-    assert_eq!(classes(&Source::named("glyphs").unwrap(), &house.places()).unwrap(), []);
+    assert_eq!(classes(&Source::named("glyphs").unwrap(), &house.search_paths()).unwrap(), []);
 }

@@ -1,4 +1,4 @@
-use onebasin_datasets::{Finding, Geometry, Idx, Places, Source, digest, geometry, known, known_names, open, verify, whereabouts};
+use onebasin_datasets::{Finding, Geometry, Idx, SearchPaths, Source, digest, geometry, known, known_names, open, verify, whereabouts};
 
 use crate::house::{House, gzip, xz};
 
@@ -37,7 +37,7 @@ fn source(directory: &str) -> Source {
 #[test]
 fn images_and_labels_are_read_in_order_plain_or_compressed() {
     let house = house_with("own");
-    let plain = open(&source("own"), &house.places()).unwrap();
+    let plain = open(&source("own"), &house.search_paths()).unwrap();
     assert_eq!(plain.name, "own");
     assert_eq!((plain.train.shape, plain.train.classes), ((1, 2, 3), 3));
     assert_eq!(plain.train.labels, [2, 0, 1]);
@@ -49,13 +49,13 @@ fn images_and_labels_are_read_in_order_plain_or_compressed() {
 
     let packed = House::new();
     NAMES.iter().zip(contents()).for_each(|(name, bytes)| packed.write(&format!("own/{name}.gz"), &gzip(&bytes)));
-    assert_eq!(open(&source("own"), &packed.places()).unwrap(), plain);
-    assert_eq!(digest(&source("own"), &packed.places()).unwrap(), digest(&source("own"), &house.places()).unwrap());
+    assert_eq!(open(&source("own"), &packed.search_paths()).unwrap(), plain);
+    assert_eq!(digest(&source("own"), &packed.search_paths()).unwrap(), digest(&source("own"), &house.search_paths()).unwrap());
     for delta in [false, true] {
         let packed = House::new();
         NAMES.iter().zip(contents()).for_each(|(name, bytes)| packed.write(&format!("own/{name}.xz"), &xz(&bytes, delta)));
-        assert_eq!(open(&source("own"), &packed.places()).unwrap(), plain);
-        assert_eq!(digest(&source("own"), &packed.places()).unwrap(), digest(&source("own"), &house.places()).unwrap());
+        assert_eq!(open(&source("own"), &packed.search_paths()).unwrap(), plain);
+        assert_eq!(digest(&source("own"), &packed.search_paths()).unwrap(), digest(&source("own"), &house.search_paths()).unwrap());
     }
 }
 
@@ -64,7 +64,7 @@ fn the_digest_is_that_of_a_written_form_which_new_settings_do_not_change() {
     // Digests are part of stored recipes: this form is for good.
     let files = contents().map(|bytes| onebasin_repro::Fingerprint::of_bytes(&bytes));
     let form = serde_json::json!({ "classes": 3, "files": files, "format": "idx", "normalisation": null });
-    assert_eq!(digest(&source("own"), &house_with("own").places()).unwrap(), onebasin_repro::Fingerprint::of_json(&form));
+    assert_eq!(digest(&source("own"), &house_with("own").search_paths()).unwrap(), onebasin_repro::Fingerprint::of_json(&form));
     let written = serde_json::to_string(&source("own")).unwrap();
     assert!(!written.contains("transposed") && !written.contains("first-label"), "{written}");
 }
@@ -72,7 +72,7 @@ fn the_digest_is_that_of_a_written_form_which_new_settings_do_not_change() {
 #[test]
 fn the_digest_follows_contents_and_settings() {
     let house = house_with("own");
-    let name = |idx: Idx| digest(&Source::Idx(idx), &house.places()).unwrap();
+    let name = |idx: Idx| digest(&Source::Idx(idx), &house.search_paths()).unwrap();
     let idx = Idx { classes: Some(3), ..Idx::in_directory("own") };
     let first = name(idx.clone());
     assert_ne!(first, name(Idx { classes: Some(4), ..idx.clone() }));
@@ -88,14 +88,14 @@ fn files_are_found_below_each_root_in_its_nested_folders_and_in_the_cache() {
         let house = House::new();
         put(&house, folder, &[images(1, 28, 28, 0), labels(&[2]), images(1, 28, 28, 5), labels(&[1])]);
         let mnist = Source::named("mnist").unwrap();
-        assert_eq!(open(&mnist, &house.places()).unwrap().train.len(), 1, "{folder}");
-        let cached = Places::offline([house.path("nowhere")], house.root.path());
+        assert_eq!(open(&mnist, &house.search_paths()).unwrap().train.len(), 1, "{folder}");
+        let cached = SearchPaths::offline([house.path("nowhere")], house.root.path());
         assert_eq!(open(&mnist, &cached).unwrap().train.len(), 1, "{folder}");
-        assert!(whereabouts(known("mnist").unwrap(), &house.places()).is_some());
+        assert!(whereabouts(known("mnist").unwrap(), &house.search_paths()).is_some());
     }
     let house = house_with("own");
     let absolute = house.path("own").to_str().unwrap().to_owned();
-    let elsewhere = Places::offline([], house.cache.path());
+    let elsewhere = SearchPaths::offline([], house.cache.path());
     assert_eq!(open(&source(&absolute), &elsewhere).unwrap().name, "own");
 }
 
@@ -105,11 +105,11 @@ fn an_earlier_root_wins_and_an_incomplete_folder_is_passed_over() {
     let mut other = contents();
     other[1] = labels(&[0, 0, 0]);
     put(&second, "own", &other);
-    let places = |roots: [&House; 2]| Places::offline(roots.map(|house| house.root.path().to_owned()), first.cache.path());
-    assert_eq!(open(&source("own"), &places([&first, &second])).unwrap().train.labels, [2, 0, 1]);
-    assert_eq!(open(&source("own"), &places([&second, &first])).unwrap().train.labels, [0, 0, 0]);
+    let search_paths = |roots: [&House; 2]| SearchPaths::offline(roots.map(|house| house.root.path().to_owned()), first.cache.path());
+    assert_eq!(open(&source("own"), &search_paths([&first, &second])).unwrap().train.labels, [2, 0, 1]);
+    assert_eq!(open(&source("own"), &search_paths([&second, &first])).unwrap().train.labels, [0, 0, 0]);
     std::fs::remove_file(second.path(&format!("own/{}", NAMES[3]))).unwrap();
-    assert_eq!(open(&source("own"), &places([&second, &first])).unwrap().train.labels, [2, 0, 1]);
+    assert_eq!(open(&source("own"), &search_paths([&second, &first])).unwrap().train.labels, [2, 0, 1]);
 }
 
 #[test]
@@ -170,7 +170,8 @@ fn a_damaged_compressed_file_is_named() {
         let house = house_with("own");
         std::fs::remove_file(house.path(&format!("own/{}", NAMES[0]))).unwrap();
         house.write(&format!("own/{}.gz", NAMES[0]), &bytes);
-        for error in [open(&source("own"), &house.places()).unwrap_err(), digest(&source("own"), &house.places()).unwrap_err()] {
+        for error in [open(&source("own"), &house.search_paths()).unwrap_err(), digest(&source("own"), &house.search_paths()).unwrap_err()]
+        {
             let text = error.to_string();
             assert!(text.contains("compressed content") && text.contains(NAMES[0]) && text.contains("fetch it again"), "{text}");
         }
@@ -193,7 +194,7 @@ fn a_file_that_is_something_else_is_named_as_what_it_is_with_the_command_that_he
         std::fs::remove_file(house.path(&format!("mnist/{}", NAMES[0]))).unwrap();
         house.write(&format!("mnist/{name}"), &bytes);
         let source = Source::named("mnist").unwrap();
-        for error in [open(&source, &house.places()).unwrap_err(), digest(&source, &house.places()).unwrap_err()] {
+        for error in [open(&source, &house.search_paths()).unwrap_err(), digest(&source, &house.search_paths()).unwrap_err()] {
             let text = error.to_string();
             assert!(words.iter().all(|word| text.contains(word)) && text.contains(&name), "{words:?}: {text}");
         }
@@ -215,7 +216,8 @@ fn a_compressed_file_that_holds_more_than_its_header_announces_is_not_read_to_it
         let house = house_with("own");
         std::fs::remove_file(house.path(&format!("own/{}", NAMES[0]))).unwrap();
         house.write(&format!("own/{}.{ending}", NAMES[0]), &packed);
-        for error in [open(&source("own"), &house.places()).unwrap_err(), digest(&source("own"), &house.places()).unwrap_err()] {
+        for error in [open(&source("own"), &house.search_paths()).unwrap_err(), digest(&source("own"), &house.search_paths()).unwrap_err()]
+        {
             let text = error.to_string();
             assert!(text.contains("trailing bytes: expected 34 bytes, got more") && text.contains(NAMES[0]), "{text}");
         }
@@ -243,7 +245,7 @@ fn a_pipe_in_the_place_of_a_file_is_not_waited_for() {
     // Nor in the cache.
     let house = house_with("own");
     crate::house::pipe(&house.cache.path().join("digests.json"));
-    assert!(digest(&source("own"), &house.places()).is_ok());
+    assert!(digest(&source("own"), &house.search_paths()).is_ok());
 }
 
 #[test]
@@ -251,13 +253,13 @@ fn names_with_a_dot_for_a_dash_are_taken() {
     let (dotted, plain) = (House::new(), house_with("mnist"));
     NAMES.iter().zip(contents()).for_each(|(name, bytes)| dotted.write(&format!("mnist/{}", name.replace("-idx", ".idx")), &bytes));
     let own = Source::Idx(Idx { classes: Some(3), ..Idx::in_directory("mnist") });
-    assert_eq!(open(&own, &dotted.places()).unwrap(), open(&own, &plain.places()).unwrap());
-    assert!(whereabouts(known("mnist").unwrap(), &dotted.places()).is_some());
+    assert_eq!(open(&own, &dotted.search_paths()).unwrap(), open(&own, &plain.search_paths()).unwrap());
+    assert!(whereabouts(known("mnist").unwrap(), &dotted.search_paths()).is_some());
     // Under the official name it comes first.
     let mut other = contents();
     other[1] = labels(&[0, 0, 0]);
     put(&dotted, "mnist", &other);
-    assert_eq!(open(&own, &dotted.places()).unwrap().train.labels, [0, 0, 0]);
+    assert_eq!(open(&own, &dotted.search_paths()).unwrap().train.labels, [0, 0, 0]);
 }
 
 #[test]
@@ -289,8 +291,8 @@ fn shape_and_classes_are_known_without_pixels() {
     let house = house_with("own");
     // The header is enough.
     house.write(&format!("own/{}", NAMES[0]), &images(3, 2, 3, 0)[..16]);
-    assert_eq!(geometry(&source("own"), &house.places()).unwrap(), Geometry { shape: (1, 2, 3), classes: 3 });
-    let nowhere = Places::offline([], house.path("nowhere"));
+    assert_eq!(geometry(&source("own"), &house.search_paths()).unwrap(), Geometry { shape: (1, 2, 3), classes: 3 });
+    let nowhere = SearchPaths::offline([], house.path("nowhere"));
     let said = Source::Idx(Idx { size: Some((9, 8)), classes: Some(7), ..Idx::in_directory("nowhere") });
     assert_eq!(geometry(&said, &nowhere).unwrap(), Geometry { shape: (1, 9, 8), classes: 7 });
     // A spec may take a known set apart from its constants.
@@ -338,7 +340,7 @@ fn verifying_tells_official_different_damaged_and_missing_files_apart() {
     house.write("mnist/train-images-idx3-ubyte", b"something else");
     house.write("mnist/train-labels-idx1-ubyte.gz", &gzip(b"something else")[..12]);
     house.write("mnist/t10k-labels-idx1-ubyte.xz", b"");
-    let found = verify(known("mnist").unwrap(), &house.places());
+    let found = verify(known("mnist").unwrap(), &house.search_paths());
     assert_eq!(found.iter().map(|verified| verified.file).collect::<Vec<_>>(), NAMES);
     assert!(matches!(&found[0].finding, Finding::Different { expected, found } if expected.starts_with("ba891046") && found.len() == 64));
     assert!(matches!(&found[1].finding, Finding::Unreadable { reason } if reason.contains("compressed content")));
@@ -346,7 +348,7 @@ fn verifying_tells_official_different_damaged_and_missing_files_apart() {
     assert!(matches!(&found[3].finding, Finding::Unreadable { reason } if reason.contains("one complete xz stream")));
     assert_eq!(found[0].path, Some(house.path("mnist/train-images-idx3-ubyte")));
     house.write("emnist-letters/gzip/emnist-letters-test-labels-idx1-ubyte", b"abc");
-    let found = verify(known("emnist-letters").unwrap(), &house.places());
+    let found = verify(known("emnist-letters").unwrap(), &house.search_paths());
     assert!(matches!(&found[3].finding, Finding::Unstated { found } if found.starts_with("ba7816bf")));
 }
 
@@ -359,14 +361,14 @@ fn classes_that_are_not_said_are_counted_in_the_training_labels() {
             let (ending, bytes) = pack(&bytes);
             house.write(&format!("own/{name}{ending}"), &bytes);
         }
-        assert_eq!(geometry(&inferred, &house.places()).unwrap().classes, 3);
-        let read = open(&inferred, &house.places()).unwrap();
-        assert_eq!(read, open(&source("own"), &house.places()).unwrap());
-        assert_eq!(digest(&inferred, &house.places()).unwrap(), read.digest);
+        assert_eq!(geometry(&inferred, &house.search_paths()).unwrap().classes, 3);
+        let read = open(&inferred, &house.search_paths()).unwrap();
+        assert_eq!(read, open(&source("own"), &house.search_paths()).unwrap());
+        assert_eq!(digest(&inferred, &house.search_paths()).unwrap(), read.digest);
     }
     // A set in the folder of a known one keeps that one's number, so that no plan needs files.
     let house = house_with("mnist");
-    assert_eq!(open(&Source::Idx(Idx::in_directory("mnist")), &house.places()).unwrap().train.classes, 10);
+    assert_eq!(open(&Source::Idx(Idx::in_directory("mnist")), &house.search_paths()).unwrap().train.classes, 10);
     let house = house_with("own");
     house.write(&format!("own/{}", NAMES[3]), &labels(&[1, 3]));
     let text = house.error(&inferred);
@@ -378,12 +380,12 @@ fn classes_that_are_not_said_are_counted_in_the_training_labels() {
 #[test]
 fn a_folder_beside_the_spec_is_found_after_those_below_the_roots() {
     let (roots, spec) = (House::new(), house_with("mine/own"));
-    let places = roots.places().with_spec_folder(spec.path("mine"));
-    assert_eq!(open(&source("own"), &places).unwrap().train.labels, [2, 0, 1]);
+    let search_paths = roots.search_paths().with_spec_folder(spec.path("mine"));
+    assert_eq!(open(&source("own"), &search_paths).unwrap().train.labels, [2, 0, 1]);
     let mut other = contents();
     other[1] = labels(&[0, 0, 0]);
     put(&roots, "own", &other);
-    assert_eq!(open(&source("own"), &places).unwrap().train.labels, [0, 0, 0]);
-    let text = open(&source("absent"), &places).unwrap_err().to_string();
+    assert_eq!(open(&source("own"), &search_paths).unwrap().train.labels, [0, 0, 0]);
+    let text = open(&source("absent"), &search_paths).unwrap_err().to_string();
     assert!(text.contains(&format!("`{}`", spec.path("mine/absent").display())), "{text}");
 }

@@ -6,7 +6,7 @@ use crate::near_miss::{self, Search};
 
 /// The folders in which data files are searched, and the cache that downloads go to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Places {
+pub struct SearchPaths {
     /// Folders searched in this order.
     pub roots: Vec<PathBuf>,
     /// Searched last. It holds downloads, known digests and decompressed copies of `.xz` files.
@@ -17,27 +17,27 @@ pub struct Places {
     pub spec_folder: Option<PathBuf>,
 }
 
-impl Places {
+impl SearchPaths {
     /// The usual folders: `data` (an option of the command line), then `$ONEBASIN_DATA`, then the cache
     /// (`$ONEBASIN_CACHE`, else `$XDG_CACHE_HOME/onebasin`, else `~/.cache/onebasin`, else a folder of the system's temporary one).
-    pub fn standard(data: Option<&Path>, fetch: bool) -> Places {
+    pub fn standard(data: Option<&Path>, fetch: bool) -> SearchPaths {
         let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         let roots = data.map(Path::to_owned).into_iter().chain(variable("ONEBASIN_DATA")).collect();
         let cache = variable("ONEBASIN_CACHE")
             .or_else(|| variable("XDG_CACHE_HOME").map(|base| base.join("onebasin")))
             .or_else(|| variable("HOME").map(|home| home.join(".cache").join("onebasin")))
             .unwrap_or_else(|| std::env::temp_dir().join("onebasin-cache"));
-        Places { roots, cache, fetch, spec_folder: None }
+        SearchPaths { roots, cache, fetch, spec_folder: None }
     }
 
     /// Only these roots and this cache, no network: for tests and tools.
-    pub fn offline(roots: impl IntoIterator<Item = PathBuf>, cache: impl Into<PathBuf>) -> Places {
-        Places { roots: roots.into_iter().collect(), cache: cache.into(), fetch: false, spec_folder: None }
+    pub fn offline(roots: impl IntoIterator<Item = PathBuf>, cache: impl Into<PathBuf>) -> SearchPaths {
+        SearchPaths { roots: roots.into_iter().collect(), cache: cache.into(), fetch: false, spec_folder: None }
     }
 
     /// The same, and folders beside a spec.
-    pub fn with_spec_folder(self, folder: impl Into<PathBuf>) -> Places {
-        Places { spec_folder: Some(folder.into()), ..self }
+    pub fn with_spec_folder(self, folder: impl Into<PathBuf>) -> SearchPaths {
+        SearchPaths { spec_folder: Some(folder.into()), ..self }
     }
 
     /// The folder that downloads of a data set go to.
