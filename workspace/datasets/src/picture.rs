@@ -134,7 +134,7 @@ fn said(error: &DecodeErrors) -> String {
         DecodeErrors::FormatStatic(text) => (*text).to_owned(),
         other => other.to_string(),
     };
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    text.trim_start_matches("I/O errors ").split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn check_size(path: &Path, height: usize, width: usize) -> Result<(), DatasetError> {
