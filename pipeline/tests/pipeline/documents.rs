@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 
 use onebasin::experiment::{self, plan};
 use onebasin::spec::{Experiment, Overrides, SpecError};
-use onebasin_datasets::Places;
+use onebasin_datasets::SearchPaths;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-fn places() -> Places {
-    Places::offline([], "/nonexistent")
+fn places() -> SearchPaths {
+    SearchPaths::offline([], "/nonexistent")
 }
 
 fn specs() -> Vec<PathBuf> {
