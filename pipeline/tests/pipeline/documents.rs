@@ -59,16 +59,62 @@ fn whole_specs(text: &str) -> Vec<String> {
 
 #[test]
 fn every_whole_spec_in_a_document_plans() {
-    for document in ["README.md", "experiments/README.md"] {
-        let path = root().join(document);
-        let text = fs::read_to_string(&path).unwrap_or_default();
-        for block in whole_specs(&text) {
+    for document in ["README.md", "experiments/spec.md"] {
+        let text = fs::read_to_string(root().join(document)).unwrap();
+        let blocks = whole_specs(&text);
+        assert!(!blocks.is_empty(), "{document} should show a whole spec: a TOML block with a `name` and `[[pairs]]`");
+        for block in blocks {
             let name = root().join("experiments").join(format!("block of {document}"));
             let experiment =
                 experiment::parse(&block, &name, &Overrides::default(), &places()).unwrap_or_else(|error| panic!("{document}: {error}"));
             assert!(planned(&experiment) > 3);
         }
     }
+}
+
+/// The links of a Markdown text: a path, and a heading or nothing.
+fn links(text: &str) -> Vec<(&str, &str)> {
+    let targets = text.split("](").skip(1).filter_map(|rest| rest.split(')').next()).filter(|target| !target.contains("://"));
+    targets.map(|target| target.split_once('#').unwrap_or((target, ""))).collect()
+}
+
+/// The name by which a link refers to a heading.
+fn anchor(heading: &str) -> String {
+    let kept = heading.trim_start_matches('#').trim().to_lowercase();
+    let kept = kept.chars().filter(|c| c.is_alphabetic() || c.is_ascii_digit() || matches!(c, ' ' | '-' | '_'));
+    kept.map(|c| if c == ' ' { '-' } else { c }).collect()
+}
+
+#[test]
+fn every_link_in_a_document_leads_to_a_file_and_a_heading() {
+    let documents = [
+        "README.md",
+        "CHANGELOG.md",
+        "experiments/README.md",
+        "experiments/spec.md",
+        "workspace/README.md",
+        "workspace/training/README.md",
+    ];
+    let mut faults = Vec::new();
+    for document in documents {
+        let path = root().join(document);
+        let text = fs::read_to_string(&path).unwrap();
+        for (file, heading) in links(&text) {
+            let target = if file.is_empty() { path.clone() } else { path.with_file_name(file) };
+            let found = target.exists()
+                && (heading.is_empty()
+                    || fs::read_to_string(&target).unwrap().lines().any(|line| line.starts_with('#') && anchor(line) == heading));
+            faults.extend((!found).then(|| format!("{document}: `{file}#{heading}`")));
+        }
+    }
+    assert!(faults.is_empty(), "links that lead nowhere:\n  {}", faults.join("\n  "));
+}
+
+#[test]
+fn links_and_headings_are_read_as_they_are_shown() {
+    assert_eq!(links("[a](b.md#c-d), [e](#f) ![g](h.png) [i](https://j.k)"), [("b.md", "c-d"), ("", "f"), ("h.png", "")]);
+    assert_eq!(anchor("## `[datasets.NAME]`"), "datasetsname");
+    assert_eq!(anchor("### C2M3, figure by figure"), "c2m3-figure-by-figure");
 }
 
 #[test]

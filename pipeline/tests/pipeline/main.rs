@@ -10,3 +10,4 @@ mod plans;
 mod running;
 mod settings;
 mod spec_errors;
+mod spec_keys;
