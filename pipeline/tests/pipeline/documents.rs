@@ -1,9 +1,11 @@
 //! What stands in documents and in `experiments/` works.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use clap::CommandFactory;
+use onebasin::cli::Arguments;
 use onebasin::experiment::{self, plan};
 use onebasin::spec::{Experiment, Overrides, SpecError};
 use onebasin_datasets::Places;
@@ -72,6 +74,45 @@ fn every_whole_spec_in_a_document_plans() {
     }
 }
 
+/// The first cells, without backticks, of the table under a heading.
+fn first_cells(text: &str, heading: &str) -> BTreeSet<String> {
+    let section = text.split_once(&format!("\n## {heading}\n")).map_or("", |(_, rest)| rest.split("\n## ").next().unwrap_or_default());
+    let table = section.lines().skip_while(|line| !line.starts_with("| --- ")).skip(1).take_while(|line| line.starts_with('|'));
+    table.filter_map(|row| row.split('`').nth(1)).map(str::to_owned).collect()
+}
+
+/// The names of all commands below one, those that only group others left out.
+fn commands(command: &clap::Command, name: &str) -> BTreeSet<String> {
+    let below = command.get_subcommands().filter(|below| !below.is_hide_set() && below.get_name() != "help");
+    let names: BTreeSet<String> = below.flat_map(|below| commands(below, &format!("{name} {}", below.get_name()))).collect();
+    if names.is_empty() { [name.to_owned()].into() } else { names }
+}
+
+#[test]
+fn every_command_stands_in_the_readme_and_every_command_of_it_exists() {
+    let text = fs::read_to_string(root().join("README.md")).unwrap();
+    let known = commands(&Arguments::command(), "onebasin");
+    let is_argument = |word: &&str| word.chars().any(|c| c.is_ascii_uppercase()) || word.starts_with('-');
+    let told = first_cells(&text, "Commands")
+        .iter()
+        .map(|row| row.split(' ').take_while(|word| !is_argument(word)).collect::<Vec<_>>().join(" "))
+        .collect();
+    assert_eq!(known, told, "commands of the program, and those in the table of the section `Commands`");
+}
+
+#[test]
+fn every_committed_results_file_stands_in_the_readme() {
+    let text = fs::read_to_string(root().join("README.md")).unwrap();
+    let told = first_cells(&text, "Results files");
+    let folders = fs::read_dir(root().join("results")).unwrap().map(|folder| folder.unwrap().path()).filter(|folder| folder.is_dir());
+    let files = folders.flat_map(|folder| fs::read_dir(folder).unwrap()).map(|file| file.unwrap().path());
+    let files = files.filter(|file| file.extension().is_some_and(|extension| extension == "csv" || extension == "md"));
+    let found: BTreeSet<String> = files.filter_map(|file| Some(file.file_name()?.to_str()?.to_owned())).collect();
+    assert!(found.len() > 15, "{found:?}");
+    let missing: Vec<&String> = found.difference(&told).collect();
+    assert!(missing.is_empty(), "files that the section `Results files` of README.md does not tell: {missing:?}");
+}
+
 /// The links of a Markdown text: a path, and a heading or nothing.
 fn links(text: &str) -> Vec<(&str, &str)> {
     let targets = text.split("](").skip(1).filter_map(|rest| rest.split(')').next()).filter(|target| !target.contains("://"));
@@ -118,7 +159,9 @@ fn links_and_headings_are_read_as_they_are_shown() {
 }
 
 #[test]
-fn blocks_are_told_from_parts_of_specs() {
+fn blocks_are_told_from_parts_of_specs_and_tables_by_their_heading() {
     let text = "a\n```toml\nname = \"x\"\n[[pairs]]\n```\nb\n```toml\n[[pairs]]\n```\n```sh\nname = \"x\"\n```\n";
     assert_eq!(whole_specs(text), ["\nname = \"x\"\n[[pairs]]\n"]);
+    let table = "\n## A\n\nb\n\n| c | d |\n| --- | --- |\n| `e` | `f` |\n| `g` | h |\n\n| i |\n| --- |\n| `j` |\n\n## K\n";
+    assert_eq!(first_cells(table, "A"), ["e", "g"].map(str::to_owned).into());
 }
