@@ -29,6 +29,7 @@ impl Session {
 
     /// Reads a spec with what is laid over it.
     pub fn load(path: &Path, overrides: &Overrides, places: SearchPaths) -> Result<Session, Failure> {
+        let places = places.with_spec_folder(path.parent().unwrap_or(Path::new("")));
         let experiment = experiment::load(path, overrides, &places).map_err(Failure::input)?;
         Ok(Session { experiment, places })
     }

@@ -159,7 +159,7 @@ impl Layers {
         SpecError::new(message).at(self.place(path, end))
     }
 
-    /// SearchPaths a fault that has no place yet.
+    /// Places a fault that has no place yet.
     pub fn placed(&self, path: &[String], error: SpecError) -> SpecError {
         if error.is_placed() { error } else { error.at(self.place(path, End::Value)) }
     }
