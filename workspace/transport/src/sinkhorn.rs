@@ -24,11 +24,11 @@ pub use normalise::doubly_stochastic;
 /// costs are rounded.
 const SHARPEST: f64 = 1.0 / (1_u64 << 40) as f64;
 
-/// A plan on the way may miss this share of the mass.
-const COARSE: f64 = 1e-2;
+/// A plan on the way may miss this share of the mass. What is missing there takes more fits the smaller `ε` has become.
+const COARSE: f64 = 1e-4;
 
-/// Most fits for each `ε` on the way.
-const COARSE_FITS: usize = 200;
+/// Most fits for each `ε` on the way, whatever the settings say.
+const COARSE_FITS: usize = 1000;
 
 /// Settings of Sinkhorn's algorithm.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -110,9 +110,8 @@ impl Sinkhorn {
     /// Brings the potentials from the `ε` they are at to this one, by halves.
     fn approach(&self, fit: &mut Fit<'_>, range: f64) {
         let last = self.regularisation.max(range * SHARPEST);
-        let limit = COARSE_FITS.min(self.iterations);
         while fit.epsilon() > last {
-            pulp::Arch::new().dispatch(Run { fit, tolerance: COARSE, limit });
+            pulp::Arch::new().dispatch(Run { fit, tolerance: COARSE, limit: COARSE_FITS });
             fit.sharpen((fit.epsilon() / 2.0).max(last));
         }
     }

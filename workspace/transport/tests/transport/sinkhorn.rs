@@ -78,7 +78,7 @@ fn towards_no_regularisation_the_plan_goes_to_the_exact_one_within_few_iteration
         let mut last = f64::INFINITY;
         for epsilon in [1e-2, 1e-3, 1e-4, 1e-6, 1e-8, 1e-12, 1e-100, 1e-300] {
             let found = Sinkhorn { regularisation: epsilon, tolerance: 1e-9, iterations: 50 }.plan(cost.view(), &rows, &columns).unwrap();
-            assert!(found.marginal_error < 0.02, "ε {epsilon}: {}", found.marginal_error);
+            assert!(found.marginal_error < 5e-3, "ε {epsilon}: {}", found.marginal_error);
             let price = (&found.plan * &cost).sum();
             assert!(price < last + 1e-4, "ε {epsilon}: {price} after {last}");
             last = price;
