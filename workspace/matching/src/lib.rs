@@ -31,7 +31,7 @@ pub use cycle::{Cycle, cycle, cycle_error};
 pub use error::MatchingError;
 pub use ground::Ground;
 pub use margins::{GroupMargins, margins};
-pub use matcher::{Alignment, Attempt, Certificate, Course, Frame, Iterate, Matcher, Outcome, Problem, UnitMap, UnitMaps};
+pub use matcher::{Alignment, Attempt, Certificate, Course, Frame, Interrupted, Iterate, Matcher, Outcome, Problem, UnitMap, UnitMaps};
 pub use merge::{interpolate, mean};
 pub use methods::{
     Matching, c2m3::C2m3, c2m3::SoftIterate, frank_wolfe::FrankWolfe, git_rebasin::GitReBasin, identity::Identity, merge_many::MergeMany,

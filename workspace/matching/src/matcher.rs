@@ -58,13 +58,30 @@ impl Problem<'_> {
     }
 }
 
+/// Whether to stop a matching.
+pub type Interrupted<'a> = &'a dyn Fn() -> bool;
+
+/// An error if it is time to stop.
+pub(crate) fn go_on(interrupted: Interrupted<'_>) -> Result<(), MatchingError> {
+    if interrupted() { Err(MatchingError::Interrupted) } else { Ok(()) }
+}
+
 /// A way to find the maps of models into one frame; implemented by the options of each method.
 pub trait Matcher {
     /// Finds the maps. Inputs are never changed; chance comes from `stream` alone, so equal calls give equal bytes.
     ///
     /// # Errors
     /// A problem that does not pass [`Problem::check`], options that do not pass [`Matcher::check`].
-    fn align(&self, problem: &Problem<'_>, stream: &Stream) -> Result<Alignment, MatchingError>;
+    fn align(&self, problem: &Problem<'_>, stream: &Stream) -> Result<Alignment, MatchingError> {
+        self.align_unless(&|| false, problem, stream)
+    }
+
+    /// As [`Matcher::align`], unless `interrupted` says to stop: it is asked between iterations, and between groups where these are solved one by
+    /// one, on the calling thread.
+    ///
+    /// # Errors
+    /// As [`Matcher::align`], and [`MatchingError::Interrupted`].
+    fn align_unless(&self, interrupted: Interrupted<'_>, problem: &Problem<'_>, stream: &Stream) -> Result<Alignment, MatchingError>;
 
     /// Says whether the options make sense.
     ///
@@ -125,8 +142,11 @@ pub struct Iterate {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
-    /// Its stop rule fired.
+    /// Its stop rule fired, and no group of one model alone, all others held, could gain.
     Converged,
+    /// Its stop rule fired where one group of one model alone, all others held, could still gain: a stationary point of an ascent that moves
+    /// all groups at once. `refine` takes such gains.
+    Stationary,
     /// It was stopped by the cap on its iterations.
     IterationLimit,
     /// It does not iterate.
@@ -188,13 +208,15 @@ pub struct Course {
     pub iterations: usize,
     /// The worst over the final assignments.
     pub certificate: Certificate,
+    /// The worst over all soft plans, see [`Alignment::marginal_error`].
+    pub marginal_error: f64,
 }
 
 impl Course {
     /// Of a method that iterates once for each point of `trace`.
     pub fn iterated(trace: Vec<Iterate>, outcome: Outcome, certificate: Certificate) -> Course {
         let iterations = trace.len();
-        Course { trace, refinement: Vec::new(), outcome, iterations, certificate }
+        Course { trace, refinement: Vec::new(), outcome, iterations, certificate, marginal_error: 0.0 }
     }
 
     /// Of a method that does not iterate.
@@ -226,6 +248,9 @@ pub struct Alignment {
     pub iterations: usize,
     /// The worst over the final assignments.
     pub certificate: Certificate,
+    /// How far the soft plan that fits worst misses its marginals, as a share of the mass, before its rows are divided by their sums: at most 2; 0 for
+    /// permutations. A large one is the mark of a plan that was stopped too early.
+    pub marginal_error: f64,
     /// [`crate::cycle_error`] of the maps; exactly 0 for permutations, which compose through the frame.
     pub cycle_error: f64,
 }
@@ -241,9 +266,22 @@ impl Alignment {
         let aligned: Vec<Weights> = problem.models.iter().zip(&maps).map(|(weights, maps)| align::to_frame(spec, weights, maps)).collect();
         let objective = objective(spec, &aligned.iter().collect::<Vec<_>>());
         let cycle_error = cycle::cycle_error(spec, &problem.models, |from, onto| align::pair_maps(&maps[from], &maps[onto]));
-        let Course { trace, refinement, outcome, iterations, certificate } = course;
+        let Course { trace, refinement, outcome, iterations, certificate, marginal_error } = course;
         let starts = Vec::new();
-        Alignment { frame, groups, maps, trace, refinement, starts, outcome, objective, iterations, certificate, cycle_error }
+        Alignment {
+            frame,
+            groups,
+            maps,
+            trace,
+            refinement,
+            starts,
+            outcome,
+            objective,
+            iterations,
+            certificate,
+            marginal_error,
+            cycle_error,
+        }
     }
 
     /// As [`Alignment::assemble`], from permutations: one list over groups for each model.

@@ -9,6 +9,7 @@ use super::c2m3::Stop;
 use super::c2m3::ascent::climb;
 use super::c2m3::universe::Universe;
 use super::{at_least_one, git_rebasin::reference};
+use crate::matcher::Interrupted;
 use crate::{Alignment, Certificate, Course, Frame, Iterate, Matcher, MatchingError, Outcome, Problem};
 
 /// More starts than anyone waits for are a slip of the pen.
@@ -76,7 +77,13 @@ impl Ascent {
 
 impl FrankWolfe {
     /// Matches `pair[1]` to `pair[0]`: the best of all trials.
-    fn ascend(&self, problem: &Problem<'_>, pair: [&Weights; 2], stream: &Stream) -> Result<Ascent, MatchingError> {
+    fn ascend(
+        &self,
+        interrupted: Interrupted<'_>,
+        problem: &Problem<'_>,
+        pair: [&Weights; 2],
+        stream: &Stream,
+    ) -> Result<Ascent, MatchingError> {
         let spec = problem.spec;
         let mut best: Option<Ascent> = None;
         for trial in 0..self.trials {
@@ -84,7 +91,7 @@ impl FrankWolfe {
             let held = Start::Identity.draw(spec, stream);
             let universe = Universe::new(spec, &pair, vec![held, start], |model| model == 0);
             let start = universe.objective();
-            let (found, course) = climb(universe, self.iterations, self.stop, &mut |_, _| {})?;
+            let (found, course) = climb(universe, self.iterations, self.stop, interrupted, &mut |_, _| {})?;
             let maps = found.into_iter().nth(1).expect("maps of both models");
             let ascent = Ascent { start, course, maps };
             if best.as_ref().is_none_or(|best| ascent.reached() > best.reached()) {
@@ -96,14 +103,14 @@ impl FrankWolfe {
 }
 
 impl Matcher for FrankWolfe {
-    fn align(&self, problem: &Problem<'_>, stream: &Stream) -> Result<Alignment, MatchingError> {
+    fn align_unless(&self, interrupted: Interrupted<'_>, problem: &Problem<'_>, stream: &Stream) -> Result<Alignment, MatchingError> {
         self.check()?;
         problem.check()?;
         let fixed = reference(problem, self.reference)?;
         let mut maps = problem.identity_maps();
         let mut courses = Vec::new();
         for (model, moving) in problem.models.iter().enumerate().filter(|(model, _)| *model != self.reference) {
-            let ascent = self.ascend(problem, [fixed, *moving], &stream.child(format!("model-{model}")))?;
+            let ascent = self.ascend(interrupted, problem, [fixed, *moving], &stream.child(format!("model-{model}")))?;
             maps[model] = ascent.maps;
             courses.push((ascent.start, ascent.course));
         }
@@ -264,7 +271,7 @@ mod tests {
             let stream = root.child("model-1").child(format!("trial-{trial}"));
             let starts = vec![Start::Identity.draw(spec, &stream), Start::Sinkhorn.draw(spec, &stream)];
             let universe = Universe::new(spec, &problem.models, starts, |model| model == 0);
-            let (_, course) = climb(universe, 400, FrankWolfe::default().stop, &mut |_, _| {}).unwrap();
+            let (_, course) = climb(universe, 400, FrankWolfe::default().stop, &|| false, &mut |_, _| {}).unwrap();
             course.trace.last().unwrap().objective
         };
         // Most noise leads to where none would: the first stream of which some leads elsewhere.

@@ -4,6 +4,7 @@ use onebasin_transport::assignment::{Assignment, Solver};
 use serde::{Deserialize, Serialize};
 
 use super::{at_least_one, tolerance};
+use crate::matcher::{Interrupted, go_on};
 use crate::objective::PairObjective;
 use crate::similarity::{Similarity, neighbours};
 use crate::{Alignment, Certificate, Course, Frame, Iterate, Matcher, MatchingError, Outcome, Problem};
@@ -59,11 +60,11 @@ impl Order {
 }
 
 impl Matcher for GitReBasin {
-    fn align(&self, problem: &Problem<'_>, stream: &Stream) -> Result<Alignment, MatchingError> {
+    fn align_unless(&self, interrupted: Interrupted<'_>, problem: &Problem<'_>, stream: &Stream) -> Result<Alignment, MatchingError> {
         self.check()?;
         problem.check()?;
         let fixed = reference(problem, self.reference)?;
-        let ascent = Ascent { order: self.order, sweeps: self.sweeps, tolerance: self.tolerance };
+        let ascent = Ascent { order: self.order, sweeps: self.sweeps, tolerance: self.tolerance, interrupted };
         let mut maps = problem.identity_maps();
         let mut climbs = Vec::new();
         for (model, moving) in problem.models.iter().enumerate().filter(|(model, _)| *model != self.reference) {
@@ -113,10 +114,11 @@ fn course(climbs: &[Climb]) -> Course {
 }
 
 /// Coordinate ascent for one pair.
-pub(crate) struct Ascent {
+pub(crate) struct Ascent<'a> {
     pub order: Order,
     pub sweeps: usize,
     pub tolerance: f64,
+    pub interrupted: Interrupted<'a>,
 }
 
 /// Where an ascent ended.
@@ -130,7 +132,7 @@ pub(crate) struct Climb {
     pub certificate: Certificate,
 }
 
-impl Ascent {
+impl Ascent<'_> {
     /// Climbs from `start` to maps of `moving` that no single group can better.
     ///
     /// Cost of a sweep: a matrix product and an assignment for each group at first; later, both shrink with what still changes.
@@ -158,6 +160,7 @@ impl Ascent {
                 if !std::mem::take(&mut stale[group]) {
                     continue;
                 }
+                go_on(self.interrupted)?;
                 similarities[group].update(&maps);
                 let gain = similarities[group].matrix();
                 let transport = |source| MatchingError::Transport { group: spec.groups[group].name.clone(), source };

@@ -1,6 +1,7 @@
 use onebasin_repro::Stream;
 use serde::{Deserialize, Serialize};
 
+use crate::matcher::Interrupted;
 use crate::{Alignment, Certificate, Course, Frame, Matcher, MatchingError, Problem};
 
 /// No matching: every unit stays where it is, so that a mean in the frame is the naive mean.
@@ -9,7 +10,7 @@ use crate::{Alignment, Certificate, Course, Frame, Matcher, MatchingError, Probl
 pub struct Identity {}
 
 impl Matcher for Identity {
-    fn align(&self, problem: &Problem<'_>, _stream: &Stream) -> Result<Alignment, MatchingError> {
+    fn align_unless(&self, _interrupted: Interrupted<'_>, problem: &Problem<'_>, _stream: &Stream) -> Result<Alignment, MatchingError> {
         problem.check()?;
         let course = Course::direct(Certificate::default());
         Ok(Alignment::from_permutations(problem, Frame::Reference(0), problem.identity_maps(), course))

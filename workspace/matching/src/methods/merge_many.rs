@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::git_rebasin::{Ascent, Order, solvers};
 use super::{at_least_one, tolerance};
+use crate::matcher::Interrupted;
 use crate::{Alignment, Certificate, Course, Frame, Iterate, Matcher, MatchingError, Outcome, Problem, mean, objective};
 
 /// Git Re-Basin's merging of many models: in a random order, again and again, each model is matched to the mean of the others.
@@ -34,11 +35,11 @@ impl Default for MergeMany {
 
 impl Matcher for MergeMany {
     /// Memory: a copy of every model. Cost: that of a weight matching for each model that moves in a round.
-    fn align(&self, problem: &Problem<'_>, stream: &Stream) -> Result<Alignment, MatchingError> {
+    fn align_unless(&self, interrupted: Interrupted<'_>, problem: &Problem<'_>, stream: &Stream) -> Result<Alignment, MatchingError> {
         self.check()?;
         problem.check()?;
         let spec = problem.spec;
-        let ascent = Ascent { order: self.order, sweeps: self.sweeps, tolerance: self.tolerance };
+        let ascent = Ascent { order: self.order, sweeps: self.sweeps, tolerance: self.tolerance, interrupted };
         let count = problem.models.len();
         let mut maps = problem.identity_maps();
         let mut images: Vec<Weights> = problem.models.iter().map(|&weights| weights.clone()).collect();

@@ -1,7 +1,8 @@
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fs;
 
-use onebasin_matching::{Alignment, Frame, Matching, Outcome, Problem, UnitMap, objective, to_frame};
+use onebasin_matching::{Alignment, Frame, Matching, MatchingError, Outcome, Problem, UnitMap, mean, objective, to_frame};
 use onebasin_network::{Graph, Weights, permute};
 use onebasin_repro::Stream;
 
@@ -69,15 +70,39 @@ fn only_methods_that_say_so_depend_on_the_seed() {
     });
 }
 
+/// The negative control: what the objective rewards must not come from moving units about.
 #[test]
-fn inputs_are_not_touched() {
-    everywhere(|what, matching, graph, problem| {
-        let before: Vec<Weights> = problem.models.iter().map(|&weights| weights.clone()).collect();
-        let alignment = align(matching, problem, 3);
-        for ((weights, maps), before) in problem.models.iter().zip(&alignment.maps).zip(&before) {
-            to_frame(graph.spec(), weights, maps);
-            assert_eq!(*weights, before, "{what}");
+fn random_permutations_make_no_better_mean_than_plain_averaging() {
+    let (_, graph) = all().swap_remove(0);
+    let spec = graph.spec();
+    let original = random(spec, 1);
+    let copies = [2, 3].map(|seed| permute(spec, &original, &shuffles(spec, seed)));
+    // How far the mean is from a network that both copies compute, whatever its order: the mean of unlike weights is short.
+    let length = |weights: &Weights| weights.flat().iter().map(|value| f64::from(*value).powi(2)).sum::<f64>().sqrt();
+    let of_mean = |models: [&Weights; 2]| length(&mean(&models, None).unwrap()) / length(&original);
+    let [first, second] = &copies;
+    let plain = of_mean([first, second]);
+    let shuffled = (10..60).map(|seed| of_mean([first, &permute(spec, second, &shuffles(spec, seed))]));
+    let best = shuffled.fold(0.0, f64::max);
+    assert!(best < plain + 0.1 && best < 0.9, "{best} and {plain}");
+    let matched = align(&serde_json::from_str(r#"{"by": "git-re-basin"}"#).unwrap(), &Problem { spec, models: vec![first, second] }, 3);
+    assert!(of_mean([first, &to_frame(spec, second, &matched.maps[1])]) > 0.99);
+}
+
+#[test]
+fn an_interrupted_matching_ends_at_its_next_look() {
+    everywhere(|what, matching, _, problem| {
+        let stream = Stream::root(3);
+        if let Matching::Identity(_) = matching {
+            return;
         }
+        for looks in [0_usize, 1, 3] {
+            let left = Cell::new(looks);
+            let interrupted = || left.replace(left.get().saturating_sub(1)) == 0;
+            let error = matching.matcher().align_unless(&interrupted, problem, &stream).expect_err(what);
+            assert!(matches!(error, MatchingError::Interrupted), "{what}: {error}");
+        }
+        assert_eq!(matching.matcher().align_unless(&|| false, problem, &stream).unwrap(), align(matching, problem, 3), "{what}");
     });
 }
 

@@ -3,6 +3,7 @@
 use super::images::GRAIN;
 use super::stop::Stop;
 use super::universe::Universe;
+use crate::matcher::{Interrupted, go_on};
 use crate::{Course, Iterate, MatchingError, Outcome};
 use onebasin_network::Permutation;
 
@@ -13,11 +14,12 @@ const REFRESH: usize = 100;
 /// Climbs from where `universe` is, then takes the nearest permutations. Whoever wants to see the points on the way may `look` after each iteration.
 ///
 /// # Errors
-/// Gradients beyond single precision.
+/// Gradients beyond single precision, and an interruption.
 pub(crate) fn climb(
     mut universe: Universe,
     iterations: usize,
     stop: Stop,
+    interrupted: Interrupted<'_>,
     look: &mut dyn FnMut(&Universe, Iterate),
 ) -> Result<(Vec<Vec<Permutation>>, Course), MatchingError> {
     let mut solvers = universe.solvers();
@@ -26,6 +28,7 @@ pub(crate) fn climb(
     let mut outcome = Outcome::IterationLimit;
     let mut carried = 0;
     while trace.len() < iterations {
+        go_on(interrupted)?;
         let vertices = universe.vertices(&mut solvers)?;
         let step = if universe.is_at(&vertices) { 0.0 } else { rounded(universe.line(&vertices).best_step()) };
         if step > 0.0 {

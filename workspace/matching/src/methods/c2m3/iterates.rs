@@ -37,10 +37,10 @@ impl C2m3 {
         crate::Matcher::check(self)?;
         problem.check()?;
         let (start, stream) = self.attempt(restart, stream);
-        let universe = Universe::new(problem.spec, &problem.models, start.draw(problem, &stream)?, |_| false);
+        let universe = Universe::new(problem.spec, &problem.models, start.draw(&|| false, problem, &stream)?, |_| false);
         let mut seen = Vec::with_capacity(count);
         let mut look = |universe: &Universe, iterate: Iterate| seen.push(SoftIterate { iterate, matrix: universe.point(model, group) });
-        ascent::climb(universe, self.iterations.min(count), self.stop, &mut look)?;
+        ascent::climb(universe, self.iterations.min(count), self.stop, &|| false, &mut look)?;
         Ok(seen)
     }
 }

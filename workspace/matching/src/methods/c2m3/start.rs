@@ -7,6 +7,7 @@ use rand::Rng;
 use serde::{Deserialize, Serialize};
 
 use super::mixture::Mixture;
+use crate::matcher::Interrupted;
 use crate::{GitReBasin, Matcher, MatchingError, MergeMany, Problem};
 
 /// The matrices to start from, one for each model and group.
@@ -48,7 +49,12 @@ impl Start {
     }
 
     /// Draws or finds the matrices: outer index model, inner index group.
-    pub(crate) fn draw(self, problem: &Problem<'_>, stream: &Stream) -> Result<Vec<Vec<Mixture>>, MatchingError> {
+    pub(crate) fn draw(
+        self,
+        interrupted: Interrupted<'_>,
+        problem: &Problem<'_>,
+        stream: &Stream,
+    ) -> Result<Vec<Vec<Mixture>>, MatchingError> {
         let found = match self {
             Start::Identity | Start::Sinkhorn | Start::Random => {
                 let model = |model: usize| {
@@ -57,8 +63,8 @@ impl Start {
                 };
                 return Ok((0..problem.models.len()).map(model).collect());
             }
-            Start::GitReBasin => GitReBasin::default().align(problem, &stream.child("git-re-basin"))?,
-            Start::MergeMany => MergeMany::default().align(problem, &stream.child("merge-many"))?,
+            Start::GitReBasin => GitReBasin::default().align_unless(interrupted, problem, &stream.child("git-re-basin"))?,
+            Start::MergeMany => MergeMany::default().align_unless(interrupted, problem, &stream.child("merge-many"))?,
         };
         let vertices = |model| {
             let maps = found.permutations(model).expect("weight matching makes permutations");

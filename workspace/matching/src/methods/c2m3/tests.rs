@@ -163,7 +163,7 @@ fn shuffled_copies_of_one_model_are_brought_together() {
     }
 }
 
-/// Each of two copies is drawn to where the other is, and the common step takes both: a property of the published method.
+/// Each of two copies is drawn to where the other is, and the common step takes both: a property of the published method, without refinement.
 #[test]
 fn two_copies_trade_places_and_the_pairwise_form_does_not() {
     let graph = graph(r#"{"family": "mlp", "hidden": [48, 40, 32]}"#, (1, 16, 16), 10);
@@ -172,7 +172,7 @@ fn two_copies_trade_places_and_the_pairwise_form_does_not() {
     let copies = [permute(spec, &original, &shuffles(spec, 0)), permute(spec, &original, &shuffles(spec, 1))];
     let copies: Vec<&Weights> = copies.iter().collect();
     let expected = objective(spec, &[&original, &original]);
-    let together = align(&C2m3::default(), spec, &copies);
+    let together = align(&C2m3 { refine: Some(0), ..C2m3::default() }, spec, &copies);
     assert!(together.objective < 0.9 * expected && together.outcome == Outcome::IterationLimit);
     let pairwise = FrankWolfe::default().align(&Problem { spec, models: copies }, &Stream::root(0)).unwrap();
     assert!(is_near(pairwise.objective, expected, 1e-12) && pairwise.iterations < 20);
@@ -209,7 +209,8 @@ fn the_order_of_a_models_units_does_not_matter() {
     let shuffled = permute(spec, &models[1], &shuffle);
     let climb = |models: &[&Weights], start: Vec<Vec<Mixture>>| {
         let universe = Universe::new(spec, models, start, |_| false);
-        let (maps, course) = ascent::climb(universe, 60, Stop::Relative { tolerance: 1e-7, patience: 5 }, &mut |_, _| {}).unwrap();
+        let (maps, course) =
+            ascent::climb(universe, 60, Stop::Relative { tolerance: 1e-7, patience: 5 }, &|| false, &mut |_, _| {}).unwrap();
         let aligned: Vec<Weights> = models.iter().zip(&maps).map(|(model, maps)| permute(spec, model, maps)).collect();
         (course, aligned)
     };
@@ -319,10 +320,65 @@ fn an_ascent_from_matched_models_starts_where_they_are() {
     let models = models(&graph, 3);
     let problem = Problem { spec: graph.spec(), models: models.iter().collect() };
     let stream = Stream::root(5);
-    let point = Start::MergeMany.draw(&problem, &stream).unwrap();
+    let point = Start::MergeMany.draw(&|| false, &problem, &stream).unwrap();
     let merged = crate::MergeMany::default().align(&problem, &stream.child("merge-many")).unwrap();
     let universe = Universe::new(graph.spec(), &problem.models, point, |_| false);
     assert!(is_near(universe.objective(), merged.objective, 1e-9));
+}
+
+/// Two hidden permutations, one of them behind a skip.
+fn skip() -> Graph {
+    let text = r#"{"layers": [{"op": "flatten"}, {"op": "linear", "out": 30},
+        {"op": "residual", "body": [{"op": "linear", "out": 50}, {"op": "relu"}, {"op": "linear", "out": 30}], "shortcut": []},
+        {"op": "linear", "out": "classes"}]}"#;
+    graph(text, (1, 4, 4), 10)
+}
+
+fn copies(graph: &Graph, count: u64, seed: u64) -> Vec<Weights> {
+    let original = random(graph.spec(), seed);
+    (0..count).map(|copy| permute(graph.spec(), &original, &shuffles(graph.spec(), 1000 * seed + copy))).collect()
+}
+
+#[test]
+fn a_shuffled_copy_is_brought_back_by_default() {
+    let one = |hidden: &str| graph(&format!(r#"{{"family": "mlp", "hidden": {hidden}}}"#), (1, 4, 4), 10);
+    for (graph, seeds) in [(one("[3]"), 100), (one("[8, 8]"), 30), (one("[30, 30]"), 5), (skip(), 5)] {
+        for seed in 0..seeds {
+            let models = copies(&graph, 2, seed);
+            let found = align(&C2m3::default(), graph.spec(), &models.iter().collect::<Vec<_>>());
+            let aligned = [0, 1].map(|model| crate::to_frame(graph.spec(), &models[model], &found.maps[model]));
+            assert!(aligned[0] == aligned[1], "seed {seed}");
+        }
+    }
+}
+
+#[test]
+fn converged_is_never_where_a_single_group_alone_could_gain() {
+    let small = graph(r#"{"family": "mlp", "hidden": [3]}"#, (1, 4, 4), 10);
+    let mut seen = std::collections::BTreeMap::new();
+    for (graph, count) in [(&small, 2), (&small, 4), (&mlp(), 3), (&mixed(), 4)] {
+        for seed in 0..30 {
+            let models = copies(graph, count, seed);
+            let with = |refine| align(&C2m3 { refine: Some(refine), ..C2m3::default() }, graph.spec(), &models.iter().collect::<Vec<_>>());
+            let (plain, refined) = (with(0), with(1));
+            let gains = refined.objective > plain.objective;
+            assert!(!(gains && plain.outcome == Outcome::Converged), "seed {seed}");
+            assert!(gains || plain.outcome != Outcome::Stationary, "seed {seed}");
+            *seen.entry(format!("{:?}", plain.outcome)).or_insert(0) += 1;
+        }
+    }
+    assert!(seen.contains_key("Converged") && seen.contains_key("Stationary"), "{seen:?}");
+}
+
+#[test]
+fn only_a_pair_is_refined_unless_asked() {
+    let graph = mlp();
+    for count in [2, 3] {
+        let models = models(&graph, count);
+        let of = |refine| align(&C2m3 { refine, ..C2m3::default() }, graph.spec(), &models.iter().collect::<Vec<_>>());
+        assert_eq!(of(None), of(Some(usize::from(count == 2))));
+        assert!(of(Some(0)).refinement.is_empty());
+    }
 }
 
 #[test]
