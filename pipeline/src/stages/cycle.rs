@@ -97,7 +97,7 @@ impl Stage for Cycle {
         let start = files::load(start, &self.subject.graph)?;
         let alignments = alignments.iter().map(|artifact| Alignment::load(&artifact.directory)).collect::<Result<Vec<_>, _>>()?;
         let back = self.around(&start, &alignments)?;
-        let points = line::along(context, &self.subject, &self.parts, self.lambdas, [&start, &back.image])?;
+        let points = line::along(context, &self.subject, &self.parts, self.lambdas, [&start, &back.aligned])?;
         files::write_json(&context.out.join("cycle.json"), &Round { distance: back.distance, points })
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use ndarray::Array2;
-use onebasin_matching::{Agreement, Alignment, agreement, to_frame};
+use onebasin_matching::{Alignment, FeatureSimilarity, feature_similarity, to_frame};
 use onebasin_training::features;
 use serde::Serialize;
 use serde_json::json;
@@ -79,8 +79,9 @@ impl Stage for Features {
             seen.push(features(graph, &model, &sample, normalisation, context.device)?);
         }
         context.look()?;
-        let rows = agreement(&seen.iter().map(|features| features.view()).collect::<Vec<_>>());
-        let items = rows.into_iter().map(|Agreement { pair: (first, second), cka, distance }| Item { first, second, cka, distance });
+        let rows = feature_similarity(&seen.iter().map(|features| features.view()).collect::<Vec<_>>());
+        let items =
+            rows.into_iter().map(|FeatureSimilarity { pair: (first, second), cka, distance }| Item { first, second, cka, distance });
         files::write_json(&context.out.join("features.json"), &items.collect::<Vec<_>>())
     }
 }

@@ -8,7 +8,7 @@ use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::{Alignment, Attempt, Certificate, Frame, Iterate, MatchingError, Outcome, UnitMap, UnitMaps};
+use crate::{Alignment, Certificate, Frame, Iterate, MatchingError, Outcome, Restart, UnitMap, UnitMaps};
 
 const ALIGNMENT: &str = "alignment.json";
 const PERMUTATIONS: &str = "permutations.json";
@@ -35,7 +35,7 @@ struct Summary {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     refinement: Vec<f64>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    starts: Vec<Attempt>,
+    starts: Vec<Restart>,
 }
 
 /// By reference, as serde hands it over.
@@ -218,14 +218,14 @@ mod tests {
     }
 
     fn restarted() -> Alignment {
-        let attempt = |start: &str, objective: f64, chosen: bool| Attempt {
+        let restart = |start: &str, objective: f64, chosen: bool| Restart {
             start: start.to_owned(),
             objective,
             iterations: 2,
             outcome: Outcome::Converged,
             chosen,
         };
-        let starts = vec![attempt("identity", 0.1, false), attempt("sinkhorn", 7.0 / 3.0, true)];
+        let starts = vec![restart("identity", 0.1, false), restart("sinkhorn", 7.0 / 3.0, true)];
         Alignment { starts, refinement: vec![2.0, 7.0 / 3.0], ..alignment() }
     }
 

@@ -182,7 +182,7 @@ impl From<onebasin_transport::Certificate> for Certificate {
 /// One of several starts of a method, and how far it came.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Attempt {
+pub struct Restart {
     /// The start, as the spec writes it.
     pub start: String,
     /// [`crate::objective`] of the models in the frame it led to.
@@ -197,7 +197,7 @@ pub struct Attempt {
 
 /// What a method did on its way to the maps.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Course {
+pub struct SolverTrace {
     /// The objective after each iteration.
     pub trace: Vec<Iterate>,
     /// The objective before the first round of refinement and after each; empty without refinement.
@@ -212,16 +212,16 @@ pub struct Course {
     pub marginal_error: f64,
 }
 
-impl Course {
+impl SolverTrace {
     /// Of a method that iterates once for each point of `trace`.
-    pub fn iterated(trace: Vec<Iterate>, outcome: Outcome, certificate: Certificate) -> Course {
+    pub fn iterated(trace: Vec<Iterate>, outcome: Outcome, certificate: Certificate) -> SolverTrace {
         let iterations = trace.len();
-        Course { trace, refinement: Vec::new(), outcome, iterations, certificate, marginal_error: 0.0 }
+        SolverTrace { trace, refinement: Vec::new(), outcome, iterations, certificate, marginal_error: 0.0 }
     }
 
     /// Of a method that does not iterate.
-    pub fn direct(certificate: Certificate) -> Course {
-        Course::iterated(Vec::new(), Outcome::Direct, certificate)
+    pub fn direct(certificate: Certificate) -> SolverTrace {
+        SolverTrace::iterated(Vec::new(), Outcome::Direct, certificate)
     }
 }
 
@@ -239,7 +239,7 @@ pub struct Alignment {
     /// The objective before the first round of refinement and after each; empty without refinement.
     pub refinement: Vec<f64>,
     /// All starts, where several were asked for; the rest of this alignment tells of the chosen one.
-    pub starts: Vec<Attempt>,
+    pub starts: Vec<Restart>,
     /// How the method ended.
     pub outcome: Outcome,
     /// [`crate::objective`] of the models in the frame.
@@ -257,7 +257,7 @@ pub struct Alignment {
 
 impl Alignment {
     /// Completes found maps by what every alignment says: objective in the frame and cycle error.
-    pub fn assemble(problem: &Problem<'_>, frame: Frame, maps: Vec<UnitMaps>, course: Course) -> Alignment {
+    pub fn assemble(problem: &Problem<'_>, frame: Frame, maps: Vec<UnitMaps>, solver_trace: SolverTrace) -> Alignment {
         let spec = problem.spec;
         let mut groups: Vec<String> = spec.groups.iter().map(|group| group.name.clone()).collect();
         if maps.iter().any(|maps| maps.len() > groups.len()) {
@@ -266,7 +266,7 @@ impl Alignment {
         let aligned: Vec<Weights> = problem.models.iter().zip(&maps).map(|(weights, maps)| align::to_frame(spec, weights, maps)).collect();
         let objective = objective(spec, &aligned.iter().collect::<Vec<_>>());
         let cycle_error = cycle::cycle_error(spec, &problem.models, |from, onto| align::pair_maps(&maps[from], &maps[onto]));
-        let Course { trace, refinement, outcome, iterations, certificate, marginal_error } = course;
+        let SolverTrace { trace, refinement, outcome, iterations, certificate, marginal_error } = solver_trace;
         let starts = Vec::new();
         Alignment {
             frame,
@@ -285,9 +285,9 @@ impl Alignment {
     }
 
     /// As [`Alignment::assemble`], from permutations: one list over groups for each model.
-    pub fn from_permutations(problem: &Problem<'_>, frame: Frame, maps: Vec<Vec<Permutation>>, course: Course) -> Alignment {
+    pub fn from_permutations(problem: &Problem<'_>, frame: Frame, maps: Vec<Vec<Permutation>>, solver_trace: SolverTrace) -> Alignment {
         let maps = maps.into_iter().map(|maps| maps.into_iter().map(UnitMap::Permutation).collect()).collect();
-        Alignment::assemble(problem, frame, maps, course)
+        Alignment::assemble(problem, frame, maps, solver_trace)
     }
 
     /// Whether every map is a permutation, so that models in the frame compute what they did before.

@@ -1,13 +1,13 @@
+mod aligned_weights;
 pub(crate) mod ascent;
-mod images;
 mod iterates;
 mod layout;
-pub(crate) mod mixture;
+mod line_search;
 #[cfg(test)]
 mod plain;
 mod quartic;
-mod segment;
 mod shares;
+pub(crate) mod soft_permutation;
 pub(crate) mod start;
 mod stop;
 #[cfg(test)]
@@ -25,7 +25,7 @@ use self::universe::Universe;
 use super::at_least_one;
 use super::refine::Refinement;
 use crate::matcher::Interrupted;
-use crate::{Alignment, Attempt, Frame, Matcher, MatchingError, Outcome, Problem};
+use crate::{Alignment, Frame, Matcher, MatchingError, Outcome, Problem, Restart};
 
 /// C²M³: all models at once into a universe, by Frank–Wolfe on `f(P) = Σ_{p<q} Σ_ℓ ⟨U_ℓ^p, U_ℓ^q⟩` with `U_ℓ^p = (P_r^p)ᵀ W_ℓ^p P_c^p`.
 ///
@@ -77,7 +77,7 @@ impl Default for C2m3 {
 
 impl C2m3 {
     /// The start with this index, and the stream it draws from.
-    fn attempt(&self, index: usize, stream: &Stream) -> (Start, Stream) {
+    fn restart(&self, index: usize, stream: &Stream) -> (Start, Stream) {
         if self.restarts.is_empty() {
             (self.start, stream.clone())
         } else {
@@ -94,17 +94,17 @@ impl C2m3 {
         stream: &Stream,
     ) -> Result<Alignment, MatchingError> {
         let universe = Universe::new(problem.spec, &problem.models, start.draw(interrupted, problem, stream)?, |_| false);
-        let (maps, mut course) = ascent::climb(universe, self.iterations, self.stop, interrupted, &mut |_, _| {})?;
+        let (maps, mut solver_trace) = ascent::ascend(universe, self.iterations, self.stop, interrupted, &mut |_, _| {})?;
         let rounds = self.refine.unwrap_or(usize::from(problem.models.len() == 2));
         let mut refinement = Refinement::new(problem, maps, interrupted);
         if rounds > 0 {
-            course.refinement = refinement.run(rounds)?;
-            course.certificate = course.certificate.worst(refinement.certificate());
+            solver_trace.refinement = refinement.run(rounds)?;
+            solver_trace.certificate = solver_trace.certificate.worst(refinement.certificate());
         }
-        if course.outcome == Outcome::Converged && refinement.could_gain()? {
-            course.outcome = Outcome::Stationary;
+        if solver_trace.outcome == Outcome::Converged && refinement.could_gain()? {
+            solver_trace.outcome = Outcome::Stationary;
         }
-        Ok(Alignment::from_permutations(problem, Frame::Universe, refinement.into_maps(), course))
+        Ok(Alignment::from_permutations(problem, Frame::Universe, refinement.into_maps(), solver_trace))
     }
 }
 
@@ -118,10 +118,10 @@ impl Matcher for C2m3 {
         let mut starts = Vec::new();
         let mut best: Option<(usize, Alignment)> = None;
         for index in 0..self.restarts.len() {
-            let (start, stream) = self.attempt(index, stream);
+            let (start, stream) = self.restart(index, stream);
             let found = self.ascend(interrupted, problem, start, &stream)?;
             let Alignment { objective, iterations, outcome, .. } = found;
-            starts.push(Attempt { start: start.name().to_owned(), objective, iterations, outcome, chosen: false });
+            starts.push(Restart { start: start.name().to_owned(), objective, iterations, outcome, chosen: false });
             if best.as_ref().is_none_or(|(_, best)| objective > best.objective) {
                 best = Some((index, found));
             }

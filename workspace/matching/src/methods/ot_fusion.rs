@@ -5,9 +5,9 @@ use onebasin_transport::{assignment, sinkhorn::Sinkhorn};
 use serde::{Deserialize, Serialize};
 
 use super::{at_least_one, git_rebasin::reference, number, tolerance};
-use crate::ground::{Ground, Rows};
+use crate::ground_metric::{Ground, Rows};
 use crate::matcher::{Interrupted, go_on};
-use crate::{Alignment, Certificate, Course, Frame, Matcher, MatchingError, Outcome, Problem, UnitMap, UnitMaps};
+use crate::{Alignment, Certificate, Frame, Matcher, MatchingError, Outcome, Problem, SolverTrace, UnitMap, UnitMaps};
 
 /// Optimal-transport fusion from weights: layer by layer from the input, the units of each model are transported onto the reference's by
 /// the distance of their incoming weights, which are first brought into the order the layer before has got. One pass, no way back.
@@ -89,19 +89,19 @@ impl Matcher for OtFusion {
         problem.check()?;
         let fixed = reference(problem, self.reference)?;
         self.check_output(problem.spec)?;
-        let mut course = Course::direct(Certificate::default());
+        let mut solver_trace = SolverTrace::direct(Certificate::default());
         if self.plan == PlanKind::Sinkhorn {
-            course.outcome = Outcome::Converged;
+            solver_trace.outcome = Outcome::Converged;
         }
         let mut maps = Vec::new();
         for (model, moving) in problem.models.iter().enumerate() {
             maps.push(if model == self.reference {
                 self.stay(problem.spec)
             } else {
-                self.transport(interrupted, problem.spec, [fixed, moving], &mut course)?
+                self.transport(interrupted, problem.spec, [fixed, moving], &mut solver_trace)?
             });
         }
-        Ok(Alignment::assemble(problem, Frame::Reference(self.reference), maps, course))
+        Ok(Alignment::assemble(problem, Frame::Reference(self.reference), maps, solver_trace))
     }
 
     fn check(&self) -> Result<(), MatchingError> {
@@ -155,7 +155,7 @@ impl OtFusion {
         interrupted: Interrupted<'_>,
         spec: &PermutationSpec,
         [fixed, moving]: [&Weights; 2],
-        course: &mut Course,
+        solver_trace: &mut SolverTrace,
     ) -> Result<UnitMaps, MatchingError> {
         let mut maps = vec![None; spec.groups.len()];
         let mut complete = true;
@@ -166,7 +166,7 @@ impl OtFusion {
                 let rows = |parameter: &&Parameter| parameter.rows.as_ref().is_some_and(|binding| binding.group == group);
                 let (costs, all) = self.costs(spec.parameters.iter().filter(rows), found.units, fixed, moving, &maps);
                 complete &= all;
-                let (map, certificate) = self.solve(costs, &found.name, course)?;
+                let (map, certificate) = self.solve(costs, &found.name, solver_trace)?;
                 certificates[group] = certificate;
                 maps[group] = Some(map);
             }
@@ -177,11 +177,11 @@ impl OtFusion {
         if self.output == OutputUnits::Transported {
             let rows = spec.parameters.iter().filter(|parameter| is_output(parameter));
             let (costs, _) = self.costs(rows, output_units(spec), fixed, moving, &maps);
-            let (map, certificate) = self.solve(costs, crate::matcher::OUTPUT, course)?;
+            let (map, certificate) = self.solve(costs, crate::matcher::OUTPUT, solver_trace)?;
             certificates.push(certificate);
             maps.push(Some(map));
         }
-        course.certificate = certificates.into_iter().fold(course.certificate, Certificate::worst);
+        solver_trace.certificate = certificates.into_iter().fold(solver_trace.certificate, Certificate::worst);
         Ok(maps.into_iter().flatten().collect())
     }
 
@@ -216,7 +216,7 @@ impl OtFusion {
     }
 
     /// The plan of least cost, as a map whose rows sum to 1.
-    fn solve(&self, costs: Array2<f64>, group: &str, course: &mut Course) -> Result<(UnitMap, Certificate), MatchingError> {
+    fn solve(&self, costs: Array2<f64>, group: &str, solver_trace: &mut SolverTrace) -> Result<(UnitMap, Certificate), MatchingError> {
         let failed = |source| MatchingError::Transport { group: group.to_owned(), source };
         match self.plan {
             // Between equal numbers of units of equal mass some plan of least cost is a permutation (Birkhoff), which an assignment finds.
@@ -230,10 +230,10 @@ impl OtFusion {
                 let solver = Sinkhorn { regularisation: self.regularisation, tolerance: self.tolerance, iterations: self.iterations };
                 let masses = vec![1.0 / costs.nrows() as f64; costs.nrows()];
                 let found = solver.plan(costs.view(), &masses, &masses).map_err(failed)?;
-                course.iterations = course.iterations.max(found.iterations);
-                course.marginal_error = course.marginal_error.max(found.marginal_error);
+                solver_trace.iterations = solver_trace.iterations.max(found.iterations);
+                solver_trace.marginal_error = solver_trace.marginal_error.max(found.marginal_error);
                 if !found.converged {
-                    course.outcome = Outcome::IterationLimit;
+                    solver_trace.outcome = Outcome::IterationLimit;
                 }
                 let mut plan = found.plan;
                 // Never 0: rows are fitted first, and fitting the columns leaves a row at least its share of its best column.
@@ -291,12 +291,12 @@ mod tests {
         let graph = graph(r#"{"family": "mlp", "hidden": [2]}"#, (1, 1, 1), 2);
         let a = numbers(graph.spec(), &[&[1.0, 2.0], &[0.0, 0.0], &[1.0, 0.0, 0.0, 1.0], &[5.0, 6.0]]);
         let b = numbers(graph.spec(), &[&[1.0, 2.0], &[0.0, 0.0], &[0.0, 1.0, 1.0, 0.0], &[6.0, 5.0]]);
-        let image = |output| {
+        let aligned = |output| {
             let alignment = OtFusion { output, ..OtFusion::default() }.align(&both(&graph, &a, &b), &Stream::root(0)).unwrap();
             to_frame(graph.spec(), &b, &alignment.maps[1])
         };
-        assert_eq!(image(OutputUnits::Fixed), b);
-        assert_eq!(image(OutputUnits::Transported), a);
+        assert_eq!(aligned(OutputUnits::Fixed), b);
+        assert_eq!(aligned(OutputUnits::Transported), a);
     }
 
     #[test]

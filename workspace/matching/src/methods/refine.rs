@@ -17,7 +17,7 @@ const SWEEPS: usize = 100;
 
 /// Raises `Σ_{p<q} Σ_ℓ ⟨U_ℓ^p, U_ℓ^q⟩` over permutations, one matrix `P_g^p` at a time.
 ///
-/// With all else fixed the objective is linear in `P_g^p`: model `p` meets the sum of the other models' images, which does not contain it. So
+/// With all else fixed the objective is linear in `P_g^p`: model `p` meets the sum of the other aligned models, which does not contain it. So
 /// the best `P_g^p` is an assignment on the exact gradient. (A parameter that holds the group on both axes makes it quadratic; then the assignment
 /// is a proposal, taken only if it gains.) A round goes over the models; each ascends over its groups in graph order until it gains no more,
 /// and what it found is taken only if the objective itself, in `f64`, is greater.
@@ -29,7 +29,7 @@ pub(crate) struct Refinement<'a> {
     problem: &'a Problem<'a>,
     interrupted: Interrupted<'a>,
     maps: Vec<Vec<Permutation>>,
-    images: Vec<Weights>,
+    aligned: Vec<Weights>,
     objective: f64,
     solvers: Vec<Vec<Solver>>,
     certificates: Vec<Certificate>,
@@ -40,7 +40,7 @@ pub(crate) struct Refinement<'a> {
 /// What a model's own ascent found.
 struct Better {
     maps: Vec<Permutation>,
-    image: Weights,
+    aligned: Weights,
     objective: f64,
 }
 
@@ -48,11 +48,11 @@ impl<'a> Refinement<'a> {
     /// At these permutations.
     pub fn new(problem: &'a Problem<'a>, maps: Vec<Vec<Permutation>>, interrupted: Interrupted<'a>) -> Refinement<'a> {
         let count = problem.models.len();
-        let images: Vec<Weights> = problem.models.iter().zip(&maps).map(|(weights, maps)| permute(problem.spec, weights, maps)).collect();
-        let objective = objective(problem.spec, &images.iter().collect::<Vec<_>>());
+        let aligned: Vec<Weights> = problem.models.iter().zip(&maps).map(|(weights, maps)| permute(problem.spec, weights, maps)).collect();
+        let objective = objective(problem.spec, &aligned.iter().collect::<Vec<_>>());
         let solvers = (0..count).map(|_| solvers(problem.spec)).collect();
         let (certificates, stale) = (vec![Certificate::default(); count], vec![true; count]);
-        Refinement { problem, interrupted, maps, images, objective, solvers, certificates, stale }
+        Refinement { problem, interrupted, maps, aligned, objective, solvers, certificates, stale }
     }
 
     /// At most so many rounds, ending with one without a gain. The objective at the start and after each round; it rises in every round but
@@ -65,8 +65,8 @@ impl<'a> Refinement<'a> {
                 if !std::mem::take(&mut self.stale[model]) {
                     continue;
                 }
-                if let Some(Better { maps, image, objective }) = self.better(model, SWEEPS)? {
-                    (self.maps[model], self.images[model], self.objective) = (maps, image, objective);
+                if let Some(Better { maps, aligned, objective }) = self.better(model, SWEEPS)? {
+                    (self.maps[model], self.aligned[model], self.objective) = (maps, aligned, objective);
                     (0..self.maps.len()).filter(|other| *other != model).for_each(|other| self.stale[other] = true);
                 }
             }
@@ -93,18 +93,18 @@ impl<'a> Refinement<'a> {
     fn better(&mut self, model: usize, sweeps: usize) -> Result<Option<Better>, MatchingError> {
         let Problem { spec, models } = self.problem;
         let ascent = Ascent { order: Order::Forward, sweeps, tolerance: TOLERANCE, interrupted: self.interrupted };
-        let others = sum_without(spec, &self.images, model);
+        let others = sum_without(spec, &self.aligned, model);
         // The order of groups is given, so the stream is never drawn from.
-        let climb = ascent.climb(spec, &others, models[model], self.maps[model].clone(), &mut self.solvers[model], &Stream::root(0))?;
-        self.certificates[model] = climb.certificate;
-        if climb.maps == self.maps[model] {
+        let ascended = ascent.ascend(spec, &others, models[model], self.maps[model].clone(), &mut self.solvers[model], &Stream::root(0))?;
+        self.certificates[model] = ascended.certificate;
+        if ascended.maps == self.maps[model] {
             return Ok(None);
         }
-        let image = permute(spec, models[model], &climb.maps);
-        let old = std::mem::replace(&mut self.images[model], image);
-        let objective = objective(spec, &self.images.iter().collect::<Vec<_>>());
-        let image = std::mem::replace(&mut self.images[model], old);
-        Ok((objective > self.objective).then_some(Better { maps: climb.maps, image, objective }))
+        let aligned = permute(spec, models[model], &ascended.maps);
+        let old = std::mem::replace(&mut self.aligned[model], aligned);
+        let objective = objective(spec, &self.aligned.iter().collect::<Vec<_>>());
+        let aligned = std::mem::replace(&mut self.aligned[model], old);
+        Ok((objective > self.objective).then_some(Better { maps: ascended.maps, aligned, objective }))
     }
 
     /// The worst over the last assignments of all models.
@@ -152,8 +152,8 @@ mod tests {
     }
 
     fn value(problem: &Problem<'_>, maps: &[Vec<Permutation>]) -> f64 {
-        let images: Vec<Weights> = problem.models.iter().zip(maps).map(|(weights, maps)| permute(problem.spec, weights, maps)).collect();
-        objective(problem.spec, &images.iter().collect::<Vec<_>>())
+        let aligned: Vec<Weights> = problem.models.iter().zip(maps).map(|(weights, maps)| permute(problem.spec, weights, maps)).collect();
+        objective(problem.spec, &aligned.iter().collect::<Vec<_>>())
     }
 
     /// Models that share something, as trained ones do: shuffled copies of one, with noise.

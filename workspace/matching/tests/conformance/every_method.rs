@@ -150,9 +150,9 @@ fn permutations_compose_to_the_identity_around_every_cycle() {
 fn the_objective_is_that_of_the_models_in_the_frame_and_better_than_doing_nothing() {
     everywhere(|what, matching, graph, problem| {
         let alignment = align(matching, problem, 3);
-        let images: Vec<Weights> =
+        let aligned: Vec<Weights> =
             problem.models.iter().zip(&alignment.maps).map(|(weights, maps)| to_frame(graph.spec(), weights, maps)).collect();
-        let found = objective(graph.spec(), &images.iter().collect::<Vec<_>>());
+        let found = objective(graph.spec(), &aligned.iter().collect::<Vec<_>>());
         assert_eq!(alignment.objective, found, "{what}");
         let naive = objective(graph.spec(), &problem.models);
         if matches!(matching, Matching::GitReBasin(_) | Matching::MergeMany(_) | Matching::C2m3(_) | Matching::FrankWolfe(_)) {
@@ -185,11 +185,11 @@ fn a_shuffled_copy_of_a_net_with_one_hidden_layer_is_matched_back_exactly() {
             // Sinkhorn's plan spreads every unit a little; most of it arrives where it belongs.
             (_, false) => {
                 let UnitMap::Plan(plan) = &alignment.maps[1][0] else { panic!("{matching:?}") };
-                let image = to_frame(spec, &copy, &alignment.maps[1]);
+                let aligned = to_frame(spec, &copy, &alignment.maps[1]);
                 let distance = |left: &Weights, right: &Weights| -> f64 {
                     left.flat().iter().zip(right.flat()).map(|(&left, right)| f64::from(left - right).powi(2)).sum::<f64>().sqrt()
                 };
-                assert!(distance(&image, &original) < 0.05 * distance(&copy, &original), "{matching:?}: {plan}");
+                assert!(distance(&aligned, &original) < 0.05 * distance(&copy, &original), "{matching:?}: {plan}");
             }
         }
     }

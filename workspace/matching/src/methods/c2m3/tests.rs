@@ -1,8 +1,8 @@
 use onebasin_network::{Graph, Permutation, PermutationSpec, Role, Weights, permute};
 use onebasin_repro::Stream;
 
-use super::images::GRAIN;
-use super::mixture::Mixture;
+use super::aligned_weights::GRAIN;
+use super::soft_permutation::SoftPermutation;
 use super::universe::Universe;
 use super::{C2m3, Start, Stop, ascent, plain};
 use crate::testing::{graph, mixed, random, shuffles};
@@ -16,8 +16,8 @@ fn models(graph: &Graph, count: usize) -> Vec<Weights> {
     (0..count).map(|model| random(graph.spec(), model as u64)).collect()
 }
 
-fn identity(spec: &PermutationSpec, count: usize) -> Vec<Vec<Mixture>> {
-    vec![spec.groups.iter().map(|group| Mixture::vertex((0..group.units as u32).collect())).collect(); count]
+fn identity(spec: &PermutationSpec, count: usize) -> Vec<Vec<SoftPermutation>> {
+    vec![spec.groups.iter().map(|group| SoftPermutation::vertex((0..group.units as u32).collect())).collect(); count]
 }
 
 fn align(matcher: &C2m3, spec: &PermutationSpec, models: &[&Weights]) -> Alignment {
@@ -29,7 +29,7 @@ fn is_near(left: f64, right: f64, relative: f64) -> bool {
 }
 
 /// A point in the interior, some steps from the identity towards random permutations.
-fn soft_point(spec: &PermutationSpec, count: usize) -> Vec<Vec<Mixture>> {
+fn soft_point(spec: &PermutationSpec, count: usize) -> Vec<Vec<SoftPermutation>> {
     let mut points = identity(spec, count);
     for round in 0..3 {
         for (model, point) in points.iter_mut().enumerate() {
@@ -80,7 +80,8 @@ fn the_line_search_knows_the_objective_along_the_whole_way() {
         let mut universe = Universe::new(spec, &models, point.clone(), |_| false);
         let vertices = universe.vertices(&mut universe.solvers()).unwrap();
         let line = universe.line(&vertices);
-        let hard = vertices.iter().map(|model| model.iter().map(|units| Mixture::vertex(units.clone())).collect()).collect::<Vec<_>>();
+        let hard =
+            vertices.iter().map(|model| model.iter().map(|units| SoftPermutation::vertex(units.clone())).collect()).collect::<Vec<_>>();
         let (start, end) = (plain::dense(&point), plain::dense(&hard));
         let here = plain::objective(spec, &models, &start);
         let scale = plain::objective(spec, &models, &end).abs().max(here.abs());
@@ -207,19 +208,19 @@ fn the_order_of_a_models_units_does_not_matter() {
     let models = models(&graph, 3);
     let shuffle = shuffles(spec, 9);
     let shuffled = permute(spec, &models[1], &shuffle);
-    let climb = |models: &[&Weights], start: Vec<Vec<Mixture>>| {
+    let ascend = |models: &[&Weights], start: Vec<Vec<SoftPermutation>>| {
         let universe = Universe::new(spec, models, start, |_| false);
-        let (maps, course) =
-            ascent::climb(universe, 60, Stop::Relative { tolerance: 1e-7, patience: 5 }, &|| false, &mut |_, _| {}).unwrap();
+        let (maps, solver_trace) =
+            ascent::ascend(universe, 60, Stop::Relative { tolerance: 1e-7, patience: 5 }, &|| false, &mut |_, _| {}).unwrap();
         let aligned: Vec<Weights> = models.iter().zip(&maps).map(|(model, maps)| permute(spec, model, maps)).collect();
-        (course, aligned)
+        (solver_trace, aligned)
     };
     let mut start = identity(spec, 3);
-    let (course, aligned) = climb(&[&models[0], &models[1], &models[2]], start.clone());
+    let (solver_trace, aligned) = ascend(&[&models[0], &models[1], &models[2]], start.clone());
     // Unit `i` of the shuffled model is unit `p[i]` of the other: it starts in that slot.
-    start[1] = shuffle.iter().map(|map| Mixture::vertex(map.inverse().as_slice().to_vec())).collect();
-    let (other_course, other_aligned) = climb(&[&models[0], &shuffled, &models[2]], start);
-    for (one, other) in course.trace.iter().zip(&other_course.trace) {
+    start[1] = shuffle.iter().map(|map| SoftPermutation::vertex(map.inverse().as_slice().to_vec())).collect();
+    let (other_course, other_aligned) = ascend(&[&models[0], &shuffled, &models[2]], start);
+    for (one, other) in solver_trace.trace.iter().zip(&other_course.trace) {
         assert!(is_near(one.objective, other.objective, 1e-6));
     }
     assert!(aligned == other_aligned);
@@ -299,10 +300,10 @@ fn of_several_starts_the_best_end_is_kept_and_all_are_told() {
         assert!(matcher.is_random());
         let found = align(&matcher, spec, &models);
         assert_eq!(found, align(&matcher, spec, &models));
-        let names: Vec<&str> = found.starts.iter().map(|attempt| attempt.start.as_str()).collect();
+        let names: Vec<&str> = found.starts.iter().map(|restart| restart.start.as_str()).collect();
         assert_eq!(names, ["identity", "git-re-basin", "merge-many", "sinkhorn", "sinkhorn"]);
-        let best = found.starts.iter().map(|attempt| attempt.objective).fold(f64::NEG_INFINITY, f64::max);
-        let chosen: Vec<_> = found.starts.iter().filter(|attempt| attempt.chosen).collect();
+        let best = found.starts.iter().map(|restart| restart.objective).fold(f64::NEG_INFINITY, f64::max);
+        let chosen: Vec<_> = found.starts.iter().filter(|restart| restart.chosen).collect();
         assert_eq!((chosen.len(), chosen[0].objective, found.objective), (1, best, best));
         assert_eq!((chosen[0].iterations, chosen[0].outcome), (found.iterations, found.outcome));
         // Two draws of one kind are two starts, and the identity is what it is alone.
