@@ -156,7 +156,7 @@ pub struct Shared {
     /// Where artifacts are kept
     #[arg(long, value_name = "DIR", env = "ONEBASIN_STORE", default_value = ".store")]
     pub store: PathBuf,
-    /// Where files of data sets are looked for first; then $ONEBASIN_DATA, then the cache
+    /// Where files of data sets are looked for first; then $ONEBASIN_DATA, the folder of the spec, the cache
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
     /// Where results/NAME is written
@@ -343,7 +343,7 @@ pub struct Gc {
     /// Also remove what was made of data that is not here now
     #[arg(long)]
     pub forget_absent_data: bool,
-    /// Where files of data sets are looked for first; then $ONEBASIN_DATA, then the cache
+    /// Where files of data sets are looked for first; then $ONEBASIN_DATA, the folder of the spec, the cache
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
 }

@@ -52,6 +52,7 @@ impl DatasetCache {
                 short(&found)
             );
         }
+        tracing::debug!(dataset = %dataset.name, digest = %found, "data set opened");
         *slot = Some(dataset.clone());
         Ok(dataset)
     }

@@ -21,6 +21,10 @@ pub fn find<'a>(plan: &'a Plan, text: &str) -> Result<&'a Planned, Failure> {
     let row = text.rsplit_once(':').and_then(|(file, line)| Some((Path::new(file), line.parse::<usize>().ok()?)));
     if let Some((file, line)) = row.filter(|(file, _)| file.extension().is_some_and(|extension| extension == "csv")) {
         let stage = stage_of_row(file, line).map_err(Failure::Input)?;
+        // `timings.csv` names stages as `plan` does, the other files by their fingerprints.
+        if let Some(planned) = plan.find(&stage) {
+            return Ok(planned);
+        }
         return by_fingerprint(plan, &stage).map_err(Failure::Input)?.ok_or_else(|| {
             let made = format!("line {line} of `{}` was made by stage `{stage}`, which this plan does not have", file.display());
             Failure::Input(anyhow!("{made}\nhint: give the spec, the profile and the `--set` that the row was made with"))

@@ -73,6 +73,7 @@ impl Job<'_> {
         let threads = options.threads();
         let pool = worker.pool(threads)?;
         let workdir = store.begin(claim)?;
+        tracing::debug!(stage = %stage.id(), fingerprint = %planned.fingerprint, threads, folder = %workdir.path().display(), "stage begins");
         let progress = |progress: Progress| reporter.event(&Event::Advanced { stage: stage.id(), progress: &progress });
         let work = OnceLock::new();
         let context = Context {
