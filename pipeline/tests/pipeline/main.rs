@@ -7,6 +7,7 @@ mod end_to_end;
 mod layers;
 mod licences;
 mod plans;
+mod program;
 mod running;
 mod settings;
 mod spec_errors;

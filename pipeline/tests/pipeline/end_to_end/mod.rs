@@ -5,3 +5,5 @@ mod measurements;
 mod place;
 mod repairing;
 mod reruns;
+mod rows;
+mod shared;
