@@ -1,6 +1,7 @@
 //! The command itself, on the smallest shipped experiment.
 
 mod ends;
+mod golden;
 mod measurements;
 mod place;
 mod repairing;
