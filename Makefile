@@ -1,45 +1,66 @@
-# `make setup` installs what a fresh machine lacks; every other target calls it. Nothing here is needed beside cargo: it only names the commands.
+# Names the commands; beside cargo nothing here is needed. `make` lists the targets, and `make setup` installs what a fresh machine lacks.
 
 PROFILE ?= cpu
 JOBS ?=
-ONEBASIN = cargo run --release --locked --quiet --bin onebasin --
-RUN = $(ONEBASIN) run --profile $(PROFILE) $(if $(JOBS),--jobs $(JOBS))
+# Where rustup puts cargo. A shell that was open before `make setup` does not know it yet.
+export PATH := $(HOME)/.cargo/bin:$(PATH)
+PROGRAM = $(or $(CARGO_TARGET_DIR),target)/release/onebasin
+BUILD = cargo build --release --locked --bin onebasin
+RUN = $(PROGRAM) run --profile $(PROFILE) $(if $(JOBS),--jobs $(JOBS))
 
 EXPERIMENTS = table-1 table-3 table-4 table-5 table-6 figure-2 figure-3 figure-4 figure-5 figure-7b figure-8 figure-9 figure-10 figure-11 \
 	figure-15 figure-17 restarts replicates git-rebasin-mnist cifar10-resnet20 cifar10-vgg11 cifar100-resnet20
 
-.PHONY: setup test quickstart smoke $(EXPERIMENTS:%=reproduce-%) reproduce-figure-7a check-accuracies bench peers lint docs ci
+.DEFAULT_GOAL := help
+.PHONY: help setup build test quickstart smoke $(EXPERIMENTS:%=reproduce-%) reproduce-figure-7a check-accuracies bench peers lint docs ci
 
+help:
+	@echo "make setup               install what is missing: a C compiler, the Rust toolchain, the libraries' sources"
+	@echo "make quickstart          train, match, merge and measure three small networks: results/quickstart, plots/quickstart"
+	@echo "make test                run every test"
+	@echo "make smoke               every method on tiny networks, in seconds"
+	@echo "make check-accuracies    hold the figures of a small experiment against their committed bands"
+	@echo "make bench               time our work beside the peers', which come from PyPI into .venv"
+	@echo "make lint, docs, ci      what continuous integration runs"
+	@echo "make reproduce-NAME      one experiment, PROFILE=cpu (default) or PROFILE=paper, JOBS=N. NAME is one of"
+	@echo "$(EXPERIMENTS) figure-7a" | fold -s -w 90 | sed 's/^/    /'
+
+# Says what it will do before it does it.
 setup:
-	@command -v cc >/dev/null || { echo "installing a C compiler"; sudo=$$(command -v sudo || true); $$sudo apt-get update && $$sudo apt-get install --yes gcc libc6-dev; }
-	@command -v cargo >/dev/null || { echo "installing Rust"; curl --proto '=https' --tlsv1.2 --silent --show-error --fail https://sh.rustup.rs | sh -s -- -y --profile minimal --default-toolchain none; }
-	@PATH="$$HOME/.cargo/bin:$$PATH" cargo fetch --locked --quiet
+	@command -v cc >/dev/null || { echo "setup: no C compiler found; installing gcc with apt-get"; sudo=$$(command -v sudo || true); $$sudo apt-get update && $$sudo apt-get install --yes gcc libc6-dev; }
+	@command -v cargo >/dev/null || { echo "setup: no cargo found; installing rustup from https://sh.rustup.rs into $(HOME)/.cargo"; curl --proto '=https' --tlsv1.2 --silent --show-error --fail https://sh.rustup.rs | sh -s -- -y --profile minimal --default-toolchain none; }
+	@cargo fetch --locked
+
+# cargo shows how far it is.
+build: setup
+	@test -x $(PROGRAM) || echo "building onebasin for the first time: about nine minutes on two cores"
+	@$(BUILD)
 
 # Every test, of every crate.
 test: setup
 	cargo test --release --locked --workspace
 
-# Three networks on generated images, every method: results/quickstart/, plots/quickstart/.
-quickstart: setup
-	$(ONEBASIN) run experiments/quickstart.toml
+# Three networks on generated images, every method.
+quickstart: build
+	$(PROGRAM) run experiments/quickstart.toml
 
 # All methods on tiny nets, in seconds.
-smoke: setup
-	$(ONEBASIN) run experiments/smoke.toml --results target/smoke/results --plots target/smoke/plots --store target/smoke/store
+smoke: build
+	$(PROGRAM) run experiments/smoke.toml --results target/smoke/results --plots target/smoke/plots --store target/smoke/store
 
 # One experiment: its spec, results/ and plots/ have the name behind `reproduce-`. PROFILE=paper has the published settings.
-$(EXPERIMENTS:%=reproduce-%): reproduce-%: setup
+$(EXPERIMENTS:%=reproduce-%): reproduce-%: build
 	$(RUN) experiments/$*.toml
 
 # C²M³, figure 7a.
-reproduce-figure-7a: setup
+reproduce-figure-7a: build
 	$(RUN) experiments/mnist-mlp.toml
 
 # The figures of a small experiment against their committed bands. `RENEW=--renew` shows what changes and writes them anew.
 GUARDED = --results target/accuracies/results --plots target/accuracies/plots --store target/accuracies/store
-check-accuracies: setup
-	$(ONEBASIN) run experiments/accuracies.toml $(GUARDED)
-	$(ONEBASIN) check experiments/accuracies.toml --against experiments/expected/accuracies.csv $(RENEW) $(GUARDED)
+check-accuracies: build
+	$(PROGRAM) run experiments/accuracies.toml $(GUARDED)
+	$(PROGRAM) check experiments/accuracies.toml --against experiments/expected/accuracies.csv $(RENEW) $(GUARDED)
 
 # Ours beside the peers', in one run each; the peers come from PyPI into .venv.
 bench: setup peers

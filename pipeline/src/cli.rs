@@ -1,16 +1,33 @@
 //! The command line; its doc comments are the help.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::builder::StyledStr;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{ArgAction, Args, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use onebasin_network::did_you_mean;
+
+use crate::console::Verbosity;
+use crate::version;
+
+const EXIT_CODES: &str = "Exit codes:
+  0    fine
+  1    something failed while running, or a check said no
+  2    the spec, an input file or the usage is wrong
+  130  stopped by Ctrl-C; 143: by a request to terminate";
 
 /// Train networks apart, bring them into one basin, merge them, and measure what was lost.
 #[derive(Debug, Parser)]
-#[command(name = "onebasin", version, arg_required_else_help = true, disable_help_subcommand = true)]
+#[command(name = "onebasin", version = version::SHORT, long_version = version::LONG, arg_required_else_help = true, after_help = EXIT_CODES)]
 pub struct Arguments {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+    /// How much is told.
+    #[command(flatten)]
+    pub output: Output,
 }
 
 /// What to do.
@@ -29,6 +46,95 @@ pub enum Command {
     Data(Data),
     /// Compare results with reported or earlier figures
     Check(Check),
+    /// Check every byte of the artifacts of experiments; run nothing
+    Verify(Verify),
+    /// Show what the store holds, or remove what no spec needs
+    Store(Store),
+    /// Print a script that completes commands and options in a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Print a manual page: `onebasin man | man -l -`
+    Man {
+        /// Of this command instead of all
+        command: Option<String>,
+    },
+}
+
+/// How much is told, and in which colours.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub struct Output {
+    /// Print errors and the last line only
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Print a line for cached stages too; twice, the log as well
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub verbose: u8,
+    /// Colour the words that stand out: auto, always or never. `auto` heeds $NO_COLOR
+    #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t = ColorChoice::Auto, hide_possible_values = true)]
+    pub color: ColorChoice,
+}
+
+impl Output {
+    /// How much is told.
+    pub fn verbosity(&self) -> Verbosity {
+        match (self.quiet, self.verbose) {
+            (true, _) => Verbosity::Quiet,
+            (false, 0) => Verbosity::Normal,
+            (false, _) => Verbosity::Verbose,
+        }
+    }
+}
+
+/// Options that every command with a spec takes and some have no use for: they are left out of the help there.
+const WITHOUT_EFFECT: [(&str, &[&str]); 5] = [
+    ("plan", &["jobs", "results", "plots", "keep_going"]),
+    ("explain", &["jobs", "results", "plots", "keep_going"]),
+    ("describe", &["jobs", "device", "store", "results", "plots", "keep_going"]),
+    ("check", &["jobs", "store", "plots", "keep_going"]),
+    ("verify", &["jobs", "results", "plots", "keep_going"]),
+];
+
+/// The command line as clap sees it.
+pub fn command() -> clap::Command {
+    WITHOUT_EFFECT.iter().fold(Arguments::command(), |command, (name, options)| {
+        let hide = |command: clap::Command, option: &&str| command.mut_arg(*option, |option| option.hide(true));
+        command.mut_subcommand(*name, |command| options.iter().fold(command, hide))
+    })
+}
+
+/// Reads the arguments of a process, its own name first.
+///
+/// # Errors
+/// When the usage is wrong, or help or the version is asked for: the error prints itself and knows its exit code.
+pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Arguments, clap::Error> {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let mut command = command().color(colour(&arguments));
+    let matches = command.try_get_matches_from_mut(arguments).map_err(|error| suggest(error, &command))?;
+    Arguments::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+}
+
+/// The colour that is asked for, also when the rest is wrong.
+fn colour(arguments: &[OsString]) -> ColorChoice {
+    let arguments: Vec<&str> = arguments.iter().filter_map(|argument| argument.to_str()).collect();
+    let apart = arguments.windows(2).filter(|pair| pair[0] == "--color").map(|pair| pair[1]);
+    let joined = arguments.iter().filter_map(|argument| argument.strip_prefix("--color="));
+    apart.chain(joined).find_map(|when| ColorChoice::from_str(when, false).ok()).unwrap_or_default()
+}
+
+/// Offers the command that was likely meant; clap's own guess misses swapped letters.
+fn suggest(mut error: clap::Error, command: &clap::Command) -> clap::Error {
+    if error.kind() == ErrorKind::InvalidSubcommand
+        && let Some(ContextValue::String(wrong)) = error.get(ContextKind::InvalidSubcommand)
+        && let Some(likely) = did_you_mean(wrong, command.get_subcommands().map(clap::Command::get_name))
+    {
+        let tip = StyledStr::from(format!("did you mean `{likely}`?"));
+        error.remove(ContextKind::SuggestedSubcommand);
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip]));
+    }
+    error
 }
 
 /// Options of every command that reads a spec.
@@ -118,7 +224,7 @@ pub enum Format {
 pub struct Explain {
     /// The spec
     pub spec: PathBuf,
-    /// A stage, as `plan` names it
+    /// A stage as `plan` names it, the first characters of a fingerprint, or a row of a results file such as `merged.csv:4`
     pub stage: String,
     /// Print for a program
     #[arg(long)]
@@ -190,6 +296,58 @@ pub struct Check {
     pub shared: Shared,
 }
 
+/// `verify`.
+#[derive(Debug, Args)]
+pub struct Verify {
+    /// Specs whose artifacts are checked
+    #[arg(required = true, value_name = "SPEC")]
+    pub specs: Vec<PathBuf>,
+    /// Print for a program
+    #[arg(long)]
+    pub json: bool,
+    /// Options of every command that reads a spec.
+    #[command(flatten)]
+    pub shared: Shared,
+}
+
+/// `store`.
+#[derive(Debug, Args)]
+pub struct Store {
+    /// What to do; without it, the size is shown.
+    #[command(subcommand)]
+    pub action: Option<StoreAction>,
+    /// Where artifacts are kept
+    #[arg(long, value_name = "DIR", env = "ONEBASIN_STORE", default_value = ".store", global = true)]
+    pub store: PathBuf,
+    /// Print for a program
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+/// What to do with the store.
+#[derive(Debug, Subcommand)]
+pub enum StoreAction {
+    /// Remove the artifacts that no given spec needs, under any of its profiles; without `--delete`, list them
+    Gc(Gc),
+}
+
+/// `store gc`.
+#[derive(Debug, Args)]
+pub struct Gc {
+    /// Specs whose artifacts stay, or folders of them
+    #[arg(required = true, value_name = "SPEC|FOLDER")]
+    pub specs: Vec<PathBuf>,
+    /// Remove them
+    #[arg(long, visible_alias = "yes")]
+    pub delete: bool,
+    /// Also remove what was made of data that is not here now
+    #[arg(long)]
+    pub forget_absent_data: bool,
+    /// Where files of data sets are looked for first; then $ONEBASIN_DATA, then the cache
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+}
+
 impl Shared {
     /// Stages side by side.
     pub fn jobs(&self) -> usize {
@@ -199,12 +357,18 @@ impl Shared {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]
     fn the_command_line_is_sound() {
-        Arguments::command().debug_assert();
+        command().debug_assert();
+    }
+
+    #[test]
+    fn the_colour_is_known_before_the_rest_is_read() {
+        let colour_of = |arguments: &[&str]| colour(&arguments.iter().map(OsString::from).collect::<Vec<_>>());
+        assert_eq!(colour_of(&["onebasin", "--color", "never", "rnu"]), ColorChoice::Never);
+        assert_eq!(colour_of(&["onebasin", "rnu", "--color=always"]), ColorChoice::Always);
+        assert_eq!(colour_of(&["onebasin", "rnu", "--color=blue"]), ColorChoice::Auto);
     }
 }

@@ -4,14 +4,21 @@ mod check;
 mod data;
 mod describe;
 mod explain;
+mod gc;
+mod manual;
 mod plan;
 mod run;
-mod setting;
+mod session;
+mod stage_name;
+mod store;
+mod verify;
 
 use std::process::ExitCode;
 
 use crate::cli::{Arguments, Command};
-use crate::console;
+use crate::console::{self, OutputError};
+use crate::error_text::error_text;
+use crate::interrupt;
 
 /// Why a command did not do its work.
 #[derive(Debug)]
@@ -34,6 +41,12 @@ impl Failure {
     }
 }
 
+impl From<OutputError> for Failure {
+    fn from(error: OutputError) -> Failure {
+        Failure::Running(anyhow::Error::new(error.0).context("cannot write to standard output"))
+    }
+}
+
 /// How a command that did its work ends: well, or with a no.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -52,47 +65,22 @@ pub fn execute(arguments: Arguments) -> ExitCode {
         Command::Describe(describe) => describe::describe(&describe),
         Command::Data(data) => data::data(&data),
         Command::Check(check) => check::check(&check),
+        Command::Verify(verify) => verify::verify(&verify),
+        Command::Store(store) => store::store(&store),
+        Command::Completions { shell } => manual::completions(shell),
+        Command::Man { command } => manual::page(command.as_deref()),
     };
-    match outcome {
-        Ok(Verdict::Fine) => ExitCode::SUCCESS,
-        Ok(Verdict::No) => ExitCode::from(1),
+    let code = match outcome {
+        Ok(Verdict::Fine) => return ExitCode::SUCCESS,
+        Ok(Verdict::No) => 1,
         Err(Failure::Running(error)) => {
-            console::note(&rendered(&error));
-            ExitCode::from(1)
+            console::error(&error_text(&error));
+            1
         }
         Err(Failure::Input(error)) => {
-            console::note(&rendered(&error));
-            ExitCode::from(2)
+            console::error(&error_text(&error));
+            2
         }
-    }
-}
-
-/// An error with its causes, one to a line, hints last.
-pub fn rendered(error: &anyhow::Error) -> String {
-    let mut lines = Vec::new();
-    let mut hints = Vec::new();
-    for (depth, cause) in error.chain().enumerate() {
-        let mut lead = if depth == 0 { "error: " } else { "  because " };
-        for line in cause.to_string().lines() {
-            if line.trim_start().starts_with("hint:") {
-                hints.push(line.trim_start().to_owned());
-            } else {
-                lines.push(format!("{lead}{line}"));
-                lead = "";
-            }
-        }
-    }
-    lines.extend(hints);
-    lines.join("\n")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn causes_follow_their_error_and_hints_come_last() {
-        let error = anyhow::anyhow!("`x` is too large\nhint: try a smaller one").context("cannot plan\nhint: look at the spec");
-        assert_eq!(rendered(&error), "error: cannot plan\n  because `x` is too large\nhint: look at the spec\nhint: try a smaller one");
-    }
+    };
+    ExitCode::from(interrupt::exit_code().unwrap_or(code))
 }

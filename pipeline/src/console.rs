@@ -1,32 +1,44 @@
 //! The only place that prints: data on standard output, all else on standard error.
 //!
 //! A finished stage is a line: a word, how long it took, its name. On a terminal, running stages have a bar below the lines, gone when
-//! they end; in a log there is a line now and then instead. Nothing depends on colour.
+//! they end, and one line counts the stages of the run; in a log there is a line now and then instead. Nothing depends on colour.
 
 mod bars;
+mod colour;
+mod columns;
 mod lines;
 
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use clap::ColorChoice;
+
 use crate::comparison::Comparison;
+use crate::error_text::error_text;
 use crate::events::{Event, Reporter};
 use crate::publish::Published;
 use crate::runner::Outcome;
 use crate::stage::{Progress, StageId, Words};
 
 use bars::Bars;
+use colour::Stream;
 use lines::{line, timed};
+
+pub use columns::columns;
 
 /// How often a log hears of a stage that runs long.
 const LOG_INTERVAL: Duration = Duration::from_secs(30);
 
+static VERBOSITY: OnceLock<Verbosity> = OnceLock::new();
+
 /// How much is told.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verbosity {
+    /// Errors, and how it ended.
+    Quiet,
     /// A line for what ran; what was at hand is only counted.
     #[default]
     Normal,
@@ -34,24 +46,54 @@ pub enum Verbosity {
     Verbose,
 }
 
-/// Tells a person what happens.
+/// Settles once for the process how much is told, and in which colours.
+pub fn configure(verbosity: Verbosity, colour: ColorChoice) {
+    let _ = VERBOSITY.set(verbosity);
+    colour::choose(colour);
+}
+
+/// How much is told.
+pub fn verbosity() -> Verbosity {
+    VERBOSITY.get().copied().unwrap_or_default()
+}
+
+/// Tells a person what happens in a run.
 pub struct Console {
-    verbosity: Verbosity,
-    terminal: bool,
-    running: Mutex<BTreeMap<StageId, Running>>,
+    /// Whether bars are shown.
+    bars: bool,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    running: BTreeMap<StageId, Running>,
+    failures: Vec<Failed>,
+    /// Whether other lines have followed a failure.
+    buried: bool,
+    /// Stages to run, until the first of them starts.
+    to_run: Option<usize>,
 }
 
 /// A stage that a log tells about.
 struct Running {
     begun: Instant,
-    told: Instant,
+    reported: Instant,
     words: Words,
+}
+
+/// A stage that failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failed {
+    /// Which.
+    pub stage: StageId,
+    /// The error with its causes and hints.
+    pub cause: String,
 }
 
 impl Console {
     /// On standard error; with bars if that is a terminal.
-    pub fn new(verbosity: Verbosity) -> Console {
-        Console { verbosity, terminal: io::stderr().is_terminal(), running: Mutex::new(BTreeMap::new()) }
+    pub fn new() -> Console {
+        Console { bars: io::stderr().is_terminal() && verbosity() > Verbosity::Quiet, state: Mutex::default() }
     }
 
     /// Says, before a run, how its settings differ from those of the figures it is compared with.
@@ -66,34 +108,88 @@ impl Console {
 
     /// Says how a run ended and where its results are.
     pub fn conclude(&self, name: &str, outcome: &Outcome, published: Option<&Published>, results: &Path, plots: &Path) {
-        for leftover in published.iter().flat_map(|published| &published.leftovers) {
-            note(&line("LEFTOVER", &format!("`{}` is not of this run", leftover.display())));
+        if self.bars {
+            Bars::shared().end_run();
         }
-        note(&lines::conclusion(name, outcome, published, results, plots));
+        for (folder, files) in published.map(|published| lines::by_folder(&published.stale)).unwrap_or_default() {
+            note(&line("STALE", &format!("`{}`: written by an earlier run: {files}", folder.display())));
+        }
+        let state = self.lock();
+        if state.buried {
+            for text in lines::causes(&state.failures) {
+                note(&text);
+            }
+        }
+        error(&lines::conclusion(name, outcome, published, results, plots));
+    }
+
+    /// The stages that failed, in that order.
+    pub fn failures(&self) -> Vec<Failed> {
+        self.lock().failures.clone()
     }
 
     /// A line in a log about a stage that runs long.
     fn log(&self, stage: &StageId, progress: &Progress) {
-        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(running) = running.get_mut(stage) else { return };
-        if running.told.elapsed() >= LOG_INTERVAL {
-            running.told = Instant::now();
+        let mut state = self.lock();
+        let Some(running) = state.running.get_mut(stage) else { return };
+        if running.reported.elapsed() >= LOG_INTERVAL {
+            running.reported = Instant::now();
             let elapsed = running.begun.elapsed().as_secs_f64();
             note(&timed(running.words.present, elapsed, &format!("{stage}: {}", lines::progress(progress, elapsed))));
         }
+    }
+
+    fn start(&self, stage: &StageId, words: Words) {
+        let now = Instant::now();
+        let mut state = self.lock();
+        state.running.insert(stage.clone(), Running { begun: now, reported: now, words });
+        let to_run = state.to_run.take();
+        drop(state);
+        if self.bars {
+            if let Some(stages) = to_run {
+                Bars::shared().start_run(stages);
+            }
+            Bars::shared().start(stage, words.present);
+        }
+    }
+
+    fn end(&self, stage: &StageId) {
+        let mut state = self.lock();
+        state.running.remove(stage);
+        state.buried |= !state.failures.is_empty();
+        drop(state);
+        if self.bars {
+            Bars::shared().end(stage);
+            Bars::shared().advance_run(1);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for Console {
+    fn default() -> Console {
+        Console::new()
     }
 }
 
 impl Reporter for Console {
     fn event(&self, event: &Event<'_>) {
-        let verbose = self.verbosity == Verbosity::Verbose;
+        let verbose = verbosity() == Verbosity::Verbose;
         match *event {
             Event::Surveyed { stages, cached, to_run } => {
+                self.lock().to_run = Some(to_run);
                 if to_run > 0 && cached > 0 {
                     note(&line("CACHED", &format!("{cached} of {stages} stages, {to_run} to run")));
                 }
             }
             Event::Cached { stage } => {
+                // Another run has made what this one was to make.
+                if self.bars && self.lock().to_run.is_none() {
+                    Bars::shared().advance_run(1);
+                }
                 if verbose {
                     note(&line("CACHED", stage.as_str()));
                 }
@@ -108,17 +204,11 @@ impl Reporter for Console {
                 let holder = holder.map_or(String::new(), |process| format!(" (process {process})"));
                 note(&line("WAITING", &format!("{stage}: another run is making it{holder}")));
             }
-            Event::Started { stage, words } => {
-                let now = Instant::now();
-                self.running.lock().unwrap_or_else(PoisonError::into_inner).insert(stage.clone(), Running { begun: now, told: now, words });
-                if self.terminal {
-                    Bars::shared().start(stage, words.present);
-                }
-            }
+            Event::Started { stage, words } => self.start(stage, words),
             Event::Advanced { stage, progress } => {
-                if self.terminal {
+                if self.bars {
                     Bars::shared().advance(stage, progress);
-                } else {
+                } else if verbosity() > Verbosity::Quiet {
                     self.log(stage, progress);
                 }
             }
@@ -126,12 +216,23 @@ impl Reporter for Console {
                 self.end(stage);
                 note(&timed(words.past, seconds, stage.as_str()));
             }
-            Event::Failed { stage, seconds, error } => {
+            Event::Failed { stage, seconds, error: cause } => {
                 self.end(stage);
-                note(&format!("{}\n{}", timed("FAILED", seconds, stage.as_str()), lines::chain(error)));
+                error(&format!("{}\n{}", timed("FAILED", seconds, stage.as_str()), lines::chain(cause)));
+                self.lock().failures.push(Failed { stage: stage.clone(), cause: error_text(cause) });
             }
-            Event::Skipped { stage, because } => note(&line("SKIPPED", &format!("{stage}: needs {because}"))),
-            Event::Stopping => note(&line("STOPPING", "running stages stop at their next look; once more to end at once")),
+            Event::Skipped { stages, because } => {
+                if self.bars {
+                    Bars::shared().advance_run(stages.len());
+                }
+                let count =
+                    if stages.len() == 1 { "1 stage that needs it".to_owned() } else { format!("{} stages that need it", stages.len()) };
+                note(&line("SKIPPED", &count));
+                if verbose {
+                    stages.iter().for_each(|stage| note(&line("SKIPPED", &format!("{stage}: needs {because}"))));
+                }
+            }
+            Event::Stopping => note(&line("STOPPING", "finishing the current step of each stage; press Ctrl-C again to abort")),
             Event::Stopped { stage, seconds } => {
                 self.end(stage);
                 note(&timed("STOPPED", seconds, stage.as_str()));
@@ -140,25 +241,38 @@ impl Reporter for Console {
     }
 }
 
-impl Console {
-    fn end(&self, stage: &StageId) {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner).remove(stage);
-        if self.terminal {
-            Bars::shared().end(stage);
-        }
+/// Standard output could not be written.
+#[derive(Debug)]
+pub struct OutputError(pub io::Error);
+
+/// Writes to standard output, which carries data only. A reader that went away is no failure.
+///
+/// # Errors
+/// When the text cannot be written, for example because the disk is full.
+pub fn data(text: &str) -> Result<(), OutputError> {
+    let mut output = io::stdout().lock();
+    let written = output.write_all(text.as_bytes()).and_then(|()| if text.ends_with('\n') { Ok(()) } else { output.write_all(b"\n") });
+    match written.and_then(|()| output.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(OutputError(error)),
+        _ => Ok(()),
     }
 }
 
-/// Writes to standard output, which carries data only. A reader that went away is no failure.
-pub fn data(text: &str) {
-    let mut output = io::stdout().lock();
-    let _ = output.write_all(text.as_bytes()).and_then(|()| if text.ends_with('\n') { Ok(()) } else { output.write_all(b"\n") });
-    let _ = output.flush();
+/// A word for [`data`], in its colour where that is shown.
+pub fn word(word: &str) -> String {
+    colour::word(word, Stream::Output)
 }
 
-/// Writes a line, or several, to standard error, above any bars.
+/// Writes a line, or several, to standard error, above any bars; not with `--quiet`.
 pub fn note(text: &str) {
-    let _ = writeln!(Stderr, "{}", text.trim_end_matches('\n'));
+    if verbosity() > Verbosity::Quiet {
+        error(text);
+    }
+}
+
+/// As [`note`], also with `--quiet`.
+pub fn error(text: &str) {
+    let _ = writeln!(Stderr, "{}", colour::message(text.trim_end_matches('\n'), Stream::Error));
 }
 
 /// Standard error, above any bars.

@@ -74,14 +74,14 @@ pub enum Event<'a> {
         /// Why.
         error: &'a Error,
     },
-    /// A stage cannot run because one that it needs failed.
+    /// Stages cannot run because one that they need failed.
     Skipped {
-        /// Which.
-        stage: &'a StageId,
+        /// Which, in the order of the plan.
+        stages: &'a [&'a StageId],
         /// The one that failed.
         because: &'a StageId,
     },
-    /// The run was asked to end; running stages stop at their next look.
+    /// The run was asked to end; each running stage stops after its current step.
     Stopping,
     /// A stage stopped because the run was asked to end.
     Stopped {

@@ -108,7 +108,7 @@ fn differences(path: &str, before: &Value, after: &Value, changes: &mut Vec<Chan
 }
 
 /// `training.epochs 3 → 4`, as a person reads it.
-pub fn shown(change: &Change) -> String {
+pub fn change_text(change: &Change) -> String {
     let path = change.path.strip_prefix("settings.").unwrap_or(&change.path);
     match (&change.before, &change.after) {
         _ if path.starts_with("input ") && change.before.is_some() && change.after.is_some() => format!("{path} changed"),
@@ -132,14 +132,14 @@ fn brief(value: &Value) -> String {
 /// A few changes on one line: those of settings first, then how many inputs.
 pub fn summary(changes: &[Change]) -> String {
     let (inputs, settings): (Vec<&Change>, Vec<&Change>) = changes.iter().partition(|change| change.path.starts_with("input "));
-    let mut parts: Vec<String> = settings.iter().take(3).map(|change| shown(change)).collect();
+    let mut parts: Vec<String> = settings.iter().take(3).map(|change| change_text(change)).collect();
     if settings.len() > 3 {
         parts.push(format!("{} more settings changed", settings.len() - 3));
     }
     match inputs.as_slice() {
         [] => {}
-        [one] => parts.push(shown(one)),
-        [first, rest @ ..] => parts.push(format!("{} and {} more", shown(first), rest.len())),
+        [one] => parts.push(change_text(one)),
+        [first, rest @ ..] => parts.push(format!("{} and {} more", change_text(first), rest.len())),
     }
     parts.join("; ")
 }
@@ -158,9 +158,9 @@ mod tests {
         let before = json!({ "training": { "epochs": 3, "batch": 100 }, "parts": ["train", "test"], "old": 1 });
         let after = json!({ "training": { "epochs": 4, "batch": 100 }, "parts": ["train", "dev"], "new": [1] });
         differences("settings", &before, &after, &mut changes);
-        let shown: Vec<String> = changes.iter().map(shown).collect();
+        let texts: Vec<String> = changes.iter().map(change_text).collect();
         assert_eq!(
-            shown,
+            texts,
             ["new is new: [1]", "old is gone", "parts[1] changed from \"test\" to \"dev\"", "training.epochs changed from 3 to 4"]
         );
     }
@@ -180,6 +180,6 @@ mod tests {
         let inputs = [("a".to_owned(), print("3")), ("b".to_owned(), print("4"))].into();
         let changes = compare(&earlier, 2, &json!({ "list": [1, 2] }), &inputs);
         assert_eq!(summary(&changes), "version changed from 1 to 2; list changed from [1] to [1,2]; input a changed and 2 more");
-        assert_eq!(changes.iter().map(shown).collect::<Vec<_>>()[2..], ["input a changed", "input b is new", "input gone is gone"]);
+        assert_eq!(changes.iter().map(change_text).collect::<Vec<_>>()[2..], ["input a changed", "input b is new", "input gone is gone"]);
     }
 }

@@ -1,21 +1,43 @@
-//! Ctrl-C.
+//! Ctrl-C and requests to terminate.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
-static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
 
-/// Watches for Ctrl-C and the request to terminate. The first sets the flag that is returned, so that running stages stop at their
-/// next look and nothing half-written stays; the second ends the process at once, which the store survives too.
+struct Watch {
+    interrupted: Arc<AtomicBool>,
+    /// The signal that came last; 0 for none.
+    signal: Arc<AtomicUsize>,
+}
+
+static WATCH: OnceLock<Watch> = OnceLock::new();
+
+/// Watches for Ctrl-C and the request to terminate. The first sets the flag that is returned, so that running stages stop after their
+/// current step and nothing half-written stays; the second ends the process at once, which the store survives too.
 ///
 /// May be called more than once.
 pub fn install() -> &'static AtomicBool {
-    let watch = ctrlc::set_handler(|| {
-        if INTERRUPTED.swap(true, Ordering::SeqCst) {
-            std::process::exit(1);
+    &WATCH.get_or_init(watch).interrupted
+}
+
+fn watch() -> Watch {
+    let watch = Watch { interrupted: Arc::default(), signal: Arc::default() };
+    for signal in [SIGINT, SIGTERM] {
+        // In this order: the first signal finds the flag unset and sets it, the second finds it set.
+        let registered = flag::register_conditional_shutdown(signal, 128 + signal, watch.interrupted.clone())
+            .and_then(|_| flag::register_usize(signal, watch.signal.clone(), signal as usize))
+            .and_then(|_| flag::register(signal, watch.interrupted.clone()));
+        if let Err(error) = registered {
+            tracing::warn!(%error, signal, "signal is not watched");
         }
-    });
-    if let Err(error) = watch {
-        tracing::debug!(%error, "the watch for Ctrl-C is not set");
     }
-    &INTERRUPTED
+    watch
+}
+
+/// 128 and the number of the signal that asked the process to end, as shells have it; `None` if none did.
+pub fn exit_code() -> Option<u8> {
+    let signal = WATCH.get()?.signal.load(Ordering::SeqCst);
+    u8::try_from(signal).ok().filter(|&signal| signal > 0).map(|signal| 128 + signal)
 }

@@ -4,14 +4,15 @@
 //! known before anything runs, and equal work is done once. The science is in the libraries; this package reads specs ([`spec`]), makes
 //! plans ([`plan`]), runs them and reports. It is the only one that prints.
 
+pub mod baseline;
 pub mod cli;
 pub mod commands;
 pub mod comparison;
 pub mod console;
 pub mod dataset_cache;
 mod drawing;
+pub mod error_text;
 pub mod events;
-pub mod expected;
 pub mod experiment;
 pub mod explain;
 pub mod identity;
@@ -28,3 +29,5 @@ mod statistics;
 pub mod store;
 pub mod table;
 pub mod task;
+pub mod version;
+pub mod whole_file;

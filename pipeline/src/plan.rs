@@ -11,17 +11,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use onebasin_repro::Fingerprint;
-use serde_json::json;
 
 use crate::stage::{Stage, StageId};
+use crate::store;
 
 pub use alignments::PlannedAlignment;
 pub use merge_set::MergeSet;
 pub use pair_planner::{PairPlanner, PlanBuilder};
 pub use record::{Record, Recorded};
-
-/// Raised when entries of the store are laid out in another way.
-pub const STORE_FORMAT: u32 = 1;
 
 /// A stage and the name of its artifact.
 #[derive(Clone)]
@@ -55,7 +52,7 @@ impl Plan {
                 let known = fingerprints.get(input);
                 inputs.push(*known.ok_or_else(|| anyhow::anyhow!("stage `{}` needs `{input}`, which no earlier stage is", stage.id()))?);
             }
-            let fingerprint = Fingerprint::of_json(&json!({ "format": STORE_FORMAT, "recipe": stage.recipe(), "inputs": inputs }));
+            let fingerprint = store::fingerprint(&stage.recipe(), &inputs);
             if fingerprints.insert(stage.id().clone(), fingerprint).is_some() {
                 anyhow::bail!("stage `{}` is planned twice", stage.id());
             }

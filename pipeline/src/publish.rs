@@ -1,27 +1,20 @@
 //! From the store to the folders a person looks into: tables to `results/NAME`, pictures to `plots/NAME`.
 
-use std::fs;
-use std::io::Write;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use tempfile::NamedTempFile;
+use tempfile::TempDir;
 
 use crate::plan::Plan;
 use crate::report::draw_timings;
 use crate::stage::{Artifact, StageId};
 use crate::store::{Lookup, Store};
+use crate::whole_file::{WholeFile, is_partial};
 
 const TABLES: &str = "tabulate";
 const PICTURES: &str = "plot";
 const TIMINGS: &str = "timings.csv";
-
-/// How the name of a file being written starts.
-const PARTIAL: &str = ".partial-";
-
-/// After this long nobody is still writing one.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The stages whose artifacts are published.
 pub fn targets() -> Vec<StageId> {
@@ -33,32 +26,48 @@ pub fn targets() -> Vec<StageId> {
 pub struct Published {
     /// Files whose bytes changed or that are new.
     pub written: Vec<PathBuf>,
-    /// Files in the folders that are not of this experiment as it is now. They stay.
-    pub leftovers: Vec<PathBuf>,
+    /// Files in the folders that an earlier run wrote and this one does not. They stay.
+    pub stale: Vec<PathBuf>,
 }
 
 /// Copies tables and pictures of a finished run, writes `timings.csv` from the receipts of all stages at hand, and draws its pictures.
 ///
-/// Receipts hold times, so neither that table nor its pictures are an artifact. Files with the right bytes are not touched; others are replaced as a whole. Fully cached runs therefore write nothing.
+/// Receipts hold times, so neither that table nor its pictures are an artifact. Files with the right bytes are not touched, so a fully
+/// cached run writes nothing. The others are all written beside their places first and then renamed, while both folders are locked: of
+/// two runs that publish into the same folders, the files of one stay, not a mixture.
 ///
 /// # Errors
 /// When the run is not finished, or a folder cannot be written.
 pub fn publish(plan: &Plan, store: &Store, results: &Path, plots: &Path) -> Result<Published> {
-    let mut published = Published::default();
     let mut tables = outputs(plan, store, TABLES)?;
     tables.push((TIMINGS.to_owned(), timings(plan, store).into_bytes()));
-    place(results, "results", &tables, &mut published)?;
     let mut pictures = outputs(plan, store, PICTURES)?;
-    pictures.extend(drawn(&tables)?);
-    place(plots, "plots", &pictures, &mut published)?;
+    pictures.extend(drawn(&tables, &[plots, results, store.root()])?);
+    let folders = [Folder { path: results, option: "results", files: tables }, Folder { path: plots, option: "plots", files: pictures }];
+    let _locks = lock([results, plots]);
+    let mut staged = Vec::new();
+    for folder in &folders {
+        folder.stage(&mut staged)?;
+    }
+    let mut published = Published::default();
+    for (file, option) in staged {
+        let path = file.path().to_owned();
+        file.publish().with_context(|| cannot_write(&path, option))?;
+        published.written.push(path);
+    }
+    for folder in &folders {
+        published.stale.append(&mut folder.stale());
+    }
     Ok(published)
 }
 
 /// The files of a stage's artifact, by name.
 fn outputs(plan: &Plan, store: &Store, id: &str) -> Result<Vec<(String, Vec<u8>)>> {
     let planned = plan.find(id).with_context(|| format!("no stage is called `{id}`"))?;
-    let Lookup::Hit(Artifact { directory, .. }) = store.verify(&planned.fingerprint) else {
-        bail!("stage `{id}` has no whole artifact\nhint: run again");
+    let directory = match store.verify(&planned.fingerprint) {
+        Lookup::Hit(Artifact { directory, .. }) => directory,
+        Lookup::Miss => bail!("stage `{id}` has not run"),
+        Lookup::Damaged(problem) => bail!("the artifact of stage `{id}` was damaged since it was made: {problem}"),
     };
     let read = |name: String| {
         let path = directory.join(&name);
@@ -69,65 +78,100 @@ fn outputs(plan: &Plan, store: &Store, id: &str) -> Result<Vec<(String, Vec<u8>)
     names.filter(|name| name != crate::store::RECIPE).map(read).collect()
 }
 
-/// The pictures of seconds, drawn from these tables.
-fn drawn(tables: &[(String, Vec<u8>)]) -> Result<Vec<(String, Vec<u8>)>> {
-    let (results, plots) = (tempfile::tempdir()?, tempfile::tempdir()?);
-    for (name, bytes) in tables {
-        fs::write(results.path().join(name), bytes)?;
-    }
-    draw_timings(results.path(), plots.path())?;
-    let mut pictures = Vec::new();
-    for file in fs::read_dir(plots.path())? {
-        let file = file?;
-        pictures.push((file.file_name().to_string_lossy().into_owned(), fs::read(file.path())?));
-    }
-    pictures.sort();
-    Ok(pictures)
+/// The pictures of seconds, from these tables. They are drawn in a temporary folder inside the first of these folders that can be written.
+fn drawn(tables: &[(String, Vec<u8>)], places: &[&Path]) -> Result<Vec<(String, Vec<u8>)>> {
+    let folder = temporary(places)?;
+    let (results, plots) = (folder.path().join("results"), folder.path().join("plots"));
+    let draw = || -> Result<Vec<(String, Vec<u8>)>> {
+        fs::create_dir(&results)?;
+        fs::create_dir(&plots)?;
+        for (name, bytes) in tables {
+            let path = results.join(name);
+            fs::create_dir_all(path.parent().unwrap_or(&results))?;
+            fs::write(path, bytes)?;
+        }
+        draw_timings(&results, &plots)?;
+        let mut pictures = Vec::new();
+        for file in fs::read_dir(&plots)? {
+            let file = file?;
+            pictures.push((file.file_name().to_string_lossy().into_owned(), fs::read(file.path())?));
+        }
+        pictures.sort();
+        Ok(pictures)
+    };
+    draw().with_context(|| format!("cannot draw the pictures of seconds in `{}`", folder.path().display()))
 }
 
-/// Puts files into a folder.
-fn place(folder: &Path, option: &str, files: &[(String, Vec<u8>)], published: &mut Published) -> Result<()> {
-    for (name, bytes) in files {
-        let path = folder.join(name);
-        if fs::read(&path).is_ok_and(|present| present == *bytes) {
+/// A folder that is removed when dropped. The system's own folder for such things comes last: nobody chose it.
+fn temporary(places: &[&Path]) -> Result<TempDir> {
+    let builder = || {
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(crate::whole_file::PARTIAL);
+        builder
+    };
+    if let Some(folder) = places.iter().find_map(|place| builder().tempdir_in(place).ok()) {
+        return Ok(folder);
+    }
+    builder().tempdir().with_context(|| {
+        let places: Vec<String> = places.iter().map(|place| format!("`{}`", place.display())).collect();
+        format!("cannot make a temporary folder in {} or `{}`", places.join(", "), std::env::temp_dir().display())
+    })
+}
+
+/// Keeps other runs from publishing into these folders for as long as the locks live. Where a system has no locks, none are taken.
+fn lock(folders: [&Path; 2]) -> Vec<File> {
+    let mut folders = folders.map(|folder| (fs::create_dir_all(folder), fs::canonicalize(folder)).1).map(|path| path.unwrap_or_default());
+    // Always in the same order, so that two runs never wait for each other.
+    folders.sort();
+    let mut locks = Vec::new();
+    for (index, folder) in folders.iter().enumerate() {
+        if index > 0 && folders[index - 1] == *folder {
             continue;
         }
-        replace(&path, bytes)
-            .with_context(|| format!("cannot write `{}`\nhint: choose another folder with `--{option} DIR`", path.display()))?;
-        published.written.push(path);
-    }
-    let present = fs::read_dir(folder).map(|present| present.flatten().collect::<Vec<_>>()).unwrap_or_default();
-    let mut leftovers = Vec::new();
-    for item in present {
-        let (name, path) = (item.file_name(), item.path());
-        if name.to_string_lossy().starts_with(PARTIAL) {
-            // Of another run that publishes the same, or of one that was killed in these milliseconds.
-            let age = item.metadata().and_then(|data| data.modified()).ok().and_then(|modified| modified.elapsed().ok());
-            if age.is_some_and(|age| age > PATIENCE) {
-                let _ = fs::remove_file(path);
-            }
-        } else if files.iter().all(|(known, _)| name.to_str() != Some(known)) && path.is_file() {
-            leftovers.push(path);
+        if let Ok(file) = File::open(folder)
+            && file.lock().is_ok()
+        {
+            locks.push(file);
         }
     }
-    leftovers.sort();
-    published.leftovers.append(&mut leftovers);
-    Ok(())
+    locks
 }
 
-/// Replaces a file by a rename, so that nobody sees half of it.
-pub(crate) fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    fs::create_dir_all(folder)?;
-    let mut builder = tempfile::Builder::new();
-    // Private by default, but results are for everyone whom the folder is for.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
-    let mut file: NamedTempFile = builder.prefix(PARTIAL).tempfile_in(folder)?;
-    file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    Ok(())
+/// A folder for people and the files that belong there.
+struct Folder<'a> {
+    path: &'a Path,
+    /// The option that chooses another folder.
+    option: &'static str,
+    files: Vec<(String, Vec<u8>)>,
+}
+
+impl Folder<'_> {
+    /// Writes the files whose bytes are not there yet beside their places.
+    fn stage(&self, staged: &mut Vec<(WholeFile, &'static str)>) -> Result<()> {
+        for (name, bytes) in &self.files {
+            let path = self.path.join(name);
+            if fs::read(&path).is_ok_and(|present| present == *bytes) {
+                continue;
+            }
+            let file = WholeFile::stage(&path, bytes).with_context(|| cannot_write(&path, self.option))?;
+            staged.push((file, self.option));
+        }
+        Ok(())
+    }
+
+    /// The files that are there and do not belong there.
+    fn stale(&self) -> Vec<PathBuf> {
+        let present = fs::read_dir(self.path).map(|present| present.flatten().collect::<Vec<_>>()).unwrap_or_default();
+        let known = |name: &std::ffi::OsStr| self.files.iter().any(|(known, _)| name.to_str() == Some(known));
+        let stale = present.iter().filter(|item| !known(&item.file_name()) && !is_partial(&item.path()) && item.path().is_file());
+        let mut stale: Vec<PathBuf> = stale.map(fs::DirEntry::path).collect();
+        stale.sort();
+        stale
+    }
+}
+
+fn cannot_write(path: &Path, option: &str) -> String {
+    format!("cannot write `{}`\nhint: choose another folder with `--{option} DIR`", path.display())
 }
 
 /// A row per stage of the plan that has a receipt, in the order of the plan: the only table that may differ between equal runs.

@@ -1,14 +1,15 @@
 //! Runs a plan: what is not in the store, as soon as its inputs are, several stages side by side.
 //!
 //! A run walks back from its targets ([`survey`]). A stage whose artifact is at hand is not run, and what only it needs is not looked
-//! for. Where an artifact will be read by a stage that runs, its bytes are checked first. Equal fingerprints run once, also across
-//! runs on one store: each stage is claimed, and whoever finds it claimed does something else or waits. Of several stages that could
-//! run, the one with the longest chain behind it goes first; ties in the order of the plan.
+//! for. The bytes of an artifact are checked before anyone reads them: those of the targets, and of the inputs of a stage that runs.
+//! Equal fingerprints run once, also across runs on one store: each stage is claimed, and whoever finds it claimed does something else
+//! or waits. Of several stages that could run, the one with the longest chain behind it goes first; ties in the order of the plan.
 
 mod graph;
-mod perform;
+mod job;
 mod schedule;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
@@ -22,7 +23,7 @@ use crate::plan::Plan;
 use crate::stage::{Artifact, StageId};
 use crate::store::Store;
 
-use graph::{Graph, Need};
+use graph::Graph;
 use schedule::Schedule;
 
 /// How a plan is run.
@@ -34,7 +35,7 @@ pub struct RunOptions {
     pub cores: usize,
     /// Whether what does not depend on a failed stage still runs.
     pub keep_going: bool,
-    /// Whether the bytes of all artifacts are checked, also of those that nothing will read.
+    /// Whether the bytes of all artifacts of the plan are checked, also of those that nothing will read.
     pub verify: bool,
     /// Where networks run.
     pub device: Device,
@@ -109,51 +110,68 @@ pub enum Reason {
 
 /// What a run would do, for each stage of the plan in its order. Reads the store, writes and runs nothing.
 ///
-/// `deep` reads the bytes of every artifact at hand; otherwise only of those that a stage which runs will read.
+/// `verify_contents` reads the bytes of every artifact of the plan; otherwise only those of the targets and of what a stage that runs
+/// will read.
 ///
 /// # Errors
 /// A target that is no stage of the plan.
-pub fn survey(plan: &Plan, store: &Store, targets: &[StageId], deep: bool) -> Result<Vec<Status>> {
+pub fn survey(plan: &Plan, store: &Store, targets: &[StageId], verify_contents: bool) -> Result<Vec<Status>> {
     let graph = Graph::new(plan, targets)?;
-    let needs = graph.survey(store, deep);
-    Ok(graph.node_of_stage.iter().map(|&node| needs[node].status()).collect())
+    let statuses = graph.survey(store, verify_contents);
+    Ok(graph.node_of_stage.iter().map(|&node| statuses[node].clone()).collect())
 }
 
 /// Runs what is needed for the targets.
 ///
-/// A stage that fails, or panics, takes those that depend on it with it, by name; without `keep_going` nothing else starts either.
-/// Whatever ends the process, all but the running stages is kept.
+/// A stage that fails, or panics, takes those that depend on it with it; without `keep_going` nothing else starts either. Whatever ends
+/// the process, all but the running stages is kept. An artifact that was damaged is made anew. What was made of it stays if the bytes
+/// are the same again, and is made anew otherwise.
 ///
 /// # Errors
 /// When nothing can run: a target that is no stage, a store that cannot be written. Failures of stages are in the outcome.
 pub fn run(plan: &Plan, store: &Store, options: &RunOptions, reporter: &dyn Reporter) -> Result<Outcome> {
     let begun = Instant::now();
     let graph = Graph::new(plan, &options.targets)?;
-    let needs = graph.survey(store, options.verify);
-    let to_run = needs.iter().filter(|need| matches!(need, Need::Run(_))).count();
-    if to_run > 0 {
-        store.prepare()?;
+    // Nobody removes what the survey finds. A store that is not there yet, or cannot be written to, has nothing to remove.
+    let _in_use = store.share().ok();
+    let mut ran = 0;
+    let mut repaired: BTreeSet<usize> = BTreeSet::new();
+    loop {
+        let statuses = graph.survey(store, options.verify);
+        let to_run = statuses.iter().filter(|status| matches!(status, Status::Run(_))).count();
+        let damaged = (0..statuses.len()).filter(|&node| matches!(statuses[node], Status::Run(Reason::Damaged(_))));
+        let damaged: Vec<usize> = damaged.filter(|&node| repaired.insert(node)).collect();
+        let _prepared = if to_run > 0 { Some(store.prepare()?) } else { None };
+        // A second survey is told of only where it finds something.
+        if ran == 0 || to_run > 0 {
+            let cached = graph.count(|node| !matches!(statuses[node], Status::Run(_)));
+            reporter.event(&Event::Surveyed { stages: plan.stages.len(), cached, to_run });
+            announce(&graph, &statuses, reporter);
+        }
+        let schedule = Schedule::new(&graph, statuses, store, options, reporter);
+        if to_run > 0 {
+            schedule.work(to_run)?;
+        }
+        let outcome = schedule.conclude();
+        ran += outcome.ran;
+        // Other bytes in the place of a damaged artifact make what was made of it stale, which the next survey finds.
+        if damaged.is_empty() || !outcome.is_complete() {
+            let cached = (outcome.cached + outcome.ran).saturating_sub(ran);
+            return Ok(Outcome { ran, cached, seconds: begun.elapsed().as_secs_f64(), ..outcome });
+        }
     }
-    let stages = plan.stages.len();
-    reporter.event(&Event::Surveyed { stages, cached: graph.count(|node| !matches!(needs[node], Need::Run(_))), to_run });
-    announce(&graph, &needs, reporter);
-    let schedule = Schedule::new(&graph, needs, store, options, reporter);
-    if to_run > 0 {
-        schedule.work(to_run)?;
-    }
-    Ok(Outcome { seconds: begun.elapsed().as_secs_f64(), ..schedule.conclude() })
 }
 
 /// Tells what the survey found.
-fn announce(graph: &Graph<'_>, needs: &[Need], reporter: &dyn Reporter) {
+fn announce(graph: &Graph<'_>, statuses: &[Status], reporter: &dyn Reporter) {
     for (index, &node) in graph.node_of_stage.iter().enumerate() {
         let stage = graph.plan.stages[index].stage.id();
         let first = graph.id(node);
-        match &needs[node] {
-            Need::Hit(_) => reporter.event(&Event::Cached { stage }),
-            Need::Run(_) if stage != first => reporter.event(&Event::Shared { stage, with: first }),
-            Need::Run(Reason::Damaged(problem)) => reporter.event(&Event::Damaged { stage, problem }),
-            Need::Run(Reason::Missing) | Need::None => {}
+        match &statuses[node] {
+            Status::Hit(_) => reporter.event(&Event::Cached { stage }),
+            Status::Run(_) if stage != first => reporter.event(&Event::Shared { stage, with: first }),
+            Status::Run(Reason::Damaged(problem)) => reporter.event(&Event::Damaged { stage, problem }),
+            Status::Run(Reason::Missing) | Status::Unneeded => {}
         }
     }
 }

@@ -4,6 +4,7 @@
 //! .store/<fingerprint>/            outputs, recipe.json, receipt.json
 //! .store/tmp/<fingerprint>.P.N/    being written by process P; renamed when done
 //! .store/locks/<fingerprint>       held by whoever makes that artifact
+//! .store/locks/in-use              shared by running processes; whoever removes entries holds it alone
 //! ```
 //!
 //! An entry appears by a rename, so whatever ends a process, an entry is never half there. What the receipt says and the files
@@ -11,6 +12,7 @@
 
 mod claim;
 mod entry;
+mod garbage;
 mod receipt;
 mod workdir;
 
@@ -23,15 +25,21 @@ use onebasin_repro::Fingerprint;
 
 use crate::stage::Artifact;
 
-pub use claim::Claim;
-pub use entry::{Entry, Input};
+use receipt::read_file;
+
+pub use claim::{Claim, InUse};
+pub use entry::{Entry, Input, fingerprint};
+pub use garbage::{Holding, Removed};
 pub use receipt::{FileRecord, Machine, Receipt};
-pub use workdir::{Labour, Workdir};
+pub use workdir::{StageCost, Workdir};
 
 /// Says what an artifact is made of.
 pub const RECIPE: &str = "recipe.json";
 /// Says which bytes belong to an artifact and what they cost.
 pub const RECEIPT: &str = "receipt.json";
+
+/// Enters every fingerprint; raised when entries are laid out in another way.
+pub const STORE_FORMAT: u32 = 1;
 
 /// What the store has under a fingerprint.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,31 +71,39 @@ impl Store {
 
     /// Whether the artifact is there with all its files, each of the right size. Content is not read: see [`Store::verify`].
     pub fn lookup(&self, fingerprint: &Fingerprint) -> Lookup {
-        self.inspect(fingerprint, FileRecord::check_size)
+        self.inspect(fingerprint, |directory, receipt| check_files(directory, receipt, FileRecord::check_size))
     }
 
-    /// As [`Store::lookup`], but every byte is read and checked against the receipt.
+    /// As [`Store::lookup`], but every byte is read and checked against the receipt, the recipe must be that of the fingerprint, and the
+    /// artifacts that were read must have the bytes they had then, where they are still here.
     pub fn verify(&self, fingerprint: &Fingerprint) -> Lookup {
-        self.inspect(fingerprint, FileRecord::check_content)
+        self.inspect(fingerprint, |directory, receipt| {
+            check_files(directory, receipt, FileRecord::check_content)?;
+            check_recipe(directory, fingerprint)?;
+            self.check_inputs(receipt)
+        })
     }
 
-    fn inspect(&self, fingerprint: &Fingerprint, check: impl Fn(&FileRecord, &Path) -> std::result::Result<(), String>) -> Lookup {
+    fn inspect(&self, fingerprint: &Fingerprint, check: impl Fn(&Path, &Receipt) -> std::result::Result<(), String>) -> Lookup {
         let directory = self.directory(fingerprint);
         match fs::symlink_metadata(&directory) {
             Err(error) if error.kind() == io::ErrorKind::NotFound || error.kind() == io::ErrorKind::NotADirectory => return Lookup::Miss,
             Err(error) => return Lookup::Damaged(format!("`{}`: {error}", directory.display())),
             Ok(_) => {}
         }
-        let receipt = match Receipt::read(&directory.join(RECEIPT)) {
-            Ok(receipt) => receipt,
-            Err(problem) => return Lookup::Damaged(problem),
-        };
-        for (name, record) in &receipt.files {
-            if let Err(problem) = check(record, &directory.join(name)) {
-                return Lookup::Damaged(format!("`{name}` {problem}"));
+        match Receipt::read(&directory.join(RECEIPT)).and_then(|receipt| check(&directory, &receipt)) {
+            Ok(()) => Lookup::Hit(Artifact { fingerprint: *fingerprint, directory }),
+            Err(problem) => Lookup::Damaged(problem),
+        }
+    }
+
+    fn check_inputs(&self, receipt: &Receipt) -> std::result::Result<(), String> {
+        for (input, contents) in &receipt.inputs {
+            if Receipt::read(&self.directory(input).join(RECEIPT)).is_ok_and(|now| now.contents() != *contents) {
+                return Err(format!("was made of other bytes of `{}` than are there now", input.short()));
             }
         }
-        Lookup::Hit(Artifact { fingerprint: *fingerprint, directory })
+        Ok(())
     }
 
     /// What making an artifact took.
@@ -117,14 +133,15 @@ impl Store {
     ///
     /// # Errors
     /// When the folder cannot be made or written to.
-    pub fn prepare(&self) -> Result<()> {
+    pub fn prepare(&self) -> Result<InUse> {
         let failure = || format!("cannot write into the store `{}`\nhint: choose another folder with `--store DIR`", self.root.display());
         for folder in [self.temporary(), self.locks()] {
             fs::create_dir_all(&folder).with_context(failure)?;
         }
         tempfile::tempfile_in(self.temporary()).with_context(failure)?;
+        let in_use = self.share()?;
         self.clean();
-        Ok(())
+        Ok(in_use)
     }
 
     /// Removes temporary folders that nobody works on: those of fingerprints that can be claimed.
@@ -152,5 +169,27 @@ impl Store {
 
     fn locks(&self) -> PathBuf {
         self.root.join("locks")
+    }
+}
+
+fn check_files(
+    directory: &Path,
+    receipt: &Receipt,
+    check: impl Fn(&FileRecord, &Path) -> std::result::Result<(), String>,
+) -> std::result::Result<(), String> {
+    receipt
+        .files
+        .iter()
+        .try_for_each(|(name, record)| check(record, &directory.join(name)).map_err(|problem| format!("`{name}` {problem}")))
+}
+
+/// Whether the entry is of this fingerprint: a copy of another one is whole in itself.
+fn check_recipe(directory: &Path, fingerprint: &Fingerprint) -> std::result::Result<(), String> {
+    let bytes = read_file(&directory.join(RECIPE)).map_err(|error| format!("`{RECIPE}` cannot be read: {error}"))?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| format!("`{RECIPE}` is not UTF-8"))?;
+    match entry::fingerprint_of_text(text) {
+        Ok(found) if found == *fingerprint => Ok(()),
+        Ok(found) => Err(format!("`{RECIPE}` is that of `{}`", found.short())),
+        Err(problem) => Err(format!("`{RECIPE}` is an invalid recipe: {problem}")),
     }
 }

@@ -2,21 +2,22 @@
 
 use serde_json::json;
 
-use super::setting::Setting;
+use super::session::Session;
 use super::{Failure, Verdict};
+use crate::baseline::{self, Changed, Recipes};
 use crate::cli;
-use crate::console;
-use crate::expected::{self, Changed, Recipes};
+use crate::console::{self, columns};
+
 use crate::plan::Plan;
 use crate::report::{self, Compared};
 
 /// Compares the results of a spec with a file; says no when a figure is out of its band, and what may have moved it.
 pub fn check(arguments: &cli::Check) -> Result<Verdict, Failure> {
-    let setting = Setting::read(&arguments.spec, &arguments.shared, false)?;
-    let results = arguments.shared.results.join(&setting.experiment.name);
+    let session = Session::read(&arguments.spec, &arguments.shared, false)?;
+    let results = arguments.shared.results.join(&session.experiment.name);
     // Fingerprints tell of recipes only where the data are.
-    let digests = setting.digests();
-    let plan = setting.plan(&digests, &arguments.shared)?;
+    let digests = session.digests();
+    let plan = session.plan(&digests, &arguments.shared)?;
     // Without the data no fingerprint is known, and nothing can be said.
     let foreign = |rows: &[Compared]| {
         let known = digests.absent.is_empty();
@@ -29,8 +30,8 @@ pub fn check(arguments: &cli::Check) -> Result<Verdict, Failure> {
         }
         let (figures, differences) = report::renewed(&results, &arguments.against).map_err(Failure::Input)?;
         let none = vec!["nothing changes".to_owned()];
-        console::data(&if differences.is_empty() { none } else { differences }.join("\n"));
-        expected::renew(&arguments.against, &figures, &Recipes::of(&plan)).map_err(Failure::Running)?;
+        console::data(&if differences.is_empty() { none } else { differences }.join("\n"))?;
+        baseline::renew(&arguments.against, &figures, &Recipes::of(&plan)).map_err(Failure::Running)?;
         return Ok(Verdict::Fine);
     }
     let compared = report::check(&results, &arguments.against).map_err(Failure::Input)?;
@@ -42,14 +43,17 @@ pub fn check(arguments: &cli::Check) -> Result<Verdict, Failure> {
     let fine = compared.iter().all(|row| row.holds);
     if arguments.json {
         let figures: Vec<_> = compared.iter().zip(&reasons).map(|(row, changed)| json!({ "figure": row, "changed": changed })).collect();
-        console::data(&format!("{:#}", json!({ "holds": fine, "figures": figures })));
+        console::data(&format!("{:#}", json!({ "holds": fine, "figures": figures })))?;
     } else {
-        let width = compared.iter().map(|row| row.cell.len()).max().unwrap_or(0);
-        let mut lines = Vec::new();
-        for (row, changed) in compared.iter().zip(&reasons) {
+        let row = |row: &Compared| {
             let ours = row.ours.map_or("absent".to_owned(), |ours| format!("{ours:.4}"));
-            let verdict = if row.holds { "fine" } else { "OUT" };
-            let mut line = format!("{verdict:<4}  {:<width$}  {ours:>8}  {:.4} to {:.4}", row.cell, row.low, row.high);
+            [row.cell.clone(), format!("{ours:>8}"), format!("{:.4} to {:.4}", row.low, row.high)]
+        };
+        let figures = columns(&compared.iter().map(row).collect::<Vec<_>>());
+        let mut lines = Vec::new();
+        for ((row, changed), figure) in compared.iter().zip(&reasons).zip(figures) {
+            let verdict = console::word(if row.holds { "fine" } else { "OUT " });
+            let mut line = format!("{verdict}  {figure}");
             if let Some(outside) = row.outside().filter(|_| !row.holds) {
                 line.push_str(&format!("  off by {outside:.4}, made by {}", row.stages.join(", ")));
             }
@@ -60,7 +64,7 @@ pub fn check(arguments: &cli::Check) -> Result<Verdict, Failure> {
                 lines.push("      no recipe on the way to it changed: the program or the platform did".to_owned());
             }
         }
-        console::data(&lines.join("\n"));
+        console::data(&lines.join("\n"))?;
     }
     Ok(if fine { Verdict::Fine } else { Verdict::No })
 }

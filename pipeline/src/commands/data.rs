@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::{Failure, Verdict};
 use crate::cli::Data;
-use crate::console;
+use crate::console::{self, Verbosity, columns};
 use crate::interrupt;
 
 /// Lists, fetches or verifies.
@@ -37,11 +37,11 @@ fn list(as_json: bool, data: Option<&Path>) -> Result<Verdict, Failure> {
                     "name": known.name, "title": known.title, "format": known.format, "licence": known.licence,
                     "citation": known.citation, "shape": known.shape, "classes": known.classes, "train": known.train,
                     "test": known.test, "generated": known.files.is_empty(),
-                    "folder": whereabouts(known, &places), "standing": standing,
+                    "folder": whereabouts(known, &places).map(|folder| folder.display().to_string()), "standing": standing,
                 })
             })
             .collect();
-        console::data(&format!("{:#}", Value::from(rows)));
+        console::data(&format!("{:#}", Value::from(rows)))?;
         return Ok(Verdict::Fine);
     }
     let mut rows = vec![["name", "images", "shape", "classes", "licence", "where"].map(str::to_owned)];
@@ -51,9 +51,7 @@ fn list(as_json: bool, data: Option<&Path>) -> Result<Verdict, Failure> {
         let shape = format!("{channels}x{height}x{width}");
         rows.push([known.name.to_owned(), images, shape, known.classes.to_string(), known.licence.to_owned(), standing]);
     }
-    let widths: Vec<usize> = (0..6).map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0)).collect();
-    let line = |row: &[String; 6]| row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}  ")).collect::<String>();
-    console::data(&rows.iter().map(|row| line(row).trim_end().to_owned()).collect::<Vec<_>>().join("\n"));
+    console::data(&columns(&rows).join("\n"))?;
     let roots: Vec<String> = places.roots.iter().chain([&places.cache]).map(|root| format!("`{}`", root.display())).collect();
     console::note(&format!("looked below {}", roots.join(", ")));
     Ok(Verdict::Fine)
@@ -89,7 +87,7 @@ fn fetch_all(names: &[String]) -> Result<Verdict, Failure> {
             continue;
         }
         let files = with_bar(|progress| fetch(known, &places, &Fetching::standard(known), progress)).map_err(Failure::running)?;
-        console::data(&files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join("\n"));
+        console::data(&files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join("\n"))?;
     }
     Ok(Verdict::Fine)
 }
@@ -104,7 +102,8 @@ type Watch<'a> = dyn FnMut(&Transfer<'_>) -> ControlFlow<()> + 'a;
 
 /// Shows a bar on a terminal, and a line for each file elsewhere, once something is fetched.
 fn with_bar<T, E>(work: impl FnOnce(&mut Watch<'_>) -> Result<T, E>) -> Result<T, E> {
-    let terminal = std::io::stderr().is_terminal();
+    let quiet = console::verbosity() == Verbosity::Quiet;
+    let terminal = std::io::stderr().is_terminal() && !quiet;
     let interrupted = interrupt::install();
     let mut bar: Option<(usize, ProgressBar)> = None;
     let result = work(&mut |transfer| {
@@ -156,9 +155,9 @@ fn verify_all(names: &[String], data: Option<&Path>) -> Result<Verdict, Failure>
                 verdict = Verdict::No;
             }
             let place = path.map_or_else(|| file.to_owned(), |path| path.display().to_string());
-            lines.push(format!("{word:<10}  {}  {place}{more}", known.name));
+            lines.push(format!("{}  {}  {place}{more}", console::word(&format!("{word:<10}")), known.name));
         }
     }
-    console::data(&lines.join("\n"));
+    console::data(&lines.join("\n"))?;
     Ok(verdict)
 }

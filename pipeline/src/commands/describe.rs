@@ -6,10 +6,10 @@ use anyhow::Context;
 use onebasin_network::{Binding, Checkpoint, Graph, PermutationSpec};
 use serde_json::{Value, json};
 
-use super::setting::Setting;
+use super::session::Session;
 use super::{Failure, Verdict};
 use crate::cli;
-use crate::console;
+use crate::console::{self, columns};
 
 /// Prints the networks of a spec, or the network of a checkpoint.
 pub fn describe(arguments: &cli::Describe) -> Result<Verdict, Failure> {
@@ -19,15 +19,15 @@ pub fn describe(arguments: &cli::Describe) -> Result<Verdict, Failure> {
             Checkpoint::load(target).with_context(|| format!("cannot describe `{}`", target.display())).map_err(Failure::Input)?;
         vec![(target.display().to_string(), Graph::build(&checkpoint.architecture).map_err(Failure::input)?)]
     } else {
-        let setting = Setting::read(target, &arguments.shared, false)?;
-        setting.experiment.pairs.into_iter().map(|pair| (pair.name().to_string(), pair.graph)).collect()
+        let session = Session::read(target, &arguments.shared, false)?;
+        session.experiment.pairs.into_iter().map(|pair| (pair.name().to_string(), pair.graph)).collect()
     };
     console::data(&if arguments.json {
         let networks: Vec<Value> = graphs.iter().map(|(name, graph)| as_json(name, graph)).collect();
         format!("{:#}", Value::from(networks))
     } else {
         graphs.iter().map(|(name, graph)| as_text(name, graph)).collect::<Vec<_>>().join("\n\n")
-    });
+    })?;
     Ok(Verdict::Fine)
 }
 
@@ -42,12 +42,7 @@ fn as_text(name: &str, graph: &Graph) -> String {
         let shape = parameter.shape.iter().map(ToString::to_string).collect::<Vec<_>>().join("x");
         rows.push([parameter.name.clone(), shape, bound(spec, parameter.rows), bound(spec, parameter.columns)]);
     }
-    let widths: Vec<usize> = (0..4).map(|column| rows.iter().map(|row| row[column].len()).max().unwrap_or(0)).collect();
-    let arrays: Vec<String> = rows
-        .iter()
-        .map(|row| row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}  ")).collect::<String>().trim_end().to_owned())
-        .collect();
-    format!("{name}\n\n{}\n\n{}", arrays.join("\n"), graph.describe())
+    format!("{name}\n\n{}\n\n{}", columns(&rows).join("\n"), graph.describe())
 }
 
 fn as_json(name: &str, graph: &Graph) -> Value {

@@ -1,84 +1,72 @@
 //! `onebasin plan`: what `run` would do, and why.
 
-use std::collections::BTreeMap;
+use std::cell::OnceCell;
+use std::collections::{BTreeMap, BTreeSet};
 
 use onebasin_datasets::DatasetError;
-use onebasin_network::did_you_mean;
 use onebasin_repro::Fingerprint;
 use serde_json::{Value, json};
 
-use super::setting::Setting;
+use super::session::Session;
 use super::{Failure, Verdict};
 use crate::cli::{self, Format};
-use crate::console;
-use crate::explain;
+use crate::console::{self, columns};
+use crate::error_text::error_text;
+use crate::explain::{self, Change};
 use crate::plan::{Plan, Planned};
 use crate::publish;
 use crate::runner::{self, Reason, Status};
 use crate::stage::StageId;
 use crate::store::{Entry, Lookup, Store};
 
-/// Where a stage stands before a run.
+/// Where a stage stands before a run, as it is printed.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Standing {
-    /// Its artifact is there.
-    Hit,
-    /// It would run.
-    Miss {
-        /// In words.
-        reason: String,
-        /// Against the nearest earlier recipe of the same stage.
-        changes: Vec<explain::Change>,
-    },
-    /// There is no artifact, and what is made of it is at hand.
-    Unneeded,
-    /// Data files are missing, so that nothing can be said.
-    NeedsData(String),
+struct Row {
+    /// `hit`, `miss`, `unneeded` (there is no artifact, and what is made of it is at hand) or `needs-data` (nothing can be said).
+    word: &'static str,
+    /// Why, in words.
+    reason: String,
+    /// How a stage that misses differs from the nearest earlier recipe of the same stage.
+    changes: Vec<Change>,
 }
 
-impl Standing {
-    fn word(&self) -> &'static str {
-        match self {
-            Standing::Hit => "hit",
-            Standing::Miss { .. } => "miss",
-            Standing::Unneeded => "unneeded",
-            Standing::NeedsData(_) => "needs-data",
-        }
-    }
+const HIT: &str = "hit";
+const MISS: &str = "miss";
+const UNNEEDED: &str = "unneeded";
+const NEEDS_DATA: &str = "needs-data";
 
-    fn reason(&self) -> &str {
-        match self {
-            Standing::Hit => "",
-            Standing::Miss { reason, .. } => reason,
-            Standing::Unneeded => "what is made of it is at hand",
-            Standing::NeedsData(why) => why,
-        }
+/// Of a stage that no earlier recipe is like.
+const NEVER_RUN: &str = "never run";
+
+impl Row {
+    fn new(word: &'static str, reason: impl Into<String>) -> Row {
+        Row { word, reason: reason.into(), changes: Vec::new() }
     }
 }
 
 /// Prints the plan of a spec.
 pub fn plan(arguments: &cli::Plan) -> Result<Verdict, Failure> {
-    let setting = Setting::read(&arguments.spec, &arguments.shared, false)?;
-    let digests = setting.digests();
-    let plan = setting.plan(&digests, &arguments.shared)?;
+    let session = Session::read(&arguments.spec, &arguments.shared, false)?;
+    let digests = session.digests();
+    let plan = session.plan(&digests, &arguments.shared)?;
     let store = Store::new(&arguments.shared.store);
-    let absent = over_absent(&setting, &plan, &digests.absent);
-    let standings = standings(&plan, &store, &absent)?;
+    let absent = over_absent(&session, &plan, &digests.absent);
+    let rows = rows(&plan, &store, &absent)?;
     for error in digests.absent.values() {
-        console::note(&super::rendered(&anyhow::anyhow!("{error}")).replacen("error:", "warning:", 1));
+        console::note(&error_text(&anyhow::anyhow!("{error}")).replacen("error:", "warning:", 1));
     }
     let format = if arguments.json { Format::Json } else { arguments.format };
     console::data(&match format {
-        Format::Text => text(&plan, &standings),
-        Format::Json => json(&setting, &plan, &standings),
-        Format::Dot => dot(&plan, &standings),
-        Format::Mermaid => mermaid(&plan, &standings),
-    });
+        Format::Text => text(&plan, &rows),
+        Format::Json => json(&session, &plan, &rows),
+        Format::Dot => dot(&plan, &rows),
+        Format::Mermaid => mermaid(&plan, &rows),
+    })?;
     Ok(Verdict::Fine)
 }
 
 /// The stages that stand, directly or not, on data that is not there, each with the reason.
-fn over_absent(setting: &Setting, plan: &Plan, absent: &BTreeMap<String, DatasetError>) -> BTreeMap<String, String> {
+fn over_absent(session: &Session, plan: &Plan, absent: &BTreeMap<String, DatasetError>) -> BTreeMap<String, String> {
     let reason = |(name, error): (&String, &DatasetError)| match error {
         DatasetError::Missing { .. } => format!("files of data set `{name}` are missing"),
         _ => format!("data set `{name}` cannot be read"),
@@ -87,7 +75,7 @@ fn over_absent(setting: &Setting, plan: &Plan, absent: &BTreeMap<String, Dataset
     for planned in &plan.stages {
         let id = planned.stage.id().as_str();
         let slug = planned.stage.id().pair_slug();
-        let own = setting.experiment.pairs.iter().find(|pair| slug == Some(&setting.experiment.slug(pair))).map(|pair| &pair.dataset);
+        let own = session.experiment.pairs.iter().find(|pair| slug == Some(&session.experiment.slug(pair))).map(|pair| &pair.dataset);
         let found_here = match own {
             Some(name) => absent.get_key_value(name).map(reason),
             None => planned.stage.inputs().iter().find_map(|input| found.get(input.as_str()).cloned()),
@@ -99,87 +87,93 @@ fn over_absent(setting: &Setting, plan: &Plan, absent: &BTreeMap<String, Dataset
     found
 }
 
-fn standings(plan: &Plan, store: &Store, absent: &BTreeMap<String, String>) -> Result<Vec<Standing>, Failure> {
+fn rows(plan: &Plan, store: &Store, absent: &BTreeMap<String, String>) -> Result<Vec<Row>, Failure> {
     let statuses = runner::survey(plan, store, &publish::targets(), false).map_err(Failure::Running)?;
     // Earlier recipes are read only when something misses.
-    let recipes = std::cell::OnceCell::new();
+    let recipes = OnceCell::new();
     let mut first: BTreeMap<Fingerprint, &StageId> = BTreeMap::new();
     for planned in &plan.stages {
         first.entry(planned.fingerprint).or_insert_with(|| planned.stage.id());
     }
-    let standing = |(planned, status): (&Planned, Status)| {
+    let mut never_run: BTreeSet<&StageId> = BTreeSet::new();
+    let mut rows = Vec::with_capacity(plan.stages.len());
+    for (planned, status) in plan.stages.iter().zip(statuses) {
         let id = planned.stage.id();
         let twin = first[&planned.fingerprint];
-        if let Some(reason) = absent.get(id.as_str()) {
-            return Standing::NeedsData(reason.clone());
+        let row = match status {
+            _ if absent.contains_key(id.as_str()) => Row::new(NEEDS_DATA, &absent[id.as_str()]),
+            Status::Hit(_) => Row::new(HIT, ""),
+            Status::Run(_) if twin != id => Row::new(MISS, format!("the same work as {twin}")),
+            Status::Run(Reason::Damaged(what)) => Row::new(MISS, format!("damaged entry: {what}")),
+            Status::Run(Reason::Missing) => missed(planned, recipes.get_or_init(|| store.entries()), &never_run),
+            Status::Unneeded if matches!(store.lookup(&planned.fingerprint), Lookup::Hit(_)) => Row::new(HIT, ""),
+            Status::Unneeded => Row::new(UNNEEDED, "what is made of it is at hand"),
+        };
+        if row.reason == NEVER_RUN {
+            never_run.insert(id);
         }
-        match status {
-            Status::Hit(_) => Standing::Hit,
-            Status::Run(_) if twin != id => Standing::Miss { reason: format!("the same work as {twin}"), changes: Vec::new() },
-            Status::Run(Reason::Damaged(what)) => Standing::Miss { reason: format!("damaged entry: {what}"), changes: Vec::new() },
-            Status::Run(Reason::Missing) => missed(planned, recipes.get_or_init(|| store.entries())),
-            Status::Unneeded if matches!(store.lookup(&planned.fingerprint), Lookup::Hit(_)) => Standing::Hit,
-            Status::Unneeded => Standing::Unneeded,
+        rows.push(row);
+    }
+    Ok(rows)
+}
+
+/// Why a stage misses. Inputs that never ran make it new as well, whatever another experiment has under its name.
+fn missed(planned: &Planned, earlier: &[Entry], never_run: &BTreeSet<&StageId>) -> Row {
+    let title = |settings: &Value| settings.get("title").cloned();
+    let of_this = |entry: &Entry| entry.stage == *planned.stage.id() && title(&entry.settings) == title(&planned.stage.recipe().settings);
+    match explain::nearest(planned, earlier).filter(|nearest| of_this(nearest.earlier)) {
+        Some(nearest) if !planned.stage.inputs().iter().all(|input| never_run.contains(input)) || planned.stage.inputs().is_empty() => {
+            Row { changes: nearest.changes.clone(), ..Row::new(MISS, explain::summary(&nearest.changes)) }
         }
+        _ => Row::new(MISS, NEVER_RUN),
+    }
+}
+
+fn text(plan: &Plan, rows: &[Row]) -> String {
+    let cells = |(planned, row): (&Planned, &Row)| {
+        let fingerprint = if row.word == NEEDS_DATA { "-".to_owned() } else { planned.fingerprint.short() };
+        // As wide as the longest of the four words.
+        [format!("{:<10}", row.word), fingerprint, planned.stage.id().to_string(), row.reason.clone()]
     };
-    Ok(plan.stages.iter().zip(statuses).map(standing).collect())
-}
-
-fn missed(planned: &Planned, earlier: &[Entry]) -> Standing {
-    match explain::nearest(planned, earlier) {
-        Some(nearest) if nearest.earlier.stage == *planned.stage.id() => {
-            Standing::Miss { reason: explain::summary(&nearest.changes), changes: nearest.changes }
-        }
-        _ => Standing::Miss { reason: "never run".to_owned(), changes: Vec::new() },
+    let mut lines = columns(&plan.stages.iter().zip(rows).map(cells).collect::<Vec<_>>());
+    let count = |word: &str| rows.iter().filter(|row| row.word == word).count();
+    let mut total = format!("{} stages: {} hit, {} would run", rows.len(), count(HIT), count(MISS));
+    if count(UNNEEDED) > 0 {
+        total.push_str(&format!(", {} not needed", count(UNNEEDED)));
     }
-}
-
-fn text(plan: &Plan, standings: &[Standing]) -> String {
-    let width = plan.stages.iter().map(|planned| planned.stage.id().as_str().len()).max().unwrap_or(0);
-    let mut lines = Vec::new();
-    for (planned, standing) in plan.stages.iter().zip(standings) {
-        let id = planned.stage.id().as_str();
-        lines.push(format!("{:<10}  {id:<width$}  {}", standing.word(), standing.reason()).trim_end().to_owned());
-    }
-    let count = |word: &str| standings.iter().filter(|standing| standing.word() == word).count();
-    let mut total = format!("{} stages: {} hit, {} would run", standings.len(), count("hit"), count("miss"));
-    if count("unneeded") > 0 {
-        total.push_str(&format!(", {} not needed", count("unneeded")));
-    }
-    if count("needs-data") > 0 {
-        total.push_str(&format!(", {} need data", count("needs-data")));
+    if count(NEEDS_DATA) > 0 {
+        total.push_str(&format!(", {} need data", count(NEEDS_DATA)));
     }
     lines.push(total);
     lines.join("\n")
 }
 
-fn json(setting: &Setting, plan: &Plan, standings: &[Standing]) -> String {
+fn json(session: &Session, plan: &Plan, rows: &[Row]) -> String {
     let stages: Vec<Value> = plan
         .stages
         .iter()
-        .zip(standings)
-        .map(|(planned, standing)| {
-            let changes = if let Standing::Miss { changes, .. } = standing { changes.as_slice() } else { &[] };
+        .zip(rows)
+        .map(|(planned, row)| {
             json!({
                 "stage": planned.stage.id(),
-                "fingerprint": if matches!(standing, Standing::NeedsData(_)) { Value::Null } else { json!(planned.fingerprint) },
-                "standing": standing.word(),
-                "reason": standing.reason(),
-                "changes": changes,
+                "fingerprint": if row.word == NEEDS_DATA { Value::Null } else { json!(planned.fingerprint) },
+                "standing": row.word,
+                "reason": row.reason,
+                "changes": row.changes,
                 "inputs": planned.stage.inputs(),
             })
         })
         .collect();
-    format!("{:#}", json!({ "name": setting.experiment.name, "stages": stages }))
+    format!("{:#}", json!({ "name": session.experiment.name, "stages": stages }))
 }
 
-fn dot(plan: &Plan, standings: &[Standing]) -> String {
+fn dot(plan: &Plan, rows: &[Row]) -> String {
     let mut lines = vec!["digraph plan {".to_owned(), "  rankdir = LR; node [shape = box, style = filled];".to_owned()];
-    for (planned, standing) in plan.stages.iter().zip(standings) {
-        let colour = match standing {
-            Standing::Hit => "#cfe8cf",
-            Standing::Miss { .. } => "#f7d9b0",
-            Standing::Unneeded | Standing::NeedsData(_) => "#dddddd",
+    for (planned, row) in plan.stages.iter().zip(rows) {
+        let colour = match row.word {
+            HIT => "#cfe8cf",
+            MISS => "#f7d9b0",
+            _ => "#dddddd",
         };
         lines.push(format!("  \"{}\" [fillcolor = \"{colour}\"];", planned.stage.id()));
         lines.extend(planned.stage.inputs().iter().map(|input| format!("  \"{input}\" -> \"{}\";", planned.stage.id())));
@@ -188,12 +182,12 @@ fn dot(plan: &Plan, standings: &[Standing]) -> String {
     lines.join("\n")
 }
 
-fn mermaid(plan: &Plan, standings: &[Standing]) -> String {
+fn mermaid(plan: &Plan, rows: &[Row]) -> String {
     let numbers: BTreeMap<&str, usize> =
         plan.stages.iter().enumerate().map(|(index, planned)| (planned.stage.id().as_str(), index)).collect();
     let mut lines = vec!["flowchart LR".to_owned()];
-    for (index, (planned, standing)) in plan.stages.iter().zip(standings).enumerate() {
-        lines.push(format!("  s{index}[\"{}\"]:::{}", planned.stage.id(), standing.word().replace('-', "")));
+    for (index, (planned, row)) in plan.stages.iter().zip(rows).enumerate() {
+        lines.push(format!("  s{index}[\"{}\"]:::{}", planned.stage.id(), row.word.replace('-', "")));
         lines.extend(
             planned.stage.inputs().iter().filter_map(|input| numbers.get(input.as_str())).map(|input| format!("  s{input} --> s{index}")),
         );
@@ -203,16 +197,4 @@ fn mermaid(plan: &Plan, standings: &[Standing]) -> String {
     lines.push("  classDef unneeded fill:#dddddd".to_owned());
     lines.push("  classDef needsdata fill:#dddddd".to_owned());
     lines.join("\n")
-}
-
-/// The stage of a name, or an error that offers the nearest.
-pub fn find<'a>(plan: &'a Plan, id: &str) -> Result<&'a Planned, Failure> {
-    plan.find(id).ok_or_else(|| {
-        let known = plan.stages.iter().map(|planned| planned.stage.id().as_str());
-        let hint = match did_you_mean(id, known) {
-            Some(likely) => format!("did you mean `{likely}`?"),
-            None => "`onebasin plan SPEC` lists the stages".to_owned(),
-        };
-        Failure::Input(anyhow::anyhow!("unknown stage `{id}`\nhint: {hint}"))
-    })
 }

@@ -1,5 +1,6 @@
 //! `onebasin run`: does what a plan says and publishes the results.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -7,10 +8,10 @@ use anyhow::Context;
 use onebasin_training::Device;
 use serde_json::{Value, json};
 
-use super::setting::{Digests, Setting};
+use super::session::{Digests, Session};
 use super::{Failure, Verdict};
 use crate::cli::{self, Shared};
-use crate::console::{self, Console, Verbosity};
+use crate::console::{self, Console, Failed};
 use crate::dataset_cache::DatasetCache;
 use crate::interrupt;
 use crate::plan::Plan;
@@ -24,10 +25,10 @@ pub fn run(arguments: &cli::Run) -> Result<Verdict, Failure> {
     let device = Device::select(&shared.device).map_err(Failure::input)?;
     let mut planned = Vec::with_capacity(arguments.specs.len());
     for path in &arguments.specs {
-        let setting = Setting::read(path, shared, !arguments.offline)?;
-        let digests = setting.complete()?;
-        let plan = setting.plan(&digests, shared)?;
-        planned.push((setting, digests, plan));
+        let session = Session::read(path, shared, !arguments.offline)?;
+        let digests = session.complete()?;
+        let plan = session.plan(&digests, shared)?;
+        planned.push((session, digests, plan));
     }
     let Some((first, ..)) = planned.first() else { return Ok(Verdict::Fine) };
     let options = RunOptions {
@@ -40,8 +41,8 @@ pub fn run(arguments: &cli::Run) -> Result<Verdict, Failure> {
     };
     let mut done = Vec::with_capacity(planned.len());
     let mut verdict = Verdict::Fine;
-    for (setting, digests, plan) in &planned {
-        let (report, complete) = one(setting, digests, plan, shared, &options)?;
+    for (session, digests, plan) in &planned {
+        let (report, complete) = one(session, digests, plan, shared, &options)?;
         done.push(report);
         if !complete {
             verdict = Verdict::No;
@@ -51,29 +52,30 @@ pub fn run(arguments: &cli::Run) -> Result<Verdict, Failure> {
         }
     }
     if arguments.json {
-        console::data(&format!("{:#}", Value::from(done)));
+        console::data(&format!("{:#}", Value::from(done)))?;
     }
     Ok(verdict)
 }
 
 /// Runs one plan; says what was done and whether all of it was.
-fn one(setting: &Setting, digests: &Digests, plan: &Plan, shared: &Shared, options: &RunOptions) -> Result<(Value, bool), Failure> {
-    let name = &setting.experiment.name;
+fn one(session: &Session, digests: &Digests, plan: &Plan, shared: &Shared, options: &RunOptions) -> Result<(Value, bool), Failure> {
+    let name = &session.experiment.name;
     let (results, plots) = (shared.results.join(name), shared.plots.join(name));
     let store = Store::new(&shared.store);
-    let statuses = runner::survey(plan, &store, &options.targets, options.verify).map_err(Failure::Running)?;
+    // A first look, to see whether anything runs; the run itself verifies.
+    let statuses = runner::survey(plan, &store, &options.targets, false).map_err(Failure::Running)?;
     if statuses.iter().any(|status| matches!(status, Status::Run(_))) {
         // Better found now than after the night.
         writable(&results, "results")?;
         writable(&plots, "plots")?;
     }
-    let console = Console::new(Verbosity::Normal);
-    console.deviations(&setting.experiment.comparison);
+    let console = Console::new();
+    console.deviations(&session.experiment.comparison);
     let outcome = runner::run(plan, &store, options, &console).map_err(Failure::Running)?;
     let published = if outcome.is_complete() {
         Some(publish(plan, &store, &results, &plots).map_err(Failure::Running)?)
     } else {
-        match setting.without(&outcome.failed).filter(|_| shared.keep_going && !outcome.interrupted && outcome.left == 0) {
+        match session.without(&outcome.failed).filter(|_| shared.keep_going && !outcome.interrupted && outcome.left == 0) {
             // The other pairs are whole: their tables say what is missing.
             Some(rest) => {
                 let plan = rest.plan(digests, shared)?;
@@ -84,19 +86,22 @@ fn one(setting: &Setting, digests: &Digests, plan: &Plan, shared: &Shared, optio
         }
     };
     console.conclude(name, &outcome, published.as_ref(), &results, &plots);
+    // A path that is not UTF-8 has no place in JSON; this is as near as it gets.
+    let text = |path: &Path| path.display().to_string();
     let report = json!({
         "name": name,
         "stages": plan.stages.len(),
         "ran": outcome.ran,
         "cached": outcome.cached,
         "failed": outcome.failed,
+        "causes": console.failures().into_iter().map(|Failed { stage, cause }| (stage.to_string(), cause)).collect::<BTreeMap<_, _>>(),
         "skipped": outcome.skipped,
         "left": outcome.left,
         "interrupted": outcome.interrupted,
         "seconds": outcome.seconds,
-        "results": results,
-        "plots": plots,
-        "written": published.as_ref().map(|published| &published.written),
+        "results": text(&results),
+        "plots": text(&plots),
+        "written": published.as_ref().map(|published| published.written.iter().map(|path| text(path)).collect::<Vec<_>>()),
     });
     Ok((report, outcome.is_complete()))
 }

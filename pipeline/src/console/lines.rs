@@ -1,22 +1,25 @@
 //! The lines as text.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use anyhow::Error;
 
-use crate::commands::rendered;
+use super::Failed;
+use super::colour::{self, Stream};
+use crate::error_text::error_text;
 use crate::publish::Published;
 use crate::runner::Outcome;
 use crate::stage::Progress;
 
 /// `  SKIPPED            train/a: ...`: a word, the room of a duration, what it is about.
 pub(super) fn line(word: &str, text: &str) -> String {
-    format!("{word:>9}           {text}")
+    format!("{}           {text}", colour::word(&format!("{word:>9}"), Stream::Error))
 }
 
 /// `  TRAINED [  12.3s] train/a`.
 pub(super) fn timed(word: &str, seconds: f64, text: &str) -> String {
-    format!("{word:>9} [{seconds:>6.1}s] {text}")
+    format!("{} [{seconds:>6.1}s] {text}", colour::word(&format!("{word:>9}"), Stream::Error))
 }
 
 /// How far a stage has come after so many seconds.
@@ -40,7 +43,47 @@ pub(super) fn progress(progress: &Progress, elapsed: f64) -> String {
 
 /// An error, its causes and its hints, below the line of the stage.
 pub(super) fn chain(error: &Error) -> String {
-    rendered(error).lines().map(|row| format!("{:>20}{row}\n", "")).collect()
+    indented(&error_text(error))
+}
+
+fn indented(text: &str) -> String {
+    text.lines().map(|row| format!("{:>20}{row}\n", "")).collect()
+}
+
+/// The causes of failures, each once with the stages that it stopped.
+pub(super) fn causes(failures: &[Failed]) -> Vec<String> {
+    let mut stages: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for Failed { stage, cause } in failures {
+        stages.entry(cause).or_default().push(stage.as_str());
+    }
+    let mut seen: Vec<&str> = Vec::new();
+    let mut texts = Vec::new();
+    for Failed { cause, .. } in failures {
+        if !seen.contains(&cause.as_str()) {
+            seen.push(cause);
+            texts.push(format!("{}\n{}", line("FAILED", &some(&stages[cause.as_str()])), indented(cause)));
+        }
+    }
+    texts
+}
+
+/// The first few of many names.
+fn some(names: &[&str]) -> String {
+    match names {
+        [a, b, c, rest @ ..] if rest.len() > 1 => format!("{a}, {b}, {c} and {} more", rest.len()),
+        names => names.join(", "),
+    }
+}
+
+/// Files by their folder, with the first few of their names.
+pub(super) fn by_folder(files: &[PathBuf]) -> Vec<(PathBuf, String)> {
+    let mut folders: BTreeMap<&Path, Vec<String>> = BTreeMap::new();
+    for file in files {
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        folders.entry(file.parent().unwrap_or(Path::new(""))).or_default().push(format!("`{name}`"));
+    }
+    let text = |names: &Vec<String>| some(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    folders.iter().map(|(folder, names)| ((*folder).to_owned(), text(names))).collect()
 }
 
 /// The last line of a run.
@@ -91,6 +134,25 @@ mod tests {
         let error = anyhow!("no file").context("cannot open the data set");
         let room = " ".repeat(20);
         assert_eq!(chain(&error), format!("{room}error: cannot open the data set\n{room}  because no file\n"));
+    }
+
+    #[test]
+    fn a_cause_that_stopped_several_stages_is_told_once() {
+        let failed = |stage: &str, cause: &str| Failed { stage: StageId::new(stage), cause: cause.to_owned() };
+        let failures = [failed("d", "error: z"), failed("a", "error: y\nhint: h"), failed("b", "error: z")];
+        let room = " ".repeat(20);
+        let expected =
+            [format!("   FAILED           d, b\n{room}error: z\n"), format!("   FAILED           a\n{room}error: y\n{room}hint: h\n")];
+        assert_eq!(causes(&failures), expected);
+        assert_eq!(some(&["a", "b", "c", "d"]), "a, b, c, d");
+        assert_eq!(some(&["a", "b", "c", "d", "e"]), "a, b, c and 2 more");
+    }
+
+    #[test]
+    fn stale_files_are_listed_by_folder() {
+        let files = ["results/x/a.csv", "plots/x/b.svg", "results/x/c.csv"].map(PathBuf::from);
+        let expected = [("plots/x", "`b.svg`"), ("results/x", "`a.csv`, `c.csv`")].map(|(folder, names)| (folder.into(), names.to_owned()));
+        assert_eq!(by_folder(&files), expected);
     }
 
     #[test]

@@ -4,6 +4,7 @@ mod axis;
 mod canvas;
 mod curves;
 mod dot_plot;
+mod layer_panels;
 mod legend;
 mod line_panel;
 mod method_style;
@@ -14,6 +15,7 @@ pub use axis::{Axis, Scale, label, place};
 pub use canvas::{Canvas, by_pair, methods_sharing_stages, shown_part};
 pub use curves::Curves;
 pub use dot_plot::DotPlot;
+pub use layer_panels::{LayerPanels, LayerValue};
 pub use legend::Legend;
 pub use line_panel::{LineCurves, line_panel};
 #[cfg(test)]

@@ -6,8 +6,8 @@ use anyhow::{Context, Result};
 use onebasin_repro::Fingerprint;
 
 use super::{Reason, Status};
-use crate::plan::Plan;
-use crate::stage::{Artifact, Stage, StageId};
+use crate::plan::{Plan, Planned};
+use crate::stage::StageId;
 use crate::store::{Lookup, Store};
 
 /// Stages with equal fingerprints are one node. Nodes stand in the order of the plan: inputs first.
@@ -24,30 +24,12 @@ pub(super) struct Node {
     /// The first stage of the plan with this fingerprint, which stands for all.
     pub stage: usize,
     pub fingerprint: Fingerprint,
-    /// In the order of [`Stage::inputs`]; a node may come twice.
+    /// In the order of the stage's inputs; a node may come twice.
     pub inputs: Vec<usize>,
     /// Each once, ascending.
     pub dependents: Vec<usize>,
     /// Stages on the longest way from here to the end.
     pub height: usize,
-}
-
-/// What is to be done with a node.
-#[derive(Clone, Debug)]
-pub(super) enum Need {
-    Hit(Artifact),
-    Run(Reason),
-    None,
-}
-
-impl Need {
-    pub fn status(&self) -> Status {
-        match self {
-            Need::Hit(artifact) => Status::Hit(artifact.clone()),
-            Need::Run(reason) => Status::Run(reason.clone()),
-            Need::None => Status::Unneeded,
-        }
-    }
 }
 
 impl<'a> Graph<'a> {
@@ -86,12 +68,13 @@ impl<'a> Graph<'a> {
         Ok(Graph { plan, nodes, node_of_stage, targets })
     }
 
-    pub fn stage(&self, node: usize) -> &'a dyn Stage {
-        &*self.plan.stages[self.nodes[node].stage].stage
+    /// The stage that stands for a node.
+    pub fn planned(&self, node: usize) -> &'a Planned {
+        &self.plan.stages[self.nodes[node].stage]
     }
 
     pub fn id(&self, node: usize) -> &'a StageId {
-        self.plan.stages[self.nodes[node].stage].stage.id()
+        self.planned(node).stage.id()
     }
 
     /// How many stages of the plan are of nodes for which `of` holds.
@@ -99,29 +82,33 @@ impl<'a> Graph<'a> {
         self.node_of_stage.iter().filter(|&&node| of(node)).count()
     }
 
-    /// Walks back from the targets.
-    pub fn survey(&self, store: &Store, deep: bool) -> Vec<Need> {
+    /// Compares the nodes with the store, from the targets back. With `verify_contents` every node is looked at, whether needed or not.
+    pub fn survey(&self, store: &Store, verify_contents: bool) -> Vec<Status> {
         let mut wanted = vec![false; self.nodes.len()];
-        let mut read = vec![deep; self.nodes.len()];
-        self.targets.iter().for_each(|&node| wanted[node] = true);
-        let mut needs = vec![Need::None; self.nodes.len()];
+        let mut read = vec![verify_contents; self.nodes.len()];
+        // Whoever wants a target reads it.
+        for &node in &self.targets {
+            (wanted[node], read[node]) = (true, true);
+        }
+        let mut statuses = vec![Status::Unneeded; self.nodes.len()];
         for node in (0..self.nodes.len()).rev() {
-            if !wanted[node] {
+            if !wanted[node] && !verify_contents {
                 continue;
             }
             let Node { fingerprint, inputs, .. } = &self.nodes[node];
             let found = if read[node] { store.verify(fingerprint) } else { store.lookup(fingerprint) };
-            needs[node] = match found {
-                Lookup::Hit(artifact) => Need::Hit(artifact),
-                Lookup::Miss => Need::Run(Reason::Missing),
-                Lookup::Damaged(problem) => Need::Run(Reason::Damaged(problem)),
+            statuses[node] = match found {
+                Lookup::Hit(artifact) => Status::Hit(artifact),
+                Lookup::Miss if !wanted[node] => Status::Unneeded,
+                Lookup::Miss => Status::Run(Reason::Missing),
+                Lookup::Damaged(problem) => Status::Run(Reason::Damaged(problem)),
             };
-            if matches!(needs[node], Need::Run(_)) {
+            if matches!(statuses[node], Status::Run(_)) {
                 for &input in inputs {
                     (wanted[input], read[input]) = (true, true);
                 }
             }
         }
-        needs
+        statuses
     }
 }

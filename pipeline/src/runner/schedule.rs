@@ -4,26 +4,26 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
-use super::graph::{Graph, Need};
-use super::perform::{Ending, perform};
-use super::{Outcome, RunOptions};
+use super::graph::Graph;
+use super::job::{Job, Made, Worker};
+use super::{Outcome, RunOptions, Status};
 use crate::events::{Event, Reporter};
-use crate::stage::Artifact;
-use crate::store::{Claim, Store};
+use crate::stage::{Artifact, StageId};
+use crate::store::Store;
 
 /// How often workers without work look for interrupts and for artifacts that other runs are making.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// A run in progress.
 pub(super) struct Schedule<'a> {
-    pub graph: &'a Graph<'a>,
-    pub store: &'a Store,
-    pub options: &'a RunOptions,
-    pub reporter: &'a dyn Reporter,
+    graph: &'a Graph<'a>,
+    store: &'a Store,
+    options: &'a RunOptions,
+    reporter: &'a dyn Reporter,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -62,27 +62,20 @@ impl Fate {
     }
 }
 
-/// A node that a worker has the right to run, or failed to get it for.
-struct Task {
-    node: usize,
-    claim: Result<Claim>,
-    inputs: Vec<Artifact>,
-}
-
 impl<'a> Schedule<'a> {
     pub fn new(
         graph: &'a Graph<'a>,
-        needs: Vec<Need>,
+        statuses: Vec<Status>,
         store: &'a Store,
         options: &'a RunOptions,
         reporter: &'a dyn Reporter,
     ) -> Schedule<'a> {
-        let nodes: Vec<Fate> = needs
+        let nodes: Vec<Fate> = statuses
             .into_iter()
-            .map(|need| match need {
-                Need::Hit(artifact) => Fate::Hit(artifact),
-                Need::Run(_) => Fate::Open,
-                Need::None => Fate::Unneeded,
+            .map(|status| match status {
+                Status::Hit(artifact) => Fate::Hit(artifact),
+                Status::Run(_) => Fate::Open,
+                Status::Unneeded => Fate::Unneeded,
             })
             .collect();
         let open = |node: &usize| matches!(nodes[*node], Fate::Open);
@@ -143,21 +136,19 @@ impl<'a> Schedule<'a> {
         outcome
     }
 
-    fn serve(&self, worker: usize) {
-        let mut pool = None;
-        while let Some(Task { node, claim, inputs }) = self.next() {
-            let ending = match claim {
-                Ok(claim) => perform(self, &mut pool, worker, node, claim, &inputs),
-                Err(error) => Ending::Failed { seconds: 0.0, error },
-            };
-            self.settle(node, ending);
+    fn serve(&self, number: usize) {
+        let mut worker = Worker::new(number);
+        while let Some((node, job)) = self.next() {
+            let begun = Instant::now();
+            let made = job.and_then(|job| job.perform(&mut worker));
+            self.finish(node, begun.elapsed().as_secs_f64(), made);
         }
         self.lock().workers -= 1;
         self.changed.notify_all();
     }
 
-    /// The next node to run, as soon as there is one; `None` when there will be none.
-    fn next(&self) -> Option<Task> {
+    /// The next node to run and its job, as soon as there is one; `None` when there will be none.
+    fn next(&self) -> Option<(usize, Result<Job<'a>>)> {
         let mut state = self.lock();
         loop {
             if state.ready.is_empty() && state.running == 0 {
@@ -167,16 +158,16 @@ impl<'a> Schedule<'a> {
             if state.stopping {
                 return None;
             }
-            if let Some(task) = self.take(&mut state) {
+            if let Some(next) = self.take(&mut state) {
                 state.running += 1;
-                return Some(task);
+                return Some(next);
             }
             state = self.pause(state);
         }
     }
 
     /// The first ready node that no other run is working on.
-    fn take(&self, state: &mut State) -> Option<Task> {
+    fn take(&self, state: &mut State) -> Option<(usize, Result<Job<'a>>)> {
         let ready: Vec<(Reverse<usize>, usize)> = state.ready.iter().copied().collect();
         for place in ready {
             let node = place.1;
@@ -185,7 +176,9 @@ impl<'a> Schedule<'a> {
                 state.ready.remove(&place);
                 let inputs = self.graph.nodes[node].inputs.iter();
                 let inputs = inputs.map(|&input| state.nodes[input].artifact().expect("ready means that all inputs are there").clone());
-                return Some(Task { node, claim, inputs: inputs.collect() });
+                let (inputs, planned) = (inputs.collect(), self.graph.planned(node));
+                let (store, options, reporter) = (self.store, self.options, self.reporter);
+                return Some((node, claim.map(|claim| Job { planned, claim, inputs, store, options, reporter })));
             }
             let refused = state.refused.entry(node).or_insert(0);
             *refused += 1;
@@ -199,25 +192,25 @@ impl<'a> Schedule<'a> {
     }
 
     /// Notes how a node ended and what follows from it.
-    fn settle(&self, node: usize, ending: Ending) {
+    fn finish(&self, node: usize, seconds: f64, made: Result<Made>) {
         let stage = self.graph.id(node);
         let mut state = self.lock();
         state.running -= 1;
-        let fate = match ending {
-            Ending::Made { artifact, seconds } => {
-                self.reporter.event(&Event::Finished { stage, words: self.graph.stage(node).words(), seconds });
+        let fate = match made {
+            Ok(Made { artifact, ran: true }) => {
+                self.reporter.event(&Event::Finished { stage, words: self.graph.planned(node).stage.words(), seconds });
                 Fate::Ran(artifact)
             }
-            Ending::Found(artifact) => {
+            Ok(Made { artifact, ran: false }) => {
                 self.reporter.event(&Event::Cached { stage });
                 Fate::Hit(artifact)
             }
-            Ending::Stopped { seconds } => {
+            Err(_) if self.options.interrupted.load(Ordering::Relaxed) => {
                 self.notice(&mut state);
                 self.reporter.event(&Event::Stopped { stage, seconds });
                 Fate::Open
             }
-            Ending::Failed { seconds, error } => {
+            Err(error) => {
                 self.reporter.event(&Event::Failed { stage, seconds, error: &error });
                 Fate::Failed
             }
@@ -241,13 +234,17 @@ impl<'a> Schedule<'a> {
     /// Gives up everything that needs a node that failed.
     fn skip(&self, state: &mut State, failed: usize) {
         let mut lost = BTreeSet::from([failed]);
+        let mut skipped: Vec<&StageId> = Vec::new();
         // Inputs come first, so one pass finds all.
         for node in failed + 1..self.graph.nodes.len() {
             if matches!(state.nodes[node], Fate::Open) && self.graph.nodes[node].inputs.iter().any(|input| lost.contains(input)) {
                 lost.insert(node);
                 state.nodes[node] = Fate::Skipped;
-                self.reporter.event(&Event::Skipped { stage: self.graph.id(node), because: self.graph.id(failed) });
+                skipped.push(self.graph.id(node));
             }
+        }
+        if !skipped.is_empty() {
+            self.reporter.event(&Event::Skipped { stages: &skipped, because: self.graph.id(failed) });
         }
     }
 

@@ -32,14 +32,47 @@ impl Drop for Claim {
     }
 }
 
+/// Held while a process works on the store: shared by those that run stages, alone by one that removes entries.
+#[derive(Debug)]
+pub struct InUse {
+    /// Locked by the system for as long as it is open.
+    _file: File,
+}
+
 impl Store {
+    /// Takes part in the use of the store; waits while another process removes entries.
+    ///
+    /// # Errors
+    /// When the store is not there yet, or cannot be written to or locked.
+    pub fn share(&self) -> Result<InUse> {
+        let (file, path) = self.in_use()?;
+        file.lock_shared().with_context(|| cannot_lock(&path))?;
+        Ok(InUse { _file: file })
+    }
+
+    /// Holds the store alone, or returns `None` while another process works on it.
+    pub(super) fn alone(&self) -> Result<Option<InUse>> {
+        let (file, path) = self.in_use()?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(InUse { _file: file })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error).with_context(|| cannot_lock(&path)),
+        }
+    }
+
+    fn in_use(&self) -> Result<(File, PathBuf)> {
+        let path = self.locks().join("in-use");
+        let file = File::options().read(true).write(true).create(true).truncate(false).open(&path);
+        Ok((file.with_context(|| cannot_lock(&path))?, path))
+    }
+
     /// Claims a fingerprint, or returns `None` when another run holds it.
     ///
     /// # Errors
     /// When the lock file cannot be made or the file system has no locks.
     pub fn claim(&self, fingerprint: &Fingerprint) -> Result<Option<Claim>> {
         let path = self.locks().join(fingerprint.to_string());
-        let failure = || format!("cannot lock `{}`\nhint: choose a store on a local disk with `--store DIR`", path.display());
+        let failure = || cannot_lock(&path);
         // Each turn lost means that another process finished in between.
         for _ in 0..100 {
             let mut file = File::options().read(true).write(true).create(true).truncate(false).open(&path).with_context(failure)?;
@@ -63,6 +96,10 @@ impl Store {
         File::open(self.locks().join(fingerprint.to_string())).ok()?.take(16).read_to_string(&mut text).ok()?;
         text.parse().ok()
     }
+}
+
+fn cannot_lock(path: &Path) -> String {
+    format!("cannot lock `{}`\nhint: choose a store on a local disk with `--store DIR`", path.display())
 }
 
 /// Whether the path still leads to this file.

@@ -1,12 +1,13 @@
 //! What an artifact was made of, for people and for `explain`.
 
-use std::fs;
 use std::path::Path;
 
 use onebasin_repro::Fingerprint;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use super::STORE_FORMAT;
+use super::receipt::read_file;
 use crate::stage::{Recipe, StageId};
 
 /// `recipe.json`: everything the fingerprint was computed from, and the name of the stage that first made the artifact.
@@ -48,7 +49,64 @@ impl Entry {
     }
 
     pub(super) fn read(fingerprint: Fingerprint, path: &Path) -> Option<Entry> {
-        let entry: Entry = serde_json::from_slice(&fs::read(path).ok()?).ok()?;
+        let entry: Entry = serde_json::from_slice(&read_file(path).ok()?).ok()?;
         Some(Entry { fingerprint, ..entry })
+    }
+}
+
+/// Names the artifact of a recipe and of the fingerprints of what it reads.
+pub fn fingerprint(recipe: &Recipe, inputs: &[Fingerprint]) -> Fingerprint {
+    Fingerprint::of_json(&json!({ "format": STORE_FORMAT, "recipe": recipe, "inputs": inputs }))
+}
+
+/// The same from the text of a `recipe.json`; the error is a phrase for a person.
+///
+/// The settings are taken as text: a number that is read and written again may differ in its last digit.
+pub(super) fn fingerprint_of_text(text: &str) -> Result<Fingerprint, String> {
+    let Entry { stage, kind, version, inputs, .. } = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    let text = compact(text);
+    let before = format!(r#"{{"stage":{},"kind":{},"version":{version},"settings":"#, json!(stage), json!(kind));
+    let after = format!(r#","inputs":{}}}"#, serde_json::to_string(&inputs).map_err(|error| error.to_string())?);
+    let settings = text.strip_prefix(&before).and_then(|text| text.strip_suffix(&after));
+    let settings = settings.ok_or("its keys are not in the order in which they are written")?;
+    let inputs: Vec<Fingerprint> = inputs.iter().map(|input| input.fingerprint).collect();
+    // Key for key the canonical JSON of `fingerprint`.
+    let recipe = format!(r#"{{"kind":{},"settings":{settings},"version":{version}}}"#, json!(kind));
+    let canonical = format!(r#"{{"format":{STORE_FORMAT},"inputs":{},"recipe":{recipe}}}"#, json!(inputs));
+    Ok(Fingerprint::of_bytes(canonical.as_bytes()))
+}
+
+/// JSON without the spaces between its tokens.
+fn compact(json: &str) -> String {
+    let (mut quoted, mut escaped) = (false, false);
+    json.chars()
+        .filter(|&character| {
+            let keep = quoted || !character.is_ascii_whitespace();
+            quoted ^= character == '"' && !escaped;
+            escaped = quoted && character == '\\' && !escaped;
+            keep
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fingerprint_of_a_written_recipe_is_that_of_the_recipe() {
+        let settings = json!({
+            "rate": 0.1, "tiny": 5e-324, "single": 0.1_f32, "third": 1.0 / 3.0, "large": 1e300, "list": [], "empty": {},
+            "text": "a \"quoted\" \\ name,\n { with : marks }", "accent": "é", "none": null, "nested": [{ "b": 1, "a": [true, -0.0] }],
+        });
+        let inputs: Vec<Fingerprint> = ["x", "y"].map(|text| Fingerprint::of_bytes(text.as_bytes())).into();
+        let recipe = Recipe { kind: "train", version: 3, settings };
+        let expected = fingerprint(&recipe, &inputs);
+        let read = inputs.iter().map(|&fingerprint| Input { stage: StageId::new("a"), fingerprint }).collect();
+        let entry = Entry::new(expected, &StageId::new("b"), recipe, read);
+        let text = serde_json::to_string_pretty(&entry).unwrap();
+        assert_eq!(fingerprint_of_text(&text), Ok(expected));
+        assert_ne!(fingerprint_of_text(&text.replace("0.1,", "0.2,")), Ok(expected));
+        assert!(fingerprint_of_text("[]").is_err());
     }
 }

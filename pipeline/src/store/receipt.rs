@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
+use std::io;
 use std::path::Path;
 use std::sync::OnceLock;
 
@@ -13,6 +14,9 @@ use serde::{Deserialize, Serialize};
 pub struct Receipt {
     /// Every file of the artifact but the receipt itself, by its path below the artifact's folder (`/` between folders).
     pub files: BTreeMap<String, FileRecord>,
+    /// The [`contents`](Receipt::contents) of each artifact that was read, by its fingerprint. Receipts of earlier versions lack it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub inputs: BTreeMap<Fingerprint, Fingerprint>,
     /// How long the stage ran.
     pub seconds: f64,
     /// How long what the stage is for took of it, without loading and checks, where it tells.
@@ -53,14 +57,38 @@ pub struct Machine {
 impl Receipt {
     /// Reads a receipt; the error is a phrase for a person.
     pub(super) fn read(path: &Path) -> Result<Receipt, String> {
-        let bytes = fs::read(path).map_err(|error| format!("`{}` cannot be read: {error}", super::RECEIPT))?;
-        serde_json::from_slice(&bytes).map_err(|error| format!("`{}` is no receipt: {error}", super::RECEIPT))
+        let bytes = read_file(path).map_err(|error| format!("`{}` cannot be read: {error}", super::RECEIPT))?;
+        let invalid = |what: String| format!("`{}` is an invalid receipt: {what}", super::RECEIPT);
+        let receipt: Receipt = serde_json::from_slice(&bytes).map_err(|error| invalid(error.to_string()))?;
+        match receipt.files.keys().find(|name| !stays_inside(name)) {
+            Some(name) => Err(invalid(format!("`{name}` is not a path inside the entry"))),
+            None => Ok(receipt),
+        }
     }
+
+    /// One digest of all files of the artifact. The recipe is left out: it names the stage that came first, and others may share the artifact.
+    pub fn contents(&self) -> Fingerprint {
+        let outputs: BTreeMap<&String, &FileRecord> = self.files.iter().filter(|(name, _)| *name != super::RECIPE).collect();
+        Fingerprint::of_json(&outputs)
+    }
+}
+
+/// Whether a name of a receipt leads to a file below the entry's folder.
+fn stays_inside(name: &str) -> bool {
+    !name.contains(['\\', '\0', ':']) && name.split('/').all(|part| !matches!(part, "" | "." | ".."))
+}
+
+/// The content of a regular file. Anything else, such as a pipe, could keep a reader waiting for ever.
+pub(super) fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    if !fs::symlink_metadata(path)?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
+    }
+    fs::read(path)
 }
 
 impl FileRecord {
     /// The record of a file as it is.
-    pub(super) fn of(path: &Path) -> std::io::Result<FileRecord> {
+    pub(super) fn of(path: &Path) -> io::Result<FileRecord> {
         let file = File::open(path)?;
         Ok(FileRecord { bytes: file.metadata()?.len(), digest: Fingerprint::of_reader(file)? })
     }
@@ -68,7 +96,7 @@ impl FileRecord {
     /// Whether a file has the recorded size.
     pub(super) fn check_size(&self, path: &Path) -> Result<(), String> {
         match fs::symlink_metadata(path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err("is missing".to_owned()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err("is missing".to_owned()),
             Err(error) => Err(format!("cannot be read: {error}")),
             Ok(found) if !found.is_file() => Err("is not a file".to_owned()),
             Ok(found) if found.len() != self.bytes => Err(format!("has {} bytes, its receipt says {}", found.len(), self.bytes)),

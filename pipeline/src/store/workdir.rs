@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::{Claim, Entry, FileRecord, Lookup, Machine, RECEIPT, RECIPE, Receipt, Store};
 use crate::stage::Artifact;
+use crate::version;
 
 /// A folder to fill; removed with everything in it unless it is committed.
 #[derive(Debug)]
@@ -20,7 +21,7 @@ pub struct Workdir {
 
 /// What a stage took.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Labour {
+pub struct StageCost {
     /// How long it ran.
     pub seconds: f64,
     /// How long what the stage is for took of it, where it tells.
@@ -58,11 +59,11 @@ impl Store {
 
     /// Makes a filled folder the artifact: writes recipe and receipt, brings all to the disk, renames.
     ///
-    /// An entry that is there already and whole stays; a damaged one is moved out of the way.
+    /// An entry that is there already and whole stays; a damaged one is replaced.
     ///
     /// # Errors
     /// When the folder holds something other than files and folders, a file of a reserved name, or cannot be written.
-    pub fn commit(&self, workdir: Workdir, entry: &Entry, labour: Labour) -> Result<Artifact> {
+    pub fn commit(&self, workdir: Workdir, entry: &Entry, cost: StageCost) -> Result<Artifact> {
         let folder = workdir.path();
         for name in [RECIPE, RECEIPT] {
             if folder.join(name).exists() {
@@ -72,33 +73,47 @@ impl Store {
         write_json(&folder.join(RECIPE), entry)?;
         let mut files = BTreeMap::new();
         record(folder, "", &mut files)?;
-        let Labour { seconds, work, threads, device } = labour;
-        let program = concat!("onebasin ", env!("CARGO_PKG_VERSION")).to_owned();
-        let receipt = Receipt { files, seconds, work, threads, device, program, machine: Machine::here().clone() };
+        let StageCost { seconds, work, threads, device } = cost;
+        let read = entry.inputs.iter().map(|input| input.fingerprint);
+        let inputs = read.filter_map(|input| Some((input, self.receipt(&input).ok()?.contents()))).collect();
+        let program = format!("onebasin {}", version::SHORT);
+        let receipt = Receipt { files, inputs, seconds, work, threads, device, program, machine: Machine::here().clone() };
         write_json(&folder.join(RECEIPT), &receipt)?;
         seal(&folder.join(RECEIPT))?;
         synchronise(folder)?;
-        self.settle(&workdir)
+        self.finish(&workdir)
     }
 
-    fn settle(&self, workdir: &Workdir) -> Result<Artifact> {
+    /// Renames a folder that is whole to the place of its artifact.
+    fn finish(&self, workdir: &Workdir) -> Result<Artifact> {
         let fingerprint = *workdir.claim.fingerprint();
         let directory = self.directory(&fingerprint);
         if fs::symlink_metadata(&directory).is_ok() {
             if let Lookup::Hit(artifact) = self.verify(&fingerprint) {
                 return Ok(artifact);
             }
-            let aside = self.fresh(&workdir.claim, ".damaged");
-            fs::rename(&directory, &aside).with_context(|| format!("cannot move the damaged `{}` aside", directory.display()))?;
-            let removed = if aside.is_dir() { fs::remove_dir_all(&aside) } else { fs::remove_file(&aside) };
-            if let Err(error) = removed {
-                tracing::debug!(folder = %aside.display(), %error, "a damaged entry stays aside");
-            }
+            self.discard(&workdir.claim)?;
         }
         fs::rename(workdir.path(), &directory)
             .with_context(|| format!("cannot move `{}` to `{}`", workdir.path().display(), directory.display()))?;
         synchronise(self.root())?;
         Ok(Artifact { fingerprint, directory })
+    }
+
+    /// Removes the entry that was claimed, whatever is in its place. It disappears by a rename, as it appeared.
+    ///
+    /// # Errors
+    /// When it cannot be moved.
+    pub(super) fn discard(&self, claim: &Claim) -> Result<()> {
+        let directory = self.directory(claim.fingerprint());
+        let aside = self.fresh(claim, ".discarded");
+        fs::rename(&directory, &aside).with_context(|| format!("cannot move `{}` aside", directory.display()))?;
+        let is_folder = fs::symlink_metadata(&aside).is_ok_and(|found| found.is_dir());
+        let removed = if is_folder { fs::remove_dir_all(&aside) } else { fs::remove_file(&aside) };
+        if let Err(error) = removed {
+            tracing::debug!(folder = %aside.display(), %error, "a discarded entry stays aside");
+        }
+        Ok(())
     }
 
     /// A path nobody uses yet.
@@ -115,7 +130,7 @@ fn record(folder: &Path, prefix: &str, files: &mut BTreeMap<String, FileRecord>)
     for item in fs::read_dir(folder).with_context(failure)? {
         let item = item.with_context(failure)?;
         let path = item.path();
-        let Ok(name) = item.file_name().into_string() else { bail!("a stage wrote `{}`, whose name is no text", path.display()) };
+        let Ok(name) = item.file_name().into_string() else { bail!("a stage wrote `{}`, whose name is not UTF-8", path.display()) };
         let name = format!("{prefix}{name}");
         let kind = item.file_type().with_context(failure)?;
         if kind.is_dir() {
@@ -139,7 +154,7 @@ fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
 
 /// Brings a file's content to the disk and takes away the right to write it: artifacts do not change.
 fn seal(path: &Path) -> Result<()> {
-    let failure = || format!("cannot bring `{}` to the disk", path.display());
+    let failure = || format!("cannot sync `{}`", path.display());
     let file = File::options().write(true).open(path).with_context(failure)?;
     file.sync_all().with_context(failure)?;
     let mut permissions = file.metadata().with_context(failure)?.permissions();
@@ -150,9 +165,7 @@ fn seal(path: &Path) -> Result<()> {
 /// Brings the names in a folder to the disk, where the system can.
 fn synchronise(folder: &Path) -> Result<()> {
     if cfg!(unix) {
-        File::open(folder)
-            .and_then(|folder| folder.sync_all())
-            .with_context(|| format!("cannot bring `{}` to the disk", folder.display()))?;
+        File::open(folder).and_then(|folder| folder.sync_all()).with_context(|| format!("cannot sync `{}`", folder.display()))?;
     }
     Ok(())
 }

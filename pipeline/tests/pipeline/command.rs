@@ -5,23 +5,29 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
-/// Runs `onebasin` in a folder, with nothing of this machine's environment that it would read.
-fn onebasin(folder: &Path, arguments: &[&str]) -> Output {
+/// `onebasin` in a folder, with nothing of this machine's environment but what finds programs.
+pub fn command(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_onebasin"));
-    command.current_dir(folder).args(arguments).env("ONEBASIN_CACHE", folder.join("cache"));
-    for name in ["ONEBASIN_DATA", "ONEBASIN_STORE", "ONEBASIN_RESULTS", "ONEBASIN_PLOTS", "ONEBASIN_PROFILE", "ONEBASIN_DEVICE", "RUST_LOG"]
-    {
-        command.env_remove(name);
+    command.current_dir(folder).args(arguments).env_clear().env("ONEBASIN_CACHE", folder.join("cache"));
+    if let Some(path) = std::env::var_os("PATH") {
+        command.env("PATH", path);
     }
-    command.output().unwrap()
+    command
 }
 
-fn texts(output: &Output) -> (i32, String, String) {
+/// Runs it.
+pub fn onebasin(folder: &Path, arguments: &[&str]) -> Output {
+    command(folder, arguments).output().unwrap()
+}
+
+/// Exit code, standard output and standard error.
+pub fn texts(output: &Output) -> (i32, String, String) {
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
 }
 
-const SPEC: &str = r#"name = "small"
+/// Two small networks on generated pictures.
+pub const SPEC: &str = r#"name = "small"
 models = 2
 
 [datasets.few-glyphs]
@@ -56,7 +62,7 @@ lambdas = 3
 "#;
 
 /// A folder with the small spec in it.
-fn folder() -> (tempfile::TempDir, PathBuf) {
+pub fn folder() -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let spec = folder.path().join("small.toml");
     std::fs::write(&spec, SPEC).unwrap();
@@ -75,6 +81,11 @@ fn help_tells_the_commands_and_their_options() {
         vec!["describe", "--help"],
         vec!["data", "--help"],
         vec!["check", "--help"],
+        vec!["verify", "--help"],
+        vec!["store", "--help"],
+        vec!["store", "gc", "--help"],
+        vec!["completions", "--help"],
+        vec!["man", "--help"],
     ] {
         let (code, out, _) = texts(&onebasin(folder.path(), &arguments));
         assert_eq!(code, 0);
@@ -111,10 +122,8 @@ fn a_wrong_spec_a_wrong_option_and_a_wrong_stage_exit_with_2_and_keep_stdout_cle
 #[test]
 fn a_variable_of_the_environment_lies_over_the_spec_and_is_named_when_it_is_wrong() {
     let (folder, _) = folder();
-    let run = |name: &str, value: &str| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_onebasin"));
-        texts(&command.current_dir(folder.path()).args(["plan", "small.toml", "--json"]).env(name, value).output().unwrap())
-    };
+    let run =
+        |name: &str, value: &str| texts(&command(folder.path(), &["plan", "small.toml", "--json"]).env(name, value).output().unwrap());
     let (code, out, error) = run("ONEBASIN_MODELS", "3");
     assert_eq!(code, 0, "{error}");
     assert!(out.contains("train/few-glyphs-mlp/replicate-0/c"));
@@ -212,7 +221,7 @@ fn missing_files_of_data_do_not_keep_a_plan_from_being_shown_but_a_run_from_star
     std::fs::write(folder.path().join("mnist.toml"), SPEC.replace("dataset = \"few-glyphs\"", "dataset = \"mnist\"")).unwrap();
     let (code, out, error) = texts(&onebasin(folder.path(), &["plan", "mnist.toml"]));
     assert_eq!(code, 0, "{error}");
-    assert!(out.starts_with("needs-data  train/mnist-mlp/replicate-0/a"), "{out}");
+    assert!(out.starts_with("needs-data  -  train/mnist-mlp/replicate-0/a"), "{out}");
     assert!(error.starts_with("warning: no complete copy of data set `mnist` found"), "{error}");
     let (code, out, error) = texts(&onebasin(folder.path(), &["run", "mnist.toml", "--offline", "--data", "nowhere"]));
     assert_eq!((code, out.as_str()), (2, ""));

@@ -73,3 +73,66 @@ fn heavy_libraries_live_in_one_package_each() {
         }
     }
 }
+
+/// The modules of the command, from the lowest layer to the highest. A module uses only modules of layers below its own.
+const INSIDE: [&[&str]; 12] = [
+    &["interrupt", "statistics", "table"],
+    &["identity"],
+    &["comparison", "drawing", "task"],
+    &["dataset_cache", "spec"],
+    &["stage"],
+    &["events", "stages", "store"],
+    &["plan"],
+    &["explain", "measurements", "runner"],
+    &["report"],
+    &["experiment", "publish"],
+    &["cli", "console", "expected"],
+    &["commands"],
+];
+
+/// Modules that know that there are measurements. No other one can know a single one.
+const KNOW_MEASUREMENTS: [&str; 3] = ["measurements", "report", "experiment"];
+
+/// The modules of the command that each of them uses.
+fn used_inside() -> BTreeMap<String, BTreeSet<String>> {
+    let source = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src"));
+    let mut used: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let mut folders = vec![source.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let first = path.strip_prefix(source).unwrap().components().next().unwrap();
+            let module = first.as_os_str().to_str().unwrap().trim_end_matches(".rs").to_owned();
+            let text = std::fs::read_to_string(&path).unwrap();
+            let code: String = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
+            let named = code.split("crate::").skip(1).map(|rest| rest.split(|c: char| !(c.is_alphanumeric() || c == '_')).next().unwrap());
+            used.entry(module.clone()).or_default().extend(named.map(str::to_owned).filter(|name| *name != module));
+        }
+    }
+    used.remove("main");
+    used.remove("lib");
+    used
+}
+
+#[test]
+fn every_module_of_the_command_uses_only_those_below_it() {
+    let layer = |module: &str| INSIDE.iter().position(|modules| modules.contains(&module));
+    for (module, used) in used_inside() {
+        let own = layer(&module).unwrap_or_else(|| panic!("`{module}` has no layer: give it one in this test"));
+        for other in used {
+            let below = layer(&other).unwrap_or_else(|| panic!("`{module}` uses `{other}`, which has no layer"));
+            assert!(below < own, "`{module}` may not use `{other}`, which is not below it");
+        }
+    }
+}
+
+#[test]
+fn only_tables_pictures_and_the_list_know_measurements() {
+    for (module, used) in used_inside() {
+        assert!(!used.contains("measurements") || KNOW_MEASUREMENTS.contains(&module.as_str()), "`{module}` knows measurements");
+    }
+}

@@ -1,13 +1,12 @@
 //! How alike the weights of models are, as they are and in a common frame: `similarity.csv`, pictures of tables and of layers.
 
-mod layers;
 mod stage;
 
 use anyhow::{Context, Result};
 use serde::Serialize;
 
 use super::Measurement;
-use crate::drawing::{Canvas, Kind, Metric, PairValues, by_pair, pair_tables};
+use crate::drawing::{BEFORE, Canvas, Kind, LayerPanels, LayerValue, Metric, PairValues, by_pair, pair_tables};
 use crate::identity::{ResultKey, by_length};
 use crate::plan::{PairPlanner, Record};
 use crate::spec::{Asked, Method, SpecError};
@@ -33,6 +32,16 @@ row! {
         cosine: Option<f64>,
         distance: f64,
         stage: String,
+    }
+}
+
+impl SimilarityRow {
+    /// The cosine of one parameter; `None` for sums over several and for parameters that are 0.
+    fn of_layer(&self) -> Option<LayerValue<'_>> {
+        let is_sum = [ALL, MATRICES].contains(&self.parameter.as_str());
+        let line = if self.key.method.is_endpoints() { BEFORE } else { self.key.method.name() };
+        let value = self.cosine.filter(|_| !is_sum)?;
+        Some(LayerValue { parameter: &self.parameter, line, value })
     }
 }
 
@@ -94,7 +103,10 @@ impl Measurement for Similarity {
                 let title = format!("{what} of two models, flattened: {}, {}", pair.dataset, pair.architecture);
                 canvas.save(&pair_tables(&values, &metrics, title), kind, &pair)?;
             }
-            layers::draw(canvas, &pair, &rows)?;
+            let values: Vec<LayerValue<'_>> = rows.iter().filter_map(SimilarityRow::of_layer).collect();
+            let title = format!("Weights of two models, layer by layer: {}, {}", pair.dataset, pair.architecture);
+            let notes = ["each parameter's mean", "over pairs of models", "(and replicates)"];
+            canvas.save(&LayerPanels::new(canvas, title, "cosine", &notes, &values), "layers", &pair)?;
         }
         Ok(())
     }

@@ -59,17 +59,19 @@ fn what_a_killed_training_left_behind_goes_with_the_next_run() {
 
 #[cfg(unix)]
 #[test]
-fn the_first_interrupt_lets_stages_stop_and_leaves_nothing_half_written() {
-    let place = endless();
-    let running = in_an_endless_training(&place);
-    running.interrupt();
-    let ended = running.end();
-    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
-    assert!(ended.stderr.contains("STOPPING") && ended.stderr.contains("STOPPED"), "{}", ended.stderr);
-    assert!(!ended.stderr.contains("FAILED"), "{}", ended.stderr);
-    assert_eq!(place.unfinished(), 0);
-    assert!(!place.result("models.csv").exists());
-    assert!(place.entries().len() >= 3, "what was finished is kept");
+fn the_first_interrupt_lets_stages_stop_leaves_nothing_half_written_and_is_told_by_the_exit_code() {
+    for (signal, code) in [("INT", 130), ("TERM", 143)] {
+        let place = endless();
+        let running = in_an_endless_training(&place);
+        running.signal(signal);
+        let ended = running.end();
+        assert_eq!(ended.code, Some(code), "{}", ended.stderr);
+        assert!(ended.stderr.contains("STOPPING") && ended.stderr.contains("STOPPED"), "{}", ended.stderr);
+        assert!(!ended.stderr.contains("FAILED"), "{}", ended.stderr);
+        assert_eq!(place.unfinished(), 0);
+        assert!(!place.result("models.csv").exists());
+        assert!(place.entries().len() >= 3, "what was finished is kept");
+    }
 }
 
 #[test]
@@ -94,6 +96,10 @@ fn a_failed_stage_is_told_with_its_cause_and_what_it_takes_along() {
     for text in ["FAILED", "train/tiny-glyphs-mlp/replicate-0/a", "SKIPPED", "hint: "] {
         assert!(failed.stderr.contains(text), "no `{text}` in {}", failed.stderr);
     }
+    let lines = |start: &str| failed.stderr.lines().filter(|line| line.trim_start().starts_with(start)).count();
+    assert!(lines("SKIPPED") <= 3, "a line for each failure, not for each stage: {}", failed.stderr);
+    // All three models fail alike, and the cause stands before the last line once more.
+    assert_eq!(lines("error: "), 4, "{}", failed.stderr);
     assert!(!place.result("models.csv").exists());
 }
 

@@ -10,8 +10,9 @@ use super::shared::smoke;
 /// Set to 1, the committed tables are written anew.
 const RENEW: &str = "RENEW_GOLDEN";
 
-/// How far a number may lie from the committed one where products round otherwise, as a share of it or as such.
-const TOLERANCE: f64 = 0.05;
+/// How far a number may lie from the committed one where products round otherwise: as such, or as a share of a number above 1. With AVX2 all
+/// six decimals were those of AVX-512; the tolerance leaves room for two of the 500 test images.
+const TOLERANCE: f64 = 0.005;
 
 /// When an ascent ends, and with which error, is a matter of roundings.
 const LOOSE: [&str; 4] = ["iterations", "outcome", "cycle_error", "function_error"];
@@ -95,9 +96,9 @@ fn where_products_round_otherwise_texts_are_compared_and_numbers_up_to_a_toleran
     let table = "method,loss,iterations\nc2m3,2.0,7\nnaive,0.01,3\n";
     let of = |from: &str, to: &str, exact: bool| difference(&table.replace(from, to), table, exact);
     assert_eq!((of("", "", true), of("", "", false)), (None, None));
-    assert_eq!(of("2.0", "2.09", false), None);
-    assert_eq!(of("2.0", "2.09", true).unwrap(), "row 2: `c2m3,2.09,7` instead of `c2m3,2.0,7`");
-    assert_eq!(of("2.0", "2.11", false).unwrap(), "row 2: `loss` is `2.11` instead of `2.0`");
+    assert_eq!(of("2.0", "2.009", false), None);
+    assert_eq!(of("2.0", "2.009", true).unwrap(), "row 2: `c2m3,2.009,7` instead of `c2m3,2.0,7`");
+    assert_eq!(of("2.0", "2.011", false).unwrap(), "row 2: `loss` is `2.011` instead of `2.0`");
     assert_eq!(of("0.01", "NaN", false).unwrap(), "row 3: `loss` is `NaN` instead of `0.01`");
     assert_eq!(of("naive", "plain", false).unwrap(), "row 3: `method` is `plain` instead of `naive`");
     assert_eq!(of(",7", ",9", false), None);

@@ -264,7 +264,17 @@ fn draws_differ_and_the_first_is_that_of_a_method_drawn_once() {
     assert_eq!(stage(&first, "git-re-basin#1"), stage(&table, "git-re-basin"));
     assert_ne!(stage(&first, "git-re-basin#2"), stage(&table, "git-re-basin"));
     // What is not asked for has no file.
-    for name in ["cycles.csv", "subsets.csv", "similarity.csv", "features.csv", "plane.csv", "iterates.csv", "margins.csv", "seeds.csv"] {
+    for name in [
+        "cycles.csv",
+        "subsets.csv",
+        "similarity.csv",
+        "features.csv",
+        "plane.csv",
+        "iterates.csv",
+        "margins.csv",
+        "norms.csv",
+        "seeds.csv",
+    ] {
         assert!(!plain.result(name).exists() && place.result(name).exists(), "{name}");
     }
     let seeds = Rows::read(place, "seeds.csv");

@@ -8,7 +8,7 @@ use std::process::{Child, ChildStderr, Command, Stdio};
 
 use tempfile::TempDir;
 
-use crate::program::onebasin;
+use crate::command;
 
 /// A folder with a spec called `smoke`.
 pub struct Place {
@@ -116,8 +116,7 @@ impl Place {
     }
 
     fn command(&self, more: &[&str]) -> Command {
-        let mut command = onebasin(&self.path);
-        command.args(["run", "smoke.toml", "--offline", "--json"]).args(more);
+        let mut command = command::command(self.path(), &[&["run", "smoke.toml", "--offline", "--json"], more].concat());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
@@ -204,11 +203,11 @@ impl Running {
         true
     }
 
-    /// Asks it to end, as Ctrl-C does.
+    /// Sends a signal by its name.
     #[cfg(unix)]
-    pub fn interrupt(&self) {
-        let signal = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status().unwrap();
-        assert!(signal.success());
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
     }
 
     /// Ends it at once.

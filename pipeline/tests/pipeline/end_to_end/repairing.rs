@@ -33,7 +33,7 @@ head = [16]
 norm = "batch"
 
 [trainings.adam]
-epochs = 10
+epochs = 5
 batch = 20
 optimizer = { kind = "adam", learning-rate = 3e-3 }
 
@@ -87,7 +87,8 @@ repair = { kind = "batch-norm", images = 300, batch = 50 }
 [evaluation]
 pairs = "all"
 lambdas = 3
-splits = ["train", "test"]
+splits = ["train"]
+images = 200
 "#;
 
 /// Loss on the training images, by architecture and method (and λ), of a result file.

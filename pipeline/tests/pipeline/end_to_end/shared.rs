@@ -57,4 +57,5 @@ similarity = true
 features = true
 plane = { models = ["a", "b", "c"], points = 5, images = 500 }
 iterates = 4
-margins = true"#;
+margins = true
+norms = true"#;

@@ -19,13 +19,7 @@ fn branches(fail: bool) -> Vec<Mock> {
 fn a_failure_skips_its_dependents_by_name_and_nothing_else_starts() {
     let world = World::new();
     let (outcome, record) = world.run(&plan(branches(true)));
-    let expected = [
-        "surveyed 5: 0 cached, 5 to run",
-        "started a",
-        "failed a: cannot do `a`: no luck",
-        "skipped b because of a",
-        "skipped c because of a",
-    ];
+    let expected = ["surveyed 5: 0 cached, 5 to run", "started a", "failed a: cannot do `a`: no luck", "skipped b, c because of a"];
     assert_eq!(record.lines(), expected);
     let ids = |ids: &[onebasin::stage::StageId]| ids.iter().map(ToString::to_string).collect::<Vec<_>>();
     assert_eq!((ids(&outcome.failed), ids(&outcome.skipped)), (vec!["a".to_owned()], vec!["b".to_owned(), "c".to_owned()]));

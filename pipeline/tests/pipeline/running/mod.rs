@@ -4,5 +4,6 @@ mod damage;
 mod ends;
 mod order;
 mod publishing;
+mod removing;
 mod sharing;
 mod world;

@@ -76,7 +76,7 @@ fn seconds_are_drawn_from_the_receipts_and_not_again_while_those_stay() {
     publish(&plan, &world.store, &results, &plots).unwrap();
     assert_eq!(names(&plots), ["seconds-x-y.png", "seconds-x-y.svg", "text"]);
     let again = publish(&plan, &world.store, &results, &plots).unwrap();
-    assert!(again.written.is_empty() && again.leftovers.is_empty(), "{again:?}");
+    assert!(again.written.is_empty() && again.stale.is_empty(), "{again:?}");
     let timings = fs::read_to_string(results.join("timings.csv")).unwrap();
     assert_eq!(timings.lines().filter(|row| row.ends_with(",1.5000")).count(), 3, "{timings}");
     assert!(!world.entry(&plan, "plot").join("seconds-x-y.svg").exists(), "times are in no artifact");
@@ -91,7 +91,7 @@ fn files_of_earlier_runs_stay_and_are_named() {
     let plan = experiment("1");
     world.run(&plan);
     let published = publish(&plan, &world.store, &results, &plots).unwrap();
-    assert_eq!(published.leftovers, [plots.join("old.svg")]);
+    assert_eq!(published.stale, [plots.join("old.svg")]);
     assert!(plots.join("old.svg").exists());
 }
 
@@ -102,11 +102,58 @@ fn a_folder_that_cannot_be_written_is_an_error_with_a_hint_and_nothing_is_publis
     fs::write(&file, "").unwrap();
     let plan = experiment("1");
     let error = publish(&plan, &world.store, &file.join("results"), &file.join("plots")).unwrap_err();
-    assert_eq!(error.to_string(), "stage `tabulate` has no whole artifact\nhint: run again");
+    assert_eq!(error.to_string(), "stage `tabulate` has not run");
     world.run(&plan);
     let error = publish(&plan, &world.store, &file.join("results"), &file.join("plots")).unwrap_err();
     assert!(
         error.to_string().contains("cannot write `") && error.to_string().contains("hint: choose another folder with `--results DIR`"),
         "{error}"
     );
+}
+
+#[test]
+fn two_runs_that_publish_into_the_same_folders_leave_the_files_of_one() {
+    let world = World::new();
+    let (results, plots) = (world.folder.path().join("results"), world.folder.path().join("plots"));
+    let plans = [["1", "one"], ["2", "two"]].map(|[figure, picture]| {
+        let tabulate = mock("tabulate", &[]).set(figure).first(move |context| {
+            let names = (0..20).map(|index| context.out.join(format!("{index}.csv")));
+            Ok(names.map(|path| fs::write(path, figure)).collect::<Result<(), _>>()?)
+        });
+        let draw = mock("plot", &["tabulate"]).first(move |context| Ok(fs::write(context.out.join("picture.svg"), picture)?));
+        plan(vec![tabulate, draw])
+    });
+    plans.iter().for_each(|plan| drop(world.run(plan)));
+    for _ in 0..10 {
+        let together = std::sync::Barrier::new(2);
+        std::thread::scope(|scope| {
+            for plan in &plans {
+                scope.spawn(|| {
+                    together.wait();
+                    publish(plan, &world.store, &results, &plots).unwrap();
+                });
+            }
+        });
+        let figure = fs::read_to_string(results.join("0.csv")).unwrap();
+        let picture = if figure == "1" { "one" } else { "two" };
+        assert_eq!(fs::read_to_string(plots.join("picture.svg")).unwrap(), picture);
+        assert!((0..20).all(|index| fs::read_to_string(results.join(format!("{index}.csv"))).unwrap() == figure));
+        assert!(!names(&results).iter().chain(&names(&plots)).any(|name| name.starts_with('.')));
+    }
+}
+
+#[test]
+fn a_name_that_leads_out_of_its_entry_is_not_published() {
+    let world = World::new();
+    let (results, plots) = (world.folder.path().join("results/x"), world.folder.path().join("plots/x"));
+    let plan = experiment("1");
+    world.run(&plan);
+    let entry = world.entry(&plan, "tabulate");
+    let receipt = fs::read_to_string(entry.join("receipt.json")).unwrap();
+    for name in ["../evil.csv", "/evil.csv", "a/../../evil.csv", "a//evil.csv"] {
+        super::damage::overwrite(&entry.join("receipt.json"), &receipt.replace("\"models.csv\"", &format!("\"{name}\"")));
+        let error = publish(&plan, &world.store, &results, &plots).unwrap_err().to_string();
+        assert!(error.contains("invalid receipt") && error.contains(name), "{error}");
+    }
+    assert!(!world.folder.path().join("results/evil.csv").exists());
 }

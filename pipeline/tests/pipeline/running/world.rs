@@ -108,7 +108,10 @@ impl Reporter for Record {
             Event::Advanced { stage, progress } => format!("advanced {stage} {progress:?}"),
             Event::Finished { stage, .. } => format!("finished {stage}"),
             Event::Failed { stage, error, .. } => format!("failed {stage}: {error:#}"),
-            Event::Skipped { stage, because } => format!("skipped {stage} because of {because}"),
+            Event::Skipped { stages, because } => {
+                let stages: Vec<&str> = stages.iter().map(|stage| stage.as_str()).collect();
+                format!("skipped {} because of {because}", stages.join(", "))
+            }
             Event::Stopping => "stopping".to_owned(),
             Event::Stopped { stage, .. } => format!("stopped {stage}"),
         };

@@ -1,4 +1,4 @@
-//! How alike the weights of models are in each layer, before and after matching.
+//! Values of the parameters of a network, layer by layer: a chart for each kind of parameter, a line for each method.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,10 +7,10 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::SimilarityRow;
-use super::stage::{ALL, MATRICES};
-use crate::drawing::{BEFORE, Canvas, FONT, Legend, Picture, TEXT, backend, range, titled};
-use crate::identity::PairName;
+use super::canvas::Canvas;
+use super::legend::Legend;
+use super::method_style::BEFORE;
+use super::picture::{FONT, Picture, TEXT, backend, range, titled};
 
 /// Pixels between two parameters, and of two letters in their names.
 const ROOM: u32 = 26;
@@ -21,46 +21,56 @@ struct Panel {
     kind: String,
     /// In the order of the network, without the kind.
     names: Vec<String>,
-    /// Mean cosines by method and place of the parameter.
+    /// Mean values by line and place of the parameter.
     lines: BTreeMap<String, BTreeMap<usize, f64>>,
 }
 
-struct Layers {
+/// A value of each parameter of a network, in the order of its layers: a line for each method.
+pub struct LayerPanels {
     title: String,
+    metric: String,
+    notes: Vec<&'static str>,
     legend: Legend,
     panels: Vec<Panel>,
 }
 
-/// Draws `layers-<dataset>-<architecture>`: the cosine of each parameter, mean over pairs of models and replicates, in the order of the
-/// network; a chart for each kind of parameter.
-pub fn draw(canvas: &Canvas, pair: &PairName, rows: &[SimilarityRow]) -> Result<()> {
-    let mut panels: Vec<Panel> = Vec::new();
-    let mut sums: BTreeMap<(usize, &str, usize), (f64, usize)> = BTreeMap::new();
-    for row in rows.iter().filter(|row| ![ALL, MATRICES].contains(&row.parameter.as_str())) {
-        let (layer, kind) = row.parameter.rsplit_once('.').unwrap_or((&row.parameter, "weight"));
-        let panel = panels.iter().position(|panel| panel.kind == kind).unwrap_or_else(|| {
-            panels.push(Panel { kind: kind.to_owned(), names: Vec::new(), lines: BTreeMap::new() });
-            panels.len() - 1
-        });
-        let names = &mut panels[panel].names;
-        let place = names.iter().position(|name| name == layer).unwrap_or_else(|| {
-            names.push(layer.to_owned());
-            names.len() - 1
-        });
-        let method = if row.key.method.is_endpoints() { BEFORE } else { row.key.method.name() };
-        if let Some(cosine) = row.cosine {
-            let (sum, count) = sums.entry((panel, method, place)).or_default();
-            *sum += cosine;
+/// A value of one parameter, `conv1.weight`, for one line of the picture.
+pub struct LayerValue<'a> {
+    /// In the order of the network.
+    pub parameter: &'a str,
+    /// The name of the line.
+    pub line: &'a str,
+    /// Values of one line and parameter are averaged.
+    pub value: f64,
+}
+
+impl LayerPanels {
+    /// A chart for each kind of parameter. The models before matching come first in the legend, then methods by name.
+    pub fn new(canvas: &Canvas, title: String, metric: &str, notes: &[&'static str], values: &[LayerValue<'_>]) -> LayerPanels {
+        let mut panels: Vec<Panel> = Vec::new();
+        let mut sums: BTreeMap<(usize, &str, usize), (f64, usize)> = BTreeMap::new();
+        for LayerValue { parameter, line, value } in values {
+            let (layer, kind) = parameter.rsplit_once('.').unwrap_or((parameter, "weight"));
+            let panel = panels.iter().position(|panel| panel.kind == kind).unwrap_or_else(|| {
+                panels.push(Panel { kind: kind.to_owned(), names: Vec::new(), lines: BTreeMap::new() });
+                panels.len() - 1
+            });
+            let names = &mut panels[panel].names;
+            let place = names.iter().position(|name| name == layer).unwrap_or_else(|| {
+                names.push(layer.to_owned());
+                names.len() - 1
+            });
+            let (sum, count) = sums.entry((panel, line, place)).or_default();
+            *sum += value;
             *count += 1;
         }
+        let names: BTreeSet<(bool, &str)> = sums.keys().map(|(_, line, _)| (*line != BEFORE, *line)).collect();
+        for ((panel, line, place), (sum, count)) in &sums {
+            panels[*panel].lines.entry((*line).to_owned()).or_default().insert(*place, sum / *count as f64);
+        }
+        let legend = canvas.legend(names.into_iter().map(|(_, name)| name.to_owned()));
+        LayerPanels { title, metric: metric.to_owned(), notes: notes.to_vec(), legend, panels }
     }
-    let names: BTreeSet<(bool, &str)> = sums.keys().map(|(_, method, _)| (*method != BEFORE, *method)).collect();
-    for ((panel, method, place), (sum, count)) in &sums {
-        panels[*panel].lines.entry((*method).to_owned()).or_default().insert(*place, sum / *count as f64);
-    }
-    let title = format!("Weights of two models, layer by layer: {}, {}", pair.dataset, pair.architecture);
-    let legend = canvas.legend(names.into_iter().map(|(_, name)| name.to_owned()));
-    canvas.save(&Layers { title, legend, panels }, "layers", pair)
 }
 
 impl Panel {
@@ -74,7 +84,7 @@ impl Panel {
     }
 }
 
-impl Picture for Layers {
+impl Picture for LayerPanels {
     fn size(&self) -> (u32, u32) {
         let most = self.panels.iter().map(|panel| panel.names.len()).max().unwrap_or_default() as u32;
         let height = self.panels.iter().map(Panel::height).sum::<u32>().max(60 + 51 * self.legend.names().len() as u32 + 100);
@@ -89,11 +99,11 @@ impl Picture for Layers {
             self.panel(&cell, panel)?;
             charts = rest;
         }
-        self.legend.draw(&side, &["each parameter's mean", "over pairs of models", "(and replicates)"])
+        self.legend.draw(&side, &self.notes)
     }
 }
 
-impl Layers {
+impl LayerPanels {
     fn panel<B: DrawingBackend>(&self, cell: &DrawingArea<B, Shift>, panel: &Panel) -> Result<()> {
         let all = panel.lines.values().flat_map(BTreeMap::values).copied();
         let axis = range(all.chain([0.0]));
@@ -113,7 +123,7 @@ impl Layers {
             .y_label_formatter(&|value| format!("{:.2}", if value.abs() < 0.005 { 0.0 } else { *value }))
             .light_line_style(WHITE)
             .bold_line_style(RGBColor(225, 225, 225))
-            .y_desc("cosine")
+            .y_desc(&self.metric)
             .axis_desc_style((FONT, TEXT))
             .label_style((FONT, TEXT - 2))
             .draw()

@@ -14,18 +14,23 @@ use crate::spec::{Experiment, Overrides, Pair, chain};
 use crate::stage::StageId;
 
 /// A checked spec and the places of its data.
-pub struct Setting {
+pub struct Session {
     pub experiment: Experiment,
     pub places: Places,
 }
 
-impl Setting {
+impl Session {
     /// Reads a spec under the options of the command line.
-    pub fn read(path: &Path, shared: &Shared, fetch: bool) -> Result<Setting, Failure> {
+    pub fn read(path: &Path, shared: &Shared, fetch: bool) -> Result<Session, Failure> {
         let places = Places::standard(shared.data.as_deref(), fetch);
         let overrides = Overrides { profile: shared.profile.clone(), sets: shared.sets.clone(), environment: true };
-        let experiment = experiment::load(path, &overrides, &places).map_err(Failure::input)?;
-        Ok(Setting { experiment, places })
+        Session::load(path, &overrides, places)
+    }
+
+    /// Reads a spec with what is laid over it.
+    pub fn load(path: &Path, overrides: &Overrides, places: Places) -> Result<Session, Failure> {
+        let experiment = experiment::load(path, overrides, &places).map_err(Failure::input)?;
+        Ok(Session { experiment, places })
     }
 
     /// The names of the data's content, as far as the data is there.
@@ -43,7 +48,7 @@ impl Setting {
         digests
     }
 
-    /// As [`Setting::digests`], when all data must be there: fetches what may be fetched.
+    /// As [`Session::digests`], when all data must be there: fetches what may be fetched.
     pub fn complete(&self) -> Result<Digests, Failure> {
         for pair in &self.experiment.pairs {
             if let Err(error) = super::data::fetch_for(&pair.source, &self.places) {
@@ -74,13 +79,20 @@ impl Setting {
     }
 
     /// The same without the pairs that have one of these stages; `None` where none or all of them have.
-    pub fn without(&self, failed: &[StageId]) -> Option<Setting> {
+    pub fn without(&self, failed: &[StageId]) -> Option<Session> {
         let mut experiment = self.experiment.clone();
         let of = |pair: &Pair| failed.iter().find(|stage| stage.pair_slug() == Some(&self.experiment.slug(pair)));
         experiment.missing = experiment.pairs.iter().filter_map(|pair| Some(format!("{}: `{}`", pair.name(), of(pair)?))).collect();
         experiment.pairs.retain(|pair| of(pair).is_none());
         let some = !experiment.missing.is_empty() && !experiment.pairs.is_empty();
-        some.then(|| Setting { experiment, places: self.places.clone() })
+        some.then(|| Session { experiment, places: self.places.clone() })
+    }
+
+    /// The same without the pairs whose data is absent; `None` where all of it is.
+    pub fn with_data(&self, digests: &Digests) -> Option<Session> {
+        let mut experiment = self.experiment.clone();
+        experiment.pairs.retain(|pair| digests.found.contains_key(&pair.dataset));
+        (!experiment.pairs.is_empty()).then(|| Session { experiment, places: self.places.clone() })
     }
 }
 

@@ -1,4 +1,4 @@
-//! Figures that a project expects of itself: with each file of bands may lie the recipes by which its figures were made.
+//! Earlier figures to compare with: a file of bands, and beside it the recipes that made them.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 use crate::comparison::{self, Reported};
 use crate::explain;
 use crate::plan::{Plan, Planned};
-use crate::publish::replace;
 use crate::stage::StageId;
 use crate::store::{Entry, Input};
+use crate::whole_file;
 
 /// The recipes of a whole plan, beside the figures it made.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -107,7 +107,7 @@ pub fn renew(path: &Path, figures: &[Reported], recipes: &Recipes) -> Result<()>
     let mut text = serde_json::to_vec_pretty(recipes)?;
     text.push(b'\n');
     for (path, bytes) in [(beside(path), text), (path.to_owned(), comparison::write(figures)?)] {
-        replace(&path, &bytes).with_context(|| format!("cannot write `{}`", path.display()))?;
+        whole_file::write(&path, &bytes).with_context(|| format!("cannot write `{}`", path.display()))?;
     }
     Ok(())
 }

@@ -1,0 +1,156 @@
+//! `onebasin store gc`: removes the artifacts that no spec needs.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, anyhow, bail};
+use onebasin_datasets::Places;
+use onebasin_repro::Fingerprint;
+use serde_json::json;
+
+use super::session::Session;
+use super::store::{kind, size};
+use super::{Failure, Verdict};
+use crate::cli;
+use crate::console::{self, columns};
+use crate::error_text::error_text;
+use crate::experiment;
+use crate::spec::Overrides;
+use crate::store::{Holding, Store};
+
+/// Artifacts depend on the kind of device that networks run on.
+const DEVICES: [&str; 3] = ["cpu", "ndarray", "cuda"];
+
+/// Lists what no spec needs, and removes it if that is asked for. Whatever cannot be known stops it: then nothing is removed.
+pub fn gc(options: &cli::Gc, store: &Store, as_json: bool) -> Result<Verdict, Failure> {
+    let mut needed = BTreeSet::new();
+    let specs = specs(&options.specs).map_err(Failure::Input)?;
+    for spec in &specs {
+        collect(spec, options, &mut needed)?;
+    }
+    let holdings = store.holdings().map_err(Failure::Running)?;
+    let (kept, idle): (Vec<Holding>, Vec<Holding>) = holdings.into_iter().partition(|holding| needed.contains(&holding.fingerprint));
+    let names: BTreeSet<Fingerprint> = idle.iter().map(|holding| holding.fingerprint).collect();
+    let removed = if options.delete && !names.is_empty() { store.remove(&names).map_err(Failure::Running)? } else { Default::default() };
+    let gone: BTreeSet<&Fingerprint> = removed.entries.iter().collect();
+    let of_bytes = |holdings: &[&Holding]| holdings.iter().map(|holding| holding.bytes).sum::<u64>();
+    let listed: Vec<&Holding> = idle.iter().filter(|holding| !options.delete || gone.contains(&holding.fingerprint)).collect();
+    let (bytes, kept_bytes) = (of_bytes(&listed), of_bytes(&kept.iter().collect::<Vec<_>>()));
+    if as_json {
+        let entries = listed.iter().map(|holding| {
+            let stage = holding.made_by.as_ref().map(|(stage, _)| stage);
+            json!({ "fingerprint": holding.fingerprint, "stage": stage, "kind": kind(holding), "bytes": holding.bytes })
+        });
+        let report = json!({
+            "deleted": options.delete,
+            "specs": specs.iter().map(|spec| spec.display().to_string()).collect::<Vec<_>>(),
+            "entries": entries.collect::<Vec<_>>(),
+            "bytes": bytes,
+            "kept": kept.len(),
+            "kept_bytes": kept_bytes,
+            "claimed": removed.claimed,
+        });
+        console::data(&format!("{report:#}"))?;
+    } else if !listed.is_empty() {
+        let row = |holding: &&Holding| {
+            let stage = holding.made_by.as_ref().map_or_else(|| "unreadable".to_owned(), |(stage, _)| stage.to_string());
+            [holding.fingerprint.short(), size(holding.bytes), stage]
+        };
+        console::data(&columns(&listed.iter().map(row).collect::<Vec<_>>()).join("\n"))?;
+    }
+    if !removed.claimed.is_empty() {
+        console::note(&format!("{} entries stay: another process is making them", removed.claimed.len()));
+    }
+    let done = if options.delete { "removed" } else { "would be removed" };
+    console::error(&format!("{} entries, {} {done}; {} stay, {}", listed.len(), size(bytes), kept.len(), size(kept_bytes)));
+    if !options.delete && !listed.is_empty() {
+        console::note("hint: `--delete` removes them");
+    }
+    Ok(Verdict::Fine)
+}
+
+/// The specs themselves and those that lie in the folders.
+fn specs(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    let mut specs = Vec::new();
+    for path in paths {
+        if !path.is_dir() {
+            specs.push(path.clone());
+            continue;
+        }
+        let failure = || format!("cannot read the folder `{}`", path.display());
+        let mut found = Vec::new();
+        for item in fs::read_dir(path).with_context(failure)? {
+            let file = item.with_context(failure)?.path();
+            if file.extension().is_some_and(|extension| extension == "toml") {
+                found.push(file);
+            }
+        }
+        if found.is_empty() {
+            bail!("no spec (`*.toml`) in the folder `{}`", path.display());
+        }
+        found.sort();
+        specs.append(&mut found);
+    }
+    Ok(specs)
+}
+
+/// Adds every artifact that a spec could ask for: under each of its profiles, on each device, with and without the keys of the environment.
+fn collect(spec: &Path, options: &cli::Gc, needed: &mut BTreeSet<Fingerprint>) -> Result<(), Failure> {
+    let places = Places::standard(options.data.as_deref(), false);
+    let layered = std::env::vars_os().any(|(name, _)| name.to_string_lossy().starts_with("ONEBASIN_"));
+    let table = read(spec).map_err(Failure::Input)?;
+    let stand_ins = stand_ins(&table);
+    for profile in profiles(&table) {
+        for environment in if layered { vec![false, true] } else { vec![false] } {
+            let overrides = Overrides { profile: profile.clone(), environment, ..Overrides::default() };
+            let session = Session::load(spec, &overrides, places.clone())?;
+            let digests = session.digests();
+            if !options.forget_absent_data {
+                let absent = digests.absent.iter().map(|(name, error)| (name.clone(), error_text(&anyhow!("{error}"))));
+                let stand_ins = session.experiment.pairs.iter().filter(|pair| stand_ins.contains(&pair.dataset));
+                let stand_ins =
+                    stand_ins.filter_map(|pair| Some((pair.stands_for.clone()?, format!("`{}` stands in for it", pair.dataset))));
+                if let Some((name, why)) = absent.chain(stand_ins).next() {
+                    let hint = "fetch it, or let its artifacts go with `--forget-absent-data`";
+                    let error =
+                        anyhow!("cannot tell which artifacts `{}` needs: data set `{name}` is not here\nhint: {hint}", spec.display());
+                    return Err(Failure::Input(anyhow!("{}", why.trim_start_matches("error: ")).context(error)));
+                }
+            }
+            if digests.absent.is_empty() {
+                keep(&session, &digests.found, needed)?;
+            } else if let Some(rest) = session.with_data(&digests) {
+                keep(&rest, &digests.found, needed)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn keep(session: &Session, digests: &BTreeMap<String, String>, needed: &mut BTreeSet<Fingerprint>) -> Result<(), Failure> {
+    for device in DEVICES {
+        let plan = experiment::plan(&session.experiment, digests, device).map_err(Failure::Running)?;
+        needed.extend(plan.stages.iter().map(|planned| planned.fingerprint));
+    }
+    Ok(())
+}
+
+fn read(spec: &Path) -> Result<toml::Table> {
+    let text = fs::read_to_string(spec).with_context(|| format!("cannot read `{}`", spec.display()))?;
+    text.parse().with_context(|| format!("cannot parse `{}`", spec.display()))
+}
+
+/// No profile, and each of a spec's.
+fn profiles(spec: &toml::Table) -> Vec<Option<String>> {
+    let names = spec.get("profiles").and_then(toml::Value::as_table).into_iter().flat_map(|profiles| profiles.keys().cloned());
+    [None].into_iter().chain(names.map(Some)).collect()
+}
+
+/// The data sets that stand in for others while those are absent, under any profile.
+fn stand_ins(spec: &toml::Table) -> BTreeSet<String> {
+    let profiles = spec.get("profiles").and_then(toml::Value::as_table).into_iter().flat_map(toml::Table::values);
+    let tables = profiles.filter_map(toml::Value::as_table).chain([spec]);
+    let pairs = tables.filter_map(|table| table.get("pairs")).filter_map(toml::Value::as_array).flatten();
+    pairs.filter_map(|pair| Some(pair.get("stand-in")?.as_str()?.to_owned())).collect()
+}

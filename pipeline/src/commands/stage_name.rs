@@ -1,0 +1,109 @@
+//! The ways to name a stage on the command line.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result, anyhow, bail};
+use onebasin_network::did_you_mean;
+
+use super::Failure;
+use crate::plan::{Plan, Planned};
+
+/// Shorter beginnings of a fingerprint are more likely a mistake.
+const LEAST: usize = 4;
+
+/// The stage of a name, of the beginning of a fingerprint, or of a row of a results file: `results/x/merged.csv:4`.
+pub fn find<'a>(plan: &'a Plan, text: &str) -> Result<&'a Planned, Failure> {
+    if let Some(planned) = plan.find(text) {
+        return Ok(planned);
+    }
+    let row = text.rsplit_once(':').and_then(|(file, line)| Some((Path::new(file), line.parse::<usize>().ok()?)));
+    if let Some((file, line)) = row.filter(|(file, _)| file.extension().is_some_and(|extension| extension == "csv")) {
+        let stage = stage_of_row(file, line).map_err(Failure::Input)?;
+        return by_fingerprint(plan, &stage).map_err(Failure::Input)?.ok_or_else(|| {
+            let made = format!("line {line} of `{}` was made by stage `{stage}`, which this plan does not have", file.display());
+            Failure::Input(anyhow!("{made}\nhint: give the spec, the profile and the `--set` that the row was made with"))
+        });
+    }
+    if let Some(planned) = by_fingerprint(plan, text).map_err(Failure::Input)? {
+        return Ok(planned);
+    }
+    let known = plan.stages.iter().map(|planned| planned.stage.id().as_str());
+    let hint = match did_you_mean(text, known) {
+        Some(likely) => format!("did you mean `{likely}`?"),
+        None => "`onebasin plan SPEC` lists the stages and their fingerprints".to_owned(),
+    };
+    Err(Failure::Input(anyhow!("unknown stage `{text}`\nhint: {hint}")))
+}
+
+/// The stage whose fingerprint alone begins so.
+fn by_fingerprint<'a>(plan: &'a Plan, text: &str) -> Result<Option<&'a Planned>> {
+    if text.len() < LEAST || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Ok(None);
+    }
+    let begins = |planned: &&Planned| planned.fingerprint.to_string().starts_with(&text.to_ascii_lowercase());
+    let mut found = plan.stages.iter().filter(begins);
+    let first = found.next();
+    // Stages that do the same work share a fingerprint; any of them answers.
+    let fingerprints: BTreeSet<String> = first.into_iter().chain(found).map(|planned| planned.fingerprint.short()).collect();
+    if fingerprints.len() > 1 {
+        let fingerprints: Vec<String> = fingerprints.iter().map(|fingerprint| format!("`{fingerprint}`")).collect();
+        bail!("`{text}` is the beginning of {} fingerprints\nhint: say more of one: {}", fingerprints.len(), fingerprints.join(", "));
+    }
+    Ok(first)
+}
+
+/// The cell of the column `stage` in a line of a CSV, counted from 1 as editors do.
+fn stage_of_row(file: &Path, line: usize) -> Result<String> {
+    let text = fs::read_to_string(file).with_context(|| format!("cannot read `{}`", file.display()))?;
+    let mut rows = text.lines();
+    let header = cells(rows.next().unwrap_or_default());
+    let column = header.iter().position(|name| name == "stage");
+    let column =
+        column.with_context(|| format!("`{}` has no column `stage`\nhint: `merged.csv` and `barriers.csv` have one", file.display()))?;
+    if line < 2 {
+        bail!("line {line} of `{}` is no row\nhint: the first row is line 2", file.display());
+    }
+    let row =
+        rows.nth(line - 2).with_context(|| format!("`{}` has {} lines, there is no line {line}", file.display(), text.lines().count()))?;
+    cells(row).get(column).cloned().with_context(|| format!("line {line} of `{}` has no cell in column `stage`", file.display()))
+}
+
+/// The cells of a line of CSV.
+fn cells(line: &str) -> Vec<String> {
+    let mut cells = vec![String::new()];
+    let mut quoted = false;
+    for character in line.chars() {
+        match character {
+            // A doubled quote is two turns that come to nothing; names have none.
+            '"' => quoted = !quoted,
+            ',' if !quoted => cells.push(String::new()),
+            character => cells.last_mut().expect("there is always a cell").push(character),
+        }
+    }
+    cells
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quoted_commas_do_not_part_cells() {
+        assert_eq!(cells("a,\"b, c\",,d"), ["a", "b, c", "", "d"]);
+    }
+
+    #[test]
+    fn a_row_names_its_stage_and_a_wrong_line_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("merged.csv");
+        fs::write(&file, "method,stage\nnaive,abcd\nc2m3,ef01\n").unwrap();
+        assert_eq!(stage_of_row(&file, 3).unwrap(), "ef01");
+        for (line, expected) in [(0, "is no row"), (1, "is no row"), (4, "has 3 lines")] {
+            assert!(stage_of_row(&file, line).unwrap_err().to_string().contains(expected), "{line}");
+        }
+        fs::write(&file, "method\nnaive\n").unwrap();
+        assert!(stage_of_row(&file, 2).unwrap_err().to_string().contains("no column `stage`"));
+    }
+}

@@ -1,0 +1,71 @@
+//! `onebasin verify`: whether the artifacts of finished stages are what they were when they were made.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::session::Session;
+use super::{Failure, Verdict};
+use crate::cli;
+use crate::console;
+use crate::error_text::error_text;
+use crate::plan::Planned;
+use crate::store::{Lookup, Store};
+
+/// Reads every artifact of the specs; says no when one is damaged. Runs nothing and repairs nothing.
+pub fn verify(arguments: &cli::Verify) -> Result<Verdict, Failure> {
+    let store = Store::new(&arguments.shared.store);
+    let mut verdict = Verdict::Fine;
+    let mut reports: Vec<Value> = Vec::new();
+    let mut lines = Vec::new();
+    for path in &arguments.specs {
+        let session = Session::read(path, &arguments.shared, false)?;
+        let digests = session.digests();
+        let plan = session.plan(&digests, &arguments.shared)?;
+        for error in digests.absent.values() {
+            console::note(&error_text(&anyhow::anyhow!("{error}")).replacen("error:", "warning:", 1));
+        }
+        // Stages with equal fingerprints share an artifact, which is read once.
+        let mut found = BTreeMap::new();
+        for planned in &plan.stages {
+            found.entry(planned.fingerprint).or_insert_with(|| store.verify(&planned.fingerprint));
+        }
+        let mut whole = 0;
+        let mut missing: Vec<&Planned> = Vec::new();
+        let mut damaged: Vec<(&Planned, &String)> = Vec::new();
+        for planned in &plan.stages {
+            match &found[&planned.fingerprint] {
+                Lookup::Hit(_) => whole += 1,
+                Lookup::Miss => missing.push(planned),
+                Lookup::Damaged(problem) => damaged.push((planned, problem)),
+            }
+        }
+        if !damaged.is_empty() {
+            verdict = Verdict::No;
+        }
+        let name = &session.experiment.name;
+        for (planned, problem) in &damaged {
+            lines.push(format!("{}  {}  {}: {problem}", console::word("DAMAGED"), planned.fingerprint.short(), planned.stage.id()));
+        }
+        let mut total = format!("{name}: {} stages, {whole} whole, {} damaged", plan.stages.len(), damaged.len());
+        if !missing.is_empty() {
+            total.push_str(&format!(", {} not there", missing.len()));
+        }
+        lines.push(total);
+        let damaged = damaged
+            .iter()
+            .map(|(planned, problem)| json!({ "stage": planned.stage.id(), "fingerprint": planned.fingerprint, "problem": problem }));
+        reports.push(json!({
+            "name": name,
+            "stages": plan.stages.len(),
+            "whole": whole,
+            "damaged": damaged.collect::<Vec<_>>(),
+            "missing": missing.iter().map(|planned| planned.stage.id()).collect::<Vec<_>>(),
+        }));
+    }
+    console::data(&if arguments.json { format!("{:#}", Value::from(reports)) } else { lines.join("\n") })?;
+    if verdict == Verdict::No {
+        console::note("hint: `onebasin run SPEC --verify` makes damaged artifacts anew");
+    }
+    Ok(verdict)
+}

@@ -1,0 +1,63 @@
+//! Colour for the words that should stand out. It only repeats what the words say.
+
+use std::io::{IsTerminal, stderr, stdout};
+use std::sync::OnceLock;
+
+use clap::ColorChoice;
+use clap::builder::styling::{AnsiColor, Style};
+
+static CHOICE: OnceLock<ColorChoice> = OnceLock::new();
+
+/// Where a text goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stream {
+    Output,
+    Error,
+}
+
+/// Says once what the command line asks for. Until then nothing is coloured.
+pub(super) fn choose(choice: ColorChoice) {
+    let _ = CHOICE.set(choice);
+}
+
+fn is_on(stream: Stream) -> bool {
+    let terminal = match stream {
+        Stream::Output => stdout().is_terminal(),
+        Stream::Error => stderr().is_terminal(),
+    };
+    let asked = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    match CHOICE.get() {
+        Some(ColorChoice::Always) => true,
+        Some(ColorChoice::Auto) => terminal && asked("NO_COLOR").is_none() && asked("TERM").is_none_or(|term| term != "dumb"),
+        Some(ColorChoice::Never) | None => false,
+    }
+}
+
+/// The colour of a word that stands before a line; none for good news.
+fn style(word: &str) -> Option<Style> {
+    match word.trim() {
+        "FAILED" | "DAMAGED" | "OUT" | "DIFFERENT" | "MISSING" | "UNREADABLE" | "error:" => Some(AnsiColor::Red.on_default().bold()),
+        "SKIPPED" | "STALE" | "STOPPED" | "STOPPING" | "WAITING" | "DEVIATES" | "STANDS IN" | "warning:" => {
+            Some(AnsiColor::Yellow.on_default().bold())
+        }
+        "hint:" => Some(AnsiColor::Cyan.on_default().bold()),
+        _ => None,
+    }
+}
+
+/// A word, padded or not, in its colour.
+pub(super) fn word(word: &str, stream: Stream) -> String {
+    match style(word).filter(|_| is_on(stream)) {
+        Some(style) => format!("{style}{word}{style:#}"),
+        None => word.to_owned(),
+    }
+}
+
+/// A text whose lines begin with `error:`, `warning:` or `hint:`.
+pub(super) fn message(text: &str, stream: Stream) -> String {
+    let paint = |line: &str| match ["error:", "warning:", "hint:"].into_iter().find(|lead| line.starts_with(lead)) {
+        Some(lead) => format!("{}{}", word(lead, stream), &line[lead.len()..]),
+        None => line.to_owned(),
+    };
+    text.lines().map(paint).collect::<Vec<_>>().join("\n")
+}

@@ -1,0 +1,104 @@
+//! One stage, from its claim to its artifact.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::OnceLock;
+use std::time::Instant;
+
+use anyhow::{Context as _, Result, anyhow};
+use rayon::{ThreadPool, ThreadPoolBuilder};
+
+use super::RunOptions;
+use crate::events::{Event, Reporter};
+use crate::plan::Planned;
+use crate::stage::{Artifact, Context, Progress};
+use crate::store::{Claim, Entry, Input, Lookup, StageCost, Store};
+
+/// Everything that one stage needs to run.
+pub(super) struct Job<'a> {
+    pub planned: &'a Planned,
+    /// The right to make the artifact.
+    pub claim: Claim,
+    /// The artifacts that the stage reads, in the order of its inputs.
+    pub inputs: Vec<Artifact>,
+    pub store: &'a Store,
+    pub options: &'a RunOptions,
+    pub reporter: &'a dyn Reporter,
+}
+
+/// The artifact of a job.
+pub(super) struct Made {
+    pub artifact: Artifact,
+    /// Whether the stage ran. It does not where another run made the artifact in the meantime.
+    pub ran: bool,
+}
+
+/// A thread that performs jobs, with a pool of threads for the work inside a stage. The pool is made for the first job.
+pub(super) struct Worker {
+    number: usize,
+    pool: Option<ThreadPool>,
+}
+
+impl Worker {
+    pub fn new(number: usize) -> Worker {
+        Worker { number, pool: None }
+    }
+
+    fn pool(&mut self, threads: usize) -> Result<&ThreadPool> {
+        match self.pool {
+            Some(ref pool) => Ok(pool),
+            None => {
+                let number = self.number;
+                let builder = ThreadPoolBuilder::new().num_threads(threads).thread_name(move |index| format!("worker-{number}-{index}"));
+                Ok(self.pool.insert(builder.build().context("cannot start threads")?))
+            }
+        }
+    }
+}
+
+impl Job<'_> {
+    /// Runs the stage and commits its artifact.
+    ///
+    /// # Errors
+    /// When the stage fails, panics or is interrupted, or the store cannot be written.
+    pub fn perform(self, worker: &mut Worker) -> Result<Made> {
+        // Only a whole entry saves the work: a damaged one is replaced, unless another run did so before.
+        if let Lookup::Hit(artifact) = self.store.verify(self.claim.fingerprint()) {
+            return Ok(Made { artifact, ran: false });
+        }
+        let Job { planned, claim, inputs, store, options, reporter } = self;
+        let stage = &*planned.stage;
+        reporter.event(&Event::Started { stage: stage.id(), words: stage.words() });
+        let begun = Instant::now();
+        let threads = options.threads();
+        let pool = worker.pool(threads)?;
+        let workdir = store.begin(claim)?;
+        let progress = |progress: Progress| reporter.event(&Event::Advanced { stage: stage.id(), progress: &progress });
+        let work = OnceLock::new();
+        let context = Context {
+            inputs: &inputs,
+            out: workdir.path(),
+            progress: &progress,
+            interrupted: options.interrupted,
+            device: &options.device,
+            datasets: &options.datasets,
+            work: &work,
+        };
+        // A panicking stage leaves only its folder behind, which is removed.
+        match catch_unwind(AssertUnwindSafe(|| pool.install(|| stage.run(&context)))) {
+            Ok(ran) => ran?,
+            Err(payload) => return Err(anyhow!("the stage panicked: {}\nhint: this is a bug, please report it", message(&*payload))),
+        }
+        let read = stage.inputs().iter().zip(&inputs);
+        let read = read.map(|(id, artifact)| Input { stage: id.clone(), fingerprint: artifact.fingerprint });
+        let entry = Entry::new(planned.fingerprint, stage.id(), stage.recipe(), read.collect());
+        let cost = StageCost { seconds: begun.elapsed().as_secs_f64(), work: work.get().copied(), threads, device: options.device.name() };
+        Ok(Made { artifact: store.commit(workdir, &entry, cost)?, ran: true })
+    }
+}
+
+/// What a panic says.
+fn message(payload: &(dyn Any + Send)) -> &str {
+    let text = payload.downcast_ref::<&str>().copied();
+    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("without a message")
+}

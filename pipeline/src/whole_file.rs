@@ -1,0 +1,93 @@
+//! Files that appear whole or not at all, and sets of files that appear together.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tempfile::NamedTempFile;
+
+/// How the name of a file being written starts.
+pub const PARTIAL: &str = ".partial-";
+
+/// After this long nobody is still writing one.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A file that is written but not yet at its place. Dropping it removes it.
+pub struct WholeFile {
+    file: NamedTempFile,
+    path: PathBuf,
+}
+
+impl WholeFile {
+    /// Writes and syncs the bytes beside the place they are for, and makes its folder.
+    ///
+    /// # Errors
+    /// When the folder cannot be made or written to.
+    pub fn stage(path: &Path, bytes: &[u8]) -> io::Result<WholeFile> {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        fs::create_dir_all(folder)?;
+        let mut builder = tempfile::Builder::new();
+        // Private by default, but results are for everyone whom the folder is for.
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
+        let mut file = builder.prefix(PARTIAL).tempfile_in(folder)?;
+        file.write_all(bytes)?;
+        file.as_file().sync_all()?;
+        Ok(WholeFile { file, path: path.to_owned() })
+    }
+
+    /// Where it will be.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Moves it to its place by a rename, over what is there.
+    ///
+    /// # Errors
+    /// When the rename fails, for example because a folder is in its place.
+    pub fn publish(self) -> io::Result<()> {
+        self.file.persist(&self.path)?;
+        Ok(())
+    }
+}
+
+/// Writes a file whole: a reader sees the old bytes or the new ones.
+///
+/// # Errors
+/// As [`WholeFile::stage`] and [`WholeFile::publish`].
+pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    WholeFile::stage(path, bytes)?.publish()
+}
+
+/// Whether a file is one that this module has not moved to its place yet. One that a killed process left is removed.
+pub fn is_partial(path: &Path) -> bool {
+    if !path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(PARTIAL)) {
+        return false;
+    }
+    let age = fs::symlink_metadata(path).and_then(|data| data.modified()).ok().and_then(|modified| modified.elapsed().ok());
+    if age.is_some_and(|age| age > PATIENCE) {
+        let _ = fs::remove_file(path);
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_at_its_place_once_published_and_leaves_nothing_when_dropped() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("new/file");
+        let staged = WholeFile::stage(&path, b"text").unwrap();
+        assert!(!path.exists());
+        assert!(is_partial(staged.file.path()) && !is_partial(&path));
+        drop(staged);
+        assert_eq!(fs::read_dir(folder.path().join("new")).unwrap().count(), 0);
+        write(&path, b"text").unwrap();
+        write(&path, b"other").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"other");
+        assert_eq!(fs::read_dir(folder.path().join("new")).unwrap().count(), 1);
+    }
+}
