@@ -1,7 +1,5 @@
 //! Tells the program which commit and which features it is built from.
 
-#![expect(clippy::print_stdout, reason = "cargo reads what a build script prints")]
-
 use std::path::{Path, PathBuf};
 use std::process::Command;
 

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use anyhow::{Context, Result};
-use onebasin_datasets::{Dataset, Normalisation, Places, Split, open};
+use anyhow::{Context, Result, bail};
+use onebasin_datasets::{Dataset, Normalisation, SearchPaths, Split, open};
 
 use crate::identity::Part;
 use crate::task::Task;
@@ -13,7 +13,7 @@ use crate::task::Task;
 /// The data sets that stages share, by content.
 #[derive(Debug)]
 pub struct DatasetCache {
-    places: Places,
+    places: SearchPaths,
     opened: Mutex<BTreeMap<String, Arc<Slot>>>,
 }
 
@@ -22,19 +22,19 @@ type Slot = Mutex<Option<Arc<Dataset>>>;
 
 impl DatasetCache {
     /// Nothing opened yet; files are looked for in `places`.
-    pub fn new(places: Places) -> DatasetCache {
+    pub fn new(places: SearchPaths) -> DatasetCache {
         DatasetCache { places, opened: Mutex::new(BTreeMap::new()) }
     }
 
     /// Where files are looked for.
-    pub fn places(&self) -> &Places {
+    pub fn places(&self) -> &SearchPaths {
         &self.places
     }
 
     /// The data set of a task.
     ///
     /// # Errors
-    /// When it cannot be read; the next that asks tries again.
+    /// When it cannot be read, or is not what the plan names: its files have changed since. The next that asks tries again.
     pub fn of(&self, task: &Task) -> Result<Arc<Dataset>> {
         let slot = self.opened.lock().unwrap_or_else(PoisonError::into_inner).entry(task.digest.clone()).or_default().clone();
         let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
@@ -42,6 +42,16 @@ impl DatasetCache {
             return Ok(dataset.clone());
         }
         let dataset = Arc::new(open(&task.source, &self.places).context("cannot open the data set")?);
+        let found = dataset.digest.to_string();
+        if found != task.digest {
+            let short = |digest: &str| digest.chars().take(12).collect::<String>();
+            bail!(
+                "data set `{}` has changed since the run was planned: expected content `{}`, got `{}`\nhint: run again",
+                dataset.name,
+                short(&task.digest),
+                short(&found)
+            );
+        }
         *slot = Some(dataset.clone());
         Ok(dataset)
     }
@@ -67,4 +77,55 @@ pub fn measured<'a>(task: &Task, dataset: &'a Dataset, of: Part) -> Cow<'a, Spli
 /// What the networks of a task see instead of bytes.
 pub fn normalisation<'a>(task: &'a Task, dataset: &'a Dataset) -> &'a Normalisation {
     task.normalisation.as_ref().unwrap_or(&dataset.normalisation)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use onebasin_datasets::{Idx, Source, digest};
+    use onebasin_network::{Blueprint, Graph, Shape};
+
+    use super::*;
+
+    /// Images of one pixel with these labels, the same for training and test.
+    fn write(folder: &Path, labels: [u8; 2]) {
+        for split in ["train", "t10k"] {
+            std::fs::write(folder.join(format!("{split}-images-idx3-ubyte")), [0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 1, 7, 9])
+                .unwrap();
+            let labels = [&[0, 0, 8, 1, 0, 0, 0, 2], &labels[..]].concat();
+            std::fs::write(folder.join(format!("{split}-labels-idx1-ubyte")), labels).unwrap();
+        }
+    }
+
+    #[test]
+    fn files_that_changed_since_the_plan_are_not_used_under_the_name_of_the_old_ones() {
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), [0, 1]);
+        let source = Source::Idx(Idx::in_directory(folder.path().to_str().unwrap()));
+        let places = SearchPaths::offline([], folder.path().join("cache"));
+        let blueprint: Blueprint = serde_json::from_str(r#"{"family": "mlp", "hidden": [2]}"#).unwrap();
+        let architecture = blueprint.build(Shape { channels: 1, height: 1, width: 1 }, 10).unwrap();
+        let planned = digest(&source, &places).unwrap().to_string();
+        let task = Task {
+            source,
+            digest: planned.clone(),
+            normalisation: None,
+            graph: Graph::build(&architecture).unwrap(),
+            device: "cpu".to_owned(),
+            measured: None,
+        };
+        assert_eq!(DatasetCache::new(places.clone()).of(&task).unwrap().train.labels, [0, 1]);
+
+        write(folder.path(), [1, 0]);
+        let datasets = DatasetCache::new(places.clone());
+        let text = datasets.of(&task).unwrap_err().to_string();
+        let found = digest(&task.source, &places).unwrap();
+        for words in [&format!("expected content `{}`", &planned[..12]), &format!("got `{}`", found.short()), "hint: run again"] {
+            assert!(text.contains(words), "{words}: {text}");
+        }
+        // With the files back the same process reads them.
+        write(folder.path(), [0, 1]);
+        assert_eq!(datasets.of(&task).unwrap().train.labels, [0, 1]);
+    }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use onebasin_datasets::Places;
+use onebasin_datasets::SearchPaths;
 
 use crate::measurements;
 use crate::plan::{Plan, PlanBuilder};
@@ -17,7 +17,7 @@ use crate::task::Task;
 ///
 /// # Errors
 /// The first fault found, with its place.
-pub fn load(path: &Path, overrides: &Overrides, places: &Places) -> Result<Experiment, SpecError> {
+pub fn load(path: &Path, overrides: &Overrides, places: &SearchPaths) -> Result<Experiment, SpecError> {
     spec::load(path, overrides, places, &measurements::evaluation_keys())
 }
 
@@ -25,7 +25,7 @@ pub fn load(path: &Path, overrides: &Overrides, places: &Places) -> Result<Exper
 ///
 /// # Errors
 /// The first fault found, with its place.
-pub fn parse(text: &str, path: &Path, overrides: &Overrides, places: &Places) -> Result<Experiment, SpecError> {
+pub fn parse(text: &str, path: &Path, overrides: &Overrides, places: &SearchPaths) -> Result<Experiment, SpecError> {
     spec::parse(text, path, overrides, places, &measurements::evaluation_keys())
 }
 

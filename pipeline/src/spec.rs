@@ -23,7 +23,7 @@ pub use repair::{Endpoints, Renormalise, Repair, Reset};
 
 use std::path::Path;
 
-use onebasin_datasets::Places;
+use onebasin_datasets::SearchPaths;
 
 use layers::Layers;
 use text::Text;
@@ -34,7 +34,12 @@ use text::Text;
 ///
 /// # Errors
 /// The first fault found, with its place.
-pub fn load(path: &Path, overrides: &Overrides, places: &Places, measurements: &[&dyn EvaluationKeys]) -> Result<Experiment, SpecError> {
+pub fn load(
+    path: &Path,
+    overrides: &Overrides,
+    places: &SearchPaths,
+    measurements: &[&dyn EvaluationKeys],
+) -> Result<Experiment, SpecError> {
     resolve_all(Layers::read(path, overrides)?, path, overrides, places, measurements)
 }
 
@@ -46,7 +51,7 @@ pub fn parse(
     text: &str,
     path: &Path,
     overrides: &Overrides,
-    places: &Places,
+    places: &SearchPaths,
     measurements: &[&dyn EvaluationKeys],
 ) -> Result<Experiment, SpecError> {
     let text = Text::parse(&path.display().to_string(), text.to_owned())?;
@@ -57,7 +62,7 @@ fn resolve_all(
     layers: Layers,
     path: &Path,
     overrides: &Overrides,
-    places: &Places,
+    places: &SearchPaths,
     measurements: &[&dyn EvaluationKeys],
 ) -> Result<Experiment, SpecError> {
     let folder = path.parent().unwrap_or(Path::new(""));

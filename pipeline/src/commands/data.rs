@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use onebasin_datasets::{
-    DatasetError, Fetching, Finding, Known, Places, Source, Transfer, Verified, fetch, fetch_missing, known, known_names,
+    DatasetError, Fetching, Finding, Known, SearchPaths, Source, Transfer, Verified, fetch, fetch_missing, known, known_names,
 };
 use onebasin_datasets::{verify, whereabouts};
 use serde_json::{Value, json};
@@ -27,7 +27,7 @@ pub fn data(command: &Data) -> Result<Verdict, Failure> {
 }
 
 fn list(as_json: bool, data: Option<&Path>) -> Result<Verdict, Failure> {
-    let places = Places::standard(data, false);
+    let places = SearchPaths::standard(data, false);
     let sets: Vec<(&Known, String)> = known_names().filter_map(known).map(|known| (known, standing(known, &places))).collect();
     if as_json {
         let rows: Vec<Value> = sets
@@ -58,7 +58,7 @@ fn list(as_json: bool, data: Option<&Path>) -> Result<Verdict, Failure> {
 }
 
 /// Where a set's files are, in words.
-fn standing(known: &Known, places: &Places) -> String {
+fn standing(known: &Known, places: &SearchPaths) -> String {
     if known.files.is_empty() {
         return "generated".to_owned();
     }
@@ -80,7 +80,7 @@ fn named(name: &str) -> Result<&'static Known, Failure> {
 
 fn fetch_all(names: &[String]) -> Result<Verdict, Failure> {
     let sets = names.iter().map(|name| named(name)).collect::<Result<Vec<&Known>, Failure>>()?;
-    let places = Places::standard(None, true);
+    let places = SearchPaths::standard(None, true);
     for known in sets {
         if known.files.is_empty() {
             console::note(&format!("{}: generated, there is nothing to fetch", known.name));
@@ -93,7 +93,7 @@ fn fetch_all(names: &[String]) -> Result<Verdict, Failure> {
 }
 
 /// Fetches what a spec needs and no place has.
-pub fn fetch_for(source: &Source, places: &Places) -> Result<(), DatasetError> {
+pub fn fetch_for(source: &Source, places: &SearchPaths) -> Result<(), DatasetError> {
     with_bar(|progress| fetch_missing(source, places, progress))
 }
 
@@ -136,7 +136,7 @@ fn with_bar<T, E>(work: impl FnOnce(&mut Watch<'_>) -> Result<T, E>) -> Result<T
 
 fn verify_all(names: &[String], data: Option<&Path>) -> Result<Verdict, Failure> {
     let sets = names.iter().map(|name| named(name)).collect::<Result<Vec<&'static Known>, Failure>>()?;
-    let places = Places::standard(data, false);
+    let places = SearchPaths::standard(data, false);
     let mut verdict = Verdict::Fine;
     let mut lines = Vec::new();
     for known in sets {

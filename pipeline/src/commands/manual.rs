@@ -5,7 +5,8 @@ use clap_mangen::Man;
 use onebasin_network::did_you_mean;
 
 use super::{Failure, Verdict};
-use crate::{cli, console};
+use crate::cli;
+use crate::console;
 
 /// Prints a completion script.
 pub fn completions(shell: Shell) -> Result<Verdict, Failure> {

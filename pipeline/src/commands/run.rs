@@ -42,6 +42,8 @@ pub fn run(arguments: &cli::Run) -> Result<Verdict, Failure> {
     let mut done = Vec::with_capacity(planned.len());
     let mut verdict = Verdict::Fine;
     for (session, digests, plan) in &planned {
+        // Each spec has its own folder, beside which its data may lie.
+        let options = RunOptions { datasets: Arc::new(DatasetCache::new(session.places.clone())), ..options.clone() };
         let (report, complete) = one(session, digests, plan, shared, &options)?;
         done.push(report);
         if !complete {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use onebasin_datasets::{DatasetError, Places, digest};
+use onebasin_datasets::{DatasetError, SearchPaths, digest};
 use onebasin_training::Device;
 
 use super::Failure;
@@ -16,19 +16,20 @@ use crate::stage::StageId;
 /// A checked spec and the places of its data.
 pub struct Session {
     pub experiment: Experiment,
-    pub places: Places,
+    pub places: SearchPaths,
 }
 
 impl Session {
     /// Reads a spec under the options of the command line.
     pub fn read(path: &Path, shared: &Shared, fetch: bool) -> Result<Session, Failure> {
-        let places = Places::standard(shared.data.as_deref(), fetch);
+        let places = SearchPaths::standard(shared.data.as_deref(), fetch);
         let overrides = Overrides { profile: shared.profile.clone(), sets: shared.sets.clone(), environment: true };
         Session::load(path, &overrides, places)
     }
 
     /// Reads a spec with what is laid over it.
-    pub fn load(path: &Path, overrides: &Overrides, places: Places) -> Result<Session, Failure> {
+    pub fn load(path: &Path, overrides: &Overrides, places: SearchPaths) -> Result<Session, Failure> {
+        let places = places.with_spec_folder(path.parent().unwrap_or(Path::new("")));
         let experiment = experiment::load(path, overrides, &places).map_err(Failure::input)?;
         Ok(Session { experiment, places })
     }
@@ -55,7 +56,7 @@ impl Session {
                 if matches!(error, DatasetError::Interrupted { .. }) {
                     return Err(Failure::running(error));
                 }
-                let offline = Places { fetch: false, ..self.places.clone() };
+                let offline = SearchPaths { fetch: false, ..self.places.clone() };
                 let missing = digest(&pair.source, &offline).err().map_or_else(String::new, |missing| chain(&missing));
                 return Err(Failure::Input(anyhow::anyhow!("fetching failed: {}", chain(&error)).context(missing)));
             }

@@ -181,7 +181,8 @@ mod tests {
     #[test]
     fn shipped_methods_have_styles_of_their_own() {
         // `identity` is what other papers call `naive`.
-        let shipped: Vec<Style> = SHIPPED.iter().filter(|(name, ..)| *name != "identity").map(|(name, ..)| own(name)).collect();
+        let methods = SHIPPED.iter().take_while(|(name, ..)| *name != BEFORE).filter(|(name, ..)| *name != "identity");
+        let shipped: Vec<Style> = methods.map(|(name, ..)| own(name)).collect();
         assert!((0..shipped.len()).all(|one| (0..one).all(|other| shipped[one] != shipped[other])));
     }
 }

@@ -226,7 +226,7 @@ impl Stage for CycleStage {
         let start = files::load(start, &self.task.graph)?;
         let alignments = alignments.iter().map(|artifact| Alignment::load(&artifact.directory)).collect::<Result<Vec<_>, _>>()?;
         let back = self.around(&start, &alignments)?;
-        let points = along(context, &self.task, &self.parts, self.lambdas, [&start, &back.image])?;
+        let points = along(context, &self.task, &self.parts, self.lambdas, [&start, &back.aligned])?;
         files::write_json(&context.out.join(ARTIFACT), &Round { distance: back.distance, points })
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result};
 use figment::value::Value;
 use ndarray::Array2;
-use onebasin_matching::{Agreement, Alignment, agreement, to_frame};
+use onebasin_matching::{Alignment, FeatureSimilarity, feature_similarity, to_frame};
 use onebasin_training::{features, penultimate};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -200,8 +200,9 @@ impl Stage for FeaturesStage {
             seen.push(features(graph, &model, &sample, normalisation, context.device)?);
         }
         context.check_interrupt()?;
-        let rows = agreement(&seen.iter().map(|features| features.view()).collect::<Vec<_>>());
-        let items = rows.into_iter().map(|Agreement { pair: (first, second), cka, distance }| Item { first, second, cka, distance });
+        let rows = feature_similarity(&seen.iter().map(|features| features.view()).collect::<Vec<_>>());
+        let items =
+            rows.into_iter().map(|FeatureSimilarity { pair: (first, second), cka, distance }| Item { first, second, cka, distance });
         files::write_json(&context.out.join(ARTIFACT), &items.collect::<Vec<_>>())
     }
 }

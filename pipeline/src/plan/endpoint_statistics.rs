@@ -42,7 +42,7 @@ impl PairPlanner<'_, '_> {
     }
 }
 
-/// What tells the statistics of a model over some images in some batches from others: nothing for all images in batches of 100.
+/// Distinguishes statistics over other images or in other batches: empty for all images in batches of 100.
 fn suffix(repair: &Repair) -> String {
     let images = repair.images().map(|images| format!("/images-{images}"));
     let batch = (repair.batch() != 100).then(|| format!("/batch-{}", repair.batch()));

@@ -27,7 +27,7 @@ pub fn ordering(cells: &[&SummaryRow]) -> Option<Ordering> {
     order(methods)
 }
 
-/// The order of things by what was reported of them: name, ours, reported; `None` where that tells none of them apart.
+/// The order of things by the reported figures: name, ours, reported. `None` where no two reported figures differ by more than rounding.
 pub fn order(mut things: Vec<(String, f64, f64)>) -> Option<Ordering> {
     things.sort_by(|a, b| b.2.total_cmp(&a.2).then_with(|| a.0.cmp(&b.0)));
     let mut found = Ordering { methods: things, ordered: 0, reversed: Vec::new() };

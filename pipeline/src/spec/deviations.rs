@@ -13,12 +13,13 @@ use crate::identity::PairName;
 pub fn deviations(ours: &Experiment, theirs: &Experiment) -> Vec<(PairName, Vec<String>)> {
     let mut all = Vec::new();
     for pair in &ours.pairs {
-        let twin = theirs.pairs.iter().find(|twin| twin.reported_as() == pair.reported_as() && twin.architecture == pair.architecture);
-        let mut found = match twin {
+        let reported =
+            theirs.pairs.iter().find(|other| other.reported_as() == pair.reported_as() && other.architecture == pair.architecture);
+        let mut found = match reported {
             None => vec!["no such pair in the reported settings".to_owned()],
-            Some(twin) => of_pair(pair, twin),
+            Some(reported) => of_pair(pair, reported),
         };
-        if twin.is_some() {
+        if reported.is_some() {
             let images = [ours, theirs].map(|it| it.evaluation.images.map_or_else(|| "all".to_owned(), |count| count.to_string()));
             compare("images measured of each split", &images[0], &images[1], &mut found);
             if ours.evaluation.walks_lines && theirs.evaluation.walks_lines {
@@ -56,16 +57,16 @@ fn of_methods(ours: &Experiment, theirs: &Experiment, found: &mut Vec<String>) {
     found.extend(shared.into_iter().map(|(difference, names)| format!("{difference} ({})", names.join(", "))));
 }
 
-fn of_pair(pair: &Pair, twin: &Pair) -> Vec<String> {
+fn of_pair(pair: &Pair, reported: &Pair) -> Vec<String> {
     let mut found = Vec::new();
     if pair.dataset != pair.reported_as() {
         found.push(format!("data set {} instead of {}", pair.dataset, pair.reported_as()));
-    } else if twin.dataset == pair.dataset {
-        compare("data set", &pair.source, &twin.source, &mut found);
+    } else if reported.dataset == pair.dataset {
+        compare("data set", &pair.source, &reported.source, &mut found);
     }
-    compare("normalisation", &pair.normalisation, &twin.normalisation, &mut found);
-    compare("architecture", &pair.blueprint, &twin.blueprint, &mut found);
-    compare("training", &pair.training, &twin.training, &mut found);
+    compare("normalisation", &pair.normalisation, &reported.normalisation, &mut found);
+    compare("architecture", &pair.blueprint, &reported.blueprint, &mut found);
+    compare("training", &pair.training, &reported.training, &mut found);
     found
 }
 

@@ -1,4 +1,4 @@
-//! From a deserialiser's complaint to a fault with its key, its line and a hint.
+//! From a deserialisation error to a fault with its key, its line and a hint.
 
 use figment::error::{Actual, Kind};
 use figment::value::{Num, Value};
@@ -8,22 +8,22 @@ use super::error::SpecError;
 use super::layers::Layers;
 use super::text::End;
 
-/// Stands in the place of a value to see whether that value is the one complained about; no spec holds it.
-const STRANGER: &str = "\u{1}";
+/// Replaces a value to see whether that value is the wrong one; no spec holds it.
+const SENTINEL: &str = "\u{1}";
 
 /// Explains why the value at `path` could not be read as a `T`.
 pub fn explain<T: DeserializeOwned>(layers: &Layers, path: &[String], value: &Value, error: &figment::Error) -> SpecError {
     let mut at: Vec<String> = path.iter().chain(&error.path).cloned().collect();
     let here = layers.get(&at).cloned().unwrap_or_else(|| value.clone());
-    // A tagged table is read from a copy that knows no places. So, of several values that look like the wrong one, the wrong one is that in whose place
-    // a stranger is complained about in the same words.
+    // Serde reads a tagged table from a copy without places, so an error inside it does not say where. Several values may look like the
+    // wrong one. The wrong one is that which, replaced by a sentinel, gives the same error about the sentinel.
     let culprit = |looks: &dyn Fn(&Value) -> bool| -> Option<Vec<String>> {
         let mut suspects = Vec::new();
         find_all(&here, looks, &mut Vec::new(), &mut suspects);
         let is_wrong = |inner: &Vec<String>| {
             let mut changed = value.clone();
             let place: Vec<String> = error.path.iter().chain(inner).cloned().collect();
-            replace(&mut changed, &place, Value::from(STRANGER));
+            replace(&mut changed, &place, Value::from(SENTINEL));
             T::deserialize(&changed).is_err_and(|found| complains_alike(&error.kind, &found.kind))
         };
         let first = suspects.first().cloned();
@@ -164,17 +164,17 @@ fn replace(value: &mut Value, path: &[String], other: Value) {
     }
 }
 
-/// Whether the same was expected where the first complaint was about a value, and the second about the stranger in its place.
+/// Whether the same was expected where the first complaint was about a value, and the second about the sentinel in its place.
 fn complains_alike(before: &Kind, after: &Kind) -> bool {
-    let stranger = |actual: &Actual| *actual == Actual::Str(STRANGER.to_owned());
+    let is_sentinel = |actual: &Actual| *actual == Actual::Str(SENTINEL.to_owned());
     match (before, after) {
         (
             Kind::InvalidType(_, expected) | Kind::InvalidValue(_, expected),
             Kind::InvalidType(actual, other) | Kind::InvalidValue(actual, other),
-        ) => stranger(actual) && expected == other,
-        (Kind::UnknownVariant(_, known), Kind::UnknownVariant(name, others)) => name == STRANGER && known == others,
+        ) => is_sentinel(actual) && expected == other,
+        (Kind::UnknownVariant(_, known), Kind::UnknownVariant(name, others)) => name == SENTINEL && known == others,
         // Where a name belongs, a text is no wrong type but an unknown name.
-        (Kind::InvalidType(..), Kind::UnknownVariant(name, _)) => name == STRANGER,
+        (Kind::InvalidType(..), Kind::UnknownVariant(name, _)) => name == SENTINEL,
         _ => false,
     }
 }

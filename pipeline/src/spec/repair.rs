@@ -39,7 +39,7 @@ pub struct Reset {
     pub batch: usize,
 }
 
-/// The models whose statistics a repaired one shall have.
+/// The models whose statistics the repaired model gets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Endpoints {

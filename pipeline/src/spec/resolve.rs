@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use std::path::Path;
 
 use figment::value::Value;
-use onebasin_datasets::{DatasetError, Places, Source, Subset, digest, geometry, known_names};
+use onebasin_datasets::{DatasetError, SearchPaths, Source, Subset, digest, geometry, known_names};
 use onebasin_matching::Matching;
 use onebasin_network::{Blueprint, Graph, Shape};
 use onebasin_training::Training;
@@ -28,7 +28,7 @@ const MOST_LAMBDAS: usize = 10_001;
 const MOST_IMAGES: usize = 1_000_000_000;
 
 /// Checks everything that can be known without reading images.
-pub fn resolve(layers: &Layers, folder: &Path, places: &Places, measurements: &[&dyn EvaluationKeys]) -> Result<Experiment> {
+pub fn resolve(layers: &Layers, folder: &Path, places: &SearchPaths, measurements: &[&dyn EvaluationKeys]) -> Result<Experiment> {
     let document: Document = layers.read_at(&[])?;
     let evaluation = evaluation_keys(layers, measurements)?;
     let resolver = Resolver { layers, document: &document, evaluation: &evaluation, places };
@@ -50,7 +50,7 @@ pub(super) struct Resolver<'a> {
     pub(super) layers: &'a Layers,
     pub(super) document: &'a Document,
     pub(super) evaluation: &'a document::Evaluation,
-    places: &'a Places,
+    places: &'a SearchPaths,
 }
 
 /// A path of keys; list indices are written as numbers.
@@ -366,8 +366,8 @@ fn evaluation_keys(layers: &Layers, measurements: &[&dyn EvaluationKeys]) -> Res
 }
 
 /// Whether the files of a data set are on this machine.
-fn is_present(source: &Source, places: &Places) -> bool {
-    let offline = Places { fetch: false, ..places.clone() };
+fn is_present(source: &Source, places: &SearchPaths) -> bool {
+    let offline = SearchPaths { fetch: false, ..places.clone() };
     !matches!(digest(source, &offline), Err(DatasetError::Missing { .. }))
 }
 

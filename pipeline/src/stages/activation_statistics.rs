@@ -21,7 +21,7 @@ pub struct ActivationStatistics {
 }
 
 impl ActivationStatistics {
-    /// Of what `model` trains, over the images and in the batches of `repair`, whose other options it does not look at.
+    /// Of what `model` trains, over the images and in the batches of `repair`. Its other options have no effect.
     pub fn new(id: StageId, model: StageId, task: Arc<Task>, repair: &spec::Repair) -> ActivationStatistics {
         ActivationStatistics { id, inputs: [model], task, repair: repair.of_line() }
     }

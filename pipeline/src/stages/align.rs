@@ -1,6 +1,7 @@
 //! The stage that brings models into one frame, and checks that they still compute what they did.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
@@ -128,7 +129,8 @@ impl Stage for Align {
         context.check_interrupt()?;
         let problem = Problem { spec: graph.spec(), models: models.iter().collect() };
         let begun = Instant::now();
-        let alignment = self.matching.matcher().align(&problem, &self.stream)?;
+        let interrupted = || context.interrupted.load(Ordering::Relaxed);
+        let alignment = self.matching.matcher().align_unless(&interrupted, &problem, &self.stream)?;
         // The first word counts; a stage runs once.
         let _ = context.work.set(begun.elapsed().as_secs_f64());
         let check = self.check(context, &models, &alignment)?;

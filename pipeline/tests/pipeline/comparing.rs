@@ -5,7 +5,7 @@ use std::path::Path;
 use onebasin::experiment;
 use onebasin::identity::{MethodLabel, PairName, Part};
 use onebasin::spec::{self, Experiment, Overrides};
-use onebasin_datasets::Places;
+use onebasin_datasets::SearchPaths;
 
 const SPEC: &str = r#"
 name = "compared"
@@ -51,7 +51,7 @@ fn read(profile: &str, text: &str) -> Result<Experiment, spec::SpecError> {
     let row = "emnist-letters,mlp,naive,2,accuracy,test,0.03,,0.05,somewhere\n";
     std::fs::write(folder.path().join("reported.csv"), format!("{header}{row}")).unwrap();
     let overrides = Overrides { profile: Some(profile.to_owned()), ..Overrides::default() };
-    experiment::parse(text, &folder.path().join("compared.toml"), &overrides, &Places::offline([], Path::new("/nonexistent")))
+    experiment::parse(text, &folder.path().join("compared.toml"), &overrides, &SearchPaths::offline([], Path::new("/nonexistent")))
 }
 
 #[test]

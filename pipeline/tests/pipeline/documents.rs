@@ -1,19 +1,21 @@
 //! What stands in documents and in `experiments/` works.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use clap::CommandFactory;
+use onebasin::cli::Arguments;
 use onebasin::experiment::{self, plan};
 use onebasin::spec::{Experiment, Overrides, SpecError};
-use onebasin_datasets::Places;
+use onebasin_datasets::SearchPaths;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-fn places() -> Places {
-    Places::offline([], "/nonexistent")
+fn places() -> SearchPaths {
+    SearchPaths::offline([], "/nonexistent")
 }
 
 fn specs() -> Vec<PathBuf> {
@@ -59,10 +61,11 @@ fn whole_specs(text: &str) -> Vec<String> {
 
 #[test]
 fn every_whole_spec_in_a_document_plans() {
-    for document in ["README.md", "experiments/README.md"] {
-        let path = root().join(document);
-        let text = fs::read_to_string(&path).unwrap_or_default();
-        for block in whole_specs(&text) {
+    for document in ["README.md", "experiments/spec.md"] {
+        let text = fs::read_to_string(root().join(document)).unwrap();
+        let blocks = whole_specs(&text);
+        assert!(!blocks.is_empty(), "{document} should show a whole spec: a TOML block with a `name` and `[[pairs]]`");
+        for block in blocks {
             let name = root().join("experiments").join(format!("block of {document}"));
             let experiment =
                 experiment::parse(&block, &name, &Overrides::default(), &places()).unwrap_or_else(|error| panic!("{document}: {error}"));
@@ -71,8 +74,94 @@ fn every_whole_spec_in_a_document_plans() {
     }
 }
 
+/// The first cells, without backticks, of the table under a heading.
+fn first_cells(text: &str, heading: &str) -> BTreeSet<String> {
+    let section = text.split_once(&format!("\n## {heading}\n")).map_or("", |(_, rest)| rest.split("\n## ").next().unwrap_or_default());
+    let table = section.lines().skip_while(|line| !line.starts_with("| --- ")).skip(1).take_while(|line| line.starts_with('|'));
+    table.filter_map(|row| row.split('`').nth(1)).map(str::to_owned).collect()
+}
+
+/// The names of all commands below one, those that only group others left out.
+fn commands(command: &clap::Command, name: &str) -> BTreeSet<String> {
+    let below = command.get_subcommands().filter(|below| !below.is_hide_set() && below.get_name() != "help");
+    let names: BTreeSet<String> = below.flat_map(|below| commands(below, &format!("{name} {}", below.get_name()))).collect();
+    if names.is_empty() { [name.to_owned()].into() } else { names }
+}
+
 #[test]
-fn blocks_are_told_from_parts_of_specs() {
+fn every_command_stands_in_the_readme_and_every_command_of_it_exists() {
+    let text = fs::read_to_string(root().join("README.md")).unwrap();
+    let known = commands(&Arguments::command(), "onebasin");
+    let is_argument = |word: &&str| word.chars().any(|c| c.is_ascii_uppercase()) || word.starts_with('-');
+    let told = first_cells(&text, "Commands")
+        .iter()
+        .map(|row| row.split(' ').take_while(|word| !is_argument(word)).collect::<Vec<_>>().join(" "))
+        .collect();
+    assert_eq!(known, told, "commands of the program, and those in the table of the section `Commands`");
+}
+
+#[test]
+fn every_committed_results_file_stands_in_the_readme() {
+    let text = fs::read_to_string(root().join("README.md")).unwrap();
+    let told = first_cells(&text, "Results files");
+    let folders = fs::read_dir(root().join("results")).unwrap().map(|folder| folder.unwrap().path()).filter(|folder| folder.is_dir());
+    let files = folders.flat_map(|folder| fs::read_dir(folder).unwrap()).map(|file| file.unwrap().path());
+    let files = files.filter(|file| file.extension().is_some_and(|extension| extension == "csv" || extension == "md"));
+    let found: BTreeSet<String> = files.filter_map(|file| Some(file.file_name()?.to_str()?.to_owned())).collect();
+    assert!(found.len() > 15, "{found:?}");
+    let missing: Vec<&String> = found.difference(&told).collect();
+    assert!(missing.is_empty(), "files that the section `Results files` of README.md does not tell: {missing:?}");
+}
+
+/// The links of a Markdown text: a path, and a heading or nothing.
+fn links(text: &str) -> Vec<(&str, &str)> {
+    let targets = text.split("](").skip(1).filter_map(|rest| rest.split(')').next()).filter(|target| !target.contains("://"));
+    targets.map(|target| target.split_once('#').unwrap_or((target, ""))).collect()
+}
+
+/// The name by which a link refers to a heading.
+fn anchor(heading: &str) -> String {
+    let kept = heading.trim_start_matches('#').trim().to_lowercase();
+    let kept = kept.chars().filter(|c| c.is_alphabetic() || c.is_ascii_digit() || matches!(c, ' ' | '-' | '_'));
+    kept.map(|c| if c == ' ' { '-' } else { c }).collect()
+}
+
+#[test]
+fn every_link_in_a_document_leads_to_a_file_and_a_heading() {
+    let documents = [
+        "README.md",
+        "CHANGELOG.md",
+        "experiments/README.md",
+        "experiments/spec.md",
+        "workspace/README.md",
+        "workspace/training/README.md",
+    ];
+    let mut faults = Vec::new();
+    for document in documents {
+        let path = root().join(document);
+        let text = fs::read_to_string(&path).unwrap();
+        for (file, heading) in links(&text) {
+            let target = if file.is_empty() { path.clone() } else { path.with_file_name(file) };
+            let found = target.exists()
+                && (heading.is_empty()
+                    || fs::read_to_string(&target).unwrap().lines().any(|line| line.starts_with('#') && anchor(line) == heading));
+            faults.extend((!found).then(|| format!("{document}: `{file}#{heading}`")));
+        }
+    }
+    assert!(faults.is_empty(), "links that lead nowhere:\n  {}", faults.join("\n  "));
+}
+
+#[test]
+fn links_and_headings_are_read_as_they_are_shown() {
+    assert_eq!(links("[a](b.md#c-d), [e](#f) ![g](h.png) [i](https://j.k)"), [("b.md", "c-d"), ("", "f"), ("h.png", "")]);
+    assert_eq!(anchor("## `[datasets.NAME]`"), "datasetsname");
+    assert_eq!(anchor("### C2M3, figure by figure"), "c2m3-figure-by-figure");
+}
+
+#[test]
+fn blocks_are_told_from_parts_of_specs_and_tables_by_their_heading() {
     let text = "a\n```toml\nname = \"x\"\n[[pairs]]\n```\nb\n```toml\n[[pairs]]\n```\n```sh\nname = \"x\"\n```\n";
     assert_eq!(whole_specs(text), ["\nname = \"x\"\n[[pairs]]\n"]);
+    let table = "\n## A\n\nb\n\n| c | d |\n| --- | --- |\n| `e` | `f` |\n| `g` | h |\n\n| i |\n| --- |\n| `j` |\n\n## K\n";
+    assert_eq!(first_cells(table, "A"), ["e", "g"].map(str::to_owned).into());
 }

@@ -11,4 +11,5 @@ mod plans;
 mod running;
 mod settings;
 mod spec_errors;
+mod spec_keys;
 mod telling;

@@ -7,7 +7,7 @@ use onebasin::experiment::{self, plan};
 use onebasin::plan::Plan;
 use onebasin::spec::Overrides;
 use onebasin::stage::StageId;
-use onebasin_datasets::Places;
+use onebasin_datasets::SearchPaths;
 
 const SPEC: &str = r#"
 name = "planned"
@@ -53,7 +53,7 @@ fn planned(text: &str, sets: &[&str]) -> Plan {
 
 fn on(text: &str, sets: &[&str], digest: &str, device: &str) -> Plan {
     let overrides = Overrides { sets: sets.iter().map(|&set| set.to_owned()).collect(), ..Overrides::default() };
-    let experiment = experiment::parse(text, Path::new("planned.toml"), &overrides, &Places::offline([], "/nonexistent")).unwrap();
+    let experiment = experiment::parse(text, Path::new("planned.toml"), &overrides, &SearchPaths::offline([], "/nonexistent")).unwrap();
     plan(&experiment, &BTreeMap::from([("glyphs".to_owned(), digest.to_owned())]), device).unwrap()
 }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use onebasin::experiment;
 use onebasin::spec::{Experiment, Merging, Overrides};
-use onebasin_datasets::{Places, Subset};
+use onebasin_datasets::{SearchPaths, Subset};
 
 const SPEC: &str = r#"
 name = "layered"
@@ -39,7 +39,7 @@ trainings.adam = { epochs = 30, batch = 50 }
 fn read(profile: Option<&str>, sets: &[&str]) -> Experiment {
     let overrides =
         Overrides { profile: profile.map(str::to_owned), sets: sets.iter().map(|&set| set.to_owned()).collect(), environment: false };
-    experiment::parse(SPEC, Path::new("layered.toml"), &overrides, &Places::offline([], "/nonexistent")).unwrap()
+    experiment::parse(SPEC, Path::new("layered.toml"), &overrides, &SearchPaths::offline([], "/nonexistent")).unwrap()
 }
 
 /// The lines that the first method is measured along, in the order of the plan.

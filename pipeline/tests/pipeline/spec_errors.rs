@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::settings::lines;
 use onebasin::experiment;
 use onebasin::spec::{self, Overrides};
-use onebasin_datasets::Places;
+use onebasin_datasets::SearchPaths;
 
 /// A sound spec; each case spoils one thing.
 const SOUND: &str = r#"name = "table-1"
@@ -49,7 +49,7 @@ epochs = 1
 "#;
 
 fn parse(text: &str, overrides: &Overrides) -> Result<spec::Experiment, spec::SpecError> {
-    experiment::parse(text, Path::new("table-1.toml"), overrides, &Places::offline([], "/nonexistent"))
+    experiment::parse(text, Path::new("table-1.toml"), overrides, &SearchPaths::offline([], "/nonexistent"))
 }
 
 /// The text shown when `from` stands as `to` in the sound spec.
@@ -259,7 +259,7 @@ fn a_fault_in_a_layer_names_the_layer() {
 #[test]
 fn a_spec_that_is_not_there_or_is_a_folder_is_told() {
     let load = |path: &str| {
-        experiment::load(Path::new(path), &Overrides::default(), &Places::offline([], "/nonexistent")).unwrap_err().to_string()
+        experiment::load(Path::new(path), &Overrides::default(), &SearchPaths::offline([], "/nonexistent")).unwrap_err().to_string()
     };
     assert!(load("nowhere/spec.toml").starts_with("cannot read the spec `nowhere/spec.toml`: "), "{}", load("nowhere/spec.toml"));
     assert!(load("src").starts_with("cannot read the spec `src`: it is a folder"), "{}", load("src"));

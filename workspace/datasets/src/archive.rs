@@ -11,43 +11,44 @@ use crate::content::digits;
 use crate::error::DatasetError;
 use crate::known::KnownFile;
 
-/// What to take out of a `.tar.gz` or a `.zip`, and where to put it.
+/// Which files to extract from a `.tar.gz` or a `.zip`, and where to put them.
 ///
-/// No path of the archive is ever written to: a member is known by its folder and its name, and goes where the known name says.
+/// Paths in the archive never decide where anything is written: a member is recognised by its folder and name, and is written to the
+/// place of the known file.
 pub(crate) struct Unpacking<'a> {
     pub archive: &'a Path,
     /// Folders of the archive in which the files may lie.
     pub nested: &'a [&'static str],
     /// The files, each plain or compressed with gzip in the archive; plain when taken out.
     pub files: &'a [&'a KnownFile],
-    /// Where they belong; nobody else may be unpacking into it.
+    /// The folder to extract to. The caller holds its lock.
     pub folder: &'a Path,
 }
 
-/// Told the place of a file among those taken out, and its bytes that are there; says whether to go on.
+/// Called with the index of the file and the bytes written so far; returns whether to continue.
 pub(crate) type Progress<'a> = dyn FnMut(usize, u64) -> ControlFlow<()> + 'a;
 
 /// Endings of a file in an archive, and whether it is compressed there.
 const ENDINGS: [(&str, bool); 2] = [("", false), (".gz", true)];
 
 impl Unpacking<'_> {
-    /// Takes the files out, checks size and SHA-256 of each, puts them in place once all are right, and removes the archive.
+    /// Extracts the files, checks size and SHA-256 of each, moves them into place once all are right, and removes the archive.
     ///
-    /// The archive is kept when `progress` stops it or the disk fails, so that the next try need not fetch it again.
+    /// The archive stays when `progress` stops the work or the disk fails, so that the next call need not download it again.
     ///
     /// # Errors
     /// An archive that is damaged, lacks a file or holds a wrong one, which is then removed; a disk that cannot be read or written;
     /// `progress` said to stop.
     pub fn run(&self, progress: &mut Progress<'_>) -> Result<(), DatasetError> {
         let staging = self.folder.join(".unpacking");
-        // What a killed process left.
+        // A killed process may have left it.
         match std::fs::remove_dir_all(&staging) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(DatasetError::io("remove", &staging)(error)),
             _ => {}
         }
         std::fs::create_dir(&staging).map_err(DatasetError::io("create", &staging))?;
         let result = self.stage(&staging, progress).and_then(|()| self.publish(&staging));
-        // Either is in nobody's way but takes room.
+        // What stays behind does no harm but takes space.
         let _ = std::fs::remove_dir_all(&staging);
         if matches!(result, Ok(()) | Err(DatasetError::Format { .. })) {
             let _ = std::fs::remove_file(self.archive);
@@ -71,7 +72,7 @@ impl Unpacking<'_> {
 
     /// The first file that is not in the archive, if any.
     fn stage_tar(&self, file: impl Read, staging: &Path, progress: &mut Progress<'_>) -> Result<Option<&KnownFile>, DatasetError> {
-        // Room for what else the official archives hold; not for what a few bytes may be blown up to.
+        // Enough for the other files of the official archives, but a limit for decompression bombs.
         let limit = 2 * self.files.iter().map(|file| file.bytes).sum::<u64>() + (1 << 20);
         let mut archive = tar::Archive::new(MultiGzDecoder::new(file).take(limit));
         let mut taken = vec![false; self.files.len()];
@@ -92,7 +93,7 @@ impl Unpacking<'_> {
         Ok(taken.iter().position(|taken| !taken).map(|index| self.files[index]))
     }
 
-    /// The place of the file that a path of the archive names, and whether it is compressed.
+    /// The index of the file with this path in the archive, and whether it is compressed.
     fn wanted(&self, path: &[u8]) -> Option<(usize, bool)> {
         let path = std::str::from_utf8(path).ok()?;
         let (folder, name) = path.strip_prefix("./").unwrap_or(path).rsplit_once('/')?;
@@ -124,7 +125,7 @@ impl Unpacking<'_> {
         Ok(None)
     }
 
-    /// Writes the content of one file, and never more of it than it should have.
+    /// Writes the content of one file, at most as many bytes as it should have.
     fn take(
         &self,
         index: usize,
@@ -175,7 +176,7 @@ impl Unpacking<'_> {
         Ok(())
     }
 
-    /// What an error while reading the archive means: whatever the system did not say, the decoder did.
+    /// Errors that are not the system's come from the decoder: the archive is damaged.
     fn unreadable(&self, source: io::Error) -> DatasetError {
         if source.raw_os_error().is_some() {
             return DatasetError::Io { action: "read", path: self.archive.to_owned(), source };
@@ -184,7 +185,8 @@ impl Unpacking<'_> {
     }
 
     fn wrong(&self, what: String, expected: String, got: String) -> DatasetError {
-        let hint = "the archive was removed and the next try fetches it again; `--data DIR` names a folder that has the files".to_owned();
+        let hint =
+            "the archive was removed; run it again to download it, or pass a folder that holds the files with `--data DIR`".to_owned();
         DatasetError::Format { path: self.archive.to_owned(), what, expected, got, hint }
     }
 }

@@ -1,4 +1,4 @@
-/// `order` cut into batches of `batch` indices; the last one may be shorter.
+/// Splits `order` into batches of `batch` indices; the last one may be shorter.
 ///
 /// ```
 /// let order = [3, 0, 2, 1, 4];

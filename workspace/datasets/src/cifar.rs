@@ -1,4 +1,3 @@
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use onebasin_repro::Fingerprint;
@@ -6,12 +5,12 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::content::unreadable;
+use crate::bounded::DataFile;
 use crate::digest::of_files;
-use crate::error::DatasetError;
-use crate::fetch;
+use crate::error::{DatasetError, FETCH_AGAIN};
+use crate::kind;
 use crate::known::{self, Known};
-use crate::places::{Places, Wanted};
+use crate::search_paths::{SearchPaths, Wanted};
 use crate::source::Geometry;
 use crate::split::{Dataset, Normalisation, Split};
 use crate::unpacked;
@@ -21,26 +20,26 @@ const IMAGE: usize = 3 * 32 * 32;
 
 /// Files in the binary version of CIFAR-10 and CIFAR-100, each plain or compressed with gzip or xz.
 ///
-/// A file is nothing but records: one label byte (CIFAR-10) or a coarse and a fine one (CIFAR-100), then 1024 bytes each of red, green
-/// and blue, row after row. Source: A. Krizhevsky, "Learning multiple layers of features from tiny images", 2009, and the data's page.
+/// A file is a sequence of records: one label byte (CIFAR-10) or a coarse and a fine one (CIFAR-100), then 1024 bytes each of red, green
+/// and blue in row-major order. Source: A. Krizhevsky, "Learning multiple layers of features from tiny images", 2009, and the data's page.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Cifar {
-    /// The folder below a root, or an absolute path.
+    /// The folder below a root or beside the spec, or an absolute path.
     pub directory: String,
-    /// Which label bytes a record has, and which one counts; `single` unless said.
+    /// Which label bytes a record has, and which one is used. Default: `single`.
     #[serde(default)]
     pub labels: CifarLabels,
-    /// Names of the training files, in this order; none: the official ones.
+    /// Names of the training files, in this order. Default: the official ones.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub train: Vec<String>,
-    /// Names of the test files, in this order; none: the official one.
+    /// Names of the test files, in this order. Default: the official one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub test: Vec<String>,
-    /// Labels are below it; 10 for `single`, 100 for `fine`, 20 for `coarse` unless said.
+    /// The number of classes; labels are below it. Default: 10 for `single`, 100 for `fine`, 20 for `coarse`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub classes: Option<usize>,
-    /// The training images' own unless said.
+    /// Default: computed from the training images.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub normalisation: Option<Normalisation>,
 }
@@ -52,9 +51,9 @@ pub enum CifarLabels {
     /// One byte, as in CIFAR-10.
     #[default]
     Single,
-    /// Two bytes, as in CIFAR-100; the second one, of 100 classes, counts.
+    /// Two bytes, as in CIFAR-100; the second one, of 100 classes, is used.
     Fine,
-    /// Two bytes, as in CIFAR-100; the first one, of 20 classes, counts.
+    /// Two bytes, as in CIFAR-100; the first one, of 20 classes, is used.
     Coarse,
 }
 
@@ -127,50 +126,66 @@ impl Cifar {
     }
 
     /// The training files, then the test files, and how many of them are for training.
-    pub(crate) fn locate(&self, places: &Places) -> Result<(Vec<PathBuf>, usize), DatasetError> {
+    pub(crate) fn locate(&self, search_paths: &SearchPaths) -> Result<(Vec<PathBuf>, usize), DatasetError> {
         let (train, test) = self.names();
         let hint = match known::known(&self.directory) {
-            Some(known) => fetch::hint(known),
+            Some(known) => known.how_to_get(),
             None => "`--data DIR` names the folder above it; keys `train`, `test` name other files".to_owned(),
         };
         let files: Vec<&str> = train.iter().chain(&test).copied().collect();
         let wanted = Wanted { name: self.name(), directory: &self.directory, nested: self.labels.official().0, files: &files, hint };
-        Ok((places.locate(&wanted, |_| Ok(None))?, train.len()))
+        Ok((search_paths.locate(&wanted, |_| Ok(None))?, train.len()))
     }
 
-    /// Names the content of the files, which of them are for training, and every setting.
-    pub(crate) fn digest(&self, places: &Places) -> Result<Fingerprint, DatasetError> {
+    /// Hashes the content of the files, which of them are for training, and every setting.
+    pub(crate) fn digest(&self, search_paths: &SearchPaths) -> Result<Fingerprint, DatasetError> {
         self.check()?;
-        let (located, train) = self.locate(places)?;
-        let contents = of_files(&located, places)?;
-        Ok(Fingerprint::of_json(&json!({
+        let (located, train) = self.locate(search_paths)?;
+        let files = self.files(&located);
+        Ok(self.digest_of(&of_files(&files.iter().collect::<Vec<_>>(), search_paths)?, train))
+    }
+
+    fn digest_of(&self, files: &[Fingerprint], train: usize) -> Fingerprint {
+        Fingerprint::of_json(&json!({
             "format": "cifar",
-            "train": contents[..train],
-            "test": contents[train..],
+            "train": files[..train],
+            "test": files[train..],
             "labels": self.labels,
             "classes": self.classes(),
             "normalisation": self.normalisation,
-        })))
+        }))
     }
 
-    pub(crate) fn open(&self, places: &Places) -> Result<Dataset, DatasetError> {
+    pub(crate) fn open(&self, search_paths: &SearchPaths) -> Result<Dataset, DatasetError> {
         self.check()?;
-        let (located, train) = self.locate(places)?;
-        let mut parts: Vec<(Vec<u8>, Vec<u8>)> = {
-            let readers = unpacked::readers(&located, places)?;
-            located.par_iter().zip(readers).map(|(path, reader)| self.read(path, reader)).collect::<Result<_, _>>()?
-        };
+        let (located, train) = self.locate(search_paths)?;
+        let (contents, files): (Vec<Vec<u8>>, Vec<Fingerprint>) =
+            unpacked::contents(&self.files(&located), search_paths)?.into_iter().unzip();
+        let digest = self.digest_of(&files, train);
+        let mut parts: Vec<(Vec<u8>, Vec<u8>)> =
+            located.par_iter().zip(contents).map(|(path, bytes)| self.records(path, bytes)).collect::<Result<_, _>>()?;
         let test = self.split(parts.split_off(train));
         let train = self.split(parts);
         let normalisation = self.normalisation.clone().unwrap_or_else(|| Normalisation::of(&train));
-        Ok(Dataset { name: self.name().to_owned(), train, test, normalisation })
+        Ok(Dataset { name: self.name().to_owned(), train, test, normalisation, digest })
     }
 
-    /// One split of the parts of its files.
+    /// The files, with the length that those of a known set have.
+    fn files<'a>(&'a self, located: &'a [PathBuf]) -> Vec<DataFile<'a>> {
+        let file = |path: &'a PathBuf| {
+            let official = self.official(path);
+            let images = official.unwrap_or(0) / self.labels.record() as u64;
+            let hint = format!("the official file has {images} images; declare a data set of your own for other files, or {FETCH_AGAIN}");
+            DataFile { path, length: Box::new(move |_| Ok(official.map(u128::from))), hint }
+        };
+        located.iter().map(file).collect()
+    }
+
+    /// Joins the files of a split.
     fn split(&self, parts: Vec<(Vec<u8>, Vec<u8>)>) -> Split {
         let count: usize = parts.iter().map(|(_, labels)| labels.len()).sum();
         let (mut pixels, mut labels) = (Vec::with_capacity(count * IMAGE), Vec::with_capacity(count));
-        // Each part is freed before the next one is copied.
+        // Free each part before copying the next one.
         for (part_pixels, part_labels) in parts {
             pixels.extend_from_slice(&part_pixels);
             labels.extend_from_slice(&part_labels);
@@ -179,52 +194,45 @@ impl Cifar {
     }
 
     /// Pixels and labels of a file.
-    fn read(&self, path: &Path, mut reader: impl Read) -> Result<(Vec<u8>, Vec<u8>), DatasetError> {
+    fn records(&self, path: &Path, mut bytes: Vec<u8>) -> Result<(Vec<u8>, Vec<u8>), DatasetError> {
         let format = |what: String, expected: String, got: String, hint: String| {
             Err(DatasetError::Format { path: path.to_owned(), what, expected, got, hint })
         };
-        let official = self.official(path);
         let size = self.labels.record();
-        let count = official.map_or(0, |bytes| bytes as usize / size);
-        let (mut pixels, mut labels) = (Vec::with_capacity(count * IMAGE), Vec::with_capacity(count));
-        let mut record = Vec::with_capacity(size);
-        loop {
-            record.clear();
-            let length = reader.by_ref().take(size as u64).read_to_end(&mut record).map_err(unreadable(path))?;
-            if length < size {
-                let bytes = labels.len() as u64 * size as u64 + length as u64;
-                let other = if size == IMAGE + 1 { IMAGE + 2 } else { IMAGE + 1 };
-                if let Some(expected) = official.filter(|&expected| expected != bytes) {
-                    let what = if bytes < expected { "truncated file" } else { "trailing bytes" };
-                    let hint = format!("the official file has {} images; name a set of your own otherwise", expected / size as u64);
-                    return format(what.into(), format!("{expected} bytes"), format!("{bytes} bytes"), hint);
-                }
-                if bytes == 0 {
-                    return format("content".into(), "at least one image".into(), "an empty file".into(), "fetch it again".into());
-                }
-                if length > 0 {
-                    let hint = match bytes.is_multiple_of(other as u64) {
-                        true if size == IMAGE + 1 => "its length fits CIFAR-100: set key `labels` to `fine` or `coarse`".to_owned(),
-                        true => "its length fits CIFAR-10: set key `labels` to `single`".to_owned(),
-                        false => "the file was cut off, or is not in the binary version of CIFAR; fetch it again".to_owned(),
-                    };
-                    let got = format!("{bytes} bytes, which is {} records and {length} bytes", labels.len());
-                    return format("truncated file".into(), format!("whole records of {size} bytes"), got, hint);
-                }
-                return Ok((pixels, labels));
-            }
-            let (label_bytes, image) = record.split_at(self.labels.bytes());
-            let label = label_bytes[usize::from(self.labels == CifarLabels::Fine)];
-            if usize::from(label) >= self.classes() {
-                let hint = "the file is damaged, or keys `labels` and `classes` are not what it holds".to_owned();
-                return format(format!("label {}", labels.len()), format!("a label below {}", self.classes()), label.to_string(), hint);
-            }
-            labels.push(label);
-            pixels.extend_from_slice(image);
+        let (count, rest) = (bytes.len() / size, bytes.len() % size);
+        if bytes.is_empty() {
+            return format("content".into(), "at least one image".into(), "an empty file".into(), FETCH_AGAIN.into());
         }
+        if let Some(kind) = kind::of_bytes(&bytes[..bytes.len().min(kind::START)]).filter(|_| rest > 0) {
+            let (expected, hint) = ("records of the binary version of CIFAR".into(), format!("this is another file; {FETCH_AGAIN}"));
+            return format("content".into(), expected, kind.into(), hint);
+        }
+        if rest > 0 {
+            let other = if size == IMAGE + 1 { IMAGE + 2 } else { IMAGE + 1 };
+            let hint = match bytes.len().is_multiple_of(other) {
+                true if size == IMAGE + 1 => "its length fits CIFAR-100: set key `labels` to `fine` or `coarse`".to_owned(),
+                true => "its length fits CIFAR-10: set key `labels` to `single`".to_owned(),
+                false => format!("the file was cut off, or is not in the binary version of CIFAR; {FETCH_AGAIN}"),
+            };
+            let got = format!("{} bytes, which is {count} records and {rest} bytes", bytes.len());
+            return format("truncated file".into(), format!("whole records of {size} bytes"), got, hint);
+        }
+        let labels: Vec<u8> = bytes.chunks_exact(size).map(|record| record[usize::from(self.labels == CifarLabels::Fine)]).collect();
+        if let Some(index) = labels.iter().position(|&label| usize::from(label) >= self.classes()) {
+            let hint = "the file is damaged, or keys `labels` and `classes` are not what it holds".to_owned();
+            let (expected, got) = (format!("a label below {}", self.classes()), labels[index].to_string());
+            return format(format!("label {index}"), expected, got, hint);
+        }
+        // In place: no second copy of the images.
+        for index in 0..count {
+            let image = index * size + self.labels.bytes();
+            bytes.copy_within(image..image + IMAGE, index * IMAGE);
+        }
+        bytes.truncate(count * IMAGE);
+        Ok((bytes, labels))
     }
 
-    /// Bytes the decompressed file must have, where the folder's and the file's names are official.
+    /// The size of the decompressed file, if the names of folder and file are official.
     fn official(&self, path: &Path) -> Option<u64> {
         let name = path.file_name()?.to_str()?;
         let name = name.trim_end_matches(".gz").trim_end_matches(".xz");

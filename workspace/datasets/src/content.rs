@@ -1,13 +1,14 @@
-use std::fs::File;
+use std::fs::{File, FileType};
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use lzma_rust2::XzReader;
 use sha2::{Digest as _, Sha256};
 
-use crate::error::DatasetError;
+use crate::error::{DatasetError, FETCH_AGAIN};
+use crate::kind;
 
-/// How a file's name says it is compressed.
+/// The compression that a file's name announces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Packing {
     Plain,
@@ -15,10 +16,10 @@ pub(crate) enum Packing {
     Xz,
 }
 
-/// Endings under which a file may lie, the preferred one first.
+/// Suffixes of a file's name, the preferred one first.
 pub(crate) const ENDINGS: [&str; 3] = ["", ".gz", ".xz"];
 
-/// An xz stream that asks for more memory than this is refused: its header is not to be trusted.
+/// An xz stream that asks for more memory than this is refused: its header may lie.
 const XZ_MEMORY_KIB: u32 = 1 << 20;
 
 impl Packing {
@@ -31,9 +32,54 @@ impl Packing {
     }
 }
 
-/// The file of this name, plain or the compressed one where only that exists.
+/// The file of this name, or the compressed one if only that exists. MNIST's files may also have a dot before `idx`.
 pub(crate) fn present(folder: &Path, file: &str) -> Option<PathBuf> {
-    ENDINGS.iter().map(|ending| folder.join(format!("{file}{ending}"))).find(|path| path.is_file())
+    let names = std::iter::once(file.to_owned()).chain(dotted(file));
+    names.flat_map(|name| ENDINGS.map(|ending| folder.join(format!("{name}{ending}")))).find(|path| path.is_file())
+}
+
+/// `train-images.idx3-ubyte`, as some archives call `train-images-idx3-ubyte`.
+fn dotted(file: &str) -> Option<String> {
+    let (start, end) = file.rsplit_once("-idx")?;
+    end.ends_with("-ubyte").then(|| format!("{start}.idx{end}"))
+}
+
+/// Opens a regular file. Nothing else is opened: a pipe would wait for its writer, and a device may never end.
+pub(crate) fn open_file(path: &Path) -> Result<File, DatasetError> {
+    let kind = path.metadata().map_err(DatasetError::io("open", path))?.file_type();
+    if !kind.is_file() {
+        return Err(DatasetError::Format {
+            path: path.to_owned(),
+            what: "kind of entry".into(),
+            expected: "a regular file".into(),
+            got: entry_kind(kind).into(),
+            hint: "replace or remove it".into(),
+        });
+    }
+    File::open(path).map_err(DatasetError::io("open", path))
+}
+
+/// What an entry of a folder is, in words.
+pub(crate) fn entry_kind(kind: FileType) -> &'static str {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::FileTypeExt;
+        if kind.is_fifo() {
+            return "a pipe";
+        }
+        if kind.is_socket() {
+            return "a socket";
+        }
+        if kind.is_block_device() || kind.is_char_device() {
+            return "a device";
+        }
+    }
+    match () {
+        () if kind.is_dir() => "a folder",
+        () if kind.is_symlink() => "a link",
+        () if kind.is_file() => "a file",
+        () => "something else",
+    }
 }
 
 /// A reader of the decompressed content.
@@ -41,8 +87,7 @@ pub(crate) fn present(folder: &Path, file: &str) -> Option<PathBuf> {
 /// # Errors
 /// When the file cannot be opened.
 pub(crate) fn reader(path: &Path) -> Result<Box<dyn Read + Send>, DatasetError> {
-    let file = File::open(path).map_err(DatasetError::io("open", path))?;
-    let file = BufReader::with_capacity(1 << 16, file);
+    let file = BufReader::with_capacity(1 << 16, open_file(path)?);
     Ok(match Packing::of(path) {
         Packing::Plain => Box::new(file),
         Packing::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(file)),
@@ -50,38 +95,34 @@ pub(crate) fn reader(path: &Path) -> Result<Box<dyn Read + Send>, DatasetError> 
     })
 }
 
-/// What an error while reading from [`reader`] means.
+/// Turns an error of a [`reader`] into one that names the file.
 pub(crate) fn unreadable(path: &Path) -> impl FnOnce(io::Error) -> DatasetError {
     let path = path.to_owned();
     move |source| {
-        let damaged = |expected: &str, hint: &str| DatasetError::Format {
+        let damaged = |expected: &str, magic: &str, hint: String| DatasetError::Format {
             path: path.clone(),
             what: "compressed content".into(),
             expected: expected.into(),
-            got: source.to_string(),
-            hint: hint.into(),
+            got: match kind::of_file(&path) {
+                Some(kind) if kind != magic => kind.to_owned(),
+                _ => source.to_string(),
+            },
+            hint,
         };
+        let again = || format!("the file is truncated or damaged; {FETCH_AGAIN}");
         match (Packing::of(&path), source.kind()) {
             (Packing::Gzip, io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData) => {
-                damaged("one complete gzip stream", "the file is truncated or damaged; fetch it again")
+                damaged("one complete gzip stream", "a gzip stream", again())
             }
             (Packing::Xz, io::ErrorKind::Unsupported | io::ErrorKind::OutOfMemory) => {
-                damaged("an xz stream of usual filters that needs at most 1 GiB", "compress the file again with `xz -6`, or decompress it")
+                let hint = "compress the file again with `xz -6`, or decompress it";
+                damaged("an xz stream of usual filters that needs at most 1 GiB", "an xz stream", hint.to_owned())
             }
-            // Whatever the system did not say, the decoder did.
-            (Packing::Xz, _) if source.raw_os_error().is_none() => {
-                damaged("one complete xz stream", "the file is truncated or damaged; fetch it again")
-            }
+            // Errors that are not the system's come from the decoder.
+            (Packing::Xz, _) if source.raw_os_error().is_none() => damaged("one complete xz stream", "an xz stream", again()),
             _ => DatasetError::Io { action: "read", path, source },
         }
     }
-}
-
-/// Everything that a reader of this file yields.
-pub(crate) fn contents(path: &Path, mut reader: impl Read) -> Result<Vec<u8>, DatasetError> {
-    let mut bytes = Vec::new();
-    reader.read_to_end(&mut bytes).map_err(unreadable(path))?;
-    Ok(bytes)
 }
 
 /// SHA-256 of everything `reader` yields, as 64 hexadecimal digits.

@@ -1,55 +1,59 @@
 use std::ops::ControlFlow;
-use std::path::PathBuf;
 
 use onebasin_repro::Fingerprint;
 use rayon::prelude::*;
 
+use crate::bounded::DataFile;
+use crate::digest_cache::DigestCache;
 use crate::error::DatasetError;
-use crate::fetch::fetch_missing;
-use crate::memo::Memo;
-use crate::places::Places;
+use crate::fetch_missing::fetch_missing;
+use crate::search_paths::SearchPaths;
 use crate::source::Source;
 use crate::unpacked;
 
-/// The name of a data set's content.
+/// The hash of a data set's content.
 pub type Digest = Fingerprint;
 
-/// Names everything that decides what [`open`](crate::open) returns: the decompressed content of the files and the settings of the
-/// reader, or the options of the generator. Paths, times and compression do not count.
+/// Hashes everything that decides what [`open`](crate::open) returns: the decompressed content of the files and the settings of the
+/// reader, or the options of the generator. Paths, times and compression do not matter.
 ///
-/// Files are read once; later calls compare path, size, time and inode with what `digests.json` in the cache remembers.
+/// Files are read once. Later calls look into `digests.json` in the cache and compare path, size, inode and times (mtime and ctime).
+/// Files may still change before they are opened: [`Dataset::digest`](crate::Dataset) tells what was read.
 ///
 /// # Errors
-/// As [`open`](crate::open), but files are not checked beyond being readable.
-pub fn digest(source: &Source, places: &Places) -> Result<Digest, DatasetError> {
-    fetch_missing(source, places, &mut |_| ControlFlow::Continue(()))?;
+/// As [`open`](crate::open), but of a file only its header and its length are checked.
+pub fn digest(source: &Source, search_paths: &SearchPaths) -> Result<Digest, DatasetError> {
+    fetch_missing(source, search_paths, &mut |_| ControlFlow::Continue(()))?;
     match source {
-        Source::Idx(idx) => idx.digest(places),
+        Source::Idx(idx) => idx.digest(search_paths),
         Source::Glyphs(glyphs) => glyphs.digest(),
-        Source::Cifar(cifar) => cifar.digest(places),
-        Source::Folder(folder) => folder.digest(places),
+        Source::Cifar(cifar) => cifar.digest(search_paths),
+        Source::Folder(folder) => folder.digest(search_paths),
     }
+    .map_err(|error| error.of_set(source.known()))
 }
 
-/// The digest of each file's decompressed content, from the memo where the file has not changed.
-pub(crate) fn of_files(located: &[PathBuf], places: &Places) -> Result<Vec<Fingerprint>, DatasetError> {
-    let memo = Memo::load(&places.cache);
-    let recalled: Vec<Option<Fingerprint>> = located.iter().map(|path| memo.recall(path)).collect();
-    let read: Vec<_> = located
+/// The digest of each file's decompressed content, from the cache where the file has not changed.
+pub(crate) fn of_files(files: &[&DataFile<'_>], search_paths: &SearchPaths) -> Result<Vec<Fingerprint>, DatasetError> {
+    let cache = DigestCache::load(&search_paths.cache);
+    let cached: Vec<Option<Fingerprint>> = files.iter().map(|file| cache.lookup(file.path)).collect();
+    let read: Vec<Result<_, DatasetError>> = files
         .par_iter()
-        .zip(&recalled)
-        .filter(|(_, recalled)| recalled.is_none())
-        .map(|(path, _)| {
-            let before = path.metadata().map_err(DatasetError::io("read", path))?;
-            let content = unpacked::digest(path, places)?;
-            Ok((path.clone(), before, content))
+        .zip(&cached)
+        .filter(|(_, cached)| cached.is_none())
+        .map(|(file, _)| {
+            let before = file.path.metadata().map_err(DatasetError::io("read", file.path))?;
+            let content = unpacked::digest(file, search_paths)?;
+            Ok((file.path.to_owned(), before, content))
         })
-        .collect::<Result<_, DatasetError>>()?;
+        .collect();
+    // The first file's error, whatever the order of reading.
+    let read: Vec<_> = read.into_iter().collect::<Result<_, _>>()?;
     let mut fresh = read.iter().map(|(_, _, content)| *content);
-    // The files that were not recalled are exactly those read, in the same order.
-    let contents = recalled.into_iter().filter_map(|recalled| recalled.or_else(|| fresh.next())).collect();
+    // The files that were not in the cache are exactly those read, in the same order.
+    let contents = cached.into_iter().filter_map(|cached| cached.or_else(|| fresh.next())).collect();
     if !read.is_empty() {
-        memo.remember(read);
+        cache.store(read);
     }
     Ok(contents)
 }

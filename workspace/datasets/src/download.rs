@@ -2,7 +2,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ureq::http::{Response, StatusCode, header};
 use ureq::{Agent, Body};
@@ -11,37 +11,51 @@ use crate::content::sha256;
 use crate::error::DatasetError;
 use crate::known::Remote;
 
-/// How persistently files are fetched.
+/// When a download is retried, and when it is given up.
 #[derive(Clone, Debug)]
 pub struct Patience {
-    /// Tries in a row that bring no new byte, on each mirror, before the next mirror is tried.
+    /// Failed attempts in a row, on each mirror, before the next mirror is tried. An attempt fails when it brings no new byte, or too few
+    /// in a `window`.
     pub attempts: u32,
-    /// Waited after the first failed try; doubled after each further one, up to half a minute.
+    /// The pause after the first failed attempt; doubled after each further one, up to half a minute.
     pub backoff: Duration,
     /// How long a server may be silent.
     pub silence: Duration,
+    /// The time in which `least` bytes should come.
+    pub window: Duration,
+    /// Bytes that should come in each `window`; a slower try is given up and counts as failed.
+    pub least: u64,
 }
 
 impl Default for Patience {
     fn default() -> Patience {
-        Patience { attempts: 4, backoff: Duration::from_millis(500), silence: Duration::from_secs(30) }
+        Patience {
+            attempts: 4,
+            backoff: Duration::from_millis(500),
+            silence: Duration::from_secs(30),
+            window: Duration::from_secs(30),
+            // 1 KiB a second.
+            least: 30 << 10,
+        }
     }
 }
 
-/// A try that failed, in words, and what to do about it.
+/// Why an attempt failed, and whether another one may help.
 enum Failure {
-    /// The connection broke or the server was busy: the bytes so far are good, try again.
+    /// The connection broke or the server was busy. The bytes so far are good: try again.
     Passing(String),
-    /// This mirror will not give the file.
+    /// Bytes come, but so slowly that the attempt counts as failed.
+    Slow(String),
+    /// This mirror does not have the file.
     Final(String),
-    /// The disk or the caller, not the network.
+    /// The disk failed or the caller stopped, not the network.
     Local(DatasetError),
 }
 
-/// Told the bytes there are; says whether to go on.
+/// Called with the number of bytes on the disk; returns whether to continue.
 pub(crate) type Progress<'a> = dyn FnMut(u64) -> ControlFlow<()> + 'a;
 
-/// Tries with new bytes are not counted as failed, but there are not endlessly many.
+/// Attempts in all: those that bring new bytes do not count as failed, but must end some time.
 const TRIES: u32 = 200;
 
 pub(crate) struct Download<'a> {
@@ -66,12 +80,12 @@ pub(crate) fn agent(patience: &Patience) -> Agent {
 }
 
 impl Download<'_> {
-    /// Fetches the file, going on where an earlier try ended, and puts it in place once its digest is right.
+    /// Downloads the file, resuming an earlier attempt, and moves it into place once its digest is right.
     ///
-    /// `progress` is told the bytes there are, and may stop it; what has come is kept.
+    /// `progress` is called with the bytes on the disk and may stop the download; these bytes are kept.
     ///
     /// # Errors
-    /// When no mirror gave the file whole and right, with the reason for each; when it cannot be written.
+    /// No mirror has the right file (with the reason for each); the file cannot be written.
     pub fn run(&self, progress: &mut Progress<'_>) -> Result<(), DatasetError> {
         let part = self.part();
         let mut tried = String::new();
@@ -79,7 +93,9 @@ impl Download<'_> {
             match self.from(address, &part, progress) {
                 Ok(()) => return Ok(()),
                 Err(Failure::Local(error)) => return Err(error),
-                Err(Failure::Passing(reason) | Failure::Final(reason)) => tried.push_str(&format!("  `{address}`: {reason}\n")),
+                Err(Failure::Passing(reason) | Failure::Slow(reason) | Failure::Final(reason)) => {
+                    tried.push_str(&format!("  `{address}`: {reason}\n"))
+                }
             }
         }
         Err(DatasetError::Fetch { file: self.remote.name.to_owned(), tried })
@@ -101,6 +117,8 @@ impl Download<'_> {
     fn from(&self, address: &str, part: &Path, progress: &mut Progress<'_>) -> Result<(), Failure> {
         let mut failures = 0;
         let mut wrong = 0;
+        // A server that starts again sends the same bytes a second time: that is no progress.
+        let mut furthest = length(part);
         for _ in 0..TRIES {
             let resumed = length(part);
             match self.attempt(address, part, progress) {
@@ -108,18 +126,27 @@ impl Download<'_> {
                     let Some(found) = self.mismatch(part)? else {
                         return std::fs::rename(part, self.target).map_err(|error| local("rename", part)(error));
                     };
-                    // Never left where something could take it for the file.
+                    // Nothing may take it for the file.
                     std::fs::remove_file(part).map_err(local("remove", part))?;
                     wrong += 1;
-                    // A continued file may have had a bad beginning: it gets one whole try.
+                    // The earlier part may have been bad: download the whole file once.
                     if resumed == 0 || wrong > 1 {
                         return Err(Failure::Final(found));
                     }
+                    furthest = 0;
                 }
-                Err(Failure::Passing(reason)) => {
-                    failures = if length(part) > resumed { 1 } else { failures + 1 };
+                Err(failure @ (Failure::Passing(_) | Failure::Slow(_))) => {
+                    let (reason, slow) = match failure {
+                        Failure::Passing(reason) => (reason, false),
+                        Failure::Slow(reason) => (reason, true),
+                        other => return Err(other),
+                    };
+                    let further = length(part) > furthest;
+                    furthest = furthest.max(length(part));
+                    failures = if further && !slow { 1 } else { failures + 1 };
                     if failures >= self.patience.attempts.max(1) {
-                        return Err(Failure::Passing(format!("{reason} (after {failures} tries without a new byte)")));
+                        let without = if slow { "in a row" } else { "without a new byte" };
+                        return Err(Failure::Passing(format!("{reason} (after {failures} attempts {without})")));
                     }
                     let pause = self.patience.backoff.saturating_mul(1 << (failures - 1).min(10));
                     std::thread::sleep(pause.min(Duration::from_secs(30)));
@@ -130,9 +157,9 @@ impl Download<'_> {
         Err(Failure::Final(format!("the connection broke {TRIES} times")))
     }
 
-    /// One request: afterwards the part holds all bytes, or as many as came.
+    /// Sends one request. Afterwards the part holds all bytes, or as many as came.
     fn attempt(&self, address: &str, part: &Path, progress: &mut Progress<'_>) -> Result<(), Failure> {
-        let mut file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(part).map_err(local("write", part))?;
+        let mut file = open_part(part)?;
         let mut offset = length(part);
         if offset > self.remote.bytes {
             file.set_len(0).map_err(local("write", part))?;
@@ -154,20 +181,21 @@ impl Download<'_> {
             | ureq::Error::HostNotFound
             | ureq::Error::Tls(_)
             | ureq::Error::Rustls(_) => Failure::Final(error.to_string()),
-            // A certificate that is not trusted will not be at the next try.
+            // A certificate that is not trusted stays so.
             ureq::Error::Io(ref inner) if inner.kind() == io::ErrorKind::InvalidData => Failure::Final(error.to_string()),
             _ => Failure::Passing(error.to_string()),
         })?;
+        self.refuse_another_file(&response)?;
         match response.status() {
-            StatusCode::PARTIAL_CONTENT if starts_at(&response) == Some(offset) => {}
-            // The server does not continue files: from the start.
+            StatusCode::PARTIAL_CONTENT if range(&response).is_some_and(|(start, _)| start == offset) => {}
+            // The server cannot resume: start again.
             StatusCode::OK | StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE => {
                 file.set_len(0).map_err(local("write", part))?;
                 let whole = response.status() == StatusCode::OK;
                 offset = 0;
                 self.tell(progress, 0)?;
                 if !whole {
-                    return Err(Failure::Passing(format!("the server cannot continue the file (status {})", response.status())));
+                    return Err(Failure::Passing(format!("the server cannot resume the file (status {})", response.status())));
                 }
             }
             status if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS || status == StatusCode::REQUEST_TIMEOUT => {
@@ -179,6 +207,23 @@ impl Download<'_> {
         self.receive(response, &mut file, part, offset, progress)
     }
 
+    /// A complete answer of another length is final: it is not the file, however often it is asked for.
+    fn refuse_another_file(&self, response: &Response<Body>) -> Result<(), Failure> {
+        let length = match response.status() {
+            StatusCode::OK => response.body().content_length(),
+            StatusCode::PARTIAL_CONTENT => range(response).and_then(|(_, length)| length),
+            _ => None,
+        };
+        match length.filter(|&length| length != self.remote.bytes) {
+            Some(length) => Err(Failure::Final(self.another_file(&described(response), length))),
+            None => Ok(()),
+        }
+    }
+
+    fn another_file(&self, described: &str, length: u64) -> String {
+        format!("answered with {described} of {length} bytes, not the {} bytes expected", self.remote.bytes)
+    }
+
     fn receive(
         &self,
         response: Response<Body>,
@@ -187,8 +232,12 @@ impl Download<'_> {
         mut offset: u64,
         progress: &mut Progress<'_>,
     ) -> Result<(), Failure> {
+        // A body in chunks says when it is complete.
+        let whole = response.status() == StatusCode::OK && response.headers().contains_key(header::TRANSFER_ENCODING);
+        let described = described(&response);
         let mut body = response.into_body().into_reader();
         let mut buffer = vec![0; 1 << 16];
+        let mut window = Window { since: Instant::now(), from: offset };
         loop {
             let length = match body.read(&mut buffer) {
                 Ok(0) => break,
@@ -205,6 +254,11 @@ impl Download<'_> {
             }
             file.write_all(&buffer[..length]).map_err(local("write", part))?;
             self.tell(progress, offset)?;
+            window.check(offset, self.patience)?;
+        }
+        if offset < self.remote.bytes && whole {
+            file.set_len(0).map_err(local("write", part))?;
+            return Err(Failure::Final(self.another_file(&described, offset)));
         }
         if offset < self.remote.bytes {
             return Err(Failure::Passing(format!("the connection ended at byte {offset} of {}", self.remote.bytes)));
@@ -232,8 +286,49 @@ fn length(path: &Path) -> u64 {
     path.metadata().map_or(0, |metadata| metadata.len())
 }
 
-/// The first byte of `Content-Range: bytes 500-999/1000`.
-fn starts_at(response: &Response<Body>) -> Option<u64> {
+/// The first byte and the length of the whole file by `Content-Range: bytes 500-999/1000`; the length may be unknown.
+fn range(response: &Response<Body>) -> Option<(u64, Option<u64>)> {
     let range = response.headers().get(header::CONTENT_RANGE)?.to_str().ok()?;
-    range.strip_prefix("bytes ")?.split_once('-')?.0.parse().ok()
+    let (range, length) = range.strip_prefix("bytes ")?.split_once('/')?;
+    Some((range.split_once('-')?.0.trim().parse().ok()?, length.trim().parse().ok()))
+}
+
+/// What a server says that it sends, in words.
+fn described(response: &Response<Body>) -> String {
+    match response.body().mime_type() {
+        Some("text/html") => "a web page (text/html)".to_owned(),
+        Some(kind) => format!("another file ({kind})"),
+        None => "another file".to_owned(),
+    }
+}
+
+/// Opens the file that collects the bytes. Nothing but a regular file is written to: a link may lead anywhere.
+fn open_part(part: &Path) -> Result<File, Failure> {
+    match part.symlink_metadata() {
+        Ok(metadata) if !metadata.is_file() => std::fs::remove_file(part).map_err(local("remove", part))?,
+        _ => {}
+    }
+    OpenOptions::new().create(true).truncate(false).read(true).write(true).open(part).map_err(local("write", part))
+}
+
+/// How many bytes came since when.
+struct Window {
+    since: Instant,
+    from: u64,
+}
+
+impl Window {
+    /// Whether enough bytes came, at the end of each window.
+    fn check(&mut self, offset: u64, patience: &Patience) -> Result<(), Failure> {
+        let seconds = self.since.elapsed();
+        if seconds < patience.window {
+            return Ok(());
+        }
+        let bytes = offset - self.from;
+        if bytes < patience.least {
+            return Err(Failure::Slow(format!("only {bytes} bytes in {:.1} s", seconds.as_secs_f64())));
+        }
+        *self = Window { since: Instant::now(), from: offset };
+        Ok(())
+    }
 }

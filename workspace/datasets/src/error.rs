@@ -1,7 +1,15 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// What can go wrong between a name and its images.
+use crate::known::Known;
+
+/// The end of a hint about a file that is damaged or another one.
+pub(crate) const FETCH_AGAIN: &str = "fetch it again";
+
+/// So many faults of a folder are listed in one message.
+const LISTED: usize = 20;
+
+/// What can go wrong with a data set.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DatasetError {
@@ -39,6 +47,18 @@ pub enum DatasetError {
         /// What may help.
         hint: String,
     },
+    /// Several files or entries of a folder that are not what they should be.
+    #[error("`{path}`: {count} things cannot be used\n{list}hint: {hint}")]
+    Several {
+        /// The folder.
+        path: PathBuf,
+        /// How many there are.
+        count: usize,
+        /// One line for each of the first twenty, with its path below the folder; then how many more there are.
+        list: String,
+        /// What may help.
+        hint: String,
+    },
     /// A setting of a data set or subset that makes no sense.
     #[error("key `{key}`: expected {expected}, got `{got}`\nhint: {hint}")]
     Setting {
@@ -53,7 +73,8 @@ pub enum DatasetError {
     },
     /// No mirror gave a file.
     #[error(
-        "could not fetch `{file}`\n{tried}hint: try again to go on where it ended, set `ONEBASIN_MIRROR`, or name a folder with the files by `--data DIR`"
+        "could not fetch `{file}`\n{tried}hint: run it again to resume, set `ONEBASIN_MIRROR` to another server, or pass a folder with the \
+         files by `--data DIR`"
     )]
     Fetch {
         /// The file's name.
@@ -62,7 +83,7 @@ pub enum DatasetError {
         tried: String,
     },
     /// Fetching was stopped by its caller.
-    #[error("fetching `{file}` was stopped\nhint: the next try goes on where it ended")]
+    #[error("fetching `{file}` was interrupted\nhint: run it again to resume")]
     Interrupted {
         /// The file's name.
         file: String,
@@ -93,8 +114,54 @@ impl DatasetError {
         move |source| DatasetError::Io { action, path, source }
     }
 
-    /// Whether the person who asked can mend it in the spec or on the command line, rather than by trying again.
+    /// All faults below a folder in one message; a single one as it is.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub(crate) fn several(folder: &Path, mut faults: Vec<DatasetError>) -> DatasetError {
+        if faults.len() <= 1 {
+            return faults.pop().expect("there is a fault to tell");
+        }
+        let mut hints: Vec<String> = Vec::new();
+        let mut list = String::new();
+        for fault in faults.iter().take(LISTED) {
+            let text = chain(fault);
+            let (text, hint) = text.split_once("\nhint: ").unwrap_or((&text, ""));
+            let within = format!("`{}{}", folder.display(), std::path::MAIN_SEPARATOR);
+            list.push_str(&format!("  {}\n", text.replacen(&within, "`", 1)));
+            if !hint.is_empty() && !hints.iter().any(|other| other == hint) {
+                hints.push(hint.to_owned());
+            }
+        }
+        if faults.len() > LISTED {
+            list.push_str(&format!("  and {} more\n", faults.len() - LISTED));
+        }
+        DatasetError::Several { path: folder.to_owned(), count: faults.len(), list, hint: hints.join("; ") }
+    }
+
+    /// Names the command that fetches a damaged file of a known set.
+    pub(crate) fn of_set(mut self, known: Option<&Known>) -> DatasetError {
+        if let (DatasetError::Format { hint, .. }, Some(known)) = (&mut self, known.filter(|known| !known.files.is_empty()))
+            && let Some(reason) = hint.strip_suffix(FETCH_AGAIN)
+        {
+            *hint = format!("{reason}remove it, and `onebasin data fetch {}` downloads the official one", known.name);
+        }
+        self
+    }
+
+    /// Whether a change of the spec or the command line can help, rather than another attempt.
     pub fn is_usage(&self) -> bool {
         matches!(self, DatasetError::UnknownName { .. } | DatasetError::Setting { .. } | DatasetError::NotFetchable { .. })
     }
+}
+
+/// The error and its causes in one text.
+fn chain(error: &DatasetError) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(inner) = cause {
+        text.push_str(&format!(": {inner}"));
+        cause = inner.source();
+    }
+    text
 }

@@ -8,9 +8,8 @@ use crate::archive::Unpacking;
 use crate::content;
 use crate::download::{Download, Patience, agent};
 use crate::error::DatasetError;
-use crate::known::{Known, KnownFile, Remote, known};
-use crate::places::Places;
-use crate::source::Source;
+use crate::known::{Known, KnownFile, Remote};
+use crate::search_paths::SearchPaths;
 
 /// How far fetching has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +38,7 @@ pub struct Fetching {
 }
 
 impl Fetching {
-    /// The usual way: `$ONEBASIN_MIRROR/NAME/` first where that variable is set, then the official places.
+    /// The usual way: `$ONEBASIN_MIRROR/NAME/` first where that variable is set, then the official servers.
     pub fn standard(known: &Known) -> Fetching {
         let own = std::env::var("ONEBASIN_MIRROR").ok().filter(|mirror| !mirror.is_empty());
         let own = own.map(|mirror| format!("{}/{}/", mirror.trim_end_matches('/'), known.name));
@@ -50,24 +49,24 @@ impl Fetching {
 
 /// Fetches the files of a known data set into its folder in the cache and returns their paths.
 ///
-/// Files that are there with the right SHA-256 are kept. A broken transfer goes on where it ended, also in a later call; a file is put in
-/// place only whole and with the right SHA-256. Of an archive only the files needed are taken out, all put in place after the last one was
-/// checked; then it is removed. `progress` may stop it, keeping what has come. Two processes fetching the same set do not disturb each other:
-/// one waits.
+/// Files with the right SHA-256 are kept. A broken download resumes where it stopped, also in a later call. A file is moved into place
+/// only when it is complete and has the right SHA-256. Of an archive only the files needed are extracted, and moved into place after the
+/// last one was checked; then the archive is removed. `progress` may stop the download; what has come is kept. Of two processes that fetch
+/// the same set one waits for the other.
 ///
 /// # Errors
 /// A set that is generated; no mirror that gives a file, with the reason for each; an archive that does not hold the files; a folder that
 /// cannot be written; `progress` said to stop.
 pub fn fetch(
     known: &Known,
-    places: &Places,
+    search_paths: &SearchPaths,
     fetching: &Fetching,
     progress: &mut dyn FnMut(&Transfer<'_>) -> ControlFlow<()>,
 ) -> Result<Vec<PathBuf>, DatasetError> {
     match (remotes(known), known.archive) {
-        (Some(remotes), _) => fetch_files(known.name, &remotes, places, fetching, progress),
-        (None, Some(archive)) => fetch_archive(known, &archive, places, fetching, progress),
-        (None, None) => Err(DatasetError::NotFetchable { name: known.name, hint: hint(known) }),
+        (Some(remotes), _) => fetch_files(known.name, &remotes, search_paths, fetching, progress),
+        (None, Some(archive)) => fetch_archive(known, &archive, search_paths, fetching, progress),
+        (None, None) => Err(DatasetError::NotFetchable { name: known.name, hint: known.how_to_get() }),
     }
 }
 
@@ -77,25 +76,15 @@ fn remotes(known: &Known) -> Option<Vec<Remote>> {
     remotes.filter(|remotes| !remotes.is_empty())
 }
 
-/// How a person gets the files of a known set.
-pub(crate) fn hint(known: &Known) -> String {
-    if known.files.is_empty() {
-        return "its images are generated when they are needed".to_owned();
-    }
-    let megabytes = |archive: Remote| format!(" (an archive of {} MB)", archive.bytes.div_ceil(1_000_000));
-    let size = known.archive.map(megabytes).unwrap_or_default();
-    format!("`onebasin data fetch {}` gets the official files{size}, `--data DIR` names a folder that has them", known.name)
-}
-
 /// Fetches these files into the folder of this name in the cache.
 pub(crate) fn fetch_files(
     name: &str,
     remotes: &[Remote],
-    places: &Places,
+    search_paths: &SearchPaths,
     fetching: &Fetching,
     progress: &mut dyn FnMut(&Transfer<'_>) -> ControlFlow<()>,
 ) -> Result<Vec<PathBuf>, DatasetError> {
-    let folder = places.fetched(name);
+    let folder = search_paths.fetched(name);
     let _lock = lock(&folder)?;
     let agent = agent(&fetching.patience);
     let mut paths = Vec::with_capacity(remotes.len());
@@ -113,11 +102,11 @@ pub(crate) fn fetch_files(
 fn fetch_archive(
     known: &Known,
     archive: &Remote,
-    places: &Places,
+    search_paths: &SearchPaths,
     fetching: &Fetching,
     progress: &mut dyn FnMut(&Transfer<'_>) -> ControlFlow<()>,
 ) -> Result<Vec<PathBuf>, DatasetError> {
-    let folder = places.fetched(known.name);
+    let folder = search_paths.fetched(known.name);
     let _lock = lock(&folder)?;
     let paths: Vec<PathBuf> = known.files.iter().map(|file| folder.join(file.name)).collect();
     let mut missing: Vec<&KnownFile> = Vec::new();
@@ -174,40 +163,6 @@ fn is_right(path: &Path, bytes: u64, sha256: Option<&str>) -> Result<bool, Datas
         return Ok(false);
     }
     let Some(expected) = sha256 else { return Ok(true) };
-    let found = File::open(path).and_then(content::sha256).map_err(DatasetError::io("read", path))?;
+    let found = content::sha256(content::open_file(path)?).map_err(DatasetError::io("read", path))?;
     Ok(expected == found)
-}
-
-/// Fetches the files of a known set where `places` allow it and no place has them all; otherwise does nothing.
-///
-/// [`open`](crate::open) and [`digest`](crate::digest()) call this too; a program that shows progress calls it before them.
-///
-/// # Errors
-/// As [`fetch`].
-pub fn fetch_missing(
-    source: &Source,
-    places: &Places,
-    progress: &mut dyn FnMut(&Transfer<'_>) -> ControlFlow<()>,
-) -> Result<(), DatasetError> {
-    if !places.fetch {
-        return Ok(());
-    }
-    let (directory, names) = match source {
-        Source::Idx(idx) => (&idx.directory, idx.names().to_vec()),
-        Source::Cifar(cifar) => (&cifar.directory, <[_; 2]>::from(cifar.names()).concat()),
-        Source::Folder(_) | Source::Glyphs(_) => return Ok(()),
-    };
-    // Files of other names would not be there afterwards either.
-    let Some(known) = known(directory).filter(|known| names.iter().all(|name| known.files.iter().any(|file| file.name == *name))) else {
-        return Ok(());
-    };
-    let located = match source {
-        Source::Idx(idx) => idx.locate(places).map(drop),
-        Source::Cifar(cifar) => cifar.locate(places).map(drop),
-        Source::Folder(_) | Source::Glyphs(_) => Ok(()),
-    };
-    if let Err(DatasetError::Missing { .. }) = located {
-        fetch(known, places, &Fetching::standard(known), progress)?;
-    }
-    Ok(())
 }

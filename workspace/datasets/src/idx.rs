@@ -1,3 +1,5 @@
+mod header;
+
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -6,24 +8,26 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::content::{contents, reader, sha256, unreadable};
+use crate::bounded::DataFile;
+use crate::content::{reader, sha256, unreadable};
 use crate::digest::of_files;
-use crate::error::DatasetError;
-use crate::fetch;
+use crate::error::{DatasetError, FETCH_AGAIN};
+use crate::kind;
 use crate::known::{self, Known};
-use crate::places::{Places, Wanted};
+use crate::search_paths::{SearchPaths, Wanted};
 use crate::source::Geometry;
 use crate::split::{Dataset, Normalisation, Split};
 use crate::unpacked;
+use header::{Images, Part, wrong};
 
 /// Four files in MNIST's format, each plain or compressed with gzip or xz.
 ///
-/// A file is big-endian: magic `00 00 08 03`, count, rows and columns (u32 each), then a byte a pixel; for labels magic `00 00 08 01`,
-/// count, then a byte a label. Source: Y. LeCun, C. Cortes, C. J. C. Burges, "The MNIST database of handwritten digits".
+/// Files are big-endian: magic `00 00 08 03`, count, rows and columns (u32 each), then one byte per pixel; for labels magic `00 00 08 01`,
+/// count, then one byte per label. Source: Y. LeCun, C. Cortes, C. J. C. Burges, "The MNIST database of handwritten digits".
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Idx {
-    /// The folder below a root, or an absolute path.
+    /// The folder below a root or beside the spec, or an absolute path.
     pub directory: String,
     /// Official name: `train-images-idx3-ubyte`.
     #[serde(default = "Idx::default_train_images")]
@@ -37,19 +41,20 @@ pub struct Idx {
     /// Official name: `t10k-labels-idx1-ubyte`.
     #[serde(default = "Idx::default_test_labels")]
     pub test_labels: String,
-    /// Labels are below it; 10 unless said.
-    #[serde(default = "Idx::default_classes")]
-    pub classes: usize,
-    /// Height and width as a network sees them; read from the header unless said.
+    /// The number of classes; labels are below it. Default: that of the known set with this `directory`, otherwise one more than the
+    /// highest training label.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub classes: Option<usize>,
+    /// Height and width as a network sees them. Default: read from the header.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<(usize, usize)>,
-    /// The training images' own unless said.
+    /// Default: computed from the training images.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub normalisation: Option<Normalisation>,
-    /// Whether the files hold each image column after column, as EMNIST's do; it is turned upright.
+    /// Whether images are stored transposed, as EMNIST's are.
     #[serde(default, skip_serializing_if = "is_false")]
     pub transposed: bool,
-    /// The lowest label; 1 for EMNIST's letters, whose networks have an output 0 that is never right. 0 unless said.
+    /// The lowest label; 1 for EMNIST's letters, whose networks have an output 0 that is never right. Default: 0.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub first_label: u8,
 }
@@ -62,9 +67,6 @@ fn is_false(value: &bool) -> bool {
 fn is_zero(value: &u8) -> bool {
     *value == 0
 }
-
-const IMAGES: u32 = 0x0803;
-const LABELS: u32 = 0x0801;
 
 impl Idx {
     fn default_train_images() -> String {
@@ -83,11 +85,7 @@ impl Idx {
         "t10k-labels-idx1-ubyte".to_owned()
     }
 
-    fn default_classes() -> usize {
-        10
-    }
-
-    /// Files of the official names in `directory`, ten classes.
+    /// Files of the official names in `directory`.
     pub fn in_directory(directory: impl Into<String>) -> Idx {
         Idx {
             directory: directory.into(),
@@ -95,7 +93,7 @@ impl Idx {
             train_labels: Idx::default_train_labels(),
             test_images: Idx::default_test_images(),
             test_labels: Idx::default_test_labels(),
-            classes: Idx::default_classes(),
+            classes: None,
             size: None,
             normalisation: None,
             transposed: false,
@@ -111,7 +109,7 @@ impl Idx {
             train_labels: file(1),
             test_images: file(2),
             test_labels: file(3),
-            classes: known.classes,
+            classes: Some(known.classes),
             size: Some((known.shape.1, known.shape.2)),
             normalisation: Some(known.normalisation()),
             transposed: known.name == "emnist-letters",
@@ -130,10 +128,10 @@ impl Idx {
     }
 
     /// The four files, in the order train images, train labels, test images, test labels.
-    pub(crate) fn locate(&self, places: &Places) -> Result<Vec<PathBuf>, DatasetError> {
+    pub(crate) fn locate(&self, search_paths: &SearchPaths) -> Result<Vec<PathBuf>, DatasetError> {
         let known = known::known(&self.directory);
         let hint = match known {
-            Some(known) => fetch::hint(known),
+            Some(known) => known.how_to_get(),
             None => {
                 "`--data DIR` names the folder above it; keys `train-images`, `train-labels`, `test-images`, `test-labels` name other files"
                     .to_owned()
@@ -141,27 +139,44 @@ impl Idx {
         };
         let files = self.names();
         let nested = known.map_or(&[][..], |known| known.nested);
-        places.locate(&Wanted { name: self.name(), directory: &self.directory, nested, files: &files, hint }, |paths| match known {
+        search_paths.locate(&Wanted { name: self.name(), directory: &self.directory, nested, files: &files, hint }, |paths| match known {
             Some(known) => namesake(known, &paths[1]),
             None => Ok(None),
         })
     }
 
-    pub(crate) fn geometry(&self, places: &Places) -> Result<Geometry, DatasetError> {
+    pub(crate) fn geometry(&self, search_paths: &SearchPaths) -> Result<Geometry, DatasetError> {
         self.check()?;
         let (height, width) = match self.size {
             Some(size) => size,
             None => {
-                let path = &self.locate(places)?[0];
-                let mut reader = reader(path)?;
-                let header: [u32; 4] = header(path, &mut reader, IMAGES)?;
-                self.upright(header[2] as usize, header[3] as usize)
+                let path = &self.locate(search_paths)?[0];
+                let mut start = Vec::with_capacity(kind::START);
+                reader(path)?.take(kind::START as u64).read_to_end(&mut start).map_err(unreadable(path))?;
+                let images = Images::read(path, &start)?;
+                self.upright(images.rows, images.columns)
             }
         };
-        Ok(Geometry { shape: (1, height, width), classes: self.classes })
+        let classes = match self.said_classes() {
+            Some(classes) => classes,
+            None => self.counted_classes(&self.locate(search_paths)?, search_paths)?,
+        };
+        Ok(Geometry { shape: (1, height, width), classes })
     }
 
-    /// Height and width after turning.
+    /// The number of classes, if it is known without reading a file.
+    fn said_classes(&self) -> Option<usize> {
+        let known = known::known(&self.directory).filter(|known| known.format == "idx");
+        self.classes.or(known.map(|known| known.classes))
+    }
+
+    /// The number of classes in the training labels.
+    fn counted_classes(&self, located: &[PathBuf], search_paths: &SearchPaths) -> Result<usize, DatasetError> {
+        let contents = unpacked::contents(&self.files(located)[1..2], search_paths)?;
+        contents.iter().map(|(labels, _)| count_classes(&located[1], &labels[Part::Labels.header()..])).sum()
+    }
+
+    /// Height and width after transposing.
     fn upright(&self, rows: usize, columns: usize) -> (usize, usize) {
         if self.transposed { (columns, rows) } else { (rows, columns) }
     }
@@ -170,45 +185,69 @@ impl Idx {
         let wrong = |key, expected: &str, got: String, hint: &str| {
             Err(DatasetError::Setting { key, expected: expected.into(), got, hint: hint.into() })
         };
-        if !(2..=256).contains(&self.classes) {
-            return wrong("classes", "a whole number from 2 to 256", self.classes.to_string(), "labels are bytes");
+        if let Some(classes) = self.classes.filter(|classes| !(2..=256).contains(classes)) {
+            return wrong("classes", "a whole number from 2 to 256", classes.to_string(), "labels are bytes");
         }
-        if usize::from(self.first_label) >= self.classes {
-            let expected = format!("a whole number below `classes`, {}", self.classes);
+        if let Some(classes) = self.said_classes().filter(|&classes| usize::from(self.first_label) >= classes) {
+            let expected = format!("a whole number below `classes`, {classes}");
             return wrong("first-label", &expected, self.first_label.to_string(), "0 is usual, 1 for EMNIST's letters");
         }
         self.normalisation.as_ref().map_or(Ok(()), |normalisation| normalisation.check(1))
     }
 
-    /// Names the content of the four files and every setting.
-    pub(crate) fn digest(&self, places: &Places) -> Result<Fingerprint, DatasetError> {
+    /// Hashes the content of the four files and every setting.
+    pub(crate) fn digest(&self, search_paths: &SearchPaths) -> Result<Fingerprint, DatasetError> {
         self.check()?;
+        let located = self.locate(search_paths)?;
+        let files = self.files(&located);
+        let contents = of_files(&files.iter().collect::<Vec<_>>(), search_paths)?;
+        let classes = match self.said_classes() {
+            Some(classes) => classes,
+            None => self.counted_classes(&located, search_paths)?,
+        };
+        Ok(self.digest_of(&contents, classes))
+    }
+
+    /// The four files, with the length that the header of each announces.
+    fn files<'a>(&'a self, located: &'a [PathBuf]) -> Vec<DataFile<'a>> {
+        let file = |(index, path): (usize, &'a PathBuf)| DataFile {
+            path,
+            length: Box::new(move |start| self.length(path, Part::at(index), start).map(Some)),
+            hint: format!("the header announces another length: the file is cut off, or another one; {FETCH_AGAIN}"),
+        };
+        located.iter().enumerate().map(file).collect()
+    }
+
+    fn digest_of(&self, files: &[Fingerprint], classes: usize) -> Fingerprint {
         let mut recipe = json!({
             "format": "idx",
-            "files": of_files(&self.locate(places)?, places)?,
-            "classes": self.classes,
+            "files": files,
+            "classes": classes,
             "normalisation": self.normalisation,
         });
-        // Only where they say something: digests of other sets stay what they were.
+        // Only if set, so that the digests of other sets do not change.
         if self.transposed {
             recipe["transposed"] = true.into();
         }
         if self.first_label > 0 {
             recipe["first-label"] = self.first_label.into();
         }
-        Ok(Fingerprint::of_json(&recipe))
+        Fingerprint::of_json(&recipe)
     }
 
-    pub(crate) fn open(&self, places: &Places) -> Result<Dataset, DatasetError> {
+    pub(crate) fn open(&self, search_paths: &SearchPaths) -> Result<Dataset, DatasetError> {
         self.check()?;
-        let located = self.locate(places)?;
-        let contents: Vec<Vec<u8>> = {
-            let readers = unpacked::readers(&located, places)?;
-            located.par_iter().zip(readers).map(|(path, reader)| contents(path, reader)).collect::<Result<_, _>>()?
-        };
+        let located = self.locate(search_paths)?;
+        let (contents, files): (Vec<Vec<u8>>, Vec<Fingerprint>) =
+            unpacked::contents(&self.files(&located), search_paths)?.into_iter().unzip();
         let [train_images, train_labels, test_images, test_labels]: [Vec<u8>; 4] = contents.try_into().expect("four files were located");
-        let train = self.split(&located[..2], train_images, train_labels)?;
-        let test = self.split(&located[2..], test_images, test_labels)?;
+        let classes = match self.said_classes() {
+            Some(classes) => classes,
+            None => count_classes(&located[1], &train_labels[Part::Labels.header()..])?,
+        };
+        let digest = self.digest_of(&files, classes);
+        let train = self.split(&located[..2], train_images, train_labels, classes)?;
+        let test = self.split(&located[2..], test_images, test_labels, classes)?;
         if train.shape != test.shape {
             return Err(DatasetError::Format {
                 path: located[2].clone(),
@@ -219,48 +258,33 @@ impl Idx {
             });
         }
         let normalisation = self.normalisation.clone().unwrap_or_else(|| Normalisation::of(&train));
-        Ok(Dataset { name: self.name().to_owned(), train, test, normalisation })
+        Ok(Dataset { name: self.name().to_owned(), train, test, normalisation, digest })
     }
 
-    fn split(&self, paths: &[PathBuf], mut images: Vec<u8>, mut labels: Vec<u8>) -> Result<Split, DatasetError> {
+    fn split(&self, paths: &[PathBuf], mut pixels: Vec<u8>, mut labels: Vec<u8>, classes: usize) -> Result<Split, DatasetError> {
         let [images_path, labels_path] = paths else { unreachable!("a split has two files") };
-        let format = |path: &Path, what: &str, expected: String, got: String, hint: &str| {
-            Err(DatasetError::Format { path: path.to_owned(), what: what.into(), expected, got, hint: hint.into() })
-        };
-        let [_, count, height, width]: [u32; 4] = header(images_path, &mut images.as_slice(), IMAGES)?;
-        let [_, label_count]: [u32; 2] = header(labels_path, &mut labels.as_slice(), LABELS)?;
-        let (count, height, width) = (count as usize, height as usize, width as usize);
-        if count == 0 || height == 0 || width == 0 {
-            let got = format!("{count} images of {height}x{width}");
-            return format(images_path, "header", "at least one image of at least one pixel".into(), got, "the file holds no images");
+        let images = Images::read(images_path, &pixels)?;
+        if labels.len() - Part::Labels.header() != images.count {
+            let expected = format!("{}, as many as images in `{}`", images.count, images_path.display());
+            let got = (labels.len() - Part::Labels.header()).to_string();
+            return Err(wrong(labels_path, "number of labels", expected, got, "the files belong to different data sets"));
         }
-        let (rows, columns) = (height, width);
-        let (height, width) = self.upright(rows, columns);
-        if let Some(size) = self.size
-            && size != (height, width)
-        {
-            let (expected, got) = (format!("{}x{}", size.0, size.1), format!("{height}x{width}"));
-            return format(images_path, "size of the images", expected, got, "mend key `size` or leave it out");
-        }
-        length(images_path, &images, 16, [count, height, width].iter().map(|&part| part as u128).product())?;
-        length(labels_path, &labels, 8, u128::from(label_count))?;
-        if label_count as usize != count {
-            let expected = format!("{count}, as many as images in `{}`", images_path.display());
-            return format(labels_path, "number of labels", expected, label_count.to_string(), "the files belong to different data sets");
-        }
-        images.drain(..16);
-        labels.drain(..8);
-        if let Some(index) = labels.iter().position(|&label| usize::from(label) >= self.classes) {
-            let (expected, got) = (format!("a label below {}", self.classes), labels[index].to_string());
-            let hint = format!("set key `classes` to at least {}", usize::from(labels.iter().copied().max().unwrap_or(0)) + 1);
-            return format(labels_path, &format!("label {index}"), expected, got, &hint);
+        pixels.drain(..Part::Images.header());
+        labels.drain(..Part::Labels.header());
+        if let Some(index) = labels.iter().position(|&label| usize::from(label) >= classes) {
+            let (expected, got) = (format!("a label below {classes}"), labels[index].to_string());
+            let hint = format!("set key `classes` to at least {}", most(&labels) + 1);
+            return Err(wrong(labels_path, &format!("label {index}"), expected, got, hint));
         }
         if let Some(index) = labels.iter().position(|&label| label < self.first_label) {
             let (expected, got) = (format!("a label of at least {}", self.first_label), labels[index].to_string());
-            return format(labels_path, &format!("label {index}"), expected, got, "mend key `first-label`, or fetch the file again");
+            let hint = format!("change key `first-label`, or {FETCH_AGAIN}");
+            return Err(wrong(labels_path, &format!("label {index}"), expected, got, hint));
         }
+        let Images { rows, columns, .. } = images;
+        let (height, width) = self.upright(rows, columns);
         if self.transposed {
-            images.par_chunks_exact_mut(rows * columns).for_each_init(Vec::new, |upright, image| {
+            pixels.par_chunks_exact_mut(rows * columns).for_each_init(Vec::new, |upright, image| {
                 upright.clear();
                 upright.extend(
                     (0..height)
@@ -270,59 +294,28 @@ impl Idx {
                 image.copy_from_slice(upright);
             });
         }
-        Ok(Split { shape: (1, height, width), classes: self.classes, pixels: images, labels })
+        Ok(Split { shape: (1, height, width), classes, pixels, labels })
     }
 }
 
-/// The other known set that this file of labels belongs to, in words: MNIST's file names are those of its successors too.
+/// One more than the highest of the training labels.
+fn count_classes(path: &Path, labels: &[u8]) -> Result<usize, DatasetError> {
+    match most(labels) {
+        0 => Err(wrong(path, "labels", "at least two classes", "no label but 0".to_owned(), "set key `classes`")),
+        most => Ok(most + 1),
+    }
+}
+
+/// The highest label.
+fn most(labels: &[u8]) -> usize {
+    usize::from(labels.iter().copied().max().unwrap_or(0))
+}
+
+/// Names the other known set that this file of labels belongs to: several sets use MNIST's file names.
 fn namesake(expected: &Known, labels: &Path) -> Result<Option<String>, DatasetError> {
     let sha256 = sha256(reader(labels)?).map_err(unreadable(labels))?;
     let other = known::known_names()
         .filter_map(known::known)
         .find(|other| other.name != expected.name && other.files.iter().any(|file| file.sha256 == Some(&sha256)));
     Ok(other.map(|other| format!("holds `{}`, whose files have the same names", other.name)))
-}
-
-fn header<const WORDS: usize>(path: &Path, reader: &mut impl Read, magic: u32) -> Result<[u32; WORDS], DatasetError> {
-    let mut bytes = Vec::with_capacity(4 * WORDS);
-    reader.take(4 * WORDS as u64).read_to_end(&mut bytes).map_err(unreadable(path))?;
-    let format = |what: &str, expected: String, got: String, hint: &str| {
-        Err(DatasetError::Format { path: path.to_owned(), what: what.into(), expected, got, hint: hint.into() })
-    };
-    if bytes.len() < 4 * WORDS {
-        return format("header", format!("{} bytes", 4 * WORDS), format!("{} bytes", bytes.len()), "the file is truncated; fetch it again");
-    }
-    let mut words = [0; WORDS];
-    for (word, bytes) in words.iter_mut().zip(bytes.chunks_exact(4)) {
-        *word = u32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
-    }
-    if words[0] != magic {
-        let hint = match words[0] {
-            IMAGES => "this is a file of images where labels are expected",
-            LABELS => "this is a file of labels where images are expected",
-            _ => "the file is not in IDX format with unsigned bytes",
-        };
-        return format("magic number", format!("{magic:#010x}"), format!("{:#010x}", words[0]), hint);
-    }
-    Ok(words)
-}
-
-/// The file has exactly the bytes its header announces.
-fn length(path: &Path, bytes: &[u8], header: usize, body: u128) -> Result<(), DatasetError> {
-    let (expected, got) = (header as u128 + body, bytes.len() as u128);
-    if got == expected {
-        return Ok(());
-    }
-    let (what, hint) = if got < expected {
-        ("truncated file", "the file was cut off; fetch it again")
-    } else {
-        ("trailing bytes", "the header announces less than the file holds; fetch it again")
-    };
-    Err(DatasetError::Format {
-        path: path.to_owned(),
-        what: what.into(),
-        expected: format!("{expected} bytes"),
-        got: format!("{got} bytes"),
-        hint: hint.into(),
-    })
 }

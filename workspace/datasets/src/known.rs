@@ -1,10 +1,6 @@
 use serde::Serialize;
 
-use crate::cifar::Cifar;
 use crate::error::DatasetError;
-use crate::glyphs::Glyphs;
-use crate::idx::Idx;
-use crate::source::Source;
 use crate::split::Normalisation;
 
 /// A data set the program knows by name.
@@ -67,13 +63,14 @@ pub struct KnownFile {
 }
 
 impl Known {
-    /// What a spec's table of this set would say.
-    pub fn source(&self) -> Source {
-        match self.format {
-            "idx" => Source::Idx(Idx::known(self)),
-            "glyphs" => Source::Glyphs(Glyphs::default()),
-            _ => Source::Cifar(Cifar::known(self)),
+    /// How to get the files, for a hint.
+    pub(crate) fn how_to_get(&self) -> String {
+        if self.files.is_empty() {
+            return "its images are generated when they are needed".to_owned();
         }
+        let megabytes = |archive: Remote| format!(" (an archive of {} MB)", archive.bytes.div_ceil(1_000_000));
+        let size = self.archive.map(megabytes).unwrap_or_default();
+        format!("`onebasin data fetch {}` downloads the official files{size}; `--data DIR` names a folder that holds them", self.name)
     }
 
     /// The constants used with this set; empty for a generated one.

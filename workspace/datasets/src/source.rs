@@ -4,21 +4,21 @@ use serde::{Deserialize, Serialize};
 
 use crate::cifar::Cifar;
 use crate::error::DatasetError;
-use crate::fetch::fetch_missing;
-use crate::folder::Folder;
+use crate::fetch_missing::fetch_missing;
+use crate::folder::{Class, Folder};
 use crate::glyphs::Glyphs;
 use crate::idx::Idx;
 use crate::known::{self, Known};
-use crate::places::Places;
+use crate::search_paths::SearchPaths;
 use crate::split::Dataset;
 
-/// Where images come from: what a spec's `[datasets.NAME]` table says, or what a known name stands for.
+/// Where images come from: the `[datasets.NAME]` table of a spec, or a known data set.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "format", rename_all = "kebab-case")]
 pub enum Source {
     /// Four files of MNIST's format.
     Idx(Idx),
-    /// Characters drawn on the spot.
+    /// Generated characters.
     Glyphs(Glyphs),
     /// The binary version of CIFAR-10 and CIFAR-100.
     Cifar(Cifar),
@@ -26,7 +26,7 @@ pub enum Source {
     Folder(Folder),
 }
 
-/// What a network needs to know of images.
+/// What a network needs to know about the images.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Geometry {
     /// Channels, height, width.
@@ -39,9 +39,18 @@ impl Source {
     /// The source a known name stands for.
     ///
     /// # Errors
-    /// When the name is not known; the error lists those that are, and the nearest.
+    /// When the name is not known; the error lists the known names and suggests the nearest.
     pub fn named(name: &str) -> Result<Source, DatasetError> {
         known::require(name).map(Known::source)
+    }
+
+    /// The known set whose folder this is.
+    pub(crate) fn known(&self) -> Option<&'static Known> {
+        match self {
+            Source::Idx(idx) => known::known(&idx.directory),
+            Source::Cifar(cifar) => known::known(&cifar.directory),
+            Source::Glyphs(_) | Source::Folder(_) => None,
+        }
     }
 
     /// The format as a spec writes it.
@@ -55,30 +64,54 @@ impl Source {
     }
 }
 
+impl Known {
+    /// The source of this data set, as a spec's table would declare it.
+    pub fn source(&self) -> Source {
+        match self.format {
+            "idx" => Source::Idx(Idx::known(self)),
+            "glyphs" => Source::Glyphs(Glyphs::default()),
+            _ => Source::Cifar(Cifar::known(self)),
+        }
+    }
+}
+
 /// Shape and number of classes, without reading pixels: from the keys, from one file's header, or from the
 /// names of folders.
 ///
 /// # Errors
 /// When a header has to be read and is not there or wrong; settings out of range.
-pub fn geometry(source: &Source, places: &Places) -> Result<Geometry, DatasetError> {
+pub fn geometry(source: &Source, search_paths: &SearchPaths) -> Result<Geometry, DatasetError> {
     match source {
-        Source::Idx(idx) => idx.geometry(places),
+        Source::Idx(idx) => idx.geometry(search_paths),
         Source::Glyphs(glyphs) => glyphs.geometry(),
         Source::Cifar(cifar) => cifar.geometry(),
-        Source::Folder(folder) => folder.geometry(places),
+        Source::Folder(folder) => folder.geometry(search_paths),
+    }
+    .map_err(|error| error.of_set(source.known()))
+}
+
+/// The class folders of a folder of pictures, in the order of their labels. Empty for formats whose labels have no folders.
+///
+/// # Errors
+/// When the folder is not there or has no classes.
+pub fn classes(source: &Source, search_paths: &SearchPaths) -> Result<Vec<Class>, DatasetError> {
+    match source {
+        Source::Folder(folder) => folder.classes(search_paths),
+        Source::Idx(_) | Source::Glyphs(_) | Source::Cifar(_) => Ok(Vec::new()),
     }
 }
 
-/// Reads, or draws, both splits.
+/// Reads or generates both splits.
 ///
 /// # Errors
-/// Files that are missing (with every place looked at), damaged or inconsistent; settings out of range.
-pub fn open(source: &Source, places: &Places) -> Result<Dataset, DatasetError> {
-    fetch_missing(source, places, &mut |_| ControlFlow::Continue(()))?;
+/// Files that are missing (with every folder searched), damaged or inconsistent; settings out of range.
+pub fn open(source: &Source, search_paths: &SearchPaths) -> Result<Dataset, DatasetError> {
+    fetch_missing(source, search_paths, &mut |_| ControlFlow::Continue(()))?;
     match source {
-        Source::Idx(idx) => idx.open(places),
+        Source::Idx(idx) => idx.open(search_paths),
         Source::Glyphs(glyphs) => glyphs.open(),
-        Source::Cifar(cifar) => cifar.open(places),
-        Source::Folder(folder) => folder.open(places),
+        Source::Cifar(cifar) => cifar.open(search_paths),
+        Source::Folder(folder) => folder.open(search_paths),
     }
+    .map_err(|error| error.of_set(source.known()))
 }

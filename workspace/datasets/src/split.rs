@@ -1,3 +1,4 @@
+use onebasin_repro::Fingerprint;
 use serde::{Deserialize, Serialize};
 
 use crate::error::DatasetError;
@@ -26,6 +27,8 @@ pub struct Dataset {
     pub test: Split,
     /// What a network should see instead of bytes.
     pub normalisation: Normalisation,
+    /// Names the content that was really read, as [`digest`](crate::digest()) does: another one when the files have changed since then.
+    pub digest: Fingerprint,
 }
 
 /// The mean and the standard deviation of `pixel / 255`, per channel.

@@ -1,20 +1,19 @@
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 use serde::Serialize;
 
-use crate::content::{Packing, present, reader, sha256, unreadable};
+use crate::content::{Packing, open_file, present, reader, sha256, unreadable};
 use crate::error::DatasetError;
 use crate::known::{Known, KnownFile};
-use crate::places::Places;
+use crate::search_paths::SearchPaths;
 
-/// What became of checking one file.
+/// The result of checking one file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Verified {
     /// Its official name, decompressed.
     pub file: &'static str,
-    /// Where it lies, where it is anywhere.
+    /// Where it was found.
     pub path: Option<PathBuf>,
     /// What was found.
     pub finding: Finding,
@@ -24,7 +23,7 @@ pub struct Verified {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "is", rename_all = "kebab-case")]
 pub enum Finding {
-    /// The official file; compressed ones may have been compressed anew.
+    /// The official content. A compressed file may have been compressed again.
     Official,
     /// Another content.
     Different {
@@ -33,26 +32,26 @@ pub enum Finding {
         /// SHA-256 of the content found.
         found: String,
     },
-    /// No trusted source states the digest of this file; this is the content's.
+    /// No trusted source states the digest of this file.
     Unstated {
         /// SHA-256 of the content found.
         found: String,
     },
-    /// It is there but cannot be read: damaged, or compressed in a way this version does not know.
+    /// It cannot be read: damaged, or compressed in an unknown way.
     Unreadable {
         /// Why, in words.
         reason: String,
     },
-    /// In none of the places.
+    /// In none of the folders.
     Missing,
 }
 
 /// Reads the files of a known set again and compares their SHA-256 with the official ones, file by file in the official order.
 ///
-/// The copy checked is the one [`open`](crate::open) would read: that of the first folder that holds all files; where none does, each
-/// file's first occurrence. A generated set has no files.
-pub fn verify(known: &'static Known, places: &Places) -> Vec<Verified> {
-    let mut folders: Vec<PathBuf> = places.candidates(known.name, known.nested).into_iter().map(|candidate| candidate.path).collect();
+/// It checks the copy that [`open`](crate::open) would read: in the first folder that holds all files; if none does, each file's first
+/// occurrence. A generated set has no files.
+pub fn verify(known: &'static Known, search_paths: &SearchPaths) -> Vec<Verified> {
+    let mut folders: Vec<PathBuf> = search_paths.candidates(known.name, known.nested).into_iter().map(|candidate| candidate.path).collect();
     let complete = folders.iter().find(|folder| known.files.iter().all(|file| present(folder, file.name).is_some())).cloned();
     if let Some(folder) = complete {
         folders = vec![folder];
@@ -71,17 +70,17 @@ pub fn verify(known: &'static Known, places: &Places) -> Vec<Verified> {
 }
 
 /// The folder in which all files of a known set lie, as [`open`](crate::open) would find it.
-pub fn whereabouts(known: &Known, places: &Places) -> Option<PathBuf> {
+pub fn whereabouts(known: &Known, search_paths: &SearchPaths) -> Option<PathBuf> {
     if known.files.is_empty() {
         return None;
     }
-    let candidates = places.candidates(known.name, known.nested).into_iter();
+    let candidates = search_paths.candidates(known.name, known.nested).into_iter();
     candidates.map(|candidate| candidate.path).find(|folder| known.files.iter().all(|file| present(folder, file.name).is_some()))
 }
 
 fn check(file: &KnownFile, path: &Path) -> Result<Finding, DatasetError> {
     if let (Packing::Gzip, Some(packed)) = (Packing::of(path), file.packed.and_then(|packed| packed.sha256)) {
-        let found = File::open(path).and_then(sha256).map_err(DatasetError::io("read", path))?;
+        let found = sha256(open_file(path)?).map_err(DatasetError::io("read", path))?;
         if found == packed {
             return Ok(Finding::Official);
         }

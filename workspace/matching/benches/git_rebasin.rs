@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use ndarray::Array;
-use onebasin_matching::similarity::similarity;
+use onebasin_matching::gain::gain;
 use onebasin_matching::{GitReBasin, Matcher, MergeMany, OtFusion, Problem};
 use onebasin_network::{Blueprint, Graph, Permutation, Shape, Weights};
 use onebasin_repro::Stream;
@@ -54,5 +54,5 @@ fn transport_fusion_of_a_pair(bencher: divan::Bencher<'_, '_>) {
 fn one_similarity_matrix(bencher: divan::Bencher<'_, '_>) {
     let (graph, models) = models(2);
     let maps: Vec<_> = graph.spec().groups.iter().map(|group| Permutation::identity(group.units)).collect();
-    bencher.bench_local(|| similarity(graph.spec(), 1, &models[0], &models[1], &maps));
+    bencher.bench_local(|| gain(graph.spec(), 1, &models[0], &models[1], &maps));
 }

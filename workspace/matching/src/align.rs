@@ -3,7 +3,7 @@ use onebasin_network::{Binding, Parameter, Permutation, PermutationSpec, Role, T
 
 use crate::{UnitMap, UnitMaps};
 
-/// The image of a model in the frame: every axis of every parameter goes through the map of its group.
+/// A model aligned: brought into the frame: every axis of every parameter goes through the map of its group.
 ///
 /// `maps` holds one map model → frame for each group, and possibly one more for the class scores. Permutations gather
 /// (`w'[i] = w[p[i]]`, exact); plans multiply (`w' = plan · w`, in `f32`). The model itself is not touched.
@@ -172,8 +172,8 @@ mod tests {
         let graph = chain(&[2]);
         let weights = numbers(graph.spec(), &[&[4.0, 8.0], &[1.0, 3.0]]);
         let plan = UnitMap::Plan(array![[0.25, 0.75], [1.0, 0.0]]);
-        let image = to_frame(graph.spec(), &weights, &vec![plan]);
-        assert_eq!(image, numbers(graph.spec(), &[&[7.0, 4.0], &[2.5, 1.0]]));
+        let aligned = to_frame(graph.spec(), &weights, &vec![plan]);
+        assert_eq!(aligned, numbers(graph.spec(), &[&[7.0, 4.0], &[2.5, 1.0]]));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::{Alignment, Attempt, Certificate, Frame, Iterate, MatchingError, Outcome, UnitMap, UnitMaps};
+use crate::{Alignment, Certificate, Frame, Iterate, MatchingError, Outcome, Restart, UnitMap, UnitMaps};
 
 const ALIGNMENT: &str = "alignment.json";
 const PERMUTATIONS: &str = "permutations.json";
@@ -29,11 +29,19 @@ struct Summary {
     objective: f64,
     cycle_error: f64,
     certificate: Certificate,
+    #[serde(default, skip_serializing_if = "is_none")]
+    marginal_error: f64,
     trace: Vec<Iterate>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     refinement: Vec<f64>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    starts: Vec<Attempt>,
+    starts: Vec<Restart>,
+}
+
+/// By reference, as serde hands it over.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over references")]
+fn is_none(error: &f64) -> bool {
+    *error == 0.0
 }
 
 /// What `permutations.json` holds: for each model, the groups that have a permutation.
@@ -68,6 +76,7 @@ impl Alignment {
             objective: self.objective,
             cycle_error: self.cycle_error,
             certificate: self.certificate,
+            marginal_error: self.marginal_error,
             trace: self.trace.clone(),
             refinement: self.refinement.clone(),
             starts: self.starts.clone(),
@@ -123,8 +132,20 @@ impl Alignment {
         if let Some(model) = maps.iter().position(|found| sizes(found) != sizes(&maps[0])) {
             return Err(corrupt(format!("the maps of model {model} have other sizes than those of model 0")));
         }
-        let Summary { frame, groups, outcome, iterations, objective, cycle_error, certificate, trace, refinement, starts, .. } = summary;
-        Ok(Alignment { frame, groups, maps, trace, refinement, starts, outcome, objective, iterations, certificate, cycle_error })
+        Ok(Alignment {
+            frame: summary.frame,
+            groups: summary.groups,
+            maps,
+            trace: summary.trace,
+            refinement: summary.refinement,
+            starts: summary.starts,
+            outcome: summary.outcome,
+            objective: summary.objective,
+            iterations: summary.iterations,
+            certificate: summary.certificate,
+            marginal_error: summary.marginal_error,
+            cycle_error: summary.cycle_error,
+        })
     }
 }
 
@@ -185,6 +206,7 @@ mod tests {
             objective: 7.0 / 3.0,
             iterations: 2,
             certificate: Certificate { duality_gap: 1e-17, worst_violation: 0.0 },
+            marginal_error: 0.0,
             cycle_error: 0.0,
         }
     }
@@ -196,14 +218,14 @@ mod tests {
     }
 
     fn restarted() -> Alignment {
-        let attempt = |start: &str, objective: f64, chosen: bool| Attempt {
+        let restart = |start: &str, objective: f64, chosen: bool| Restart {
             start: start.to_owned(),
             objective,
             iterations: 2,
             outcome: Outcome::Converged,
             chosen,
         };
-        let starts = vec![attempt("identity", 0.1, false), attempt("sinkhorn", 7.0 / 3.0, true)];
+        let starts = vec![restart("identity", 0.1, false), restart("sinkhorn", 7.0 / 3.0, true)];
         Alignment { starts, refinement: vec![2.0, 7.0 / 3.0], ..alignment() }
     }
 

@@ -10,9 +10,9 @@ use crate::{UnitMap, UnitMaps};
 pub struct Cycle {
     /// The composed maps from the first model back onto itself, one for each group.
     pub maps: UnitMaps,
-    /// The first model's image under them; it computes what the model does, if maps are permutations.
-    pub image: Weights,
-    /// The ℓ2 distance between the flat weights of the first model and its image; exactly 0 if the maps compose to the identity.
+    /// The first model carried along them; it computes what the model does, if maps are permutations.
+    pub aligned: Weights,
+    /// The ℓ2 distance between the flat weights of the first model before and after; exactly 0 if the maps compose to the identity.
     pub distance: f64,
 }
 
@@ -21,20 +21,20 @@ pub struct Cycle {
 /// `pair(from, onto)` gives the maps of model `from` onto the units of `onto`: [`crate::Alignment::pair_maps`] of one alignment, or for pairs
 /// matched independently of each other those of an alignment for each pair.
 ///
-/// Source: C²M³ (arXiv 2405.17897), figure 2: the loss between a model and its image, and their distance.
+/// Source: C²M³ (arXiv 2405.17897), figure 2: the loss between a model and itself carried along, and their distance.
 ///
 /// # Panics
 /// When `path` is empty or names a model that is not there, which is a bug of the caller.
 pub fn cycle(spec: &PermutationSpec, models: &[&Weights], path: &[usize], pair: impl Fn(usize, usize) -> UnitMaps) -> Cycle {
     let maps = around(path, pair);
     let model = models[path[0]];
-    let image = to_frame(spec, model, &maps);
-    let distance = if stays(&maps) { 0.0 } else { distance(model, &image) };
-    Cycle { maps, image, distance }
+    let aligned = to_frame(spec, model, &maps);
+    let distance = if is_identity(&maps) { 0.0 } else { distance(model, &aligned) };
+    Cycle { maps, aligned, distance }
 }
 
 /// How far models come back from where they started when they are mapped around cycles: the greatest ℓ2 distance between the
-/// flat weights of a model and its image after p → q → r → p, over all p < q < r (p → q → p for two models).
+/// flat weights of a model before and after p → q → r → p, over all p < q < r (p → q → p for two models).
 ///
 /// `pair(from, onto)` gives the maps of model `from` onto the units of `onto`; pairs matched independently of each other
 /// do not come back. Exactly 0 when permutations compose to the identity. Cost: n³/6 compositions.
@@ -44,7 +44,7 @@ pub fn cycle_error(spec: &PermutationSpec, models: &[&Weights], pair: impl Fn(us
     let count = models.len();
     let error = |path: &[usize]| {
         let maps = around(path, &pair);
-        if stays(&maps) { 0.0 } else { distance(models[path[0]], &to_frame(spec, models[path[0]], &maps)) }
+        if is_identity(&maps) { 0.0 } else { distance(models[path[0]], &to_frame(spec, models[path[0]], &maps)) }
     };
     if count == 2 {
         return error(&[0, 1]);
@@ -66,7 +66,7 @@ fn around(path: &[usize], pair: impl Fn(usize, usize) -> UnitMaps) -> UnitMaps {
     (1..path.len()).fold(step(0), |maps, place| maps.iter().zip(&step(place)).map(|(first, next)| compose(first, next)).collect())
 }
 
-fn stays(maps: &UnitMaps) -> bool {
+fn is_identity(maps: &UnitMaps) -> bool {
     maps.iter().all(|map| matches!(map, UnitMap::Permutation(permutation) if permutation.is_identity()))
 }
 
@@ -123,11 +123,11 @@ mod tests {
         let pair = |from: usize, onto: usize| hard(&shuffles(spec, (10 * from + onto) as u64));
         let found = cycle(spec, &models, &[2, 0, 3, 1], pair);
         let steps = [(2, 0), (0, 3), (3, 1), (1, 2)];
-        let image = steps.iter().fold(models[2].clone(), |weights, &(from, onto)| to_frame(spec, &weights, &pair(from, onto)));
-        assert_eq!(found.image, image);
-        assert!(found.distance > 0.0 && found.distance == distance(models[2], &image));
+        let aligned = steps.iter().fold(models[2].clone(), |weights, &(from, onto)| to_frame(spec, &weights, &pair(from, onto)));
+        assert_eq!(found.aligned, aligned);
+        assert!(found.distance > 0.0 && found.distance == distance(models[2], &aligned));
         let frame: Vec<UnitMaps> = (0..4).map(|seed| hard(&shuffles(spec, seed))).collect();
         let through = cycle(spec, &models, &[2, 0, 3, 1], |from, onto| pair_maps(&frame[from], &frame[onto]));
-        assert_eq!((&through.image, through.distance), (models[2], 0.0));
+        assert_eq!((&through.aligned, through.distance), (models[2], 0.0));
     }
 }

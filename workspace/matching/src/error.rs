@@ -69,8 +69,8 @@ pub enum MatchingError {
         /// What is wrong.
         problem: String,
     },
-    /// An assignment or a plan could not be found.
-    #[error("group `{group}` has no assignment")]
+    /// The solver refused a group's matrix, or found no plan.
+    #[error("cannot solve the transport problem of group `{group}`")]
     Transport {
         /// Name of the group of units.
         group: String,
@@ -78,6 +78,9 @@ pub enum MatchingError {
         #[source]
         source: TransportError,
     },
+    /// The caller asked to stop.
+    #[error("matching stopped on request")]
+    Interrupted,
     /// A file could not be read or written.
     #[error("cannot {doing} `{}`", path.display())]
     File {

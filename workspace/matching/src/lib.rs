@@ -10,32 +10,34 @@
 mod align;
 mod alignment_file;
 mod barrier;
-mod closeness;
+mod cka;
 mod cycle;
 mod error;
-mod ground;
+pub mod gain;
+mod ground_metric;
 mod margins;
 mod matcher;
 mod merge;
 pub mod methods;
 mod objective;
-mod representations;
-pub mod similarity;
 #[cfg(test)]
 mod testing;
+mod weight_similarity;
 
 pub use align::{pair_maps, permutations, to_frame};
 pub use barrier::{Barrier, barrier, lambdas};
-pub use closeness::{Closeness, Compared, closeness};
+pub use cka::{FeatureSimilarity, feature_similarity};
 pub use cycle::{Cycle, cycle, cycle_error};
 pub use error::MatchingError;
-pub use ground::Ground;
+pub use ground_metric::Ground;
 pub use margins::{GroupMargins, margins};
-pub use matcher::{Alignment, Attempt, Certificate, Course, Frame, Iterate, Matcher, Outcome, Problem, UnitMap, UnitMaps};
+pub use matcher::{
+    Alignment, Certificate, Frame, Interrupted, Iterate, Matcher, Outcome, Problem, Restart, SolverTrace, UnitMap, UnitMaps,
+};
 pub use merge::{interpolate, mean};
 pub use methods::{
     Matching, c2m3::C2m3, c2m3::SoftIterate, frank_wolfe::FrankWolfe, git_rebasin::GitReBasin, identity::Identity, merge_many::MergeMany,
     ot_fusion::OtFusion,
 };
 pub use objective::objective;
-pub use representations::{Agreement, agreement};
+pub use weight_similarity::{Compared, WeightSimilarity, weight_similarity};

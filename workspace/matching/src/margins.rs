@@ -3,8 +3,8 @@ use onebasin_transport::assignment;
 use rayon::prelude::*;
 
 use crate::align::to_frame;
+use crate::gain::gain;
 use crate::matcher::UnitMap;
-use crate::similarity::similarity;
 use crate::{Alignment, MatchingError, Problem, UnitMaps};
 
 /// How sure the matches of one group of one model are, slot by slot; all figures in units of the objective.
@@ -20,10 +20,10 @@ pub struct GroupMargins {
     pub shortfall: f64,
 }
 
-/// How sure each match is: for each model and group, `C` being the similarity of the other models' sum in the frame (rows, slots) and the
+/// How sure each match is: for each model and group, `C` being the gain of the other models' sum in the frame (rows, slots) and the
 /// model (columns, units), `loss_s = Σ_i C[i, p(i)] − max Σ_i C[i, q(i)]` over the permutations `q` with `q(s) ≠ p(s)`.
 ///
-/// It asks nothing of how the maps were found, so it compares methods. `C` is [`crate::similarity`]'s, with the group's own axis left as it is;
+/// It asks nothing of how the maps were found, so it compares methods. `C` is [`crate::gain`]'s, with the group's own axis left as it is;
 /// where a parameter holds a group on both axes, it is the slope at the present map (twice the present agreement for that parameter) and losses are of first order.
 ///
 /// Outer index model, inner index group. Cost: for each model and group, the products of one gradient, an assignment, and at most O(units³)
@@ -37,9 +37,9 @@ pub struct GroupMargins {
 pub fn margins(problem: &Problem<'_>, alignment: &Alignment) -> Result<Vec<Vec<GroupMargins>>, MatchingError> {
     problem.check()?;
     let spec = problem.spec;
-    let images: Vec<Weights> = problem.models.iter().zip(&alignment.maps).map(|(weights, maps)| to_frame(spec, weights, maps)).collect();
+    let aligned: Vec<Weights> = problem.models.iter().zip(&alignment.maps).map(|(weights, maps)| to_frame(spec, weights, maps)).collect();
     let of_model = |(model, maps): (usize, &UnitMaps)| {
-        let others = sum_without(spec, &images, model);
+        let others = sum_without(spec, &aligned, model);
         let hard = permutations(alignment, model, maps)?;
         // Class scores that were moved too are part of the model here: no group holds them.
         let moving = match maps.get(spec.groups.len()) {
@@ -50,7 +50,7 @@ pub fn margins(problem: &Problem<'_>, alignment: &Alignment) -> Result<Vec<Vec<G
             None => problem.models[model],
         };
         let of_group = |group: usize| {
-            let gain = similarity(spec, group, &others, moving, &hard);
+            let gain = gain(spec, group, &others, moving, &hard);
             let transport = |source| MatchingError::Transport { group: spec.groups[group].name.clone(), source };
             let best = assignment::maximise(gain.view()).map_err(transport)?;
             let tolerances = best.margins(gain.view()).map_err(transport)?;
@@ -77,11 +77,11 @@ fn permutations(alignment: &Alignment, model: usize, maps: &UnitMaps) -> Result<
 }
 
 /// The sum of all models but one, each entry summed in `f64`.
-pub(crate) fn sum_without(spec: &PermutationSpec, images: &[Weights], without: usize) -> Weights {
+pub(crate) fn sum_without(spec: &PermutationSpec, aligned: &[Weights], without: usize) -> Weights {
     let sum = |name: &str| {
-        let mut array = images[without].get(name).clone();
+        let mut array = aligned[without].get(name).clone();
         let others: Vec<&[f32]> =
-            images.iter().enumerate().filter(|(model, _)| *model != without).map(|(_, image)| image.values(name)).collect();
+            aligned.iter().enumerate().filter(|(model, _)| *model != without).map(|(_, aligned)| aligned.values(name)).collect();
         for (index, entry) in array.iter_mut().enumerate() {
             *entry = others.iter().map(|values| f64::from(values[index])).sum::<f64>() as f32;
         }
@@ -94,12 +94,12 @@ pub(crate) fn sum_without(spec: &PermutationSpec, images: &[Weights], without: u
 mod tests {
     use super::*;
     use crate::testing::{chain, graph, mixed, numbers, random, shuffles};
-    use crate::{C2m3, Course, Frame, Matcher, objective};
+    use crate::{C2m3, Frame, Matcher, SolverTrace, objective};
     use onebasin_network::permute;
     use onebasin_repro::Stream;
 
     fn aligned(problem: &Problem<'_>, maps: Vec<Vec<Permutation>>) -> Alignment {
-        Alignment::from_permutations(problem, Frame::Universe, maps, Course::direct(Default::default()))
+        Alignment::from_permutations(problem, Frame::Universe, maps, SolverTrace::direct(Default::default()))
     }
 
     #[test]
@@ -138,8 +138,8 @@ mod tests {
         let problem = Problem { spec, models: models.iter().collect() };
         let maps: Vec<Vec<Permutation>> = (0..3).map(|seed| shuffles(spec, 7 + seed)).collect();
         let value = |maps: &[Vec<Permutation>]| {
-            let images: Vec<Weights> = models.iter().zip(maps).map(|(weights, maps)| permute(spec, weights, maps)).collect();
-            objective(spec, &images.iter().collect::<Vec<_>>())
+            let aligned: Vec<Weights> = models.iter().zip(maps).map(|(weights, maps)| permute(spec, weights, maps)).collect();
+            objective(spec, &aligned.iter().collect::<Vec<_>>())
         };
         let now = value(&maps);
         let found = margins(&problem, &aligned(&problem, maps.clone())).unwrap();
@@ -187,7 +187,7 @@ mod tests {
         let graph = graph(r#"{"family": "mlp", "hidden": [30]}"#, (1, 4, 4), 5);
         let models: Vec<Weights> = (0..3).map(|seed| random(graph.spec(), seed)).collect();
         let problem = Problem { spec: graph.spec(), models: models.iter().collect() };
-        let alignment = C2m3 { refine: 50, ..C2m3::default() }.align(&problem, &Stream::root(0)).unwrap();
+        let alignment = C2m3 { refine: Some(50), ..C2m3::default() }.align(&problem, &Stream::root(0)).unwrap();
         for margins in margins(&problem, &alignment).unwrap().iter().flatten() {
             assert!(margins.shortfall <= 1e-6 && margins.losses.iter().all(|loss| *loss >= -1e-6), "{margins:?}");
         }

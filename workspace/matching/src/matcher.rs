@@ -58,13 +58,30 @@ impl Problem<'_> {
     }
 }
 
+/// Whether to stop a matching.
+pub type Interrupted<'a> = &'a dyn Fn() -> bool;
+
+/// An error if it is time to stop.
+pub(crate) fn go_on(interrupted: Interrupted<'_>) -> Result<(), MatchingError> {
+    if interrupted() { Err(MatchingError::Interrupted) } else { Ok(()) }
+}
+
 /// A way to find the maps of models into one frame; implemented by the options of each method.
 pub trait Matcher {
     /// Finds the maps. Inputs are never changed; chance comes from `stream` alone, so equal calls give equal bytes.
     ///
     /// # Errors
     /// A problem that does not pass [`Problem::check`], options that do not pass [`Matcher::check`].
-    fn align(&self, problem: &Problem<'_>, stream: &Stream) -> Result<Alignment, MatchingError>;
+    fn align(&self, problem: &Problem<'_>, stream: &Stream) -> Result<Alignment, MatchingError> {
+        self.align_unless(&|| false, problem, stream)
+    }
+
+    /// As [`Matcher::align`], unless `interrupted` says to stop: it is asked between iterations, and between groups where these are solved one by
+    /// one, on the calling thread.
+    ///
+    /// # Errors
+    /// As [`Matcher::align`], and [`MatchingError::Interrupted`].
+    fn align_unless(&self, interrupted: Interrupted<'_>, problem: &Problem<'_>, stream: &Stream) -> Result<Alignment, MatchingError>;
 
     /// Says whether the options make sense.
     ///
@@ -125,8 +142,11 @@ pub struct Iterate {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
-    /// Its stop rule fired.
+    /// Its stop rule fired. Where the method was asked to refine, no group of one model alone, all others held, could gain.
     Converged,
+    /// Its stop rule fired where one group of one model alone, all others held, could still gain: a stationary point of an ascent that moves
+    /// all groups at once. `refine` takes such gains.
+    Stationary,
     /// It was stopped by the cap on its iterations.
     IterationLimit,
     /// It does not iterate.
@@ -162,7 +182,7 @@ impl From<onebasin_transport::Certificate> for Certificate {
 /// One of several starts of a method, and how far it came.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Attempt {
+pub struct Restart {
     /// The start, as the spec writes it.
     pub start: String,
     /// [`crate::objective`] of the models in the frame it led to.
@@ -177,7 +197,7 @@ pub struct Attempt {
 
 /// What a method did on its way to the maps.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Course {
+pub struct SolverTrace {
     /// The objective after each iteration.
     pub trace: Vec<Iterate>,
     /// The objective before the first round of refinement and after each; empty without refinement.
@@ -188,18 +208,20 @@ pub struct Course {
     pub iterations: usize,
     /// The worst over the final assignments.
     pub certificate: Certificate,
+    /// The worst over all soft plans, see [`Alignment::marginal_error`].
+    pub marginal_error: f64,
 }
 
-impl Course {
+impl SolverTrace {
     /// Of a method that iterates once for each point of `trace`.
-    pub fn iterated(trace: Vec<Iterate>, outcome: Outcome, certificate: Certificate) -> Course {
+    pub fn iterated(trace: Vec<Iterate>, outcome: Outcome, certificate: Certificate) -> SolverTrace {
         let iterations = trace.len();
-        Course { trace, refinement: Vec::new(), outcome, iterations, certificate }
+        SolverTrace { trace, refinement: Vec::new(), outcome, iterations, certificate, marginal_error: 0.0 }
     }
 
     /// Of a method that does not iterate.
-    pub fn direct(certificate: Certificate) -> Course {
-        Course::iterated(Vec::new(), Outcome::Direct, certificate)
+    pub fn direct(certificate: Certificate) -> SolverTrace {
+        SolverTrace::iterated(Vec::new(), Outcome::Direct, certificate)
     }
 }
 
@@ -217,7 +239,7 @@ pub struct Alignment {
     /// The objective before the first round of refinement and after each; empty without refinement.
     pub refinement: Vec<f64>,
     /// All starts, where several were asked for; the rest of this alignment tells of the chosen one.
-    pub starts: Vec<Attempt>,
+    pub starts: Vec<Restart>,
     /// How the method ended.
     pub outcome: Outcome,
     /// [`crate::objective`] of the models in the frame.
@@ -226,13 +248,16 @@ pub struct Alignment {
     pub iterations: usize,
     /// The worst over the final assignments.
     pub certificate: Certificate,
+    /// How far the soft plan that fits worst misses its marginals, as a share of the mass, before its rows are divided by their sums: at most 2; 0 for
+    /// permutations. A large one is the mark of a plan that was stopped too early.
+    pub marginal_error: f64,
     /// [`crate::cycle_error`] of the maps; exactly 0 for permutations, which compose through the frame.
     pub cycle_error: f64,
 }
 
 impl Alignment {
     /// Completes found maps by what every alignment says: objective in the frame and cycle error.
-    pub fn assemble(problem: &Problem<'_>, frame: Frame, maps: Vec<UnitMaps>, course: Course) -> Alignment {
+    pub fn assemble(problem: &Problem<'_>, frame: Frame, maps: Vec<UnitMaps>, solver_trace: SolverTrace) -> Alignment {
         let spec = problem.spec;
         let mut groups: Vec<String> = spec.groups.iter().map(|group| group.name.clone()).collect();
         if maps.iter().any(|maps| maps.len() > groups.len()) {
@@ -241,15 +266,28 @@ impl Alignment {
         let aligned: Vec<Weights> = problem.models.iter().zip(&maps).map(|(weights, maps)| align::to_frame(spec, weights, maps)).collect();
         let objective = objective(spec, &aligned.iter().collect::<Vec<_>>());
         let cycle_error = cycle::cycle_error(spec, &problem.models, |from, onto| align::pair_maps(&maps[from], &maps[onto]));
-        let Course { trace, refinement, outcome, iterations, certificate } = course;
+        let SolverTrace { trace, refinement, outcome, iterations, certificate, marginal_error } = solver_trace;
         let starts = Vec::new();
-        Alignment { frame, groups, maps, trace, refinement, starts, outcome, objective, iterations, certificate, cycle_error }
+        Alignment {
+            frame,
+            groups,
+            maps,
+            trace,
+            refinement,
+            starts,
+            outcome,
+            objective,
+            iterations,
+            certificate,
+            marginal_error,
+            cycle_error,
+        }
     }
 
     /// As [`Alignment::assemble`], from permutations: one list over groups for each model.
-    pub fn from_permutations(problem: &Problem<'_>, frame: Frame, maps: Vec<Vec<Permutation>>, course: Course) -> Alignment {
+    pub fn from_permutations(problem: &Problem<'_>, frame: Frame, maps: Vec<Vec<Permutation>>, solver_trace: SolverTrace) -> Alignment {
         let maps = maps.into_iter().map(|maps| maps.into_iter().map(UnitMap::Permutation).collect()).collect();
-        Alignment::assemble(problem, frame, maps, course)
+        Alignment::assemble(problem, frame, maps, solver_trace)
     }
 
     /// Whether every map is a permutation, so that models in the frame compute what they did before.

@@ -47,7 +47,7 @@ impl<'a> PairObjective<'a> {
         PairObjective { spec, fixed, moving, values, moved: vec![false; spec.groups.len()] }
     }
 
-    /// The value at the maps of the last [`PairObjective::settle`].
+    /// The value at the maps of the last [`PairObjective::finish`].
     pub fn value(&self) -> f64 {
         self.values.iter().sum()
     }
@@ -58,7 +58,7 @@ impl<'a> PairObjective<'a> {
     }
 
     /// The value at `maps`.
-    pub fn settle(&mut self, maps: &[Permutation]) -> f64 {
+    pub fn finish(&mut self, maps: &[Permutation]) -> f64 {
         let moved = |binding: &Option<Binding>| binding.as_ref().is_some_and(|binding| self.moved[binding.group]);
         for (parameter, value) in self.spec.parameters.iter().zip(&mut self.values) {
             if moved(&parameter.rows) || moved(&parameter.columns) {
@@ -155,7 +155,7 @@ mod tests {
         for (seed, group) in (0..spec.groups.len()).cycle().take(7).enumerate() {
             maps[group] = shuffles(spec, seed as u64).swap_remove(group);
             pair.moved(group);
-            let found = pair.settle(&maps);
+            let found = pair.finish(&maps);
             let expected = objective(spec, &[&a, &permute(spec, &b, &maps)]);
             assert!((found - expected).abs() < 1e-12 * (1.0 + expected.abs()), "{found} and {expected}");
         }

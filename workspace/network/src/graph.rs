@@ -26,7 +26,7 @@ impl Graph {
     ///
     /// # Errors
     /// Names the layer that cannot stand where it stands: wrong shapes, arms of a residual that differ, windows larger than the
-    /// image, duplicate names, an output that is not `classes` numbers.
+    /// image, duplicate names, an output that is not `classes` numbers. More than 2^30 parameters or 20 000 layers.
     pub fn build(architecture: &Architecture) -> Result<Graph, NetworkError> {
         let (nodes, spec) = build::lay_out(architecture)?;
         Ok(Graph { architecture: architecture.clone(), nodes, spec })
@@ -63,6 +63,11 @@ impl Graph {
             | Operation::Add
             | Operation::Output => 0,
         }
+    }
+
+    /// How much memory all parameters take, running statistics included. A training holds several times as much.
+    pub fn bytes(&self) -> u64 {
+        4 * self.spec.parameters.iter().map(|parameter| parameter.len() as u64).sum::<u64>()
     }
 
     /// How many numbers are trained; running statistics are not.

@@ -6,7 +6,7 @@ use onebasin_datasets::{Normalisation, Split};
 use onebasin_network::{Graph, Role, Weights};
 use onebasin_repro::Stream;
 
-use crate::forward::{Mode, Program, Seen};
+use crate::forward::{BatchNormStats, Mode, Program};
 use crate::inputs::Inputs;
 use crate::kernels::{buffers, cross_entropy};
 use crate::tensors::{AnyTensor, Tensors};
@@ -56,6 +56,7 @@ pub fn fit(
     training.check()?;
     let inputs = Inputs::new(graph, data, normalisation)?;
     let span = training.span(data.labels.len())?;
+    training.check_norms(graph, data.labels.len())?;
     let program = Program::new(graph, device)?;
     let weights = initialise(graph, training.initialisation, &stream.child("init"))?;
     let burn = device.burn();
@@ -121,7 +122,7 @@ fn is_learned(role: Role) -> bool {
     }
 }
 
-fn mix_running(tensors: &mut Tensors, seen: Seen) {
+fn mix_running(tensors: &mut Tensors, seen: BatchNormStats) {
     let (mean, variance) = seen.running;
     for (place, value) in [(mean, seen.mean), (variance, seen.variance)] {
         let running = tensors.0[place].vector();

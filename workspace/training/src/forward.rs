@@ -24,30 +24,32 @@ pub(crate) enum Mode {
 }
 
 /// The statistics that a batch norm saw in one batch, to be mixed into its running ones.
-pub(crate) struct Seen {
+pub(crate) struct BatchNormStats {
     /// Places of the running mean and variance among the parameters.
     pub(crate) running: (usize, usize),
     pub(crate) mean: Tensor<1>,
-    /// Unbiased, as PyTorch stores it.
+    /// Unbiased, as PyTorch stores it; 0 where `count` is 1, which training refuses.
     pub(crate) variance: Tensor<1>,
+    /// Values of a channel in the batch.
+    pub(crate) count: usize,
 }
 
-impl Seen {
+impl BatchNormStats {
     /// From mean and biased variance over `count` values.
-    fn new(running: (usize, usize), [mean, variance]: [Tensor<1>; 2], count: usize) -> Seen {
-        let count = count as f64;
-        Seen { running, mean, variance: variance.mul_scalar(count / (count - 1.0).max(1.0)) }
+    fn new(running: (usize, usize), [mean, variance]: [Tensor<1>; 2], count: usize) -> BatchNormStats {
+        let values = count as f64;
+        BatchNormStats { running, mean, variance: variance.mul_scalar(values / (values - 1.0).max(1.0)), count }
     }
 }
 
 /// What a forward pass gives: the logits `[n, classes]` and, in training, what batch norms saw.
 pub(crate) struct Pass {
     pub(crate) logits: Tensor<2>,
-    pub(crate) seen: Vec<Seen>,
+    pub(crate) seen: Vec<BatchNormStats>,
 }
 
 /// Takes the value of a node and gives what its readers shall see.
-pub(crate) type Behind<'b> = &'b mut dyn FnMut(usize, Value) -> Value;
+pub(crate) type OutputHook<'b> = &'b mut dyn FnMut(usize, Value) -> Value;
 
 /// A graph made ready to be computed: who reads what, and which activations ride on the operation before them.
 pub(crate) struct Program<'a> {
@@ -142,9 +144,9 @@ impl<'a> Program<'a> {
         self.run_through(tensors, input, mode, &mut |_, value| value)
     }
 
-    /// The same with the value of every node replaced by what `behind` makes of it, before anything reads it.
-    pub(crate) fn run_through(&self, tensors: &Tensors, input: Tensor<4>, mode: Mode, behind: Behind<'_>) -> Pass {
-        self.run_after(0, Value::Image(input), tensors, mode, behind)
+    /// The same with the value of every node replaced by what `hook` makes of it, before anything reads it.
+    pub(crate) fn run_through(&self, tensors: &Tensors, input: Tensor<4>, mode: Mode, hook: OutputHook<'_>) -> Pass {
+        self.run_after(0, Value::Image(input), tensors, mode, hook)
     }
 
     /// What `head` gives for `input`, before any activation.
@@ -163,7 +165,7 @@ impl<'a> Program<'a> {
     }
 
     /// The nodes after `first`, whose value is given.
-    fn run_after(&self, first: usize, value: Value, tensors: &Tensors, mode: Mode, behind: Behind<'_>) -> Pass {
+    fn run_after(&self, first: usize, value: Value, tensors: &Tensors, mode: Mode, hook: OutputHook<'_>) -> Pass {
         let last = self.graph.output();
         let mut values: Vec<Option<Value>> = vec![None; self.graph.nodes.len()];
         let mut unread = self.readers.clone();
@@ -177,7 +179,7 @@ impl<'a> Program<'a> {
                 let value = if unread[input] == 0 { values[input].take() } else { values[input].clone() };
                 inputs.push(value.expect("inputs stand before their readers"));
             }
-            values[place] = Some(behind(place, self.compute(place, inputs, tensors, self.with_relu[place], mode, &mut seen)));
+            values[place] = Some(hook(place, self.compute(place, inputs, tensors, self.with_relu[place], mode, &mut seen)));
         }
         match values[last].take() {
             Some(Value::Flat(logits)) => Pass { logits, seen },
@@ -185,7 +187,15 @@ impl<'a> Program<'a> {
         }
     }
 
-    fn compute(&self, place: usize, inputs: Vec<Value>, tensors: &Tensors, with_relu: bool, mode: Mode, seen: &mut Vec<Seen>) -> Value {
+    fn compute(
+        &self,
+        place: usize,
+        inputs: Vec<Value>,
+        tensors: &Tensors,
+        with_relu: bool,
+        mode: Mode,
+        seen: &mut Vec<BatchNormStats>,
+    ) -> Value {
         let mut inputs = inputs.into_iter();
         let mut input = || inputs.next().expect("as many inputs as the operation has");
         let own = self.kernels == Kernels::Fused;
@@ -225,7 +235,7 @@ impl<'a> Program<'a> {
                             (NormKind::Batch, running, _) => {
                                 let [n, h, w, _] = images.dims();
                                 let (output, statistics) = kernels::batch_norm(images, scale, shift, *epsilon, with_relu, threads);
-                                seen.extend(running.map(|running| Seen::new(running, statistics, n * h * w)));
+                                seen.extend(running.map(|running| BatchNormStats::new(running, statistics, n * h * w)));
                                 output
                             }
                         });
@@ -243,7 +253,7 @@ impl<'a> Program<'a> {
                         let [n, _, h, w] = image.dims();
                         let (mean, variance) = batch_statistics(image.clone());
                         let statistics = [mean.clone().detach(), variance.clone().detach()];
-                        seen.extend(running.map(|running| Seen::new(running, statistics, n * h * w)));
+                        seen.extend(running.map(|running| BatchNormStats::new(running, statistics, n * h * w)));
                         batch_norm(image, mean, variance, scale, shift, epsilon)
                     }
                 };

@@ -1,4 +1,5 @@
 use onebasin_datasets::Augmentation;
+use onebasin_network::{Graph, NormKind, Operation};
 use serde::{Deserialize, Serialize};
 
 use crate::TrainingError;
@@ -91,7 +92,7 @@ impl Training {
     /// Steps of an epoch and of the whole training over `images` images.
     ///
     /// # Errors
-    /// When that is no step at all, or the warm-up is longer than the training.
+    /// When that is no step at all, the warm-up is longer than the training, or a round of `cosine-restarts` shorter than a step.
     pub fn span(&self, images: usize) -> Result<Span, TrainingError> {
         let steps_per_epoch = if self.drop_last { images / self.batch } else { images.div_ceil(self.batch) };
         if steps_per_epoch == 0 {
@@ -105,7 +106,28 @@ impl Training {
             let hint = "shorten it, or train longer";
             return Err(impossible("schedule.warmup-epochs", self.schedule.warmup_epochs, "a warm-up within the training", hint));
         }
+        self.schedule.check_rounds(steps_per_epoch)?;
         Ok(Span { steps_per_epoch, steps })
+    }
+
+    /// Whether every step over `images` images gives the batch norms of `graph` a variance: more than one value of each channel.
+    ///
+    /// # Errors
+    /// As [`Training::span`]; and when a batch norm sees one value of a channel in an image, and a step one image.
+    pub fn check_norms(&self, graph: &Graph, images: usize) -> Result<(), TrainingError> {
+        let span = self.span(images)?;
+        let single = |shape: &onebasin_network::Shape| shape.height * shape.width == 1;
+        let lone =
+            graph.nodes.iter().any(|node| matches!(node.operation, Operation::Norm { kind: NormKind::Batch, .. }) && single(&node.shape));
+        let expected = "batches of at least 2 images: a batch norm that sees one value of a channel has no variance";
+        if lone && self.batch.min(images) == 1 {
+            return Err(impossible("batch", self.batch, expected, "100 is usual; or take `norm = \"layer\"`"));
+        }
+        if lone && !self.drop_last && images % self.batch == 1 && span.steps >= span.steps_per_epoch {
+            let hint = "the last batch of an epoch has one image: set `drop-last = true`, or another batch";
+            return Err(impossible("batch", self.batch, expected, hint));
+        }
+        Ok(())
     }
 }
 
@@ -173,6 +195,30 @@ mod tests {
             assert!(message.starts_with(&format!("`{key}`")) || message.starts_with(&format!("key `{key}`")), "{message}");
             assert!(message.contains("hint: "), "{message}");
         }
+    }
+
+    #[test]
+    fn a_batch_of_one_is_refused_where_a_batch_norm_sees_one_value_of_a_channel() {
+        let graph = |layers: &str| {
+            let text = format!(
+                r#"{{ "input": [1, 4, 4], "classes": 3, "layers": [{layers}, {{ "op": "flatten" }}, {{ "op": "linear", "out": "classes" }}] }}"#
+            );
+            Graph::build(&serde_json::from_str(&text).unwrap()).unwrap()
+        };
+        let norm = |kind: &str| format!(r#"{{ "op": "norm", "kind": "{kind}" }}"#);
+        let rows = |kind: &str| graph(&format!(r#"{{ "op": "flatten" }}, {{ "op": "linear", "out": 5 }}, {}"#, norm(kind)));
+        let images = graph(&format!(r#"{{ "op": "conv", "out": 5 }}, {}"#, norm("batch")));
+        let training = |batch: usize| Training { batch, ..parse(SHORT) };
+        for (batch, images) in [(1, 10), (4, 9), (100, 1)] {
+            let message = training(batch).check_norms(&rows("batch"), images).unwrap_err().to_string();
+            assert!(message.starts_with(&format!("`batch` is `{batch}`")) && message.contains("hint: "), "{message}");
+        }
+        training(4).check_norms(&rows("batch"), 10).unwrap();
+        Training { drop_last: true, ..training(4) }.check_norms(&rows("batch"), 9).unwrap();
+        // The single image would come in the third step.
+        Training { steps: Some(2), ..training(4) }.check_norms(&rows("batch"), 9).unwrap();
+        training(1).check_norms(&rows("layer"), 10).unwrap();
+        training(1).check_norms(&images, 10).unwrap();
     }
 
     #[test]

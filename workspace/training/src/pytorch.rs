@@ -21,7 +21,7 @@ use safetensors::tensor::Dtype;
 use serde::Deserialize;
 
 use crate::evaluate::values;
-use crate::forward::{Mode, Program, Seen};
+use crate::forward::{BatchNormStats, Mode, Program};
 use crate::kernels::cross_entropy;
 use crate::tensors::{AnyTensor, Tensors};
 use crate::{Device, Training, fit};
@@ -119,7 +119,7 @@ impl Case {
         let all = parameters.iter().map(|parameter| parameter.name.as_str()).zip(&leaves.0);
         let all = all.map(|(name, leaf)| (name, leaf.take_gradient(&mut gradients))).chain([("input", images)]);
         parts.extend(all.filter_map(|(name, gradient)| Some((format!("{prefix}/gradient/{name}"), gradient?.into_values()))));
-        for Seen { running: (mean, variance), mean: new_mean, variance: new_variance } in pass.seen {
+        for BatchNormStats { running: (mean, variance), mean: new_mean, variance: new_variance, .. } in pass.seen {
             for (place, new) in [(mean, new_mean), (variance, new_variance)] {
                 let name = &parameters[place].name;
                 let new: Vec<f32> = new.inner().into_data().try_into_vec().unwrap();

@@ -6,7 +6,7 @@ use ndarray::{ArrayD, Axis};
 use onebasin_network::{Graph, Operation, Weights};
 
 use crate::TrainingError;
-use crate::statistics::{Behind, Moments, Sample, Seen, Statistics, convolutions, pass};
+use crate::statistics::{ConvolutionHook, Moments, PassStatistics, Sample, Statistics, convolutions, pass};
 
 /// Added to variances: under the root of the goal, in the batch norms of the pass, and under the root of the fold.
 const EPSILON: f32 = 1e-5;
@@ -15,8 +15,8 @@ const EPSILON: f32 = 1e-5;
 /// `goal` says.
 ///
 /// Behind each convolution stands, for one pass over the sample, a batch norm with the statistics of the batch, the scale `σ* = √(v* + ε)`
-/// and the shift `μ*`; so every layer sees what the repaired layers before it give. The batch means and unbiased variances are averaged to
-/// `μ` and `v`, and the batch norm goes into the convolution:
+/// and the shift `μ*`; so every layer sees what the repaired layers before it give. The batch means and unbiased variances are averaged, each
+/// batch weighed by its images, to `μ` and `v`, and the batch norm goes into the convolution:
 ///
 /// ```text
 /// W' = W σ* / √(v + ε),   b' = μ* + (b - μ) σ* / √(v + ε),   ε = 1e-5
@@ -60,8 +60,8 @@ pub fn repair(
         let shift = goal.mean.iter().map(|&mean| mean as f32).collect();
         [vector(scale), vector(shift)]
     });
-    let behind = Behind::Normalise { vectors: vectors.collect(), epsilon: EPSILON };
-    let seen = pass(graph, merged, sample, &behind, watch)?;
+    let at_convolutions = ConvolutionHook::Normalise { vectors: vectors.collect(), epsilon: EPSILON };
+    let seen = pass(graph, merged, sample, &at_convolutions, watch)?;
     let mut arrays = merged.clone().into_arrays();
     let name = |place: usize| &graph.spec().parameters[place].name;
     for ((weight, bias, goal), own) in folds.into_iter().zip(&seen.convolutions) {
@@ -77,12 +77,13 @@ pub fn repair(
     with_running(graph, arrays, &seen)
 }
 
-/// Estimates the running statistics of a network's batch norms anew: one pass in training mode, the means of all batches counting alike.
+/// Estimates the running statistics of a network's batch norms anew: one pass in training mode, each batch weighed by its images.
 ///
 /// A merged or interpolated network needs it, because its activations are no mean of its parents' activations. A network without batch
 /// norms keeps its weights. Cost: a forward pass.
 ///
-/// Source: PyTorch, `torch.nn.BatchNorm2d` with `momentum=None` after `reset_running_stats`; variances are unbiased.
+/// Source: PyTorch, `torch.nn.BatchNorm2d` with `momentum=None` after `reset_running_stats`, where a smaller last batch counts like the others;
+/// variances are unbiased.
 ///
 /// # Errors
 /// When the data do not fit the network, or `watch` breaks off.
@@ -95,7 +96,7 @@ pub fn reset_batch_norms(
     if !has_batch_norms(graph) {
         return Ok(weights.clone());
     }
-    let seen = pass(graph, weights, sample, &Behind::Nothing, watch)?;
+    let seen = pass(graph, weights, sample, &ConvolutionHook::Nothing, watch)?;
     with_running(graph, weights.clone().into_arrays(), &seen)
 }
 
@@ -112,7 +113,7 @@ fn array<'a>(arrays: &'a mut BTreeMap<String, ArrayD<f32>>, name: &str) -> &'a m
 }
 
 /// The same arrays with the running statistics of batch norms replaced.
-fn with_running(graph: &Graph, mut arrays: BTreeMap<String, ArrayD<f32>>, seen: &Seen) -> Result<Weights, TrainingError> {
+fn with_running(graph: &Graph, mut arrays: BTreeMap<String, ArrayD<f32>>, seen: &PassStatistics) -> Result<Weights, TrainingError> {
     for ((mean, variance), Moments { mean: means, variance: variances }) in &seen.norms {
         for (place, values) in [(mean, means), (variance, variances)] {
             let name = &graph.spec().parameters[*place].name;

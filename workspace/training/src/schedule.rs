@@ -122,7 +122,11 @@ impl Schedule {
             ScheduleKind::Constant => return peak,
             ScheduleKind::Cosine => (time - warmup) / (length - warmup),
             ScheduleKind::CosineRestarts => {
-                let (mut into, mut round) = (time - warmup, self.period);
+                // No round is shorter than a step, so there are at most as many as steps.
+                let (mut into, mut round) = (time - warmup, self.period.max(1.0 / steps_per_epoch));
+                if self.multiplier == 1.0 {
+                    into %= round;
+                }
                 while into >= round {
                     into -= round;
                     round *= self.multiplier;
@@ -131,6 +135,15 @@ impl Schedule {
             }
         };
         self.minimum + (peak - self.minimum) * 0.5 * (1.0 + (PI * share).cos())
+    }
+
+    /// Whether a round of `cosine-restarts` takes at least one step.
+    pub(crate) fn check_rounds(&self, steps_per_epoch: usize) -> Result<(), TrainingError> {
+        if self.kind == ScheduleKind::CosineRestarts && self.period * (steps_per_epoch as f64) < 1.0 {
+            let hint = "10 epochs is usual; a step is one epoch's share of a batch";
+            return Err(impossible("schedule.period", format_args!("{:?}", self.period), "at least one step", hint));
+        }
+        Ok(())
     }
 
     pub(crate) fn check(&self, peak: f64) -> Result<(), TrainingError> {
@@ -230,6 +243,21 @@ mod tests {
             near(schedule.rate(1.0, step, SPAN), 0.5);
         }
         near(schedule.rate(1.0, 9, SPAN), 0.5 * (1.0 + (PI * 0.9).cos()));
+    }
+
+    #[test]
+    fn a_period_below_a_step_is_refused_and_never_hangs() {
+        for (period, multiplier) in [(1e-300, 1.0), (1e-300, 1.0 + 1e-12), (1e-12, 1.0), (5e-324, 2.0)] {
+            let schedule = Schedule { kind: ScheduleKind::CosineRestarts, period, multiplier, ..Schedule::default() };
+            assert!(schedule.check(0.1).is_ok());
+            let message = schedule.check_rounds(10).unwrap_err().to_string();
+            assert!(message.starts_with("`schedule.period` is `") && message.len() < 200, "{message}");
+            assert!(schedule.rate(0.1, 99, SPAN).is_finite());
+        }
+        // A round of one step, and a great many of them.
+        let schedule = Schedule { kind: ScheduleKind::CosineRestarts, period: 0.125, ..Schedule::default() };
+        schedule.check_rounds(8).unwrap();
+        near(schedule.rate(0.1, 1_000_000_000, Span { steps_per_epoch: 8, steps: usize::MAX }), 0.1);
     }
 
     #[test]

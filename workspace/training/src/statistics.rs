@@ -21,7 +21,7 @@ pub struct Sample<'a> {
     pub data: &'a Split,
     /// What the network sees instead of bytes.
     pub normalisation: &'a Normalisation,
-    /// Images in a batch. The last batch may be smaller and counts like the others, as in PyTorch.
+    /// Images in a batch. The last batch may be smaller; it counts by its images.
     pub batch: usize,
     /// Where the pass runs.
     pub device: &'a Device,
@@ -30,9 +30,9 @@ pub struct Sample<'a> {
 /// Mean and variance of each channel of one layer's output.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Moments {
-    /// The mean over batches of the means over images and pixels.
+    /// The mean over images and pixels.
     pub mean: Vec<f64>,
-    /// The mean over batches of the unbiased variances over images and pixels.
+    /// The variance over images and pixels within a batch, pooled over batches: each unbiased, and weighed by its degrees of freedom.
     pub variance: Vec<f64>,
 }
 
@@ -131,7 +131,8 @@ fn missing(convolution: &str) -> TrainingError {
 /// on how many there are. `watch` is told how many images are done, now and then, and may stop the pass. Cost: a forward pass.
 ///
 /// # Errors
-/// When the data do not fit the network, the batch size is 0, or `watch` breaks off.
+/// When the data do not fit the network, there is a single image, the batch size is 0 or leaves a channel a single value in each batch, or
+/// `watch` breaks off.
 pub fn statistics(
     graph: &Graph,
     weights: &Weights,
@@ -142,7 +143,7 @@ pub fn statistics(
     if convolutions.is_empty() {
         return Ok(Statistics { convolutions: BTreeMap::new() });
     }
-    let seen = pass(graph, weights, sample, &Behind::Observe, watch)?;
+    let seen = pass(graph, weights, sample, &ConvolutionHook::Observe, watch)?;
     let name = |&place: &usize| graph.nodes[place].name.clone();
     Ok(Statistics { convolutions: convolutions.iter().map(name).zip(seen.convolutions).collect() })
 }
@@ -153,7 +154,7 @@ pub(crate) fn convolutions(graph: &Graph) -> Vec<usize> {
 }
 
 /// What is done with the output of every convolution.
-pub(crate) enum Behind {
+pub(crate) enum ConvolutionHook {
     /// Nothing, and it is not looked at.
     Nothing,
     /// Its statistics are taken.
@@ -163,8 +164,8 @@ pub(crate) enum Behind {
     Normalise { vectors: Vec<[Tensor<1>; 2]>, epsilon: f32 },
 }
 
-/// What one pass saw: means over batches.
-pub(crate) struct Seen {
+/// What one pass saw.
+pub(crate) struct PassStatistics {
     /// In running order; empty if they were not looked at.
     pub(crate) convolutions: Vec<Moments>,
     /// Of the inputs of batch norms, with the places of their running mean and variance among the parameters.
@@ -172,56 +173,58 @@ pub(crate) struct Seen {
 }
 
 /// Batches between two calls of the watcher: enough to share out among threads, and seconds of work.
-const STRETCH: usize = 16;
+const CHUNK: usize = 16;
 
-/// One pass over a sample with batch norms in training mode, all means of batches accumulated in `f64` in the order of the batches.
+/// One pass over a sample with batch norms in training mode. Means and variances of the batches are accumulated in `f64` in the order of the
+/// batches, means weighed by images and variances by degrees of freedom, both as shares of the first batch's.
 pub(crate) fn pass(
     graph: &Graph,
     weights: &Weights,
     sample: &Sample<'_>,
-    behind: &Behind,
+    at_convolutions: &ConvolutionHook,
     watch: &mut dyn FnMut(usize) -> ControlFlow<()>,
-) -> Result<Seen, TrainingError> {
+) -> Result<PassStatistics, TrainingError> {
     let Sample { data, normalisation, batch, device } = *sample;
     if batch == 0 {
         return Err(impossible("batch", 0, "at least 1", "100 is usual"));
     }
     weights.fits(graph.spec())?;
     let inputs = Inputs::new(graph, data, normalisation)?;
+    let total = data.labels.len();
+    if total == 1 {
+        return Err(impossible("images", 1, "at least 2: one image has no variance from image to image", "1000 or more are usual"));
+    }
     let program = Program::new(graph, device)?.one_thread();
-    let program = if let Behind::Nothing = behind { program } else { program.bare() };
+    let program = if let ConvolutionHook::Nothing = at_convolutions { program } else { program.bare() };
     let burn = device.burn();
     let tensors = Tensors::new(graph, weights, &burn);
     let convolutions = convolutions(graph);
-    let total = data.labels.len();
-    let mut sums: Vec<f64> = Vec::new();
-    let mut layout = Layout::default();
-    for start in (0..total).step_by(batch.saturating_mul(STRETCH)) {
+    let mut sums = Sums::new(batch.min(total));
+    for start in (0..total).step_by(batch.saturating_mul(CHUNK)) {
         if watch(start).is_break() {
             return Err(TrainingError::Stopped { done: start, total });
         }
-        let length = (total - start).min(batch.saturating_mul(STRETCH));
+        let length = (total - start).min(batch.saturating_mul(CHUNK));
         let parts = map_batches(length, batch, device, |range| {
-            let images = inputs.gather(range.start + start..range.end + start, &burn);
-            let mut vectors = Vec::new();
-            let mut hook = |place: usize, value: Value| match (convolutions.binary_search(&place), behind) {
-                (Ok(_), Behind::Observe) => {
-                    let (value, statistics) = observe(value);
-                    vectors.extend(statistics);
-                    value
-                }
-                (Ok(convolution), Behind::Normalise { vectors: goals, epsilon }) => {
-                    let (value, statistics) = normalise(value, &goals[convolution], *epsilon);
-                    vectors.extend(statistics);
-                    value
-                }
-                (Err(_), _) | (_, Behind::Nothing) => value,
+            let images = range.len();
+            let input = inputs.gather(range.start + start..range.end + start, &burn);
+            let (mut vectors, mut looked_at) = (Vec::new(), Vec::new());
+            let mut hook = |place: usize, value: Value| {
+                let (Ok(convolution), false) = (convolutions.binary_search(&place), matches!(at_convolutions, ConvolutionHook::Nothing))
+                else {
+                    return value;
+                };
+                let (value, statistics, count) = match at_convolutions {
+                    ConvolutionHook::Normalise { vectors: goals, epsilon } => normalise(value, &goals[convolution], *epsilon),
+                    ConvolutionHook::Observe | ConvolutionHook::Nothing => observe(value),
+                };
+                looked_at.push(Entry { channels: statistics[0].dims()[0], values: count / images });
+                vectors.extend(statistics);
+                value
             };
-            let seen = program.run_through(&tensors, images, Mode::Train, &mut hook).seen;
-            let layout = Layout {
-                convolutions: vectors.iter().step_by(2).map(|vector| vector.dims()[0]).collect(),
-                norms: seen.iter().map(|seen| (seen.running, seen.mean.dims()[0])).collect(),
-            };
+            let seen = program.run_through(&tensors, input, Mode::Train, &mut hook).seen;
+            let entry = |seen: &crate::forward::BatchNormStats| Entry { channels: seen.mean.dims()[0], values: seen.count / images };
+            let layout = Layout { convolutions: looked_at, norms: seen.iter().map(|seen| (seen.running, entry(seen))).collect() };
             vectors.extend(seen.into_iter().flat_map(|seen| [seen.mean, seen.variance]));
             // One reading a batch: devices that compute on their own are waited for once.
             let values = if vectors.is_empty() {
@@ -229,70 +232,128 @@ pub(crate) fn pass(
             } else {
                 Tensor::cat(vectors, 0).into_data().try_into_vec::<f32>().expect("statistics are f32")
             };
-            (layout, values)
+            (layout, images, values)
         });
-        for (seen, values) in parts {
-            layout = seen;
-            sums.resize(values.len(), 0.0);
-            sums.iter_mut().zip(&values).for_each(|(sum, &value)| *sum += f64::from(value));
+        for (layout, images, values) in parts {
+            sums.add(layout, images, &values)?;
         }
     }
-    let batches = total.div_ceil(batch) as f64;
-    let mut rest = sums.iter().map(|sum| sum / batches);
-    let mut moments = |channels: usize| {
-        let mut vector = || rest.by_ref().take(channels).collect();
-        Moments { mean: vector(), variance: vector() }
-    };
-    Ok(Seen {
-        convolutions: layout.convolutions.iter().map(|&channels| moments(channels)).collect(),
-        norms: layout.norms.iter().map(|&(running, channels)| (running, moments(channels))).collect(),
-    })
+    Ok(sums.into_means())
 }
 
 /// How many numbers of what a pass gives: a mean and a variance for each channel of each entry, one entry after the other.
 #[derive(Default)]
 struct Layout {
-    convolutions: Vec<usize>,
-    norms: Vec<((usize, usize), usize)>,
+    convolutions: Vec<Entry>,
+    norms: Vec<((usize, usize), Entry)>,
 }
 
-/// Mean and unbiased variance of each channel of a convolution's output.
-fn observe(value: Value) -> (Value, [Tensor<1>; 2]) {
+impl Layout {
+    fn entries(&self) -> impl Iterator<Item = Entry> {
+        self.convolutions.iter().copied().chain(self.norms.iter().map(|(_, entry)| *entry))
+    }
+}
+
+/// The output of a layer, or the input of a norm.
+#[derive(Clone, Copy)]
+struct Entry {
+    channels: usize,
+    /// Values of a channel in one image.
+    values: usize,
+}
+
+/// Weighed sums over batches, all of one layout.
+struct Sums {
+    /// Images of the first batch; weights are shares of it, so that equal batches weigh exactly 1.
+    first: usize,
+    layout: Layout,
+    values: Vec<f64>,
+    /// The weight of all means, and of the variances of each entry.
+    of_means: f64,
+    of_variances: Vec<f64>,
+}
+
+impl Sums {
+    fn new(first: usize) -> Sums {
+        Sums { first, layout: Layout::default(), values: Vec::new(), of_means: 0.0, of_variances: Vec::new() }
+    }
+
+    /// # Errors
+    /// The first batch, and so every batch, has a single value of a channel, whose variance is unknown.
+    fn add(&mut self, layout: Layout, images: usize, values: &[f32]) -> Result<(), TrainingError> {
+        if layout.entries().any(|entry| self.first * entry.values < 2) {
+            let expected = "at least 2: a channel with one value in a batch has no variance";
+            return Err(impossible("batch", self.first, expected, "100 is usual"));
+        }
+        self.values.resize(values.len(), 0.0);
+        self.of_variances.resize(layout.entries().count(), 0.0);
+        let of_mean = images as f64 / self.first as f64;
+        self.of_means += of_mean;
+        let mut places = self.values.iter_mut().zip(values);
+        for (entry, total) in layout.entries().zip(&mut self.of_variances) {
+            // 0 for a single value: its variance is unknown, and is none of the sum.
+            let of_variance = (images * entry.values - 1) as f64 / (self.first * entry.values - 1) as f64;
+            *total += of_variance;
+            for weight in [of_mean, of_variance] {
+                places.by_ref().take(entry.channels).for_each(|(sum, &value)| *sum += weight * f64::from(value));
+            }
+        }
+        self.layout = layout;
+        Ok(())
+    }
+
+    fn into_means(self) -> PassStatistics {
+        let mut rest = self.values.iter();
+        let mut weights = self.of_variances.iter();
+        let mut moments = |entry: Entry| {
+            let mut vector = |weight: f64| rest.by_ref().take(entry.channels).map(|sum| sum / weight).collect();
+            let variances = *weights.next().expect("a weight for each entry");
+            Moments { mean: vector(self.of_means), variance: vector(variances) }
+        };
+        PassStatistics {
+            convolutions: self.layout.convolutions.iter().map(|&entry| moments(entry)).collect(),
+            norms: self.layout.norms.iter().map(|&(running, entry)| (running, moments(entry))).collect(),
+        }
+    }
+}
+
+/// Mean and unbiased variance of each channel of a convolution's output, and over how many values.
+fn observe(value: Value) -> (Value, [Tensor<1>; 2], usize) {
     match value {
         Value::Pixels(pixels) => {
             let [n, h, w, _] = pixels.dims();
             let statistics = kernels::channel_moments(pixels.clone(), Threads::One);
-            (Value::Pixels(pixels), unbiased(statistics, n * h * w))
+            (Value::Pixels(pixels), unbiased(statistics, n * h * w), n * h * w)
         }
         Value::Image(image) => {
             let [n, _, h, w] = image.dims();
             let (mean, variance) = batch_statistics(image.clone());
-            (Value::Image(image), unbiased([mean, variance], n * h * w))
+            (Value::Image(image), unbiased([mean, variance], n * h * w), n * h * w)
         }
         Value::Flat(_) => unreachable!("a convolution gives images"),
     }
 }
 
 /// The same, and the output brought to the deviation `scale` and the mean `shift`.
-fn normalise(value: Value, [scale, shift]: &[Tensor<1>; 2], epsilon: f32) -> (Value, [Tensor<1>; 2]) {
+fn normalise(value: Value, [scale, shift]: &[Tensor<1>; 2], epsilon: f32) -> (Value, [Tensor<1>; 2], usize) {
     let (scale, shift) = (scale.clone(), shift.clone());
     match value {
         Value::Pixels(pixels) => {
             let [n, h, w, _] = pixels.dims();
             let (output, statistics) = kernels::batch_norm(pixels, scale, shift, epsilon, false, Threads::One);
-            (Value::Pixels(output), unbiased(statistics, n * h * w))
+            (Value::Pixels(output), unbiased(statistics, n * h * w), n * h * w)
         }
         Value::Image(image) => {
             let [n, _, h, w] = image.dims();
             let (mean, variance) = batch_statistics(image.clone());
             let output = batch_norm(image, mean.clone(), variance.clone(), scale, shift, f64::from(epsilon));
-            (Value::Image(output), unbiased([mean, variance], n * h * w))
+            (Value::Image(output), unbiased([mean, variance], n * h * w), n * h * w)
         }
         Value::Flat(_) => unreachable!("a convolution gives images"),
     }
 }
 
-/// A variance over one value alone stays 0.
+/// A variance over one value alone is unknown; it stays 0, and weighs nothing.
 fn unbiased([mean, variance]: [Tensor<1>; 2], count: usize) -> [Tensor<1>; 2] {
     let count = count as f64;
     [mean, variance.mul_scalar(count / (count - 1.0).max(1.0))]

@@ -88,6 +88,10 @@ fn usable_start(mut prices: Vec<f64>, range: f64) -> Option<Vec<f64>> {
 impl Assignment {
     /// Checks this solution against the matrix, from nothing but its own numbers. O(n²).
     ///
+    /// `duality_gap` is relative to the sum of the rows' greatest magnitudes, `worst_violation` to the matrix' greatest: no permutation is better by more
+    /// than `duality_gap · Σ_i max_j |G_ij| + worst_violation · n · max_ij |G_ij|`. Beside gains that forbid, such as -1e30, that is no proof for the others;
+    /// for those see [`exact::plan`](crate::exact::plan).
+    ///
     /// A matrix of another size gives infinite numbers.
     pub fn certificate<T: Cost>(&self, gain: ArrayView2<'_, T>) -> Certificate {
         let size = self.columns.len();

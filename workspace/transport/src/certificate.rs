@@ -1,14 +1,14 @@
 //! Proof of optimality by linear-programming duality.
 
 /// How far a solution and its duals are from proving each other optimal. Both numbers are relative, and zero but for rounding
-/// when the solution is optimal: no feasible solution is better than this one by more than
-/// `duality_gap · Σ_i m_i max_j |C_ij|  +  worst_violation · max_ij |C_ij| · Σ_i m_i`, with `m_i` the mass of row `i`.
+/// when the solution is optimal. To what they are relative, and so by how much another solution could be better, the two that make certificates
+/// say: [`Plan::certificate`](crate::Plan::certificate), [`Assignment::certificate`](crate::assignment::Assignment::certificate).
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Certificate {
-    /// Dual objective minus primal objective, over the sum of the largest magnitudes of the rows (weighted by mass). Never hides a
-    /// sign: it is negative by more than rounding only if the duals are infeasible too.
+    /// How far the values of the solution and of the duals are apart. Never hides a sign: it is negative by more than rounding only if
+    /// the duals are infeasible too.
     pub duality_gap: f64,
-    /// The most by which the duals break one of their constraints, over the largest magnitude of the matrix; at least 0.
+    /// The most by which the duals break one of their constraints; at least 0.
     pub worst_violation: f64,
 }
 

@@ -1,5 +1,21 @@
 //! What can be wrong with a transport problem.
 
+use std::fmt::{Display, Formatter};
+
+/// A number as people write it: the very large and the very small with an exponent.
+struct Number<'a>(&'a f64);
+
+impl Display for Number<'_> {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> std::fmt::Result {
+        let magnitude = self.0.abs();
+        if magnitude != 0.0 && !(1e-5..1e16).contains(&magnitude) && self.0.is_finite() {
+            write!(formatter, "{:e}", self.0)
+        } else {
+            write!(formatter, "{}", self.0)
+        }
+    }
+}
+
 /// Why a transport problem cannot be solved.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -22,7 +38,8 @@ pub enum TransportError {
     },
     /// NaN, infinity, or so large that sums would overflow.
     #[error(
-        "entry (`{row}`, `{column}`) is `{value}`: expected a finite number of magnitude at most 1e150\nhint: look for a division by zero or a diverged model upstream"
+        "entry (`{row}`, `{column}`) is `{}`: expected a finite number of magnitude at most 1e150\nhint: look for a division by zero or a diverged model upstream",
+        Number(value)
     )]
     BadEntry {
         /// Row of the first such entry.
@@ -33,7 +50,7 @@ pub enum TransportError {
         value: f64,
     },
     /// A mass is negative, NaN or infinite.
-    #[error("{side} mass `{index}` is `{value}`: expected a finite number, at least 0")]
+    #[error("{side} mass `{index}` is `{}`: expected a finite number, at least 0", Number(value))]
     BadMass {
         /// `row` or `column`.
         side: &'static str,
@@ -52,16 +69,23 @@ pub enum TransportError {
         /// Masses given.
         got: usize,
     },
-    /// Both sides must carry the same total, within 1e-9 of the larger.
-    #[error("row masses sum to `{rows}`, column masses to `{columns}`: expected equal sums within 1e-9\nhint: divide each side by its sum")]
+    /// Both sides must carry the same total, but for the rounding of `f32`.
+    #[error(
+        "row masses sum to `{}`, column masses to `{}`: they differ by {:.1e} of the larger, expected at most {tolerance:.1e}, which rounding to f32 may leave\nhint: divide each side by its sum",
+        Number(rows),
+        Number(columns),
+        (rows - columns).abs() / rows.max(*columns)
+    )]
     UnequalMass {
         /// Sum of the row masses.
         rows: f64,
         /// Sum of the column masses.
         columns: f64,
+        /// By how much of the larger they may differ.
+        tolerance: f64,
     },
     /// A setting of Sinkhorn's algorithm makes no sense.
-    #[error("`{setting}` is `{value}`: expected {expected}")]
+    #[error("`{setting}` is `{}`: expected {expected}", Number(value))]
     BadSetting {
         /// Name of the setting.
         setting: &'static str,
@@ -69,5 +93,13 @@ pub enum TransportError {
         value: f64,
         /// What it has to be.
         expected: &'static str,
+    },
+    /// The pivots went on for longer than any known problem makes them.
+    #[error(
+        "no plan was proven optimal within `{pivots}` pivots\nhint: scale the masses so that none is a rounding error of another, or leave the smallest out"
+    )]
+    Unsettled {
+        /// Pivots done.
+        pivots: u64,
     },
 }

@@ -3,6 +3,7 @@
 use ndarray::{Array2, ArrayView2};
 
 use crate::Certificate;
+use crate::exact::fixed::{Exactly, Fixed, Scale};
 
 /// An optimal transport plan and the potentials that prove it.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,32 +30,53 @@ impl Plan {
         dense
     }
 
-    /// Checks this plan against the cost matrix, from nothing but its own numbers: dual feasibility, and complementary slackness as the gap
-    /// `Σ mass · (C - f - g)` over the entries. O(rows · columns).
+    /// Checks this plan against the cost matrix, from nothing but its own numbers and without rounding: dual feasibility, and complementary
+    /// slackness as the gap `Σ mass · (C - f - g)` over the entries. O(rows · columns).
     ///
-    /// A matrix of another shape gives infinite numbers.
+    /// Both figures are relative to what the plan itself moves at what cost: with `S = Σ mass · |C|` over its entries, `duality_gap` is the gap over
+    /// `S`, and `worst_violation` the greatest `f + g - C` times the total mass, over `S`. No plan with these marginals costs less than this one
+    /// by more than their sum times `S`, however large the costs are that this one avoids.
+    ///
+    /// A matrix of another shape, and duals that are not finite, give infinite numbers.
     pub fn certificate(&self, cost: ArrayView2<'_, f64>) -> Certificate {
-        if cost.dim() != self.shape {
+        let duals = self.row_duals.iter().chain(&self.column_duals);
+        let fits = cost.dim() == self.shape && (self.row_duals.len(), self.column_duals.len()) == self.shape;
+        if !fits || duals.clone().chain(cost).any(|value| !value.is_finite()) {
             return Certificate { duality_gap: f64::INFINITY, worst_violation: f64::INFINITY };
         }
-        let (mut largest, mut worst) = (0.0_f64, 0.0_f64);
-        let mut row_largest = Vec::with_capacity(self.shape.0);
-        for (row, row_dual) in cost.rows().into_iter().zip(&self.row_duals) {
-            let mut here = 0.0_f64;
-            for (entry, column_dual) in row.iter().zip(&self.column_duals) {
-                here = here.max(entry.abs());
-                worst = worst.max(row_dual + column_dual - entry);
-            }
-            row_largest.push(here);
-            largest = largest.max(here);
-        }
-        let (mut gap, mut scale) = (0.0, 0.0);
+        let (gap, violation) = Scale::of(duals.chain(cost).copied(), 3).dispatch(Slackness { plan: self, cost });
+        let (mut scale, mut total) = (0.0, 0.0);
         for (row, column, mass) in &self.entries {
-            let (row, column) = (*row as usize, *column as usize);
-            gap += mass * (cost[[row, column]] - self.row_duals[row] - self.column_duals[column]);
-            scale += mass * row_largest[row];
+            scale += mass * cost[[*row as usize, *column as usize]].abs();
+            total += mass;
         }
-        let relative = |value: f64, to: f64| if value == 0.0 { 0.0 } else { value / to };
-        Certificate { duality_gap: relative(gap, scale), worst_violation: relative(worst, largest) }
+        let relative = |value: f64| if value == 0.0 { 0.0 } else { value / scale };
+        Certificate { duality_gap: relative(gap), worst_violation: relative(violation * total) }
+    }
+}
+
+/// `Σ mass · (C - f - g)` over the entries of a plan, and the greatest `f + g - C` of all; at least 0.
+struct Slackness<'a> {
+    plan: &'a Plan,
+    cost: ArrayView2<'a, f64>,
+}
+
+impl Exactly for Slackness<'_> {
+    type Output = (f64, f64);
+
+    fn run<const N: usize>(self, scale: Scale) -> (f64, f64) {
+        let fixed = |values: &[f64]| values.iter().map(|value| Fixed::<N>::new(*value, scale)).collect::<Vec<_>>();
+        let (rows, columns) = (fixed(&self.plan.row_duals), fixed(&self.plan.column_duals));
+        let mut least = Fixed::ZERO;
+        for (costs, row) in self.cost.rows().into_iter().zip(&rows) {
+            for (cost, column) in costs.iter().zip(&columns) {
+                least = least.min(Fixed::new(*cost, scale).less(*row).less(*column));
+            }
+        }
+        let left = |(row, column, mass): &(u32, u32, f64)| {
+            let (row, column) = (*row as usize, *column as usize);
+            mass * Fixed::new(self.cost[[row, column]], scale).less(rows[row]).less(columns[column]).to_f64(scale)
+        };
+        (self.plan.entries.iter().map(left).sum(), Fixed::ZERO.less(least).to_f64(scale))
     }
 }

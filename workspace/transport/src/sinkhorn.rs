@@ -6,20 +6,29 @@
 //!
 //! Source: Cuturi, "Sinkhorn distances", NeurIPS 2013, algorithm 1; Peyré and Cuturi, "Computational optimal transport", 2019, section 4.4
 //! (log domain, equations 4.43 and 4.44); Schmitzer, "Stabilized sparse scaling algorithms for entropy regularized transport problems", SIAM
-//! J. Sci. Comput. 41 (2019), algorithm 2 (absorption).
+//! J. Sci. Comput. 41 (2019), algorithm 2 (absorption) and section 3.2 (scaling of ε).
 
+mod fit;
 mod normalise;
 
 use ndarray::{Array2, ArrayView2};
 
+use self::fit::{Fit, Run};
 use crate::TransportError;
 use crate::exact;
 use crate::layout::{check_entries, row_major};
 
 pub use normalise::doubly_stochastic;
 
-/// Scalings beyond exp(±this) are absorbed into the potentials.
-const ABSORB: f64 = 50.0;
+/// Where `ε` is scaled down, it is halved each time, and no further than to this share of the range of the costs: below, plans differ by less than
+/// costs are rounded.
+const SHARPEST: f64 = 1.0 / (1_u64 << 40) as f64;
+
+/// A plan on the way may miss this share of the mass. What is missing there takes more fits the smaller `ε` has become.
+const COARSE: f64 = 1e-4;
+
+/// Most fits for each `ε` on the way, whatever the settings say.
+const COARSE_FITS: usize = 1000;
 
 /// Settings of Sinkhorn's algorithm.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -28,7 +37,7 @@ pub struct Sinkhorn {
     pub regularisation: f64,
     /// Stop when the row sums are off by at most this in total, as a share of the total mass (the columns fit exactly).
     pub tolerance: f64,
-    /// Most fits of rows and columns.
+    /// Most fits of rows and columns at this `ε`.
     pub iterations: usize,
 }
 
@@ -37,7 +46,7 @@ pub struct Sinkhorn {
 pub struct Entropic {
     /// The plan, shape (rows, columns).
     pub plan: Array2<f64>,
-    /// Fits of rows and columns done.
+    /// Fits of rows and columns done at the `ε` of the settings.
     pub iterations: usize,
     /// `(Σ_i |row sum - a_i| + Σ_j |column sum - b_j|) / total`, of the plan as returned.
     pub marginal_error: f64,
@@ -47,6 +56,10 @@ pub struct Entropic {
 
 impl Sinkhorn {
     /// The entropic plan for costs of shape (rows, columns) and masses of equal total. O(rows · columns) for each iteration.
+    ///
+    /// The smaller `ε` is beside the costs, the more iterations it takes from a standing start. Where they run out, a second attempt starts
+    /// from the potentials of an `ε` as large as the costs, halved again and again down to this one; the plan that fits better is returned.
+    /// Towards `ε = 0` its cost goes to that of [`exact::plan`]. `Entropic::marginal_error` says what is missing even so.
     ///
     /// # Errors
     /// As [`exact::plan`]; and a regularisation that is not above 0, or a tolerance that is negative or NaN.
@@ -62,7 +75,7 @@ impl Sinkhorn {
         let total = exact::masses::check(shape, rows, columns)?;
         let mut buffer = Vec::new();
         let costs = row_major(cost, &mut buffer);
-        check_entries(costs, shape.1)?;
+        let (lowest, highest) = check_entries(costs, shape.1)?;
         if !costs.iter().all(|cost| (cost / self.regularisation).is_finite()) {
             let (setting, value) = ("regularisation", self.regularisation);
             return Err(TransportError::BadSetting { setting, value, expected: "large enough that every cost divided by it is finite" });
@@ -72,192 +85,39 @@ impl Sinkhorn {
         }
         let column_sum = columns.iter().sum::<f64>();
         let scaled: Vec<f64> = columns.iter().map(|mass| mass * (total / column_sum)).collect();
+        let done = |fit: Fit<'_>, (iterations, converged): (usize, bool)| {
+            let plan = Array2::from_shape_vec(shape, fit.into_plan()).expect("as many entries as costs");
+            let marginal_error = marginal_error(&plan, rows, columns, total);
+            Entropic { plan, iterations, marginal_error, converged }
+        };
         let mut fit = Fit::new(costs, rows, &scaled, total, self.regularisation);
-        let run = Run { fit: &mut fit, tolerance: self.tolerance, limit: self.iterations };
-        let (iterations, converged) = pulp::Arch::new().dispatch(run);
-        let plan = Array2::from_shape_vec(shape, fit.into_plan()).expect("as many entries as costs");
-        let marginal_error = marginal_error(&plan, rows, columns, total);
-        Ok(Entropic { plan, iterations, marginal_error, converged })
+        let end = self.run(&mut fit);
+        let plain = done(fit, end);
+        if plain.converged || self.iterations == 0 {
+            return Ok(plain);
+        }
+        let mut fit = Fit::new(costs, rows, &scaled, total, (highest - lowest).max(self.regularisation));
+        self.approach(&mut fit, highest - lowest);
+        let end = self.run(&mut fit);
+        let careful = done(fit, end);
+        Ok(if careful.marginal_error < plain.marginal_error { careful } else { plain })
+    }
+
+    fn run(&self, fit: &mut Fit<'_>) -> (usize, bool) {
+        pulp::Arch::new().dispatch(Run { fit, tolerance: self.tolerance, limit: self.iterations })
+    }
+
+    /// Brings the potentials from the `ε` they are at to this one, by halves.
+    fn approach(&self, fit: &mut Fit<'_>, range: f64) {
+        let last = self.regularisation.max(range * SHARPEST);
+        while fit.epsilon() > last {
+            pulp::Arch::new().dispatch(Run { fit, tolerance: COARSE, limit: COARSE_FITS });
+            fit.sharpen((fit.epsilon() / 2.0).max(last));
+        }
     }
 }
 
 fn marginal_error(plan: &Array2<f64>, rows: &[f64], columns: &[f64], total: f64) -> f64 {
     let off = |sums: ndarray::Array1<f64>, masses: &[f64]| sums.iter().zip(masses).map(|(sum, mass)| (sum - mass).abs()).sum::<f64>();
     (off(plan.sum_axis(ndarray::Axis(1)), rows) + off(plan.sum_axis(ndarray::Axis(0)), columns)) / total
-}
-
-/// The state of the iterations: the plan is `row_scales[i] · kernel[i, j] · column_scales[j]`.
-struct Fit<'a> {
-    costs: &'a [f64],
-    rows: &'a [f64],
-    columns: &'a [f64],
-    total: f64,
-    epsilon: f64,
-    /// `f / ε` and `g / ε`, as absorbed.
-    row_logs: Vec<f64>,
-    column_logs: Vec<f64>,
-    /// `exp(row_logs + column_logs - cost / ε)`.
-    kernel: Vec<f64>,
-    row_scales: Vec<f64>,
-    column_scales: Vec<f64>,
-}
-
-struct Run<'a, 'b> {
-    fit: &'a mut Fit<'b>,
-    tolerance: f64,
-    limit: usize,
-}
-
-impl pulp::WithSimd for Run<'_, '_> {
-    type Output = (usize, bool);
-
-    #[inline(always)]
-    fn with_simd<S: pulp::Simd>(self, _: S) -> (usize, bool) {
-        self.fit.run(self.tolerance, self.limit)
-    }
-}
-
-impl<'a> Fit<'a> {
-    fn new(costs: &'a [f64], rows: &'a [f64], columns: &'a [f64], total: f64, epsilon: f64) -> Fit<'a> {
-        Fit {
-            costs,
-            rows,
-            columns,
-            total,
-            epsilon,
-            row_logs: vec![0.0; rows.len()],
-            column_logs: columns.iter().map(|mass| if *mass > 0.0 { 0.0 } else { f64::NEG_INFINITY }).collect(),
-            kernel: vec![0.0; costs.len()],
-            row_scales: vec![1.0; rows.len()],
-            column_scales: vec![1.0; columns.len()],
-        }
-    }
-
-    #[inline(always)]
-    fn run(&mut self, tolerance: f64, limit: usize) -> (usize, bool) {
-        let mut done = 0;
-        while done < limit {
-            self.fit_in_logs();
-            done += 1;
-            self.absorb();
-            loop {
-                let sums = self.row_sums();
-                let error =
-                    sums.iter().zip(&self.row_scales).zip(self.rows).map(|((sum, scale), mass)| (sum * scale - mass).abs()).sum::<f64>();
-                if error <= tolerance * self.total {
-                    return (done, true);
-                }
-                if done == limit {
-                    return (done, false);
-                }
-                if !self.fit_in_scales(&sums) {
-                    break;
-                }
-                done += 1;
-            }
-        }
-        // Only a limit of 0 gets here without a kernel.
-        self.fit_in_logs();
-        self.absorb();
-        (done, false)
-    }
-
-    /// One fit of rows, then columns, by log-sum-exp; starts from and leaves unit scales.
-    fn fit_in_logs(&mut self) {
-        for (log, scale) in
-            self.row_logs.iter_mut().zip(&mut self.row_scales).chain(self.column_logs.iter_mut().zip(&mut self.column_scales))
-        {
-            if *scale > 0.0 {
-                *log += scale.ln();
-            }
-            *scale = 1.0;
-        }
-        let width = self.columns.len();
-        let inverse = 1.0 / self.epsilon;
-        for ((costs, log), mass) in self.costs.chunks_exact(width).zip(&mut self.row_logs).zip(self.rows) {
-            let exponents = || costs.iter().zip(&self.column_logs).map(|(cost, column)| column - cost * inverse);
-            let largest = exponents().fold(f64::NEG_INFINITY, f64::max);
-            let sum = exponents().map(|exponent| (exponent - largest).exp()).sum::<f64>();
-            *log = mass.ln() - largest - sum.ln();
-        }
-        let mut largest = vec![f64::NEG_INFINITY; width];
-        for (costs, log) in self.costs.chunks_exact(width).zip(&self.row_logs) {
-            for (cost, largest) in costs.iter().zip(&mut largest) {
-                *largest = largest.max(log - cost * inverse);
-            }
-        }
-        let mut sums = vec![0.0; width];
-        for (costs, log) in self.costs.chunks_exact(width).zip(&self.row_logs) {
-            for ((cost, largest), sum) in costs.iter().zip(&largest).zip(&mut sums) {
-                *sum += (log - cost * inverse - largest).exp();
-            }
-        }
-        for (((log, mass), largest), sum) in self.column_logs.iter_mut().zip(self.columns).zip(&largest).zip(&sums) {
-            *log = mass.ln() - largest - sum.ln();
-        }
-    }
-
-    /// The kernel of the present potentials.
-    fn absorb(&mut self) {
-        let width = self.columns.len();
-        let inverse = 1.0 / self.epsilon;
-        let lines = self.kernel.chunks_exact_mut(width).zip(self.costs.chunks_exact(width)).zip(&self.row_logs);
-        for ((kernel, costs), row) in lines {
-            for ((value, cost), column) in kernel.iter_mut().zip(costs).zip(&self.column_logs) {
-                *value = (row + column - cost * inverse).exp();
-            }
-        }
-    }
-
-    /// `Σ_j kernel[i, j] · column_scales[j]`.
-    #[inline(always)]
-    fn row_sums(&self) -> Vec<f64> {
-        const LANES: usize = 16;
-        let mut sums = Vec::with_capacity(self.rows.len());
-        for kernel in self.kernel.chunks_exact(self.columns.len()) {
-            let mut partial = [0.0; LANES];
-            let (kernel_blocks, kernel_rest) = kernel.as_chunks::<LANES>();
-            let (scale_blocks, scale_rest) = self.column_scales.as_chunks::<LANES>();
-            for (kernel, scales) in kernel_blocks.iter().zip(scale_blocks) {
-                for lane in 0..LANES {
-                    partial[lane] += kernel[lane] * scales[lane];
-                }
-            }
-            let rest = kernel_rest.iter().zip(scale_rest).map(|(kernel, scale)| kernel * scale).sum::<f64>();
-            sums.push(partial.iter().sum::<f64>() + rest);
-        }
-        sums
-    }
-
-    /// One fit by plain scalings, given the row sums. False, with nothing changed, when a scaling would leave the safe range.
-    #[inline(always)]
-    fn fit_in_scales(&mut self, sums: &[f64]) -> bool {
-        let safe = |scale: f64| scale == 0.0 || scale.ln().abs() <= ABSORB;
-        let fitted = |mass: f64, sum: f64| if mass > 0.0 { mass / sum } else { 0.0 };
-        let row_scales: Vec<f64> = self.rows.iter().zip(sums).map(|(mass, sum)| fitted(*mass, *sum)).collect();
-        let mut column_sums = vec![0.0; self.columns.len()];
-        for (kernel, scale) in self.kernel.chunks_exact(self.columns.len()).zip(&row_scales) {
-            for (sum, kernel) in column_sums.iter_mut().zip(kernel) {
-                *sum += kernel * scale;
-            }
-        }
-        let column_scales: Vec<f64> = self.columns.iter().zip(&column_sums).map(|(mass, sum)| fitted(*mass, *sum)).collect();
-        if !row_scales.iter().chain(&column_scales).all(|scale| safe(*scale)) {
-            return false;
-        }
-        self.row_scales = row_scales;
-        self.column_scales = column_scales;
-        true
-    }
-
-    fn into_plan(self) -> Vec<f64> {
-        let width = self.columns.len();
-        let mut plan = self.kernel;
-        for (line, row) in plan.chunks_exact_mut(width).zip(&self.row_scales) {
-            for (value, column) in line.iter_mut().zip(&self.column_scales) {
-                *value *= row * column;
-            }
-        }
-        plan
-    }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Result, ensure};
-use onebasin_matching::{Alignment, Closeness, Compared, closeness};
+use onebasin_matching::{Alignment, Compared, WeightSimilarity, weight_similarity};
 use onebasin_network::Weights;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -38,9 +38,9 @@ pub struct Item {
     pub distance: f64,
 }
 
-impl From<Closeness> for Item {
-    fn from(row: Closeness) -> Item {
-        let Closeness { pair: (first, second), compared, cosine, distance } = row;
+impl From<WeightSimilarity> for Item {
+    fn from(row: WeightSimilarity) -> Item {
+        let WeightSimilarity { pair: (first, second), compared, cosine, distance } = row;
         let parameter = match compared {
             Compared::Parameter(name) => name,
             Compared::Matrices => MATRICES.to_owned(),
@@ -84,7 +84,7 @@ impl Stage for SimilarityStage {
         }
         let models = models.iter().map(|artifact| files::load(artifact, &self.task.graph)).collect::<Result<Vec<Weights>>>()?;
         context.check_interrupt()?;
-        let rows = closeness(spec, &models.iter().collect::<Vec<_>>(), alignment.as_ref());
+        let rows = weight_similarity(spec, &models.iter().collect::<Vec<_>>(), alignment.as_ref());
         let items: Vec<Item> = rows.into_iter().map(Item::from).collect();
         files::write_json(&context.out.join(ARTIFACT), &items)
     }

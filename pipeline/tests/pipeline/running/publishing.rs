@@ -117,8 +117,8 @@ fn two_runs_that_publish_into_the_same_folders_leave_the_files_of_one() {
     let (results, plots) = (world.folder.path().join("results"), world.folder.path().join("plots"));
     let plans = [["1", "one"], ["2", "two"]].map(|[figure, picture]| {
         let tabulate = mock("tabulate", &[]).set(figure).first(move |context| {
-            let names = (0..20).map(|index| context.out.join(format!("{index}.csv")));
-            Ok(names.map(|path| fs::write(path, figure)).collect::<Result<(), _>>()?)
+            let mut paths = (0..20).map(|index| context.out.join(format!("{index}.csv")));
+            Ok(paths.try_for_each(|path| fs::write(path, figure))?)
         });
         let draw = mock("plot", &["tabulate"]).first(move |context| Ok(fs::write(context.out.join("picture.svg"), picture)?));
         plan(vec![tabulate, draw])

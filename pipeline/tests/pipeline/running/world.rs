@@ -12,7 +12,7 @@ use onebasin::plan::Plan;
 use onebasin::runner::{self, Outcome, RunOptions};
 use onebasin::stage::{Context, Recipe, Stage, StageId, Words};
 use onebasin::store::{Lookup, Store};
-use onebasin_datasets::Places;
+use onebasin_datasets::SearchPaths;
 use onebasin_repro::Fingerprint;
 use onebasin_training::Device;
 use serde_json::json;
@@ -189,7 +189,7 @@ pub fn names(folder: &Path) -> Vec<String> {
 
 /// One job, two cores.
 pub fn options() -> RunOptions {
-    let images = Arc::new(DatasetCache::new(Places::offline([], "nowhere")));
+    let images = Arc::new(DatasetCache::new(SearchPaths::offline([], "nowhere")));
     RunOptions { jobs: 1, cores: 2, ..RunOptions::new(Device::select("cpu").unwrap(), images) }
 }
 

@@ -1,15 +1,15 @@
 use rand::RngCore;
 use serde::{Deserialize, Serialize};
 
-use super::dice::Dice;
-use super::{Spare, wrong};
+use super::rng::Uniform;
+use super::{Scratch, wrong};
 use crate::error::DatasetError;
 
-/// Zeros around the image, then a window of the old size at one of the `(2 · padding + 1)²` places, all equally likely.
+/// Pads the image with zeros, then crops a window of the old size at one of the `(2 · padding + 1)²` positions, all equally likely.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Crop {
-    /// Pixels on each side; 4 unless said.
+    /// Pixels on each side. Default: 4.
     pub padding: usize,
 }
 
@@ -29,15 +29,15 @@ impl Crop {
 
     pub(super) fn apply(
         &self,
-        dice: &mut Dice<impl RngCore>,
+        rng: &mut Uniform<impl RngCore>,
         (_, height, width): (usize, usize, usize),
-        spare: &mut Spare,
+        scratch: &mut Scratch,
         image: &mut [u8],
     ) {
         let places = 2 * self.padding + 1;
-        let (down, right) = (dice.below(places), dice.below(places));
-        spare.pixels.clear();
-        spare.pixels.extend_from_slice(image);
+        let (down, right) = (rng.below(places), rng.below(places));
+        scratch.pixels.clear();
+        scratch.pixels.extend_from_slice(image);
         image.fill(0);
         // Row r of the window is row r + down - padding of the image.
         let overlap = |shift: usize, length: usize| {
@@ -45,7 +45,7 @@ impl Crop {
             (from.min(length), to.min(length), length.saturating_sub(from + to))
         };
         let ((from_row, to_row, rows), (from_column, to_column, columns)) = (overlap(down, height), overlap(right, width));
-        for (target, source) in image.chunks_exact_mut(height * width).zip(spare.pixels.chunks_exact(height * width)) {
+        for (target, source) in image.chunks_exact_mut(height * width).zip(scratch.pixels.chunks_exact(height * width)) {
             for row in 0..rows {
                 let (target_at, source_at) = ((to_row + row) * width + to_column, (from_row + row) * width + from_column);
                 target[target_at..][..columns].copy_from_slice(&source[source_at..][..columns]);
@@ -56,12 +56,12 @@ impl Crop {
 
 #[cfg(test)]
 mod tests {
-    use super::super::dice::loaded;
+    use super::super::rng::scripted;
     use super::*;
 
     fn cropped(padding: usize, units: [f64; 2]) -> Vec<u8> {
         let mut image: Vec<u8> = (1..=12).collect();
-        Crop { padding }.apply(&mut loaded(&units), (2, 2, 3), &mut Spare::default(), &mut image);
+        Crop { padding }.apply(&mut scripted(&units), (2, 2, 3), &mut Scratch::default(), &mut image);
         image
     }
 

@@ -1,15 +1,15 @@
 use rand::RngCore;
 use serde::{Deserialize, Serialize};
 
-use super::dice::Dice;
+use super::rng::Uniform;
 use super::wrong;
 use crate::error::DatasetError;
 
-/// Left becomes right, with some probability.
+/// Mirrors left and right with some probability.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Flip {
-    /// 0 to 1; 0.5 unless said.
+    /// The probability, 0 to 1. Default: 0.5.
     pub probability: f64,
 }
 
@@ -27,8 +27,8 @@ impl Flip {
         }
     }
 
-    pub(super) fn apply(&self, dice: &mut Dice<impl RngCore>, (_, _, width): (usize, usize, usize), image: &mut [u8]) {
-        if dice.unit() < self.probability {
+    pub(super) fn apply(&self, rng: &mut Uniform<impl RngCore>, (_, _, width): (usize, usize, usize), image: &mut [u8]) {
+        if rng.unit() < self.probability {
             image.chunks_exact_mut(width.max(1)).for_each(<[u8]>::reverse);
         }
     }
@@ -36,14 +36,14 @@ impl Flip {
 
 #[cfg(test)]
 mod tests {
-    use super::super::dice::loaded;
+    use super::super::rng::scripted;
     use super::*;
 
     #[test]
     fn rows_are_reversed_below_the_probability() {
         for (unit, expected) in [(0.499, [3, 2, 1, 6, 5, 4]), (0.5, [1, 2, 3, 4, 5, 6])] {
             let mut image = [1, 2, 3, 4, 5, 6];
-            Flip::default().apply(&mut loaded(&[unit]), (1, 2, 3), &mut image);
+            Flip::default().apply(&mut scripted(&[unit]), (1, 2, 3), &mut image);
             assert_eq!(image, expected);
         }
     }

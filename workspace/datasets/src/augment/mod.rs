@@ -1,9 +1,9 @@
 mod crop;
-mod dice;
 mod flip;
 mod resized_crop;
+mod rng;
 mod rotate;
-mod written;
+mod spec_form;
 mod zoom_shift_rotate;
 
 use onebasin_repro::{ChaCha8Rng, Stream};
@@ -17,9 +17,9 @@ pub use zoom_shift_rotate::ZoomShiftRotate;
 
 use crate::error::DatasetError;
 use crate::split::Split;
-use dice::Dice;
+use rng::Uniform;
 
-/// How training images are disturbed before a network sees them: a recipe of the papers, or one's own steps.
+/// How training images are augmented before a network sees them: a recipe of a paper, or a list of steps.
 ///
 /// In a spec: a name (`"cifar-c2m3"`), one step (`{ kind = "flip" }`) or a list of steps, done in order.
 ///
@@ -39,32 +39,32 @@ use dice::Dice;
 /// One image of 32x32x3 costs some 8 µs of one core by the first two recipes, 1 µs by the third.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Augmentation {
-    /// `cifar-c2m3`: a resized crop of 0.8 to 1.2 of the area, a turn by up to 30 degrees, a flip.
+    /// `cifar-c2m3`: a resized crop of 0.8 to 1.2 of the area, a rotation by up to 30 degrees, a flip.
     /// Source: "C²M³: Cycle-Consistent Multi-Model Merging", and the data configuration of the repository
     /// crisostomi/cycle-consistent-model-merging in 2024.
     CifarC2m3,
-    /// `cifar-git-rebasin`: zoom by 0.8 to 1.2 with a shift, a flip and a turn by up to 30 degrees in one resampling.
+    /// `cifar-git-rebasin`: zoom by 0.8 to 1.2 with a shift, a flip and a rotation by up to 30 degrees in one resampling.
     /// Source: "Git Re-Basin", section on CIFAR-10; the definitions of augmax 0.2.1, which its repository uses.
     CifarGitRebasin,
     /// `cifar-otfusion`: a crop after padding by 4, a flip. Source: the repository sidak/otfusion, loader of CIFAR-10.
     CifarOtfusion,
-    /// These, one after the other; none: the images as they are.
+    /// These steps in order. An empty list leaves images as they are.
     Steps(Vec<Step>),
 }
 
-/// One disturbance; the size of the image stays.
+/// One transformation; the size of the image stays.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Step {
-    /// `crop`: pads with zeros, then cuts the old size out.
+    /// `crop`: pads with zeros, then crops to the old size.
     Crop(Crop),
-    /// `flip`: left becomes right.
+    /// `flip`: mirrors left and right.
     Flip(Flip),
-    /// `resized-crop`: a random part, scaled to the whole.
+    /// `resized-crop`: crops a random window and scales it up.
     ResizedCrop(ResizedCrop),
-    /// `rotate`: turned about its centre.
+    /// `rotate`: rotates about the centre.
     Rotate(Rotate),
-    /// `zoom-shift-rotate`: zoomed, shifted, flipped and turned in one resampling.
+    /// `zoom-shift-rotate`: zooms, shifts, flips and rotates in one resampling.
     ZoomShiftRotate(ZoomShiftRotate),
 }
 
@@ -74,9 +74,9 @@ const GIT_REBASIN: [Step; 1] = [Step::ZoomShiftRotate(ZoomShiftRotate { zoom: [0
 const OTFUSION: [Step; 2] = [Step::Crop(Crop { padding: 4 }), FLIP];
 const FLIP: Step = Step::Flip(Flip { probability: 0.5 });
 
-/// Memory that steps use again and again.
+/// Memory that steps reuse.
 #[derive(Default)]
-struct Spare {
+struct Scratch {
     pixels: Vec<u8>,
     packed: Vec<u64>,
     places: Vec<u32>,
@@ -86,7 +86,7 @@ impl Augmentation {
     /// The recipes known by name.
     pub const NAMES: &[&str] = &["cifar-c2m3", "cifar-git-rebasin", "cifar-otfusion"];
 
-    /// What is done, in this order.
+    /// The steps, in order.
     pub fn steps(&self) -> &[Step] {
         match self {
             Augmentation::CifarC2m3 => &C2M3,
@@ -96,7 +96,7 @@ impl Augmentation {
         }
     }
 
-    /// Whether every setting makes sense.
+    /// Checks every setting.
     ///
     /// # Errors
     /// The first setting out of its range.
@@ -110,37 +110,37 @@ impl Augmentation {
         })
     }
 
-    /// Writes image `index` of `split`, `[c, h, w]`, as it is seen in `epoch` into `out`, disturbed by random numbers from
+    /// Writes image `index` of `split`, `[c, h, w]`, as it is seen in `epoch` into `out`, transformed by random numbers from
     /// `stream/epoch-EPOCH/INDEX`.
     ///
     /// # Panics
     /// When there is no such image, or when `out` is not as long as an image.
     pub fn apply(&self, split: &Split, index: usize, epoch: usize, stream: &Stream, out: &mut [u8]) {
-        self.disturb(split, index, &of_epoch(stream, epoch), &mut Spare::default(), out);
+        self.transform(split, index, &of_epoch(stream, epoch), &mut Scratch::default(), out);
     }
 
-    /// Writes these images one after the other, each as [`Augmentation::apply`] does, at less cost.
+    /// Writes these images one after the other, as [`Augmentation::apply`] does, at less cost.
     ///
     /// # Panics
     /// When there is no such image, or when `out` is not as long as these images together.
     pub fn apply_batch(&self, split: &Split, indices: &[u32], epoch: usize, stream: &Stream, out: &mut [u8]) {
         assert_eq!(out.len(), indices.len() * split.image_len(), "room for {} images", indices.len());
-        let (stream, mut spare) = (of_epoch(stream, epoch), Spare::default());
+        let (stream, mut scratch) = (of_epoch(stream, epoch), Scratch::default());
         for (&index, out) in indices.iter().zip(out.chunks_exact_mut(split.image_len().max(1))) {
-            self.disturb(split, index as usize, &stream, &mut spare, out);
+            self.transform(split, index as usize, &stream, &mut scratch, out);
         }
     }
 
-    fn disturb(&self, split: &Split, index: usize, stream: &Stream, spare: &mut Spare, out: &mut [u8]) {
+    fn transform(&self, split: &Split, index: usize, stream: &Stream, scratch: &mut Scratch, out: &mut [u8]) {
         out.copy_from_slice(split.image(index));
-        let mut dice: Dice<ChaCha8Rng> = Dice(stream.child(index.to_string()).rng());
+        let mut rng: Uniform<ChaCha8Rng> = Uniform(stream.child(index.to_string()).rng());
         for step in self.steps() {
             match step {
-                Step::Crop(crop) => crop.apply(&mut dice, split.shape, spare, out),
-                Step::Flip(flip) => flip.apply(&mut dice, split.shape, out),
-                Step::ResizedCrop(crop) => crop.apply(&mut dice, split.shape, spare, out),
-                Step::Rotate(rotate) => rotate.apply(&mut dice, split.shape, spare, out),
-                Step::ZoomShiftRotate(zoom) => zoom.apply(&mut dice, split.shape, spare, out),
+                Step::Crop(crop) => crop.apply(&mut rng, split.shape, scratch, out),
+                Step::Flip(flip) => flip.apply(&mut rng, split.shape, out),
+                Step::ResizedCrop(crop) => crop.apply(&mut rng, split.shape, scratch, out),
+                Step::Rotate(rotate) => rotate.apply(&mut rng, split.shape, scratch, out),
+                Step::ZoomShiftRotate(zoom) => zoom.apply(&mut rng, split.shape, scratch, out),
             }
         }
     }
@@ -150,7 +150,7 @@ fn of_epoch(stream: &Stream, epoch: usize) -> Stream {
     stream.child(format!("epoch-{epoch}"))
 }
 
-/// A setting outside what makes sense.
+/// A setting out of its range.
 fn wrong(key: &'static str, expected: &str, got: impl std::fmt::Debug, hint: &str) -> DatasetError {
     DatasetError::Setting { key, expected: expected.into(), got: format!("{got:?}"), hint: hint.into() }
 }

@@ -1,18 +1,18 @@
 use rand::RngCore;
 use serde::{Deserialize, Serialize};
 
-use super::dice::Dice;
-use super::{Spare, wrong};
+use super::rng::Uniform;
+use super::{Scratch, wrong};
 use crate::error::DatasetError;
 
-/// Turned about its centre by an angle, uniform within both ends; each pixel takes the nearest old one, corners from outside become 0.
+/// Rotates the image about its centre by a uniform angle. Each pixel takes the nearest old one; those from outside become 0.
 ///
-/// Coordinates are whole numbers with 16 binary places, as in Pillow, which torchvision's `RandomRotation` calls; the same angle
+/// Coordinates are fixed-point numbers with 16 fractional bits, as in Pillow, which torchvision's `RandomRotation` calls; the same angle
 /// gives the same picture.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Rotate {
-    /// The largest angle either way, 0 to 180; 30 unless said.
+    /// The largest angle either way, 0 to 180. Default: 30.
     pub degrees: f64,
 }
 
@@ -33,13 +33,13 @@ impl Rotate {
         }
     }
 
-    pub(super) fn apply(&self, dice: &mut Dice<impl RngCore>, shape: (usize, usize, usize), spare: &mut Spare, image: &mut [u8]) {
-        turn(dice.between(-self.degrees, self.degrees), shape, spare, image);
+    pub(super) fn apply(&self, rng: &mut Uniform<impl RngCore>, shape: (usize, usize, usize), scratch: &mut Scratch, image: &mut [u8]) {
+        turn(rng.between(-self.degrees, self.degrees), shape, scratch, image);
     }
 }
 
-/// Turns the image against the clock.
-fn turn(degrees: f64, (_, height, width): (usize, usize, usize), spare: &mut Spare, image: &mut [u8]) {
+/// Rotates the image counter-clockwise.
+fn turn(degrees: f64, (_, height, width): (usize, usize, usize), scratch: &mut Scratch, image: &mut [u8]) {
     let radians = -degrees.to_radians();
     let (sine, cosine) = (libm::sin(radians), libm::cos(radians));
     let (middle_x, middle_y) = (width as f64 / 2.0, height as f64 / 2.0);
@@ -49,10 +49,10 @@ fn turn(degrees: f64, (_, height, width): (usize, usize, usize), spare: &mut Spa
     let fixed = |value: f64| (value * 65536.0 + 0.5).floor() as i64;
     let (across, down) = ((fixed(cosine), fixed(-sine)), (fixed(sine), fixed(cosine)));
     let mut row_at = (fixed(first_x), fixed(first_y));
-    spare.places.clear();
+    scratch.places.clear();
     for _ in 0..height {
         let mut at = row_at;
-        spare.places.extend((0..width).map(|_| {
+        scratch.places.extend((0..width).map(|_| {
             let (x, y) = (at.0 >> 16, at.1 >> 16);
             at = (at.0 + across.0, at.1 + across.1);
             let inside = (x as u64) < width as u64 && (y as u64) < height as u64;
@@ -60,10 +60,10 @@ fn turn(degrees: f64, (_, height, width): (usize, usize, usize), spare: &mut Spa
         }));
         row_at = (row_at.0 + down.0, row_at.1 + down.1);
     }
-    spare.pixels.clear();
-    spare.pixels.extend_from_slice(image);
-    for (target, source) in image.chunks_exact_mut(height * width).zip(spare.pixels.chunks_exact(height * width)) {
-        for (target, &place) in target.iter_mut().zip(&spare.places) {
+    scratch.pixels.clear();
+    scratch.pixels.extend_from_slice(image);
+    for (target, source) in image.chunks_exact_mut(height * width).zip(scratch.pixels.chunks_exact(height * width)) {
+        for (target, &place) in target.iter_mut().zip(&scratch.places) {
             *target = source.get(place as usize).copied().unwrap_or(0);
         }
     }
@@ -75,7 +75,7 @@ mod tests {
 
     fn turned(degrees: f64) -> Vec<u8> {
         let mut image: Vec<u8> = (1..=9).chain(11..=19).collect();
-        turn(degrees, (2, 3, 3), &mut Spare::default(), &mut image);
+        turn(degrees, (2, 3, 3), &mut Scratch::default(), &mut image);
         image
     }
 
@@ -98,7 +98,7 @@ mod tests {
         // The middle of the right side, (1, 0), comes from (cos, sin) · 1 = (0.71, 0.71) below: nearest is (1, 1), the lower right corner.
         assert_eq!(image[5], 9);
         let mut bright = vec![255; 32 * 32];
-        turn(30.0, (1, 32, 32), &mut Spare::default(), &mut bright);
+        turn(30.0, (1, 32, 32), &mut Scratch::default(), &mut bright);
         assert_eq!([bright[0], bright[31], bright[31 * 32], bright[1023]], [0; 4]);
         assert_eq!(bright[16 * 32 + 16], 255);
     }

@@ -1,13 +1,13 @@
 use rand::RngCore;
 use serde::{Deserialize, Serialize};
 
-use super::dice::Dice;
 use super::resized_crop::range;
-use super::{Spare, wrong};
+use super::rng::Uniform;
+use super::{Scratch, wrong};
 use crate::error::DatasetError;
 
-/// Zoom, shift, flip and turn composed to one map of the plane, by which the image is sampled once: bilinear, edges repeated outside,
-/// rounded to whole brightnesses.
+/// Zoom, shift, flip and rotation, composed to one affine map by which the image is sampled once: bilinear, edges repeated outside,
+/// rounded to whole pixel values.
 ///
 /// A pixel at `p` from the centre shows the place `(F R p + s) / z` of the old image: `R` turns by a uniform angle, `F` mirrors left and
 /// right, `log z` is uniform, and the shift `s` is uniform within `±|z - 1| / 2` of height and width.
@@ -15,11 +15,11 @@ use crate::error::DatasetError;
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct ZoomShiftRotate {
-    /// Smallest and largest zoom; above 1 the image grows. 0.8 and 1.2 unless said.
+    /// Smallest and largest zoom; above 1 the image grows. Default: 0.8 and 1.2.
     pub zoom: [f64; 2],
-    /// The largest angle either way, 0 to 180; 30 unless said.
+    /// The largest angle either way, 0 to 180. Default: 30.
     pub degrees: f64,
-    /// Probability of mirroring; 0.5 unless said.
+    /// The probability of a flip. Default: 0.5.
     pub flip: f64,
 }
 
@@ -35,9 +35,9 @@ struct Map {
     shift: [f64; 2],
 }
 
-/// Binary places of a coordinate.
+/// Fractional bits of a coordinate.
 const PLACES: u32 = 32;
-/// Binary places of a weight. Three sums of weighted bytes then fit one word of 64 bits side by side.
+/// Fractional bits of a weight. Three sums of weighted bytes then fit one word of 64 bits side by side.
 const BITS: u32 = 13;
 const LANE: u32 = 21;
 const HALVES: u64 = (1 << (BITS - 1)) * (1 | 1 << LANE | 1 << (2 * LANE));
@@ -54,25 +54,25 @@ impl ZoomShiftRotate {
         }
     }
 
-    pub(super) fn apply(&self, dice: &mut Dice<impl RngCore>, shape: (usize, usize, usize), spare: &mut Spare, image: &mut [u8]) {
-        self.map(dice, shape.1, shape.2).sample(shape, spare, image);
+    pub(super) fn apply(&self, rng: &mut Uniform<impl RngCore>, shape: (usize, usize, usize), scratch: &mut Scratch, image: &mut [u8]) {
+        self.map(rng, shape.1, shape.2).sample(shape, scratch, image);
     }
 
-    fn map(&self, dice: &mut Dice<impl RngCore>, height: usize, width: usize) -> Map {
-        let zoom = libm::exp(dice.between(libm::log(self.zoom[0]), libm::log(self.zoom[1])));
+    fn map(&self, rng: &mut Uniform<impl RngCore>, height: usize, width: usize) -> Map {
+        let zoom = libm::exp(rng.between(libm::log(self.zoom[0]), libm::log(self.zoom[1])));
         let shift = [height, width].map(|size| {
             let reach = (size as f64 * zoom - size as f64).abs() / 2.0;
-            dice.between(-reach, reach) / zoom
+            rng.between(-reach, reach) / zoom
         });
-        let mirror = if dice.unit() < self.flip { -1.0 } else { 1.0 };
-        let angle = dice.between(-self.degrees, self.degrees).to_radians();
+        let mirror = if rng.unit() < self.flip { -1.0 } else { 1.0 };
+        let angle = rng.between(-self.degrees, self.degrees).to_radians();
         let (sine, cosine) = (libm::sin(angle) / zoom, libm::cos(angle) / zoom);
         Map { matrix: [[cosine, sine], [-sine * mirror, cosine * mirror]], shift }
     }
 }
 
 impl Map {
-    fn sample(&self, (_, height, width): (usize, usize, usize), spare: &mut Spare, image: &mut [u8]) {
+    fn sample(&self, (_, height, width): (usize, usize, usize), scratch: &mut Scratch, image: &mut [u8]) {
         let fixed = |value: f64| (value * (1u64 << PLACES) as f64).round_ties_even() as i64;
         let (middle_row, middle_column) = ((height as f64 - 1.0) / 2.0, (width as f64 - 1.0) / 2.0);
         let first = |axis: usize, middle: f64| {
@@ -83,8 +83,8 @@ impl Map {
         let steps = self.matrix.map(|row| row.map(fixed));
         let (last_row, last_column) = (((height - 1) as i64) << PLACES, ((width - 1) as i64) << PLACES);
         for group in image.chunks_mut(3 * height * width) {
-            pack(group, height * width, &mut spare.packed);
-            let packed = &spare.packed[..height * width];
+            pack(group, height * width, &mut scratch.packed);
+            let packed = &scratch.packed[..height * width];
             for row in 0..height {
                 let (mut from_row, mut from_column) = (first_row + steps[0][0] * row as i64, first_column + steps[1][0] * row as i64);
                 for column in 0..width {
@@ -120,12 +120,12 @@ fn pack(group: &[u8], plane: usize, packed: &mut Vec<u64>) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::dice::loaded;
+    use super::super::rng::scripted;
     use super::*;
 
     fn sampled(map: &Map, shape: (usize, usize, usize), image: &[u8]) -> Vec<u8> {
         let mut image = image.to_vec();
-        map.sample(shape, &mut Spare::default(), &mut image);
+        map.sample(shape, &mut Scratch::default(), &mut image);
         image
     }
 
@@ -146,10 +146,10 @@ mod tests {
     fn the_numbers_drawn_compose_the_map() {
         let step = ZoomShiftRotate { zoom: [0.5, 2.0], degrees: 90.0, flip: 0.5 };
         // Zoom 0.5^0.5 2^0.5 = 1 leaves no shift; no mirror; no angle.
-        let map = step.map(&mut loaded(&[0.5, 0.9, 0.9, 0.5, 0.5]), 4, 4);
+        let map = step.map(&mut scripted(&[0.5, 0.9, 0.9, 0.5, 0.5]), 4, 4);
         assert!((map.matrix[0][0] - 1.0).abs() < 1e-12 && map.matrix[0][1] == 0.0 && map.shift[0].abs() < 1e-12);
         // Almost twice: a shift within ±half the size of the grown image, here a quarter of it each way, halved by the zoom.
-        let map = step.map(&mut loaded(&[1.0 - 1e-12, 0.25, 0.75, 0.2, 0.5]), 4, 8);
+        let map = step.map(&mut scripted(&[1.0 - 1e-12, 0.25, 0.75, 0.2, 0.5]), 4, 8);
         assert!((map.shift[0] + 0.5).abs() < 1e-9 && (map.shift[1] - 1.0).abs() < 1e-9, "{:?}", map.shift);
         assert!((map.matrix[0][0] - 0.5).abs() < 1e-9 && (map.matrix[1][1] + 0.5).abs() < 1e-9);
     }

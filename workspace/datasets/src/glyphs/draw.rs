@@ -4,9 +4,9 @@ use rand::RngCore;
 use super::strokes::{CHARACTERS, polyline};
 
 /// Uniform numbers by a rule of our own, so that pictures do not change with the version of a library.
-struct Dice(ChaCha8Rng);
+struct Uniform(ChaCha8Rng);
 
-impl Dice {
+impl Uniform {
     /// In [0, 1), a multiple of 2^-24.
     fn unit(&mut self) -> f32 {
         (self.0.next_u32() >> 8) as f32 * (1.0 / 16_777_216.0)
@@ -38,10 +38,10 @@ struct Elastic {
 }
 
 impl Elastic {
-    fn new(dice: &mut Dice, reach: f32) -> Elastic {
+    fn new(rng: &mut Uniform, reach: f32) -> Elastic {
         let mut arrows = [[(0.0, 0.0); 5]; 5];
         for arrow in arrows.iter_mut().flatten() {
-            *arrow = (dice.around(reach), dice.around(reach));
+            *arrow = (rng.around(reach), rng.around(reach));
         }
         Elastic { arrows }
     }
@@ -102,12 +102,12 @@ impl Sheet {
     }
 }
 
-/// How a picture is disturbed.
+/// How a picture is distorted.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Manner {
     pub side: usize,
     pub colour: bool,
-    /// Scales every disturbance; 1 is the usual amount.
+    /// Scales every distortion; 1 is the usual amount.
     pub difficulty: f32,
 }
 
@@ -116,19 +116,19 @@ pub(super) struct Manner {
 /// Only additions, products, quotients, square roots and comparisons of `f32` are used, which every platform rounds the same way.
 pub(super) fn draw(class: usize, manner: Manner, rng: ChaCha8Rng, pixels: &mut [u8]) {
     let Manner { side, colour, difficulty } = manner;
-    let dice = &mut Dice(rng);
+    let rng = &mut Uniform(rng);
     let forms = CHARACTERS[class].1;
-    let form = forms[dice.below(forms.len())];
+    let form = forms[rng.below(forms.len())];
 
     // Rotation by 2 atan(t), without a sine.
-    let t = dice.around(0.16 * difficulty);
+    let t = rng.around(0.16 * difficulty);
     let (cosine, sine) = ((1.0 - t * t) / (1.0 + t * t), 2.0 * t / (1.0 + t * t));
-    let shear = dice.around(0.35 * difficulty);
+    let shear = rng.around(0.35 * difficulty);
     let scale = side as f32 * 0.62;
-    let (width, height) = (scale * 0.82 * (1.0 + dice.around(0.28 * difficulty)), scale * (1.0 + dice.around(0.22 * difficulty)));
+    let (width, height) = (scale * 0.82 * (1.0 + rng.around(0.28 * difficulty)), scale * (1.0 + rng.around(0.22 * difficulty)));
     let drift = side as f32 * 0.09 * difficulty;
-    let centre = (side as f32 * 0.5 + dice.around(drift), side as f32 * 0.5 + dice.around(drift));
-    let elastic = Elastic::new(dice, 0.09 * difficulty);
+    let centre = (side as f32 * 0.5 + rng.around(drift), side as f32 * 0.5 + rng.around(drift));
+    let elastic = Elastic::new(rng, 0.09 * difficulty);
     let place = |point: (f32, f32)| {
         let (x, y) = elastic.displace(point);
         let (x, y) = ((x - 0.5) * width, (y - 0.5) * height);
@@ -137,11 +137,11 @@ pub(super) fn draw(class: usize, manner: Manner, rng: ChaCha8Rng, pixels: &mut [
     };
 
     let unit = side as f32 / 28.0;
-    let pen = unit * dice.between(0.75, 1.75);
+    let pen = unit * rng.between(0.75, 1.75);
     let mut glyph = Sheet::new(side);
     for &stroke in form {
         let chain: Vec<(f32, f32)> = polyline(stroke).into_iter().map(place).collect();
-        let (start, end) = (pen * (1.0 + dice.around(0.35)), pen * (1.0 + dice.around(0.35)));
+        let (start, end) = (pen * (1.0 + rng.around(0.35)), pen * (1.0 + rng.around(0.35)));
         let pieces = (chain.len() - 1) as f32;
         for (index, pair) in chain.windows(2).enumerate() {
             let radius = |index: usize| start + (end - start) * (index as f32 / pieces);
@@ -151,27 +151,27 @@ pub(super) fn draw(class: usize, manner: Manner, rng: ChaCha8Rng, pixels: &mut [
 
     // Short marks beside and across the character, fainter than it; and one place where the pen gave out.
     let mut clutter = Sheet::new(side);
-    let marks = if difficulty > 0.0 { dice.below(4) } else { 0 };
+    let marks = if difficulty > 0.0 { rng.below(4) } else { 0 };
     let within = side as f32;
     for _ in 0..marks {
-        let from = (dice.unit() * within, dice.unit() * within);
-        let to = (from.0 + dice.around(0.35) * within, from.1 + dice.around(0.35) * within);
-        let radius = unit * dice.between(0.3, 1.0);
+        let from = (rng.unit() * within, rng.unit() * within);
+        let to = (from.0 + rng.around(0.35) * within, from.1 + rng.around(0.35) * within);
+        let radius = unit * rng.between(0.3, 1.0);
         clutter.piece(from, to, (radius, radius));
     }
     let mut gap = Sheet::new(side);
-    if dice.unit() < 0.35 * difficulty {
-        let from = (dice.between(0.2, 0.8) * within, dice.between(0.2, 0.8) * within);
-        let to = (from.0 + dice.around(0.3) * within, from.1 + dice.around(0.3) * within);
-        let radius = unit * dice.between(0.5, 1.1);
+    if rng.unit() < 0.35 * difficulty {
+        let from = (rng.between(0.2, 0.8) * within, rng.between(0.2, 0.8) * within);
+        let to = (from.0 + rng.around(0.3) * within, from.1 + rng.around(0.3) * within);
+        let radius = unit * rng.between(0.5, 1.1);
         gap.piece(from, to, (radius, radius));
     }
 
-    let faint = dice.between(0.35, 0.8);
-    let noise = difficulty * dice.between(0.02, 0.14);
-    let slope = (dice.around(0.2 * difficulty), dice.around(0.2 * difficulty));
+    let faint = rng.between(0.35, 0.8);
+    let noise = difficulty * rng.between(0.02, 0.14);
+    let slope = (rng.around(0.2 * difficulty), rng.around(0.2 * difficulty));
     let channels = if colour { 3 } else { 1 };
-    let (paper, ink) = if colour { colours(dice) } else { ([dice.between(0.0, 0.2); 3], [dice.between(0.6, 1.0); 3]) };
+    let (paper, ink) = if colour { colours(rng) } else { ([rng.between(0.0, 0.2); 3], [rng.between(0.6, 1.0); 3]) };
     for channel in 0..channels {
         let (paper, ink) = (paper[channel], ink[channel]);
         let plane = &mut pixels[channel * side * side..(channel + 1) * side * side];
@@ -179,19 +179,19 @@ pub(super) fn draw(class: usize, manner: Manner, rng: ChaCha8Rng, pixels: &mut [
             let (row, column) = ((index / side) as f32 / side as f32 - 0.5, (index % side) as f32 / side as f32 - 0.5);
             let cover = (glyph.ink[index] * (1.0 - gap.ink[index])).max(faint * clutter.ink[index]);
             let light = paper + slope.0 * row + slope.1 * column;
-            let value = light + cover * (ink - light) + noise * dice.normal();
+            let value = light + cover * (ink - light) + noise * rng.normal();
             *pixel = (value.clamp(0.0, 1.0) * 255.0 + 0.5) as u8;
         }
     }
 }
 
 /// Two colours that differ enough in brightness to be told apart, either of them the brighter.
-fn colours(dice: &mut Dice) -> ([f32; 3], [f32; 3]) {
-    let mut colour = |low: f32, high: f32| [dice.between(low, high), dice.between(low, high), dice.between(low, high)];
+fn colours(rng: &mut Uniform) -> ([f32; 3], [f32; 3]) {
+    let mut colour = |low: f32, high: f32| [rng.between(low, high), rng.between(low, high), rng.between(low, high)];
     let (dark, bright) = (colour(0.0, 0.55), colour(0.45, 1.0));
     let brightness = |colour: [f32; 3]| 0.3 * colour[0] + 0.59 * colour[1] + 0.11 * colour[2];
     // Where chance made them alike, both are pushed apart.
     let push = (0.3 - (brightness(bright) - brightness(dark))).max(0.0) * 0.5;
     let (dark, bright) = (dark.map(|part| (part - push).max(0.0)), bright.map(|part| (part + push).min(1.0)));
-    if dice.below(2) == 0 { (dark, bright) } else { (bright, dark) }
+    if rng.below(2) == 0 { (dark, bright) } else { (bright, dark) }
 }

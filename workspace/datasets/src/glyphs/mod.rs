@@ -11,10 +11,10 @@ use crate::source::Geometry;
 use crate::split::{Dataset, Normalisation, Split};
 use draw::{Manner, draw};
 
-/// Raised when the same options would give other pictures.
+/// Raised when the same options give other images.
 const VERSION: u32 = 1;
 
-/// Digits and capital letters drawn from strokes, each turned, sheared, scaled, bent and dirtied by its own random numbers.
+/// Digits and capital letters drawn from strokes, each rotated, sheared, scaled, bent and stained by its own random numbers.
 ///
 /// Image `i` of a split depends on the options `seed`, `classes`, `size`, `colour` and `difficulty` and on `i` alone, not on the number of
 /// images or threads. Pixels are made with correctly rounded operations only (no sine, no logarithm), so bytes agree across platforms.
@@ -28,14 +28,14 @@ pub struct Glyphs {
     pub train: usize,
     /// Number of test images.
     pub test: usize,
-    /// Chooses the pictures.
+    /// Seed of the images.
     pub seed: u64,
-    /// Width and height in pixels, 12 to 128; 28, or 32 for colour, unless said.
+    /// Width and height in pixels, 12 to 128; default: 28, or 32 for colour.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub size: Option<usize>,
     /// Three channels, coloured ink on coloured paper, instead of light grey on dark.
     pub colour: bool,
-    /// 0 (clean) to 2; 1 is the usual amount of every disturbance.
+    /// 0 (clean) to 2; 1 is the usual amount of every distortion.
     pub difficulty: f64,
 }
 
@@ -95,7 +95,7 @@ impl Glyphs {
         let train = self.split(self.train, &stream.child("train"))?;
         let test = self.split(self.test, &stream.child("test"))?;
         let normalisation = Normalisation::of(&train);
-        Ok(Dataset { name: "glyphs".to_owned(), train, test, normalisation })
+        Ok(Dataset { name: "glyphs".to_owned(), train, test, normalisation, digest: self.digest()? })
     }
 
     fn split(&self, count: usize, stream: &Stream) -> Result<Split, DatasetError> {

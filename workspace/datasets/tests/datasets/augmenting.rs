@@ -8,7 +8,7 @@ use crate::house::House;
 
 fn images() -> Split {
     let glyphs = Glyphs { train: 60, test: 1, colour: true, ..Glyphs::default() };
-    open(&Source::Glyphs(glyphs), &House::new().places()).unwrap().train
+    open(&Source::Glyphs(glyphs), &House::new().search_paths()).unwrap().train
 }
 
 fn stream() -> Stream {

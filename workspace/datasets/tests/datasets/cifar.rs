@@ -2,7 +2,7 @@
 
 use onebasin_datasets::{Cifar, CifarLabels, Geometry, Normalisation, Source, digest, geometry, open};
 
-use crate::house::{House, age, gzip, xz};
+use crate::house::{House, gzip, xz};
 
 /// Records with these label bytes; image `i` is filled with `first + i` in red, 100 more in green, 200 more in blue.
 fn records(labels: &[&[u8]], first: u8) -> Vec<u8> {
@@ -25,7 +25,7 @@ fn house() -> House {
 #[test]
 fn files_are_read_in_the_order_said_plain_or_compressed() {
     let (source, house) = (Source::Cifar(two_and_one()), house());
-    let plain = open(&source, &house.places()).unwrap();
+    let plain = open(&source, &house.search_paths()).unwrap();
     assert_eq!((plain.name.as_str(), plain.train.shape, plain.train.classes), ("own", (3, 32, 32), 10));
     assert_eq!((plain.train.labels.as_slice(), plain.test.labels.as_slice()), (&[3, 9, 7][..], &[0][..]));
     assert_eq!(plain.train.image(1), [vec![11; 1024], vec![111; 1024], vec![211; 1024]].concat());
@@ -37,8 +37,8 @@ fn files_are_read_in_the_order_said_plain_or_compressed() {
     packed.write("own/a.bin.gz", &gzip(&records(&[&[7]], 30)));
     packed.write("own/b.bin.xz", &xz(&records(&[&[3], &[9]], 10), true));
     packed.write("own/c.bin.xz", &xz(&records(&[&[0]], 50), false));
-    assert_eq!(open(&source, &packed.places()).unwrap(), plain);
-    assert_eq!(digest(&source, &packed.places()).unwrap(), digest(&source, &house.places()).unwrap());
+    assert_eq!(open(&source, &packed.search_paths()).unwrap(), plain);
+    assert_eq!(digest(&source, &packed.search_paths()).unwrap(), digest(&source, &house.search_paths()).unwrap());
 }
 
 #[test]
@@ -46,26 +46,21 @@ fn coarse_and_fine_labels_are_told_apart() {
     let house = House::new();
     house.write("hundred/cifar-100-binary/train.bin", &records(&[&[4, 99], &[19, 0]], 0));
     house.write("hundred/cifar-100-binary/test.bin.xz", &xz(&records(&[&[1, 2]], 0), true));
-    let read = |labels| open(&Source::Cifar(Cifar::in_directory("hundred", labels)), &house.places()).unwrap();
+    let read = |labels| open(&Source::Cifar(Cifar::in_directory("hundred", labels)), &house.search_paths()).unwrap();
     let (fine, coarse) = (read(CifarLabels::Fine), read(CifarLabels::Coarse));
     assert_eq!((fine.train.labels.as_slice(), fine.train.classes), (&[99, 0][..], 100));
     assert_eq!((coarse.train.labels.as_slice(), coarse.train.classes), (&[4, 19][..], 20));
     assert_eq!((fine.test.labels[0], coarse.test.labels[0]), (2, 1));
     assert_eq!(fine.train.pixels, coarse.train.pixels);
-    let name = |labels| digest(&Source::Cifar(Cifar::in_directory("hundred", labels)), &house.places()).unwrap();
+    let name = |labels| digest(&Source::Cifar(Cifar::in_directory("hundred", labels)), &house.search_paths()).unwrap();
     assert_ne!(name(CifarLabels::Fine), name(CifarLabels::Coarse));
 }
 
 #[test]
-fn the_digest_follows_contents_order_and_settings_and_is_remembered() {
+fn the_digest_follows_contents_order_and_settings() {
     let house = house();
-    for name in ["a", "b", "c"] {
-        age(&house.path(&format!("own/{name}.bin")));
-    }
-    let name = |cifar: Cifar| digest(&Source::Cifar(cifar), &house.places()).unwrap();
+    let name = |cifar: Cifar| digest(&Source::Cifar(cifar), &house.search_paths()).unwrap();
     let first = name(two_and_one());
-    let memo = std::fs::read_to_string(house.cache.path().join("digests.json")).unwrap();
-    assert!(["a.bin", "b.bin", "c.bin"].iter().all(|name| memo.contains(name)), "{memo}");
     let turned = Cifar { train: vec!["a.bin".into(), "b.bin".into()], ..two_and_one() };
     let moved = Cifar { train: vec!["b.bin".into()], test: vec!["a.bin".into(), "c.bin".into()], ..two_and_one() };
     let wider = Cifar { classes: Some(11), ..two_and_one() };
@@ -120,7 +115,10 @@ fn missing_files_say_where_they_were_looked_for_and_how_to_get_them() {
     let house = House::new();
     house.write("cifar100/cifar-100-binary/test.bin.xz", b"");
     let text = house.error(&Source::named("cifar100").unwrap());
-    assert!(text.contains("no `train.bin`, plain, .gz or .xz"), "{text}");
+    assert!(
+        text.contains("cifar-100-binary`: no `train.bin`\n") && text.contains("wanted: `train.bin`, `test.bin`, each plain, .gz or .xz"),
+        "{text}"
+    );
     assert!(text.contains("`onebasin data fetch cifar100`") && text.contains("169 MB"), "{text}");
     let text = house.error(&Source::Cifar(two_and_one()));
     assert!(text.contains("`own`") && text.contains("`--data DIR`"), "{text}");
@@ -131,7 +129,7 @@ fn keys_are_checked_and_shape_and_classes_need_no_file() {
     let house = House::new();
     let read = |text: &str| serde_json::from_str::<Source>(text);
     let source = read(r#"{"format": "cifar", "directory": "own", "labels": "fine", "train": ["train-first150.bin"]}"#).unwrap();
-    assert_eq!(geometry(&source, &house.places()).unwrap(), Geometry { shape: (3, 32, 32), classes: 100 });
+    assert_eq!(geometry(&source, &house.search_paths()).unwrap(), Geometry { shape: (3, 32, 32), classes: 100 });
     assert_eq!(read(&serde_json::to_string(&source).unwrap()).unwrap(), source);
     assert!(read(r#"{"format": "cifar", "directory": "own", "label": "fine"}"#).unwrap_err().to_string().contains("`label`"));
     assert!(read(r#"{"format": "cifar", "directory": "own", "labels": "exact"}"#).unwrap_err().to_string().contains("`coarse`"));

@@ -2,7 +2,7 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use onebasin_datasets::{DatasetError, Fetching, Known, KnownFile, Patience, Places, Remote, Transfer, fetch, known};
+use onebasin_datasets::{DatasetError, Fetching, Known, KnownFile, Patience, Remote, SearchPaths, Transfer, fetch, known};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
@@ -50,10 +50,10 @@ impl Case {
     }
 
     fn fetch(&mut self, servers: &[&Server], content: &[u8]) -> Result<Vec<PathBuf>, DatasetError> {
-        let patience = Patience { attempts: 3, backoff: Duration::ZERO, silence: Duration::from_secs(5) };
+        let patience = Patience { attempts: 3, backoff: Duration::ZERO, silence: Duration::from_secs(5), ..Patience::default() };
         let fetching = Fetching { mirrors: servers.iter().map(|server| server.address.clone()).collect(), patience };
-        let places = Places::offline([], self.cache.path());
-        fetch(&set(content), &places, &fetching, &mut |transfer: &Transfer<'_>| {
+        let search_paths = SearchPaths::offline([], self.cache.path());
+        fetch(&set(content), &search_paths, &fetching, &mut |transfer: &Transfer<'_>| {
             assert_eq!((transfer.file, transfer.index, transfer.files, transfer.total), (NAME, 0, 1, content.len() as u64));
             self.seen.push(transfer.bytes);
             ControlFlow::Continue(())
@@ -122,7 +122,7 @@ fn a_later_call_goes_on_where_an_earlier_one_gave_up() {
     });
     let mut case = Case::new();
     let text = case.fetch(&[&server], &content).unwrap_err().to_string();
-    assert!(text.contains("503") && text.contains("3 tries"), "{text}");
+    assert!(text.contains("503") && text.contains("3 attempts"), "{text}");
     assert_eq!(std::fs::read(case.part()).unwrap(), content[..70_000]);
     case.fetch(&[&server], &content).unwrap();
     case.has(&content);
@@ -228,7 +228,7 @@ fn a_page_longer_than_the_file_is_not_the_file() {
     let server = Server::start(move |_, request| Reply::ranged(&served, request));
     let mut case = Case::new();
     let text = case.fetch(&[&server], &content).unwrap_err().to_string();
-    assert!(text.contains("more than the 300000 bytes expected"), "{text}");
+    assert!(text.contains("answered with another file of 300004 bytes, not the 300000 bytes expected"), "{text}");
     assert!(!case.target().exists());
 }
 
@@ -252,18 +252,18 @@ fn nobody_listening_is_an_error_after_the_tries_and_two_at_once_fetch_once() {
         format!("http://{}", listener.local_addr().unwrap())
     };
     let cache = tempfile::tempdir().unwrap();
-    let places = Places::offline([], cache.path());
-    let patience = Patience { attempts: 2, backoff: Duration::ZERO, silence: Duration::from_secs(5) };
+    let search_paths = SearchPaths::offline([], cache.path());
+    let patience = Patience { attempts: 2, backoff: Duration::ZERO, silence: Duration::from_secs(5), ..Patience::default() };
     let fetching = Fetching { mirrors: vec![closed.clone()], patience: patience.clone() };
-    let text = fetch(&set(&content), &places, &fetching, &mut |_| ControlFlow::Continue(())).unwrap_err().to_string();
-    assert!(text.contains(&closed) && text.contains("after 2 tries"), "{text}");
+    let text = fetch(&set(&content), &search_paths, &fetching, &mut |_| ControlFlow::Continue(())).unwrap_err().to_string();
+    assert!(text.contains(&closed) && text.contains("after 2 attempts"), "{text}");
 
     let served = content.clone();
     let server = Server::start(move |_, request| Reply::ranged(&served, request));
     let fetching = Fetching { mirrors: vec![server.address.clone()], patience };
     std::thread::scope(|scope| {
         for _ in 0..4 {
-            scope.spawn(|| fetch(&set(&content), &places, &fetching, &mut |_| ControlFlow::Continue(())).unwrap());
+            scope.spawn(|| fetch(&set(&content), &search_paths, &fetching, &mut |_| ControlFlow::Continue(())).unwrap());
         }
     });
     assert_eq!(server.requests().len(), 1);
@@ -278,11 +278,11 @@ fn a_silent_server_counts_as_a_cut_connection() {
         if before == 0 { reply.stall(60_000, Duration::from_secs(3)) } else { reply }
     });
     let cache = tempfile::tempdir().unwrap();
-    let patience = Patience { attempts: 2, backoff: Duration::ZERO, silence: Duration::from_millis(300) };
+    let patience = Patience { attempts: 2, backoff: Duration::ZERO, silence: Duration::from_millis(300), ..Patience::default() };
     let fetching = Fetching { mirrors: vec![server.address.clone()], patience };
     let start = std::time::Instant::now();
-    let places = Places::offline([], cache.path());
-    let paths = fetch(&set(&content), &places, &fetching, &mut |_| ControlFlow::Continue(())).unwrap();
+    let search_paths = SearchPaths::offline([], cache.path());
+    let paths = fetch(&set(&content), &search_paths, &fetching, &mut |_| ControlFlow::Continue(())).unwrap();
     assert!(start.elapsed() < Duration::from_millis(2900), "{:?}", start.elapsed());
     assert!(std::fs::read(&paths[0]).unwrap() == content);
     assert_eq!(server.ranges(), [None, Some(60_000)]);
@@ -295,11 +295,11 @@ fn a_caller_may_stop_it_and_go_on_later() {
     let server = Server::start(move |_, request| Reply::ranged(&served, request));
     let cache = tempfile::tempdir().unwrap();
     let fetching = Fetching { mirrors: vec![server.address.clone()], patience: Patience::default() };
-    let places = Places::offline([], cache.path());
+    let search_paths = SearchPaths::offline([], cache.path());
     let mut stop = |transfer: &Transfer<'_>| if transfer.bytes > 100_000 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
-    let error = fetch(&set(&content), &places, &fetching, &mut stop).unwrap_err();
+    let error = fetch(&set(&content), &search_paths, &fetching, &mut stop).unwrap_err();
     assert!(matches!(error, DatasetError::Interrupted { .. }), "{error}");
-    let paths = fetch(&set(&content), &places, &fetching, &mut |_| ControlFlow::Continue(())).unwrap();
+    let paths = fetch(&set(&content), &search_paths, &fetching, &mut |_| ControlFlow::Continue(())).unwrap();
     assert!(std::fs::read(&paths[0]).unwrap() == content);
     assert!(server.ranges()[1].is_some_and(|from| from > 100_000), "{:?}", server.ranges());
 }
@@ -308,7 +308,93 @@ fn a_caller_may_stop_it_and_go_on_later() {
 fn a_set_without_files_is_not_fetched_and_the_hint_says_why() {
     let cache = tempfile::tempdir().unwrap();
     let glyphs = known("glyphs").unwrap();
-    let places = Places::offline([], cache.path());
-    let error = fetch(glyphs, &places, &Fetching::standard(glyphs), &mut |_| ControlFlow::Continue(())).unwrap_err();
+    let search_paths = SearchPaths::offline([], cache.path());
+    let error = fetch(glyphs, &search_paths, &Fetching::standard(glyphs), &mut |_| ControlFlow::Continue(())).unwrap_err();
     assert!(error.is_usage() && error.to_string().contains("no files to fetch") && error.to_string().contains("generated"), "{error}");
+}
+
+#[test]
+fn a_web_page_in_place_of_the_file_is_final_at_once() {
+    let content = content();
+    let page = b"<!DOCTYPE html><html><body>Please sign in</body></html>\n";
+    for chunked in [false, true] {
+        let server = Server::start(move |_, _| {
+            let reply = Reply::whole(page).header("Content-Type: text/html; charset=utf-8");
+            if chunked { reply.header("Transfer-Encoding: chunked") } else { reply }
+        });
+        let mut case = Case::new();
+        let text = case.fetch(&[&server], &content).unwrap_err().to_string();
+        assert!(text.contains("answered with a web page (text/html) of 56 bytes, not the 300000 bytes expected"), "{text}");
+        assert_eq!(server.requests().len(), 1);
+        assert!(!case.target().exists());
+    }
+}
+
+#[test]
+fn what_has_come_is_kept_when_a_web_page_answers_later() {
+    let content = content();
+    let served = content.clone();
+    let server = Server::start(move |before, request| match before {
+        0 => Reply::ranged(&served, request).cut(70_000),
+        1 => Reply::whole(b"<html>").header("Content-Type: text/html"),
+        _ => Reply::ranged(&served, request),
+    });
+    let mut case = Case::new();
+    assert!(case.fetch(&[&server], &content).is_err());
+    case.fetch(&[&server], &content).unwrap();
+    case.has(&content);
+    assert_eq!(server.ranges(), [None, Some(70_000), Some(70_000)]);
+}
+
+#[test]
+fn a_server_that_goes_on_at_another_byte_is_not_asked_for_ever() {
+    let content = content();
+    let served = content.clone();
+    let server = Server::start(move |_, request| match request.range {
+        None => Reply::whole(&served).cut(80_000),
+        Some(from) => Reply::misplaced(&served, from - 7),
+    });
+    let mut case = Case::new();
+    let text = case.fetch(&[&server], &content).unwrap_err().to_string();
+    assert!(text.contains("after 3 attempts without a new byte"), "{text}");
+    assert!(server.requests().len() <= 6, "{:?}", server.ranges());
+}
+
+#[test]
+fn a_server_that_dribbles_is_given_up() {
+    let content = content();
+    let served = content.clone();
+    let slow = Server::start(move |_, request| Reply::ranged(&served, request).dribble(Duration::from_millis(2)));
+    let served = content.clone();
+    let quick = Server::start(move |_, request| Reply::ranged(&served, request));
+    let cache = tempfile::tempdir().unwrap();
+    let patience =
+        Patience { attempts: 2, backoff: Duration::ZERO, window: Duration::from_millis(40), least: 10_000, ..Patience::default() };
+    let search_paths = SearchPaths::offline([], cache.path());
+    let fetching = Fetching { mirrors: vec![slow.address.clone()], patience: patience.clone() };
+    let text = fetch(&set(&content), &search_paths, &fetching, &mut |_| ControlFlow::Continue(())).unwrap_err().to_string();
+    assert!(text.contains("bytes in 0.0 s") && text.contains("after 2 attempts in a row"), "{text}");
+    assert_eq!(slow.requests().len(), 2);
+    // What came slowly is not fetched again.
+    let fetching = Fetching { mirrors: vec![quick.address.clone()], patience };
+    let paths = fetch(&set(&content), &search_paths, &fetching, &mut |_| ControlFlow::Continue(())).unwrap();
+    assert!(std::fs::read(&paths[0]).unwrap() == content);
+    assert!(quick.ranges()[0].is_some(), "{:?}", quick.ranges());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_in_the_place_of_the_part_is_not_written_through() {
+    let content = content();
+    let served = content.clone();
+    let server = Server::start(move |_, request| Reply::ranged(&served, request));
+    let mut case = Case::new();
+    std::fs::create_dir_all(case.part().parent().unwrap()).unwrap();
+    let other = case.cache.path().join("other");
+    std::fs::write(&other, b"precious").unwrap();
+    std::os::unix::fs::symlink(&other, case.part()).unwrap();
+    case.fetch(&[&server], &content).unwrap();
+    case.has(&content);
+    assert!(!case.target().is_symlink());
+    assert_eq!(std::fs::read(&other).unwrap(), b"precious");
 }

@@ -1,8 +1,8 @@
-use onebasin_datasets::{Geometry, Glyphs, Places, Source, Split, digest, geometry, open};
+use onebasin_datasets::{Geometry, Glyphs, SearchPaths, Source, Split, digest, geometry, open};
 use onebasin_repro::Fingerprint;
 
-fn places() -> Places {
-    Places::offline([], std::env::temp_dir().join("onebasin-no-such-folder"))
+fn search_paths() -> SearchPaths {
+    SearchPaths::offline([], std::env::temp_dir().join("onebasin-no-such-folder"))
 }
 
 fn small() -> Glyphs {
@@ -10,7 +10,7 @@ fn small() -> Glyphs {
 }
 
 fn drawn(glyphs: &Glyphs) -> (Split, Split) {
-    let dataset = open(&Source::Glyphs(glyphs.clone()), &places()).unwrap();
+    let dataset = open(&Source::Glyphs(glyphs.clone()), &search_paths()).unwrap();
     (dataset.train, dataset.test)
 }
 
@@ -50,7 +50,7 @@ fn every_run_of_images_holds_each_class_once() {
 
 #[test]
 fn the_digest_names_the_pictures_and_shape_needs_no_drawing() {
-    let name = |glyphs: Glyphs| digest(&Source::Glyphs(glyphs), &places()).unwrap();
+    let name = |glyphs: Glyphs| digest(&Source::Glyphs(glyphs), &search_paths()).unwrap();
     assert_eq!(name(small()), name(Glyphs { size: Some(28), ..small() }));
     let others = [
         Glyphs { seed: 1, ..small() },
@@ -62,8 +62,8 @@ fn the_digest_names_the_pictures_and_shape_needs_no_drawing() {
     ];
     others.into_iter().for_each(|other| assert_ne!(name(small()), name(other)));
     let colour = Source::Glyphs(Glyphs { colour: true, classes: 36, ..small() });
-    assert_eq!(geometry(&colour, &places()).unwrap(), Geometry { shape: (3, 32, 32), classes: 36 });
-    assert_eq!(open(&colour, &places()).unwrap().train.shape, (3, 32, 32));
+    assert_eq!(geometry(&colour, &search_paths()).unwrap(), Geometry { shape: (3, 32, 32), classes: 36 });
+    assert_eq!(open(&colour, &search_paths()).unwrap().train.shape, (3, 32, 32));
 }
 
 /// Images whose nearest training image, by squared distance, is of their class.
@@ -99,9 +99,9 @@ fn a_setting_out_of_range_names_key_value_and_range() {
     ] {
         let source = Source::Glyphs(glyphs);
         let errors = [
-            open(&source, &places()).unwrap_err().to_string(),
-            digest(&source, &places()).unwrap_err().to_string(),
-            geometry(&source, &places()).unwrap_err().to_string(),
+            open(&source, &search_paths()).unwrap_err().to_string(),
+            digest(&source, &search_paths()).unwrap_err().to_string(),
+            geometry(&source, &search_paths()).unwrap_err().to_string(),
         ];
         for text in errors {
             assert!(words.iter().all(|word| text.contains(word)) && text.contains("hint: "), "{text}");

@@ -1,9 +1,8 @@
 use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::path::PathBuf;
 
 use lzma_rust2::filter::{FilterConfig, FilterType};
-use onebasin_datasets::{Places, Source, open};
+use onebasin_datasets::{SearchPaths, Source, open};
 use tempfile::TempDir;
 
 pub fn gzip(bytes: &[u8]) -> Vec<u8> {
@@ -44,16 +43,18 @@ impl House {
         self.root.path().join(file)
     }
 
-    pub fn places(&self) -> Places {
-        Places::offline([self.root.path().to_owned()], self.cache.path())
+    pub fn search_paths(&self) -> SearchPaths {
+        SearchPaths::offline([self.root.path().to_owned()], self.cache.path())
     }
 
     pub fn error(&self, source: &Source) -> String {
-        open(source, &self.places()).unwrap_err().to_string()
+        open(source, &self.search_paths()).unwrap_err().to_string()
     }
 }
 
-/// Files changed a moment ago are not remembered; this makes them old.
-pub fn age(path: &Path) {
-    std::fs::File::options().write(true).open(path).unwrap().set_modified(SystemTime::now() - Duration::from_secs(60)).unwrap();
+/// Makes a pipe.
+#[cfg(unix)]
+pub fn pipe(path: &std::path::Path) {
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());
 }

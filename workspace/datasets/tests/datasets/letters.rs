@@ -24,21 +24,21 @@ fn house(labels: &[u8]) -> House {
 }
 
 fn letters() -> Idx {
-    Idx { transposed: true, first_label: 1, classes: 27, ..Idx::in_directory("own") }
+    Idx { transposed: true, first_label: 1, classes: Some(27), ..Idx::in_directory("own") }
 }
 
 #[test]
 fn images_stored_by_columns_are_turned_upright() {
     let house = house(&[1, 26]);
     let source = Source::Idx(letters());
-    let read = open(&source, &house.places()).unwrap();
+    let read = open(&source, &house.search_paths()).unwrap();
     assert_eq!((read.train.shape, read.train.classes), ((1, 3, 2), 27));
     assert_eq!(read.train.image(0), [1, 4, 2, 5, 3, 6]);
     assert_eq!(read.test.image(1), [11, 14, 12, 15, 13, 16]);
     assert_eq!(read.train.labels, [1, 26]);
-    assert_eq!(geometry(&source, &house.places()).unwrap(), Geometry { shape: (1, 3, 2), classes: 27 });
+    assert_eq!(geometry(&source, &house.search_paths()).unwrap(), Geometry { shape: (1, 3, 2), classes: 27 });
     let lying = Source::Idx(Idx { transposed: false, ..letters() });
-    assert_ne!(digest(&source, &house.places()).unwrap(), digest(&lying, &house.places()).unwrap());
+    assert_ne!(digest(&source, &house.search_paths()).unwrap(), digest(&lying, &house.search_paths()).unwrap());
     let text = house.error(&Source::Idx(Idx { size: Some((2, 3)), ..letters() }));
     assert!(text.contains("expected 2x3, got 3x2"), "{text}");
 }
@@ -56,7 +56,7 @@ fn a_label_of_no_letter_is_an_error() {
 #[test]
 fn the_known_set_is_transposed_with_labels_from_1_on_27_outputs() {
     let Source::Idx(idx) = Source::named("emnist-letters").unwrap() else { panic!("another format") };
-    assert!(idx.transposed && idx.first_label == 1 && idx.classes == 27 && idx.size == Some((28, 28)));
+    assert!(idx.transposed && idx.first_label == 1 && idx.classes == Some(27) && idx.size == Some((28, 28)));
     let house = House::new();
     let header = |words: &[u32]| words.iter().flat_map(|word| word.to_be_bytes()).collect::<Vec<u8>>();
     for (file, index) in known("emnist-letters").unwrap().files.iter().zip(0..) {
@@ -67,7 +67,7 @@ fn the_known_set_is_transposed_with_labels_from_1_on_27_outputs() {
         };
         house.write(&format!("emnist-letters/gzip/{}.gz", file.name), &gzip(&bytes));
     }
-    let letters = open(&Source::named("emnist-letters").unwrap(), &house.places()).unwrap();
+    let letters = open(&Source::named("emnist-letters").unwrap(), &house.search_paths()).unwrap();
     assert_eq!((letters.train.image(0)[1], letters.train.image(0)[28]), (0, 200));
     assert_eq!((letters.test.labels[0], letters.test.classes), (26, 27));
     let text = House::new().error(&Source::named("emnist-letters").unwrap());

@@ -2,6 +2,7 @@
 
 mod augmenting;
 mod cifar;
+mod digests;
 mod fetching;
 mod generating;
 mod house;

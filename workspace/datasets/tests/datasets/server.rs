@@ -23,16 +23,18 @@ pub struct Reply {
     cut: Option<usize>,
     /// How long the connection stays open and silent after that.
     silence: Duration,
+    /// Bytes are sent one by one, with this pause before each.
+    pause: Option<Duration>,
 }
 
 impl Reply {
     pub fn status(status: &'static str) -> Reply {
-        Reply { status, extra: String::new(), body: b"a page of words".to_vec(), cut: None, silence: Duration::ZERO }
+        Reply { status, extra: String::new(), body: b"a page of words".to_vec(), cut: None, silence: Duration::ZERO, pause: None }
     }
 
     /// The whole content, whatever was asked for.
     pub fn whole(content: &[u8]) -> Reply {
-        Reply { status: "200 OK", extra: String::new(), body: content.to_vec(), cut: None, silence: Duration::ZERO }
+        Reply { status: "200 OK", extra: String::new(), body: content.to_vec(), cut: None, silence: Duration::ZERO, pause: None }
     }
 
     /// The content from the byte asked for.
@@ -42,12 +44,26 @@ impl Reply {
                 status: "206 Partial Content",
                 extra: format!("Content-Range: bytes {from}-{}/{}\r\n", content.len() - 1, content.len()),
                 body: content[from..].to_vec(),
-                cut: None,
-                silence: Duration::ZERO,
+                ..Reply::whole(&[])
             },
             Some(_) => Reply::status("416 Range Not Satisfiable"),
             None => Reply::whole(content),
         }
+    }
+
+    /// The content from another byte than the one asked for.
+    pub fn misplaced(content: &[u8], from: usize) -> Reply {
+        Reply::ranged(content, &Request { path: String::new(), range: Some(from) })
+    }
+
+    pub fn header(mut self, line: &str) -> Reply {
+        self.extra.push_str(line);
+        self.extra.push_str("\r\n");
+        self
+    }
+
+    pub fn dribble(self, pause: Duration) -> Reply {
+        Reply { pause: Some(pause), ..self }
     }
 
     pub fn cut(self, after: usize) -> Reply {
@@ -107,10 +123,27 @@ fn serve(mut stream: TcpStream, seen: &Mutex<Vec<Request>>, answer: &impl Fn(usi
         seen.len() - 1
     };
     let reply = answer(before, &request);
-    let head = format!("HTTP/1.1 {}\r\nContent-Length: {}\r\n{}Connection: close\r\n\r\n", reply.status, reply.body.len(), reply.extra);
+    let chunked = reply.extra.contains("chunked");
+    let length = if chunked { String::new() } else { format!("Content-Length: {}\r\n", reply.body.len()) };
+    let head = format!("HTTP/1.1 {}\r\n{length}{}Connection: close\r\n\r\n", reply.status, reply.extra);
+    let reply = match chunked {
+        true => Reply { body: [format!("{:x}\r\n", reply.body.len()).as_bytes(), &reply.body, b"\r\n0\r\n\r\n"].concat(), ..reply },
+        false => reply,
+    };
     // The other side may have gone: its own test notices.
     let _ = stream.write_all(head.as_bytes());
-    let _ = stream.write_all(&reply.body[..reply.cut.unwrap_or(reply.body.len())]);
+    let body = &reply.body[..reply.cut.unwrap_or(reply.body.len())];
+    match reply.pause {
+        None => drop(stream.write_all(body)),
+        Some(pause) => {
+            for byte in body.chunks(1) {
+                if stream.write_all(byte).is_err() {
+                    return;
+                }
+                std::thread::sleep(pause);
+            }
+        }
+    }
     let _ = stream.flush();
     std::thread::sleep(reply.silence);
 }

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use onebasin_datasets::{DatasetError, Fetching, Known, KnownFile, Patience, Places, Remote, Transfer, fetch, known};
+use onebasin_datasets::{DatasetError, Fetching, Known, KnownFile, Patience, Remote, SearchPaths, Transfer, fetch, known};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
@@ -98,10 +98,10 @@ impl Case {
     }
 
     fn fetch(&mut self, server: &Server) -> Result<Vec<PathBuf>, DatasetError> {
-        let patience = Patience { attempts: 3, backoff: Duration::ZERO, silence: Duration::from_secs(5) };
+        let patience = Patience { attempts: 3, backoff: Duration::ZERO, silence: Duration::from_secs(5), ..Patience::default() };
         let fetching = Fetching { mirrors: vec![server.address.clone()], patience };
-        let places = Places::offline([], self.house.path().join("cache"));
-        fetch(&self.known, &places, &fetching, &mut |transfer: &Transfer<'_>| {
+        let search_paths = SearchPaths::offline([], self.house.path().join("cache"));
+        fetch(&self.known, &search_paths, &fetching, &mut |transfer: &Transfer<'_>| {
             assert!(transfer.index < transfer.files && transfer.bytes <= transfer.total, "{transfer:?}");
             self.seen.push((transfer.file.to_owned(), transfer.unpacking, transfer.bytes));
             match self.stop {
@@ -315,10 +315,10 @@ fn two_at_once_fetch_and_unpack_once() {
     let server = serving(&archive);
     let case = Case::new("numbers.tar.gz", &archive);
     let fetching = Fetching { mirrors: vec![server.address.clone()], patience: Patience::default() };
-    let places = Places::offline([], case.house.path().join("cache"));
+    let search_paths = SearchPaths::offline([], case.house.path().join("cache"));
     std::thread::scope(|scope| {
         for _ in 0..4 {
-            scope.spawn(|| fetch(&case.known, &places, &fetching, &mut |_| ControlFlow::Continue(())).unwrap());
+            scope.spawn(|| fetch(&case.known, &search_paths, &fetching, &mut |_| ControlFlow::Continue(())).unwrap());
         }
     });
     case.has_the_files_alone();

@@ -1,13 +1,13 @@
+mod aligned_weights;
 pub(crate) mod ascent;
-mod images;
 mod iterates;
 mod layout;
-pub(crate) mod mixture;
+mod line_search;
 #[cfg(test)]
 mod plain;
 mod quartic;
-mod segment;
 mod shares;
+pub(crate) mod soft_permutation;
 pub(crate) mod start;
 mod stop;
 #[cfg(test)]
@@ -23,8 +23,9 @@ pub use self::start::Start;
 pub use self::stop::Stop;
 use self::universe::Universe;
 use super::at_least_one;
-use super::refine::refine;
-use crate::{Alignment, Attempt, Frame, Matcher, MatchingError, Problem};
+use super::refine::Refinement;
+use crate::matcher::Interrupted;
+use crate::{Alignment, Frame, Matcher, MatchingError, Outcome, Problem, Restart};
 
 /// C²M³: all models at once into a universe, by Frank–Wolfe on `f(P) = Σ_{p<q} Σ_ℓ ⟨U_ℓ^p, U_ℓ^q⟩` with `U_ℓ^p = (P_r^p)ᵀ W_ℓ^p P_c^p`.
 ///
@@ -34,7 +35,9 @@ use crate::{Alignment, Attempt, Frame, Matcher, MatchingError, Problem};
 /// transpose is the map model → universe. Maps between models run through the universe, so every cycle of them is the identity.
 ///
 /// A stationary point, not the optimum; it depends on the start, and from the identity on nothing else. Nearly equal copies in an even number
-/// can trade places for ever, all of them moving at once; a pair is better matched, and sooner, by [`FrankWolfe`](super::frank_wolfe::FrankWolfe).
+/// can trade places for ever, all of them moving at once, or end where each of two takes the other's place. `refine = 1` brings such a pair together,
+/// and with any `refine` an end that one group of one model alone would better is told as [`Outcome::Stationary`]. A pair is matched sooner, and
+/// better, by [`FrankWolfe`](super::frank_wolfe::FrankWolfe).
 /// Time per iteration and memory are
 /// linear in the number of models: `Σ_ℓ` of two products [out, in] × [in, out] and an assignment for each model and group.
 ///
@@ -53,15 +56,11 @@ pub struct C2m3 {
     /// is kept. Of equals the first. A kind may be named again, and then draws anew. Default none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub restarts: Vec<Start>,
-    /// The most rounds of coordinate ascent over the models after the final permutations are found, which can only raise the objective; default 0, as published. It ends
-    /// with the first round without a gain, usually after 2 to 10.
-    #[serde(skip_serializing_if = "is_zero")]
-    pub refine: usize,
-}
-
-/// By reference, as serde hands it over.
-fn is_zero(number: &usize) -> bool {
-    *number == 0
+    /// The most rounds of coordinate ascent over the models after the final permutations are found, which can only raise the objective. It ends
+    /// with the first round without a gain, usually after 2 to 10. Default none, as published. Two models may trade places where more do not: give
+    /// them a round. With 0 nothing is moved, but the outcome says whether a single group could gain.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refine: Option<usize>,
 }
 
 impl Default for C2m3 {
@@ -71,14 +70,14 @@ impl Default for C2m3 {
             iterations: 200,
             stop: Stop::Relative { tolerance: 1e-7, patience: 5 },
             restarts: Vec::new(),
-            refine: 0,
+            refine: None,
         }
     }
 }
 
 impl C2m3 {
     /// The start with this index, and the stream it draws from.
-    fn attempt(&self, index: usize, stream: &Stream) -> (Start, Stream) {
+    fn restart(&self, index: usize, stream: &Stream) -> (Start, Stream) {
         if self.restarts.is_empty() {
             (self.start, stream.clone())
         } else {
@@ -87,33 +86,43 @@ impl C2m3 {
     }
 
     /// An ascent from one start.
-    fn ascend(&self, problem: &Problem<'_>, start: Start, stream: &Stream) -> Result<Alignment, MatchingError> {
-        let universe = Universe::new(problem.spec, &problem.models, start.draw(problem, stream)?, |_| false);
-        let (mut maps, mut course) = ascent::climb(universe, self.iterations, self.stop, &mut |_, _| {})?;
-        if self.refine > 0 {
-            let refined = refine(problem, maps, self.refine)?;
-            course.refinement = refined.objectives;
-            course.certificate = course.certificate.worst(refined.certificate);
-            maps = refined.maps;
+    fn ascend(
+        &self,
+        interrupted: Interrupted<'_>,
+        problem: &Problem<'_>,
+        start: Start,
+        stream: &Stream,
+    ) -> Result<Alignment, MatchingError> {
+        let universe = Universe::new(problem.spec, &problem.models, start.draw(interrupted, problem, stream)?, |_| false);
+        let (maps, mut solver_trace) = ascent::ascend(universe, self.iterations, self.stop, interrupted, &mut |_, _| {})?;
+        let rounds = self.refine.unwrap_or(0);
+        let mut refinement = Refinement::new(problem, maps, interrupted);
+        if rounds > 0 {
+            solver_trace.refinement = refinement.run(rounds)?;
+            solver_trace.certificate = solver_trace.certificate.worst(refinement.certificate());
         }
-        Ok(Alignment::from_permutations(problem, Frame::Universe, maps, course))
+        // Without a word about refinement the outcome is the published method's own.
+        if self.refine.is_some() && solver_trace.outcome == Outcome::Converged && refinement.could_gain()? {
+            solver_trace.outcome = Outcome::Stationary;
+        }
+        Ok(Alignment::from_permutations(problem, Frame::Universe, refinement.into_maps(), solver_trace))
     }
 }
 
 impl Matcher for C2m3 {
-    fn align(&self, problem: &Problem<'_>, stream: &Stream) -> Result<Alignment, MatchingError> {
+    fn align_unless(&self, interrupted: Interrupted<'_>, problem: &Problem<'_>, stream: &Stream) -> Result<Alignment, MatchingError> {
         self.check()?;
         problem.check()?;
         if self.restarts.is_empty() {
-            return self.ascend(problem, self.start, stream);
+            return self.ascend(interrupted, problem, self.start, stream);
         }
         let mut starts = Vec::new();
         let mut best: Option<(usize, Alignment)> = None;
         for index in 0..self.restarts.len() {
-            let (start, stream) = self.attempt(index, stream);
-            let found = self.ascend(problem, start, &stream)?;
+            let (start, stream) = self.restart(index, stream);
+            let found = self.ascend(interrupted, problem, start, &stream)?;
             let Alignment { objective, iterations, outcome, .. } = found;
-            starts.push(Attempt { start: start.name().to_owned(), objective, iterations, outcome, chosen: false });
+            starts.push(Restart { start: start.name().to_owned(), objective, iterations, outcome, chosen: false });
             if best.as_ref().is_none_or(|(_, best)| objective > best.objective) {
                 best = Some((index, found));
             }

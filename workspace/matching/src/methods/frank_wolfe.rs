@@ -6,10 +6,11 @@ use serde::{Deserialize, Serialize};
 
 pub use self::start::Start;
 use super::c2m3::Stop;
-use super::c2m3::ascent::climb;
+use super::c2m3::ascent::ascend;
 use super::c2m3::universe::Universe;
 use super::{at_least_one, git_rebasin::reference};
-use crate::{Alignment, Certificate, Course, Frame, Iterate, Matcher, MatchingError, Outcome, Problem};
+use crate::matcher::Interrupted;
+use crate::{Alignment, Certificate, Frame, Iterate, Matcher, MatchingError, Outcome, Problem, SolverTrace};
 
 /// More starts than anyone waits for are a slip of the pen.
 const MOST_TRIALS: usize = 1000;
@@ -63,20 +64,26 @@ fn is_one(trials: &usize) -> bool {
 /// Where one ascent of a pair began, how it went, and the permutations it ended at.
 struct Ascent {
     start: f64,
-    course: Course,
+    solver_trace: SolverTrace,
     maps: Vec<Permutation>,
 }
 
 impl Ascent {
     /// The objective before the final assignment.
     fn reached(&self) -> f64 {
-        self.course.trace.last().map_or(self.start, |iterate| iterate.objective)
+        self.solver_trace.trace.last().map_or(self.start, |iterate| iterate.objective)
     }
 }
 
 impl FrankWolfe {
     /// Matches `pair[1]` to `pair[0]`: the best of all trials.
-    fn ascend(&self, problem: &Problem<'_>, pair: [&Weights; 2], stream: &Stream) -> Result<Ascent, MatchingError> {
+    fn ascend(
+        &self,
+        interrupted: Interrupted<'_>,
+        problem: &Problem<'_>,
+        pair: [&Weights; 2],
+        stream: &Stream,
+    ) -> Result<Ascent, MatchingError> {
         let spec = problem.spec;
         let mut best: Option<Ascent> = None;
         for trial in 0..self.trials {
@@ -84,9 +91,9 @@ impl FrankWolfe {
             let held = Start::Identity.draw(spec, stream);
             let universe = Universe::new(spec, &pair, vec![held, start], |model| model == 0);
             let start = universe.objective();
-            let (found, course) = climb(universe, self.iterations, self.stop, &mut |_, _| {})?;
+            let (found, solver_trace) = ascend(universe, self.iterations, self.stop, interrupted, &mut |_, _| {})?;
             let maps = found.into_iter().nth(1).expect("maps of both models");
-            let ascent = Ascent { start, course, maps };
+            let ascent = Ascent { start, solver_trace, maps };
             if best.as_ref().is_none_or(|best| ascent.reached() > best.reached()) {
                 best = Some(ascent);
             }
@@ -96,18 +103,18 @@ impl FrankWolfe {
 }
 
 impl Matcher for FrankWolfe {
-    fn align(&self, problem: &Problem<'_>, stream: &Stream) -> Result<Alignment, MatchingError> {
+    fn align_unless(&self, interrupted: Interrupted<'_>, problem: &Problem<'_>, stream: &Stream) -> Result<Alignment, MatchingError> {
         self.check()?;
         problem.check()?;
         let fixed = reference(problem, self.reference)?;
         let mut maps = problem.identity_maps();
-        let mut courses = Vec::new();
+        let mut solver_traces = Vec::new();
         for (model, moving) in problem.models.iter().enumerate().filter(|(model, _)| *model != self.reference) {
-            let ascent = self.ascend(problem, [fixed, *moving], &stream.child(format!("model-{model}")))?;
+            let ascent = self.ascend(interrupted, problem, [fixed, *moving], &stream.child(format!("model-{model}")))?;
             maps[model] = ascent.maps;
-            courses.push((ascent.start, ascent.course));
+            solver_traces.push((ascent.start, ascent.solver_trace));
         }
-        Ok(Alignment::from_permutations(problem, Frame::Reference(self.reference), maps, together(&courses)))
+        Ok(Alignment::from_permutations(problem, Frame::Reference(self.reference), maps, together(&solver_traces)))
     }
 
     fn check(&self) -> Result<(), MatchingError> {
@@ -134,21 +141,24 @@ impl Matcher for FrankWolfe {
     }
 }
 
-/// The courses of all pairs as one: objectives summed, a pair that has ended keeping its last. Steps are told for a single pair only.
-fn together(courses: &[(f64, Course)]) -> Course {
-    let iterations = courses.iter().map(|(_, course)| course.iterations).max().unwrap_or(0);
-    let after = |(start, course): &(f64, Course), iteration: usize| {
-        course.trace.get(iteration).or(course.trace.last()).map_or(*start, |iterate| iterate.objective)
+/// The traces of all pairs as one: objectives summed, a pair that has ended keeping its last. Steps are told for a single pair only.
+fn together(solver_traces: &[(f64, SolverTrace)]) -> SolverTrace {
+    let iterations = solver_traces.iter().map(|(_, solver_trace)| solver_trace.iterations).max().unwrap_or(0);
+    let after = |(start, solver_trace): &(f64, SolverTrace), iteration: usize| {
+        solver_trace.trace.get(iteration).or(solver_trace.trace.last()).map_or(*start, |iterate| iterate.objective)
     };
-    let step = |iteration: usize| match courses {
-        [(_, course)] => course.trace[iteration].step,
+    let step = |iteration: usize| match solver_traces {
+        [(_, solver_trace)] => solver_trace.trace[iteration].step,
         _ => None,
     };
-    let iterate = |iteration| Iterate { objective: courses.iter().map(|course| after(course, iteration)).sum(), step: step(iteration) };
-    let converged = courses.iter().all(|(_, course)| course.outcome == Outcome::Converged);
+    let iterate = |iteration| Iterate {
+        objective: solver_traces.iter().map(|solver_trace| after(solver_trace, iteration)).sum(),
+        step: step(iteration),
+    };
+    let converged = solver_traces.iter().all(|(_, solver_trace)| solver_trace.outcome == Outcome::Converged);
     let outcome = if converged { Outcome::Converged } else { Outcome::IterationLimit };
-    let certificate = courses.iter().fold(Certificate::default(), |worst, (_, course)| worst.worst(course.certificate));
-    Course::iterated((0..iterations).map(iterate).collect(), outcome, certificate)
+    let certificate = solver_traces.iter().fold(Certificate::default(), |worst, (_, solver_trace)| worst.worst(solver_trace.certificate));
+    SolverTrace::iterated((0..iterations).map(iterate).collect(), outcome, certificate)
 }
 
 #[cfg(test)]
@@ -264,8 +274,8 @@ mod tests {
             let stream = root.child("model-1").child(format!("trial-{trial}"));
             let starts = vec![Start::Identity.draw(spec, &stream), Start::Sinkhorn.draw(spec, &stream)];
             let universe = Universe::new(spec, &problem.models, starts, |model| model == 0);
-            let (_, course) = climb(universe, 400, FrankWolfe::default().stop, &mut |_, _| {}).unwrap();
-            course.trace.last().unwrap().objective
+            let (_, solver_trace) = ascend(universe, 400, FrankWolfe::default().stop, &|| false, &mut |_, _| {}).unwrap();
+            solver_trace.trace.last().unwrap().objective
         };
         // Most noise leads to where none would: the first stream of which some leads elsewhere.
         let ends = |root: &Stream| -> Vec<f64> { (0..8).map(|trial| alone(root, trial)).collect() };

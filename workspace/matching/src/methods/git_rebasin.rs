@@ -4,9 +4,10 @@ use onebasin_transport::assignment::{Assignment, Solver};
 use serde::{Deserialize, Serialize};
 
 use super::{at_least_one, tolerance};
+use crate::gain::{GroupGain, neighbours};
+use crate::matcher::{Interrupted, go_on};
 use crate::objective::PairObjective;
-use crate::similarity::{Similarity, neighbours};
-use crate::{Alignment, Certificate, Course, Frame, Iterate, Matcher, MatchingError, Outcome, Problem};
+use crate::{Alignment, Certificate, Frame, Iterate, Matcher, MatchingError, Outcome, Problem, SolverTrace};
 
 /// Git Re-Basin's weight matching: each model is matched to the reference by ascending `⟨A, π(B)⟩` over one group of units after another.
 ///
@@ -59,21 +60,21 @@ impl Order {
 }
 
 impl Matcher for GitReBasin {
-    fn align(&self, problem: &Problem<'_>, stream: &Stream) -> Result<Alignment, MatchingError> {
+    fn align_unless(&self, interrupted: Interrupted<'_>, problem: &Problem<'_>, stream: &Stream) -> Result<Alignment, MatchingError> {
         self.check()?;
         problem.check()?;
         let fixed = reference(problem, self.reference)?;
-        let ascent = Ascent { order: self.order, sweeps: self.sweeps, tolerance: self.tolerance };
+        let ascent = Ascent { order: self.order, sweeps: self.sweeps, tolerance: self.tolerance, interrupted };
         let mut maps = problem.identity_maps();
-        let mut climbs = Vec::new();
+        let mut ascents = Vec::new();
         for (model, moving) in problem.models.iter().enumerate().filter(|(model, _)| *model != self.reference) {
             let start = std::mem::take(&mut maps[model]);
-            let climb =
-                ascent.climb(problem.spec, fixed, moving, start, &mut solvers(problem.spec), &stream.child(format!("model-{model}")))?;
-            maps[model].clone_from(&climb.maps);
-            climbs.push(climb);
+            let ascended =
+                ascent.ascend(problem.spec, fixed, moving, start, &mut solvers(problem.spec), &stream.child(format!("model-{model}")))?;
+            maps[model].clone_from(&ascended.maps);
+            ascents.push(ascended);
         }
-        Ok(Alignment::from_permutations(problem, Frame::Reference(self.reference), maps, course(&climbs)))
+        Ok(Alignment::from_permutations(problem, Frame::Reference(self.reference), maps, solver_trace(&ascents)))
     }
 
     fn check(&self) -> Result<(), MatchingError> {
@@ -101,26 +102,27 @@ pub(crate) fn solvers(spec: &PermutationSpec) -> Vec<Solver> {
     spec.groups.iter().map(|group| Solver::new(group.units)).collect()
 }
 
-/// The climbs of all models as one: objectives summed, a model that has ended keeping its last.
-fn course(climbs: &[Climb]) -> Course {
-    let iterations = climbs.iter().map(|climb| climb.trace.len()).max().unwrap_or(0);
-    let after = |climb: &Climb, sweep: usize| climb.trace.get(sweep).or(climb.trace.last()).copied().unwrap_or(climb.start);
-    let trace = (0..iterations).map(|sweep| Iterate { objective: climbs.iter().map(|climb| after(climb, sweep)).sum(), step: None });
-    let ended = climbs.iter().all(|climb| climb.converged);
+/// The ascents of all models as one: objectives summed, a model that has ended keeping its last.
+fn solver_trace(ascents: &[Ascended]) -> SolverTrace {
+    let iterations = ascents.iter().map(|ascended| ascended.trace.len()).max().unwrap_or(0);
+    let after = |ascended: &Ascended, sweep: usize| ascended.trace.get(sweep).or(ascended.trace.last()).copied().unwrap_or(ascended.start);
+    let trace = (0..iterations).map(|sweep| Iterate { objective: ascents.iter().map(|ascended| after(ascended, sweep)).sum(), step: None });
+    let ended = ascents.iter().all(|ascended| ascended.converged);
     let outcome = if ended { Outcome::Converged } else { Outcome::IterationLimit };
-    let certificate = climbs.iter().fold(Certificate::default(), |worst, climb| worst.worst(climb.certificate));
-    Course::iterated(trace.collect(), outcome, certificate)
+    let certificate = ascents.iter().fold(Certificate::default(), |worst, ascended| worst.worst(ascended.certificate));
+    SolverTrace::iterated(trace.collect(), outcome, certificate)
 }
 
 /// Coordinate ascent for one pair.
-pub(crate) struct Ascent {
+pub(crate) struct Ascent<'a> {
     pub order: Order,
     pub sweeps: usize,
     pub tolerance: f64,
+    pub interrupted: Interrupted<'a>,
 }
 
 /// Where an ascent ended.
-pub(crate) struct Climb {
+pub(crate) struct Ascended {
     pub maps: Vec<Permutation>,
     /// `⟨A, π(B)⟩` before the first sweep.
     pub start: f64,
@@ -130,11 +132,11 @@ pub(crate) struct Climb {
     pub certificate: Certificate,
 }
 
-impl Ascent {
+impl Ascent<'_> {
     /// Climbs from `start` to maps of `moving` that no single group can better.
     ///
     /// Cost of a sweep: a matrix product and an assignment for each group at first; later, both shrink with what still changes.
-    pub fn climb(
+    pub fn ascend(
         &self,
         spec: &PermutationSpec,
         fixed: &Weights,
@@ -142,24 +144,25 @@ impl Ascent {
         start: Vec<Permutation>,
         solvers: &mut [Solver],
         stream: &Stream,
-    ) -> Result<Climb, MatchingError> {
+    ) -> Result<Ascended, MatchingError> {
         let groups = spec.groups.len();
         let neighbours = neighbours(spec);
         let mut pair = PairObjective::new(spec, fixed, moving, &start);
         let mut maps = start;
-        let mut similarities: Vec<Similarity> = (0..groups).map(|group| Similarity::new(spec, group, fixed, moving, &maps)).collect();
+        let mut gains: Vec<GroupGain> = (0..groups).map(|group| GroupGain::new(spec, group, fixed, moving, &maps)).collect();
         let mut last: Vec<Option<Assignment>> = vec![None; groups];
         let mut stale = vec![true; groups];
         let start = pair.value();
-        let mut climb = Climb { maps: Vec::new(), start, trace: Vec::new(), converged: false, certificate: Certificate::default() };
+        let mut ascended = Ascended { maps: Vec::new(), start, trace: Vec::new(), converged: false, certificate: Certificate::default() };
         for sweep in 0..self.sweeps {
             let before = pair.value();
             for group in self.order.visit(groups, sweep, stream) {
                 if !std::mem::take(&mut stale[group]) {
                     continue;
                 }
-                similarities[group].update(&maps);
-                let gain = similarities[group].matrix();
+                go_on(self.interrupted)?;
+                gains[group].update(&maps);
+                let gain = gains[group].matrix();
                 let transport = |source| MatchingError::Transport { group: spec.groups[group].name.clone(), source };
                 let best = solvers[group].maximise(gain).map_err(transport)?;
                 let held: f64 = maps[group].as_slice().iter().zip(gain.rows()).map(|(&unit, row)| row[unit as usize]).sum();
@@ -170,10 +173,10 @@ impl Ascent {
                 let better = Permutation::new(best.columns.clone()).expect("an assignment is a bijection");
                 // With both axes of one parameter in the group, the matrix is only the slope at the old map: look before the step counts.
                 let looks = neighbours[group].contains(&group);
-                let level = if looks { pair.settle(&maps) } else { before };
+                let level = if looks { pair.finish(&maps) } else { before };
                 let old = std::mem::replace(&mut maps[group], better);
                 pair.moved(group);
-                if looks && pair.settle(&maps) - level <= self.tolerance * level.abs() {
+                if looks && pair.finish(&maps) - level <= self.tolerance * level.abs() {
                     maps[group] = old;
                     pair.moved(group);
                     continue;
@@ -182,23 +185,23 @@ impl Ascent {
                     stale[neighbour] = true;
                 }
             }
-            let after = pair.settle(&maps);
-            climb.trace.push(after);
+            let after = pair.finish(&maps);
+            ascended.trace.push(after);
             if after - before <= self.tolerance * after.abs() {
                 // What rounding has added up in the kept matrices must not decide: the last word is with new ones.
-                let drifted = similarities.iter_mut().map(Similarity::refresh).fold(false, |any, one| any | one);
+                let drifted = gains.iter_mut().map(GroupGain::refresh).fold(false, |any, one| any | one);
                 if !drifted {
-                    climb.converged = true;
+                    ascended.converged = true;
                     break;
                 }
                 stale.fill(true);
             }
         }
         // A kept matrix changes only when its group is visited, so each is still the one that was solved last.
-        let solved = last.iter().flatten().zip(&similarities).map(|(best, similarity)| best.certificate(similarity.matrix()).into());
-        climb.certificate = solved.fold(Certificate::default(), Certificate::worst);
-        climb.maps = maps;
-        Ok(climb)
+        let solved = last.iter().flatten().zip(&gains).map(|(best, gain)| best.certificate(gain.matrix()).into());
+        ascended.certificate = solved.fold(Certificate::default(), Certificate::worst);
+        ascended.maps = maps;
+        Ok(ascended)
     }
 }
 
@@ -206,7 +209,7 @@ impl Ascent {
 mod tests {
     use super::*;
     use crate::testing::{chain, graph, mixed, numbers, random, shuffles};
-    use crate::{UnitMap, objective, similarity::similarity, to_frame};
+    use crate::{UnitMap, gain::gain, objective, to_frame};
     use onebasin_network::permute;
 
     fn all_orders() -> impl Iterator<Item = (GitReBasin, Stream)> {
@@ -276,7 +279,7 @@ mod tests {
             let maps: Vec<Permutation> =
                 permutations(&alignment.maps[1]).into_iter().map(|indices| Permutation::new(indices.to_vec()).unwrap()).collect();
             for (group, map) in maps.iter().enumerate() {
-                let gain = similarity(spec, group, &a, &b, &maps);
+                let gain = gain(spec, group, &a, &b, &maps);
                 let held: f64 = map.as_slice().iter().enumerate().map(|(slot, &unit)| gain[[slot, unit as usize]]).sum();
                 let best = onebasin_transport::assignment::maximise(gain.view()).unwrap().value;
                 assert!(best - held < 1e-6, "group {group}: {best} over {held}");
@@ -312,7 +315,7 @@ mod tests {
             let (mut sweep, mut progress) = (0, true);
             while std::mem::take(&mut progress) {
                 for group in Order::Random.visit(spec.groups.len(), sweep, &stream.child("model-1")) {
-                    let gain = similarity(spec, group, &a, &b, &maps);
+                    let gain = gain(spec, group, &a, &b, &maps);
                     let best = onebasin_transport::assignment::maximise(gain.view()).unwrap();
                     let held: f64 = maps[group].as_slice().iter().enumerate().map(|(slot, &unit)| gain[[slot, unit as usize]]).sum();
                     if best.value - held > 1e-6 {

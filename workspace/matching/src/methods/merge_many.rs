@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::git_rebasin::{Ascent, Order, solvers};
 use super::{at_least_one, tolerance};
-use crate::{Alignment, Certificate, Course, Frame, Iterate, Matcher, MatchingError, Outcome, Problem, mean, objective};
+use crate::matcher::Interrupted;
+use crate::{Alignment, Certificate, Frame, Iterate, Matcher, MatchingError, Outcome, Problem, SolverTrace, mean, objective};
 
 /// Git Re-Basin's merging of many models: in a random order, again and again, each model is matched to the mean of the others.
 ///
@@ -34,14 +35,14 @@ impl Default for MergeMany {
 
 impl Matcher for MergeMany {
     /// Memory: a copy of every model. Cost: that of a weight matching for each model that moves in a round.
-    fn align(&self, problem: &Problem<'_>, stream: &Stream) -> Result<Alignment, MatchingError> {
+    fn align_unless(&self, interrupted: Interrupted<'_>, problem: &Problem<'_>, stream: &Stream) -> Result<Alignment, MatchingError> {
         self.check()?;
         problem.check()?;
         let spec = problem.spec;
-        let ascent = Ascent { order: self.order, sweeps: self.sweeps, tolerance: self.tolerance };
+        let ascent = Ascent { order: self.order, sweeps: self.sweeps, tolerance: self.tolerance, interrupted };
         let count = problem.models.len();
         let mut maps = problem.identity_maps();
-        let mut images: Vec<Weights> = problem.models.iter().map(|&weights| weights.clone()).collect();
+        let mut aligned: Vec<Weights> = problem.models.iter().map(|&weights| weights.clone()).collect();
         let mut solvers: Vec<_> = (0..count).map(|_| solvers(spec)).collect();
         let mut certificates = vec![Certificate::default(); count];
         // Whether another model has moved since this one was matched.
@@ -56,10 +57,10 @@ impl Matcher for MergeMany {
                     continue;
                 }
                 let others: Vec<&Weights> =
-                    images.iter().enumerate().filter(|(other, _)| *other != model).map(|(_, image)| image).collect();
+                    aligned.iter().enumerate().filter(|(other, _)| *other != model).map(|(_, aligned)| aligned).collect();
                 let target = mean(&others, None)?;
                 let start = maps[model].clone();
-                let climb = ascent.climb(
+                let ascended = ascent.ascend(
                     spec,
                     &target,
                     problem.models[model],
@@ -67,17 +68,17 @@ impl Matcher for MergeMany {
                     &mut solvers[model],
                     &stream.child(format!("model-{model}")),
                 )?;
-                certificates[model] = climb.certificate;
-                let reached = climb.trace.last().copied().unwrap_or(climb.start);
-                if reached - climb.start <= self.tolerance * reached.abs() {
+                certificates[model] = ascended.certificate;
+                let reached = ascended.trace.last().copied().unwrap_or(ascended.start);
+                if reached - ascended.start <= self.tolerance * reached.abs() {
                     continue;
                 }
                 gained = true;
-                images[model] = permute(spec, problem.models[model], &climb.maps);
-                maps[model] = climb.maps;
+                aligned[model] = permute(spec, problem.models[model], &ascended.maps);
+                maps[model] = ascended.maps;
                 (0..count).filter(|other| *other != model).for_each(|other| stale[other] = true);
             }
-            let objective = objective(spec, &images.iter().collect::<Vec<_>>());
+            let objective = objective(spec, &aligned.iter().collect::<Vec<_>>());
             trace.push(Iterate { objective, step: None });
             if !gained {
                 outcome = Outcome::Converged;
@@ -85,7 +86,7 @@ impl Matcher for MergeMany {
             }
         }
         let certificate = certificates.into_iter().fold(Certificate::default(), Certificate::worst);
-        Ok(Alignment::from_permutations(problem, Frame::Universe, maps, Course::iterated(trace, outcome, certificate)))
+        Ok(Alignment::from_permutations(problem, Frame::Universe, maps, SolverTrace::iterated(trace, outcome, certificate)))
     }
 
     fn check(&self) -> Result<(), MatchingError> {
@@ -118,8 +119,8 @@ mod tests {
         let copies: Vec<Weights> = (0..4).map(|seed| permute(spec, &first, &shuffles(spec, seed))).collect();
         let problem = Problem { spec, models: copies.iter().collect() };
         let alignment = MergeMany::default().align(&problem, &Stream::root(3)).unwrap();
-        let images: Vec<Weights> = copies.iter().zip(&alignment.maps).map(|(copy, maps)| to_frame(spec, copy, maps)).collect();
-        assert!(images.iter().all(|image| *image == images[0]));
+        let aligned: Vec<Weights> = copies.iter().zip(&alignment.maps).map(|(copy, maps)| to_frame(spec, copy, maps)).collect();
+        assert!(aligned.iter().all(|other| *other == aligned[0]));
         assert_eq!((alignment.frame, alignment.outcome), (Frame::Universe, Outcome::Converged));
     }
 

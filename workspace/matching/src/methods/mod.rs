@@ -114,11 +114,17 @@ pub(crate) fn at_least_one(key: &'static str, value: usize) -> Result<(), Matchi
     Ok(())
 }
 
+/// A number as people write it: the very large and the very small with an exponent.
+pub(crate) fn number(value: f64) -> String {
+    let plain = value == 0.0 || !value.is_finite() || (1e-5..1e16).contains(&value.abs());
+    if plain { value.to_string() } else { format!("{value:e}") }
+}
+
 /// An error unless `value` is finite and not negative.
 pub(crate) fn tolerance(key: &'static str, value: f64) -> Result<(), MatchingError> {
     if !(value.is_finite() && value >= 0.0) {
         let hint = "1e-9 is a good choice";
-        return Err(MatchingError::Setting { key, value: value.to_string(), expected: "a finite number of at least 0", hint });
+        return Err(MatchingError::Setting { key, value: number(value), expected: "a finite number of at least 0", hint });
     }
     Ok(())
 }

@@ -4,9 +4,10 @@ use onebasin_repro::Stream;
 use onebasin_transport::{assignment, sinkhorn::Sinkhorn};
 use serde::{Deserialize, Serialize};
 
-use super::{at_least_one, git_rebasin::reference, tolerance};
-use crate::ground::{Ground, Rows};
-use crate::{Alignment, Certificate, Course, Frame, Matcher, MatchingError, Outcome, Problem, UnitMap, UnitMaps};
+use super::{at_least_one, git_rebasin::reference, number, tolerance};
+use crate::ground_metric::{Ground, Rows};
+use crate::matcher::{Interrupted, go_on};
+use crate::{Alignment, Certificate, Frame, Matcher, MatchingError, Outcome, Problem, SolverTrace, UnitMap, UnitMaps};
 
 /// Optimal-transport fusion from weights: layer by layer from the input, the units of each model are transported onto the reference's by
 /// the distance of their incoming weights, which are first brought into the order the layer before has got. One pass, no way back.
@@ -28,7 +29,8 @@ pub struct OtFusion {
     pub plan: PlanKind,
     /// Sinkhorn only: weight of the entropy, in the unit of the cost; default 0.01.
     pub regularisation: f64,
-    /// Sinkhorn only: the most iterations; default 1000.
+    /// Sinkhorn only: the most iterations; default 1000. Where they run out, a second attempt scales the regularisation down in steps: see
+    /// [`Sinkhorn::plan`]. `Alignment::marginal_error` says how well the plan fits that comes of it.
     pub iterations: usize,
     /// Sinkhorn only: error of the marginals at which it stops; default 1e-9.
     pub tolerance: f64,
@@ -82,24 +84,24 @@ pub enum OutputUnits {
 }
 
 impl Matcher for OtFusion {
-    fn align(&self, problem: &Problem<'_>, _stream: &Stream) -> Result<Alignment, MatchingError> {
+    fn align_unless(&self, interrupted: Interrupted<'_>, problem: &Problem<'_>, _stream: &Stream) -> Result<Alignment, MatchingError> {
         self.check()?;
         problem.check()?;
         let fixed = reference(problem, self.reference)?;
         self.check_output(problem.spec)?;
-        let mut course = Course::direct(Certificate::default());
+        let mut solver_trace = SolverTrace::direct(Certificate::default());
         if self.plan == PlanKind::Sinkhorn {
-            course.outcome = Outcome::Converged;
+            solver_trace.outcome = Outcome::Converged;
         }
         let mut maps = Vec::new();
         for (model, moving) in problem.models.iter().enumerate() {
             maps.push(if model == self.reference {
                 self.stay(problem.spec)
             } else {
-                self.transport(problem.spec, fixed, moving, &mut course)?
+                self.transport(interrupted, problem.spec, [fixed, moving], &mut solver_trace)?
             });
         }
-        Ok(Alignment::assemble(problem, Frame::Reference(self.reference), maps, course))
+        Ok(Alignment::assemble(problem, Frame::Reference(self.reference), maps, solver_trace))
     }
 
     fn check(&self) -> Result<(), MatchingError> {
@@ -108,7 +110,7 @@ impl Matcher for OtFusion {
         if !(self.regularisation.is_finite() && self.regularisation > 0.0) {
             return Err(MatchingError::Setting {
                 key: "regularisation",
-                value: self.regularisation.to_string(),
+                value: number(self.regularisation),
                 expected: "a finite number above 0",
                 hint: "for no regularisation write `plan = \"exact\"`",
             });
@@ -148,16 +150,23 @@ impl OtFusion {
     }
 
     /// The maps of one model onto the reference.
-    fn transport(&self, spec: &PermutationSpec, fixed: &Weights, moving: &Weights, course: &mut Course) -> Result<UnitMaps, MatchingError> {
+    fn transport(
+        &self,
+        interrupted: Interrupted<'_>,
+        spec: &PermutationSpec,
+        [fixed, moving]: [&Weights; 2],
+        solver_trace: &mut SolverTrace,
+    ) -> Result<UnitMaps, MatchingError> {
         let mut maps = vec![None; spec.groups.len()];
         let mut complete = true;
         let mut certificates = vec![Certificate::default(); spec.groups.len()];
         for pass in 0..2 {
             for (group, found) in spec.groups.iter().enumerate() {
+                go_on(interrupted)?;
                 let rows = |parameter: &&Parameter| parameter.rows.as_ref().is_some_and(|binding| binding.group == group);
                 let (costs, all) = self.costs(spec.parameters.iter().filter(rows), found.units, fixed, moving, &maps);
                 complete &= all;
-                let (map, certificate) = self.solve(costs, &found.name, course)?;
+                let (map, certificate) = self.solve(costs, &found.name, solver_trace)?;
                 certificates[group] = certificate;
                 maps[group] = Some(map);
             }
@@ -168,11 +177,11 @@ impl OtFusion {
         if self.output == OutputUnits::Transported {
             let rows = spec.parameters.iter().filter(|parameter| is_output(parameter));
             let (costs, _) = self.costs(rows, output_units(spec), fixed, moving, &maps);
-            let (map, certificate) = self.solve(costs, crate::matcher::OUTPUT, course)?;
+            let (map, certificate) = self.solve(costs, crate::matcher::OUTPUT, solver_trace)?;
             certificates.push(certificate);
             maps.push(Some(map));
         }
-        course.certificate = certificates.into_iter().fold(course.certificate, Certificate::worst);
+        solver_trace.certificate = certificates.into_iter().fold(solver_trace.certificate, Certificate::worst);
         Ok(maps.into_iter().flatten().collect())
     }
 
@@ -207,7 +216,7 @@ impl OtFusion {
     }
 
     /// The plan of least cost, as a map whose rows sum to 1.
-    fn solve(&self, costs: Array2<f64>, group: &str, course: &mut Course) -> Result<(UnitMap, Certificate), MatchingError> {
+    fn solve(&self, costs: Array2<f64>, group: &str, solver_trace: &mut SolverTrace) -> Result<(UnitMap, Certificate), MatchingError> {
         let failed = |source| MatchingError::Transport { group: group.to_owned(), source };
         match self.plan {
             // Between equal numbers of units of equal mass some plan of least cost is a permutation (Birkhoff), which an assignment finds.
@@ -221,9 +230,10 @@ impl OtFusion {
                 let solver = Sinkhorn { regularisation: self.regularisation, tolerance: self.tolerance, iterations: self.iterations };
                 let masses = vec![1.0 / costs.nrows() as f64; costs.nrows()];
                 let found = solver.plan(costs.view(), &masses, &masses).map_err(failed)?;
-                course.iterations = course.iterations.max(found.iterations);
+                solver_trace.iterations = solver_trace.iterations.max(found.iterations);
+                solver_trace.marginal_error = solver_trace.marginal_error.max(found.marginal_error);
                 if !found.converged {
-                    course.outcome = Outcome::IterationLimit;
+                    solver_trace.outcome = Outcome::IterationLimit;
                 }
                 let mut plan = found.plan;
                 // Never 0: rows are fitted first, and fitting the columns leaves a row at least its share of its best column.
@@ -281,12 +291,12 @@ mod tests {
         let graph = graph(r#"{"family": "mlp", "hidden": [2]}"#, (1, 1, 1), 2);
         let a = numbers(graph.spec(), &[&[1.0, 2.0], &[0.0, 0.0], &[1.0, 0.0, 0.0, 1.0], &[5.0, 6.0]]);
         let b = numbers(graph.spec(), &[&[1.0, 2.0], &[0.0, 0.0], &[0.0, 1.0, 1.0, 0.0], &[6.0, 5.0]]);
-        let image = |output| {
+        let aligned = |output| {
             let alignment = OtFusion { output, ..OtFusion::default() }.align(&both(&graph, &a, &b), &Stream::root(0)).unwrap();
             to_frame(graph.spec(), &b, &alignment.maps[1])
         };
-        assert_eq!(image(OutputUnits::Fixed), b);
-        assert_eq!(image(OutputUnits::Transported), a);
+        assert_eq!(aligned(OutputUnits::Fixed), b);
+        assert_eq!(aligned(OutputUnits::Transported), a);
     }
 
     #[test]
@@ -339,6 +349,36 @@ mod tests {
             }
             assert!(alignment.cycle_error.is_finite());
         }
+    }
+
+    #[test]
+    fn a_plan_that_was_stopped_too_early_says_by_how_much_it_misses() {
+        let graph = graph(r#"{"family": "mlp", "hidden": [12, 10]}"#, (1, 4, 4), 5);
+        let (a, b) = (random(graph.spec(), 1), random(graph.spec(), 2));
+        let with = |regularisation, iterations| {
+            let matching = OtFusion { plan: PlanKind::Sinkhorn, regularisation, iterations, ..OtFusion::default() };
+            matching.align(&both(&graph, &a, &b), &Stream::root(0)).unwrap()
+        };
+        let hasty = with(0.05, 1);
+        assert!(hasty.outcome == Outcome::IterationLimit && hasty.marginal_error > 1e-9, "{}", hasty.marginal_error);
+        // Scaled down in steps, next to no regularisation fits, and is the exact plan.
+        let sharp = with(1e-8, 50);
+        let exact = OtFusion::default().align(&both(&graph, &a, &b), &Stream::root(0)).unwrap();
+        assert!(sharp.marginal_error < 1e-3 && exact.marginal_error == 0.0, "{}", sharp.marginal_error);
+        assert!((sharp.objective - exact.objective).abs() < 1e-2 * exact.objective.abs(), "{} and {}", sharp.objective, exact.objective);
+    }
+
+    #[test]
+    fn a_regularisation_that_no_cost_can_be_divided_by_is_named_with_an_exponent() {
+        let graph = chain(&[6]);
+        let (a, b) = (random(graph.spec(), 1), random(graph.spec(), 2));
+        let tiny = OtFusion { plan: PlanKind::Sinkhorn, regularisation: 1e-320, ..OtFusion::default() };
+        let error = tiny.align(&both(&graph, &a, &b), &Stream::root(0)).unwrap_err();
+        assert_eq!(error.to_string(), "cannot solve the transport problem of group `fc1`");
+        let cause = std::error::Error::source(&error).unwrap().to_string();
+        assert!(cause.starts_with("`regularisation` is `1e-320`"), "{cause}");
+        let negative = OtFusion { regularisation: -1e-320, ..tiny };
+        assert!(negative.check().unwrap_err().to_string().contains("`regularisation` is `-1e-320`"));
     }
 
     #[test]

@@ -1,7 +1,8 @@
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fs;
 
-use onebasin_matching::{Alignment, Frame, Matching, Outcome, Problem, UnitMap, objective, to_frame};
+use onebasin_matching::{Alignment, Frame, Matching, MatchingError, Outcome, Problem, UnitMap, mean, objective, to_frame};
 use onebasin_network::{Graph, Weights, permute};
 use onebasin_repro::Stream;
 
@@ -69,15 +70,39 @@ fn only_methods_that_say_so_depend_on_the_seed() {
     });
 }
 
+/// The negative control: what the objective rewards must not come from moving units about.
 #[test]
-fn inputs_are_not_touched() {
-    everywhere(|what, matching, graph, problem| {
-        let before: Vec<Weights> = problem.models.iter().map(|&weights| weights.clone()).collect();
-        let alignment = align(matching, problem, 3);
-        for ((weights, maps), before) in problem.models.iter().zip(&alignment.maps).zip(&before) {
-            to_frame(graph.spec(), weights, maps);
-            assert_eq!(*weights, before, "{what}");
+fn random_permutations_make_no_better_mean_than_plain_averaging() {
+    let (_, graph) = all().swap_remove(0);
+    let spec = graph.spec();
+    let original = random(spec, 1);
+    let copies = [2, 3].map(|seed| permute(spec, &original, &shuffles(spec, seed)));
+    // How far the mean is from a network that both copies compute, whatever its order: the mean of unlike weights is short.
+    let length = |weights: &Weights| weights.flat().iter().map(|value| f64::from(*value).powi(2)).sum::<f64>().sqrt();
+    let of_mean = |models: [&Weights; 2]| length(&mean(&models, None).unwrap()) / length(&original);
+    let [first, second] = &copies;
+    let plain = of_mean([first, second]);
+    let shuffled = (10..60).map(|seed| of_mean([first, &permute(spec, second, &shuffles(spec, seed))]));
+    let best = shuffled.fold(0.0, f64::max);
+    assert!(best < plain + 0.1 && best < 0.9, "{best} and {plain}");
+    let matched = align(&serde_json::from_str(r#"{"by": "git-re-basin"}"#).unwrap(), &Problem { spec, models: vec![first, second] }, 3);
+    assert!(of_mean([first, &to_frame(spec, second, &matched.maps[1])]) > 0.99);
+}
+
+#[test]
+fn an_interrupted_matching_ends_at_its_next_look() {
+    everywhere(|what, matching, _, problem| {
+        let stream = Stream::root(3);
+        if let Matching::Identity(_) = matching {
+            return;
         }
+        for looks in [0_usize, 1, 3] {
+            let left = Cell::new(looks);
+            let interrupted = || left.replace(left.get().saturating_sub(1)) == 0;
+            let error = matching.matcher().align_unless(&interrupted, problem, &stream).expect_err(what);
+            assert!(matches!(error, MatchingError::Interrupted), "{what}: {error}");
+        }
+        assert_eq!(matching.matcher().align_unless(&|| false, problem, &stream).unwrap(), align(matching, problem, 3), "{what}");
     });
 }
 
@@ -125,9 +150,9 @@ fn permutations_compose_to_the_identity_around_every_cycle() {
 fn the_objective_is_that_of_the_models_in_the_frame_and_better_than_doing_nothing() {
     everywhere(|what, matching, graph, problem| {
         let alignment = align(matching, problem, 3);
-        let images: Vec<Weights> =
+        let aligned: Vec<Weights> =
             problem.models.iter().zip(&alignment.maps).map(|(weights, maps)| to_frame(graph.spec(), weights, maps)).collect();
-        let found = objective(graph.spec(), &images.iter().collect::<Vec<_>>());
+        let found = objective(graph.spec(), &aligned.iter().collect::<Vec<_>>());
         assert_eq!(alignment.objective, found, "{what}");
         let naive = objective(graph.spec(), &problem.models);
         if matches!(matching, Matching::GitReBasin(_) | Matching::MergeMany(_) | Matching::C2m3(_) | Matching::FrankWolfe(_)) {
@@ -160,11 +185,11 @@ fn a_shuffled_copy_of_a_net_with_one_hidden_layer_is_matched_back_exactly() {
             // Sinkhorn's plan spreads every unit a little; most of it arrives where it belongs.
             (_, false) => {
                 let UnitMap::Plan(plan) = &alignment.maps[1][0] else { panic!("{matching:?}") };
-                let image = to_frame(spec, &copy, &alignment.maps[1]);
+                let aligned = to_frame(spec, &copy, &alignment.maps[1]);
                 let distance = |left: &Weights, right: &Weights| -> f64 {
                     left.flat().iter().zip(right.flat()).map(|(&left, right)| f64::from(left - right).powi(2)).sum::<f64>().sqrt()
                 };
-                assert!(distance(&image, &original) < 0.05 * distance(&copy, &original), "{matching:?}: {plan}");
+                assert!(distance(&aligned, &original) < 0.05 * distance(&copy, &original), "{matching:?}: {plan}");
             }
         }
     }

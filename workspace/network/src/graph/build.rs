@@ -11,12 +11,23 @@ use crate::{Architecture, Binding, Group, Layer, NetworkError, NormKind, Paramet
 const MOST_UNITS: usize = 1 << 24;
 const MOST_NUMBERS: usize = 1 << 40;
 
+/// A training holds several copies of the numbers: with more of them it would only fill the memory, and with more nodes only take the time.
+const MOST_PARAMETERS: usize = 1 << 30;
+const MOST_NODES: usize = 20_000;
+
 /// Nodes and permutation spec of an architecture.
 pub(super) fn lay_out(architecture: &Architecture) -> Result<(Vec<Node>, PermutationSpec), NetworkError> {
     let mut builder = Builder { classes: architecture.classes, ..Builder::default() };
     builder.input(architecture.input, architecture.classes)?;
     let last = builder.layers(&architecture.layers, 0)?;
     builder.output(last)?;
+    if builder.numbers > MOST_PARAMETERS {
+        let gigabytes = 4.0 * builder.numbers as f64 / 1e9;
+        return Err(NetworkError::Architecture {
+            problem: format!("the network has `{}` parameters, {gigabytes:.1} GB: expected at most `{MOST_PARAMETERS}`", builder.numbers),
+            hint: "use narrower layers, or make images smaller before a `flatten`".to_owned(),
+        });
+    }
     Ok(builder.finish())
 }
 
@@ -87,6 +98,12 @@ impl Builder {
     }
 
     fn layer(&mut self, layer: &Layer, at: NodeId) -> Result<NodeId, NetworkError> {
+        if self.nodes.len() >= MOST_NODES {
+            return Err(NetworkError::Architecture {
+                problem: format!("the network has more than `{MOST_NODES}` layers"),
+                hint: "use fewer, wider layers".to_owned(),
+            });
+        }
         let (shape, flat, axis) = (self.nodes[at].shape, self.nodes[at].flat, self.axes[at]);
         match layer {
             Layer::Flatten {} => {

@@ -111,6 +111,10 @@ fn impossible_shapes_name_the_layer() {
         ("layers = [{ op = 'conv', name = '', out = 3 }]", "the name `` cannot be a parameter's prefix"),
         ("layers = [{ op = 'conv', out = 99999999 }]", "layer `conv1`: has `99999999` units, expected 1 to 16777216"),
         ("layers = [{ op = 'conv', out = 16777216 }, { op = 'conv', out = 16777216 }]", "makes more than 2^40 numbers"),
+        (
+            "family = 'mlp'\nhidden = [1000000, 1000000]",
+            "the network has `1000796000010` parameters, 4003.2 GB: expected at most `1073741824`",
+        ),
         ("layers = [{ op = 'conv', out = 3, kernel = 9223372036854775807 }]", "layer `conv1`: "),
         ("layers = [{ op = 'flatten' }]", "the network has no parameters"),
         ("layers = [{ op = 'conv', out = 10 }]", "the network ends with images of shape [10, 28, 28], expected `10` numbers"),
@@ -124,6 +128,13 @@ fn impossible_shapes_name_the_layer() {
         assert!(message.contains(expected), "{table}\ngave: {message}\nnot: {expected}");
         assert!(message.contains("\nhint: "), "{message}");
     }
+}
+
+#[test]
+fn a_network_of_more_layers_than_anyone_waits_for_is_refused_at_once() {
+    let layers = "{ op = 'relu' }, ".repeat(30_000);
+    let message = unbuilt(&format!("layers = [{{ op = 'flatten' }}, {layers} {{ op = 'linear', out = 'classes' }}]"), [1, 28, 28]);
+    assert!(message.contains("more than `20000` layers\nhint: "), "{message}");
 }
 
 #[test]

@@ -217,13 +217,14 @@ fn a_model_repaired_towards_itself_computes_what_it_did() {
     }
 }
 
-/// Mean over batches of batch means and of unbiased batch variances; `values` of one channel, so many of an image.
+/// The mean of all, and the unbiased variances of batches weighed by their degrees of freedom; `values` of one channel, so many of an image.
 fn by_hand(values: &[Vec<f64>], batch: usize) -> (f64, f64) {
     let batches: Vec<Vec<f64>> = values.chunks(batch).map(|images| images.concat()).collect();
     let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
     let variance = |values: &[f64]| values.iter().map(|x| (x - mean(values)).powi(2)).sum::<f64>() / (values.len() as f64 - 1.0);
-    let over = |of: &dyn Fn(&[f64]) -> f64| batches.iter().map(|batch| of(batch)).sum::<f64>() / batches.len() as f64;
-    (over(&mean), over(&variance))
+    let known: Vec<&Vec<f64>> = batches.iter().filter(|batch| batch.len() > 1).collect();
+    let pooled = known.iter().map(|batch| variance(batch) * (batch.len() - 1) as f64).sum::<f64>();
+    (mean(&values.concat()), pooled / known.iter().map(|batch| batch.len() - 1).sum::<usize>() as f64)
 }
 
 fn pixel(data: &Split, image: usize, place: usize) -> f64 {
@@ -231,7 +232,7 @@ fn pixel(data: &Split, image: usize, place: usize) -> f64 {
 }
 
 #[test]
-fn statistics_are_means_over_batches_and_the_last_small_batch_counts_alike() {
+fn statistics_are_means_over_images_and_a_smaller_last_batch_counts_by_its_images() {
     let (data, constants) = (stripes(20, 3), normalisation());
     let graph = graph(
         r#"{ "layers": [{ "op": "conv", "out": 3, "kernel": 1 }, { "op": "relu" }, { "op": "global-mean" }, { "op": "linear", "out": "classes" }] }"#,
@@ -253,7 +254,7 @@ fn statistics_are_means_over_batches_and_the_last_small_batch_counts_alike() {
 }
 
 #[test]
-fn batch_norms_are_reset_as_pytorch_does_without_a_momentum() {
+fn batch_norms_are_reset_to_the_mean_and_the_pooled_variance() {
     let (data, constants) = (stripes(20, 3), normalisation());
     let graph = graph(r#"{ "family": "mlp", "hidden": [5], "norm": "batch" }"#);
     let weights = random(&graph, 1);
@@ -271,6 +272,32 @@ fn batch_norms_are_reset_as_pytorch_does_without_a_momentum() {
         for (name, array) in weights.iter().filter(|(name, _)| !name.contains("running")) {
             assert_eq!(array, reset.get(name), "{name}");
         }
+    }
+}
+
+/// The last batch has one image; its variance is unknown where a channel has one value.
+#[test]
+fn one_image_more_hardly_matters() {
+    let constants = normalisation();
+    let device = cpu();
+    let (even, odd) = (stripes(700, 3), stripes(701, 3));
+    for network in [NETWORKS[1], NETWORKS[4], r#"{ "family": "mlp", "hidden": [5], "norm": "batch" }"#] {
+        let case = Case::new(network);
+        let [even, odd] = [&even, &odd].map(|data| case.repaired(&sample(data, &constants, 100, &device)));
+        let scale = even.flat().iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
+        assert!(distance(&even, &odd) < 0.03 * scale, "{network}: {} of {scale}", distance(&even, &odd));
+    }
+}
+
+#[test]
+fn a_variance_over_one_value_is_refused() {
+    let (constants, device) = (normalisation(), cpu());
+    let graph = graph(r#"{ "family": "mlp", "hidden": [5], "norm": "batch" }"#);
+    let weights = random(&graph, 1);
+    for (images, batch, key) in [(1, 10, "`images` is `1`"), (10, 1, "`batch` is `1`")] {
+        let data = stripes(images, 3);
+        let error = reset_batch_norms(&graph, &weights, &sample(&data, &constants, batch, &device), &mut go_on).unwrap_err().to_string();
+        assert!(error.starts_with(key) && error.contains("hint: "), "{error}");
     }
 }
 

@@ -2,8 +2,14 @@
 
 use crate::TransportError;
 
-/// Sums may differ by this much of the larger.
-const BALANCE: f64 = 1e-9;
+/// What rounding a number to `f32` changes, at most, as a share of it.
+const ROUNDING: f64 = 1.0 / 16_777_216.0;
+
+/// By how much of the larger two sums of so many masses in all may differ: what rounding each to `f32`, and summing in it to divide by the sum,
+/// leaves. Such errors have either sign, so they grow with the root of the number.
+fn tolerance(masses: usize) -> f64 {
+    4.0 * ROUNDING * (masses as f64).sqrt()
+}
 
 /// Masses of both sides in a common unit, with equal sums but for rounding.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,9 +34,10 @@ pub(crate) fn check(shape: (usize, usize), rows: &[f64], columns: &[f64]) -> Res
         }
     }
     let (row_sum, column_sum) = (rows.iter().sum::<f64>(), columns.iter().sum::<f64>());
-    let balanced = (row_sum - column_sum).abs() <= BALANCE * row_sum.max(column_sum);
+    let tolerance = tolerance(rows.len() + columns.len());
+    let balanced = (row_sum - column_sum).abs() <= tolerance * row_sum.max(column_sum);
     if !balanced {
-        return Err(TransportError::UnequalMass { rows: row_sum, columns: column_sum });
+        return Err(TransportError::UnequalMass { rows: row_sum, columns: column_sum, tolerance });
     }
     Ok(row_sum)
 }

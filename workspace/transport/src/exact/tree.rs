@@ -42,25 +42,48 @@ struct Node {
     mass: Mass,
 }
 
-pub(crate) struct Tree {
+/// What potentials are made of: doubles, or numbers that do not round.
+pub(crate) trait Potential: Copy {
+    const ZERO: Self;
+
+    fn plus(self, other: Self) -> Self;
+
+    fn less(self, other: Self) -> Self;
+}
+
+impl Potential for f64 {
+    const ZERO: f64 = 0.0;
+
+    #[inline(always)]
+    fn plus(self, other: f64) -> f64 {
+        self + other
+    }
+
+    #[inline(always)]
+    fn less(self, other: f64) -> f64 {
+        self - other
+    }
+}
+
+pub(crate) struct Tree<P> {
     height: usize,
     width: usize,
     nodes: Vec<Node>,
-    row_potentials: Vec<f64>,
-    column_potentials: Vec<f64>,
+    row_potentials: Vec<P>,
+    column_potentials: Vec<P>,
     stack: Vec<u32>,
 }
 
-impl Tree {
-    /// The tree of a basis that spans all rows and columns.
-    pub(crate) fn new(costs: &[f64], height: usize, width: usize, basis: Vec<(u32, u32, Mass)>) -> Tree {
+impl<P: Potential> Tree<P> {
+    /// The tree of a basis that spans all rows and columns. Its potentials are 0 until they are refreshed.
+    pub(crate) fn new(height: usize, width: usize, basis: Vec<(u32, u32, Mass)>) -> Tree<P> {
         let node = Node { parent: NONE, depth: 0, first_child: NONE, next: NONE, previous: NONE, mass: Mass::default() };
         let mut tree = Tree {
             height,
             width,
             nodes: vec![node; height + width],
-            row_potentials: vec![0.0; height],
-            column_potentials: vec![0.0; width],
+            row_potentials: vec![P::ZERO; height],
+            column_potentials: vec![P::ZERO; width],
             stack: Vec::new(),
         };
         let mut edges: Vec<Vec<(u32, Mass)>> = vec![Vec::new(); height + width];
@@ -80,21 +103,26 @@ impl Tree {
                 }
             }
         }
-        tree.refresh_potentials(costs);
         tree
     }
 
+    /// The same tree with potentials of another kind, which are 0 until they are refreshed.
+    pub(crate) fn with_potentials<Q: Potential>(self) -> Tree<Q> {
+        let (row_potentials, column_potentials) = (vec![Q::ZERO; self.height], vec![Q::ZERO; self.width]);
+        Tree { height: self.height, width: self.width, nodes: self.nodes, row_potentials, column_potentials, stack: self.stack }
+    }
+
     #[inline(always)]
-    pub(crate) fn column_potentials(&self) -> &[f64] {
+    pub(crate) fn column_potentials(&self) -> &[P] {
         &self.column_potentials
     }
 
     #[inline(always)]
-    pub(crate) fn row_potential(&self, row: usize) -> f64 {
+    pub(crate) fn row_potential(&self, row: usize) -> P {
         self.row_potentials[row]
     }
 
-    pub(crate) fn into_potentials(self) -> (Vec<f64>, Vec<f64>) {
+    pub(crate) fn into_potentials(self) -> (Vec<P>, Vec<P>) {
         (self.row_potentials, self.column_potentials)
     }
 
@@ -106,9 +134,10 @@ impl Tree {
         })
     }
 
-    /// Potentials that make every edge of the tree tight, from the root (potential 0) down.
-    pub(crate) fn refresh_potentials(&mut self, costs: &[f64]) {
-        self.row_potentials[0] = 0.0;
+    /// Potentials that make every edge of the tree tight, from the root (potential 0) down. `cost` is that of an entry, row after row.
+    #[inline(always)]
+    pub(crate) fn refresh_potentials(&mut self, cost: impl Fn(usize) -> P) {
+        self.row_potentials[0] = P::ZERO;
         self.stack.push(self.nodes[0].first_child);
         while let Some(node) = self.stack.pop() {
             if node == NONE {
@@ -118,14 +147,39 @@ impl Tree {
             let parent = self.nodes[index].parent as usize;
             if index < self.height {
                 let column = parent - self.height;
-                self.row_potentials[index] = costs[index * self.width + column] - self.column_potentials[column];
+                self.row_potentials[index] = cost(index * self.width + column).less(self.column_potentials[column]);
             } else {
                 let column = index - self.height;
-                self.column_potentials[column] = costs[parent * self.width + column] - self.row_potentials[parent];
+                self.column_potentials[column] = cost(parent * self.width + column).less(self.row_potentials[parent]);
             }
             self.stack.push(self.nodes[index].next);
             self.stack.push(self.nodes[index].first_child);
         }
+    }
+
+    /// The parts that edges with mass hold together: of each row, of each column, and for each part the potential of its first node, negated if
+    /// that is a column.
+    pub(crate) fn parts(&self) -> (Vec<usize>, Vec<usize>, Vec<P>) {
+        let mut parts = vec![0; self.nodes.len()];
+        let mut offsets = vec![self.row_potentials[0]];
+        let mut stack = vec![self.nodes[0].first_child];
+        while let Some(node) = stack.pop() {
+            if node == NONE {
+                continue;
+            }
+            let index = node as usize;
+            let links = &self.nodes[index];
+            if links.mass.real > 0.0 {
+                parts[index] = parts[links.parent as usize];
+            } else {
+                parts[index] = offsets.len();
+                let is_row = index < self.height;
+                offsets.push(if is_row { self.row_potentials[index] } else { P::ZERO.less(self.column_potentials[index - self.height]) });
+            }
+            stack.extend([links.next, links.first_child]);
+        }
+        let columns = parts.split_off(self.height);
+        (parts, columns, offsets)
     }
 
     fn attach(&mut self, node: u32, parent: u32) {
@@ -151,7 +205,7 @@ impl Tree {
     }
 
     /// Brings (row, column) into the basis, whose cost is below its potentials by `-reduced`, and the entry that empties first out of it.
-    pub(crate) fn pivot(&mut self, row: usize, column: usize, reduced: f64) {
+    pub(crate) fn pivot(&mut self, row: usize, column: usize, reduced: P) {
         let (row, column) = (row as u32, (column + self.height) as u32);
         let leaving = self.leaving(row, column);
         let moved = self.nodes[leaving.node as usize].mass;
@@ -175,7 +229,7 @@ impl Tree {
             }
             (parent, mass, node) = (node, old.mass, old.parent);
         }
-        let row_change = if leaving.on_row_side { reduced } else { -reduced };
+        let row_change = if leaving.on_row_side { reduced } else { P::ZERO.less(reduced) };
         self.update_below(top, row_change);
     }
 
@@ -213,16 +267,17 @@ impl Tree {
     }
 
     /// Depths and potentials of the subtree that hangs anew: rows change by `row_change`, columns by its opposite.
-    fn update_below(&mut self, top: u32, row_change: f64) {
+    fn update_below(&mut self, top: u32, row_change: P) {
         self.stack.push(top);
         while let Some(node) = self.stack.pop() {
             let index = node as usize;
             let parent = self.nodes[index].parent as usize;
             self.nodes[index].depth = self.nodes[parent].depth + 1;
             if index < self.height {
-                self.row_potentials[index] += row_change;
+                self.row_potentials[index] = self.row_potentials[index].plus(row_change);
             } else {
-                self.column_potentials[index - self.height] -= row_change;
+                let column = index - self.height;
+                self.column_potentials[column] = self.column_potentials[column].less(row_change);
             }
             let mut child = self.nodes[index].first_child;
             while child != NONE {

@@ -197,6 +197,26 @@ fn bad_input_is_an_error_that_says_where() {
 }
 
 #[test]
+fn masses_rounded_to_f32_are_masses_and_others_are_refused_by_how_much_they_differ() {
+    for size in 2..=300 {
+        let (rows, columns) = (vec![f64::from(1.0_f32 / size as f32); size], vec![1.0 / size as f64; size]);
+        let plan = exact::plan(uniform(size, size, 1).view(), &rows, &columns).unwrap();
+        assert!((plan.entries.iter().map(|entry| entry.2).sum::<f64>() - rows.iter().sum::<f64>()).abs() < 1e-12);
+    }
+    // Divided by their sum in f32, one after the other.
+    let single = |count: usize, seed: u64| -> Vec<f64> {
+        let values: Vec<f32> = uniform(1, count, seed).iter().map(|value| *value as f32).collect();
+        let total: f32 = values.iter().sum();
+        values.iter().map(|value| f64::from(value / total)).collect()
+    };
+    for (seed, (height, width)) in (0..).zip([(2, 3), (5, 5), (20, 30), (200, 100), (1000, 900)].repeat(10)) {
+        exact::plan(Array2::zeros((height, width)).view(), &single(height, seed), &single(width, 1000 + seed)).unwrap();
+    }
+    let message = exact::plan(uniform(2, 2, 0).view(), &[0.5, 0.5], &[0.5, 0.5001]).unwrap_err().to_string();
+    assert!(message.contains("differ by 1.0e-4 of the larger, expected at most 4.8e-7") && message.contains("f32"), "{message}");
+}
+
+#[test]
 fn a_wrong_plan_has_no_certificate() {
     let cost = uniform(20, 10, 9);
     let mut plan = solve(&cost, &[1.0; 20], &[2.0; 10]);

@@ -2,5 +2,6 @@
 
 mod assignment;
 mod exact;
+mod mixed_scales;
 mod reference;
 mod sinkhorn;

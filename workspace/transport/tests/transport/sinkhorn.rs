@@ -70,6 +70,33 @@ fn an_iteration_limit_is_reported() {
 }
 
 #[test]
+fn towards_no_regularisation_the_plan_goes_to_the_exact_one_within_few_iterations() {
+    for (height, width) in [(32, 32), (30, 20)] {
+        let cost = uniform(height, width, 4);
+        let (rows, columns) = (vec![1.0 / height as f64; height], vec![1.0 / width as f64; width]);
+        let exact = exact::plan(cost.view(), &rows, &columns).unwrap().cost;
+        let mut last = f64::INFINITY;
+        for epsilon in [1e-2, 1e-3, 1e-4, 1e-6, 1e-8, 1e-12, 1e-100, 1e-300] {
+            let found = Sinkhorn { regularisation: epsilon, tolerance: 1e-9, iterations: 50 }.plan(cost.view(), &rows, &columns).unwrap();
+            assert!(found.marginal_error < 5e-3, "ε {epsilon}: {}", found.marginal_error);
+            let price = (&found.plan * &cost).sum();
+            assert!(price < last + 1e-4, "ε {epsilon}: {price} after {last}");
+            last = price;
+        }
+        assert!((last - exact).abs() < 1e-4, "{last} against {exact}");
+    }
+}
+
+#[test]
+fn numbers_in_messages_are_short() {
+    let cost = uniform(2, 2, 1);
+    let message = Sinkhorn { regularisation: 1e-320, tolerance: 0.1, iterations: 1 }.plan(cost.view(), &[1.0; 2], &[1.0; 2]).unwrap_err();
+    assert!(message.to_string().starts_with("`regularisation` is `1e-320`: expected large enough"), "{message}");
+    let message = exact::plan((cost * 1e250).view(), &[1.0; 2], &[1.0; 2]).unwrap_err().to_string();
+    assert!(message.starts_with("entry (`0`, `0`) is `") && message.contains("e249`") || message.contains("e250`"), "{message}");
+}
+
+#[test]
 fn masses_may_be_zero() {
     let cost = uniform(4, 3, 3);
     let (rows, columns) = ([0.0, 0.5, 0.25, 0.25], [0.6, 0.0, 0.4]);

@@ -1,31 +1,34 @@
 //! The loop of Frank–Wolfe, for any number of models.
 
-use super::images::GRAIN;
+use super::aligned_weights::GRAIN;
 use super::stop::Stop;
 use super::universe::Universe;
-use crate::{Course, Iterate, MatchingError, Outcome};
+use crate::matcher::{Interrupted, go_on};
+use crate::{Iterate, MatchingError, Outcome, SolverTrace};
 use onebasin_network::Permutation;
 
-/// Steps after which carried images are computed anew. A carried entry is off by at most one rounding for each step, so this keeps it
+/// Steps after which carried weights are computed anew. A carried entry is off by at most one rounding for each step, so this keeps it
 /// within 1e-5 of the greatest weight; a full step clears what was carried by itself.
 const REFRESH: usize = 100;
 
 /// Climbs from where `universe` is, then takes the nearest permutations. Whoever wants to see the points on the way may `look` after each iteration.
 ///
 /// # Errors
-/// Gradients beyond single precision.
-pub(crate) fn climb(
+/// Gradients beyond single precision, and an interruption.
+pub(crate) fn ascend(
     mut universe: Universe,
     iterations: usize,
     stop: Stop,
+    interrupted: Interrupted<'_>,
     look: &mut dyn FnMut(&Universe, Iterate),
-) -> Result<(Vec<Vec<Permutation>>, Course), MatchingError> {
+) -> Result<(Vec<Vec<Permutation>>, SolverTrace), MatchingError> {
     let mut solvers = universe.solvers();
     let mut watch = stop.watch(universe.objective());
     let mut trace = Vec::new();
     let mut outcome = Outcome::IterationLimit;
     let mut carried = 0;
     while trace.len() < iterations {
+        go_on(interrupted)?;
         let vertices = universe.vertices(&mut solvers)?;
         let step = if universe.is_at(&vertices) { 0.0 } else { rounded(universe.line(&vertices).best_step()) };
         if step > 0.0 {
@@ -46,10 +49,10 @@ pub(crate) fn climb(
         }
     }
     let (maps, certificate) = universe.project()?;
-    Ok((maps, Course::iterated(trace, outcome, certificate)))
+    Ok((maps, SolverTrace::iterated(trace, outcome, certificate)))
 }
 
-/// The nearest step that the images can take without rounding it.
+/// The nearest step that the aligned weights can take without rounding it.
 fn rounded(step: f64) -> f64 {
     (step / GRAIN).round() * GRAIN
 }

@@ -36,11 +36,11 @@ impl C2m3 {
     ) -> Result<Vec<SoftIterate>, MatchingError> {
         crate::Matcher::check(self)?;
         problem.check()?;
-        let (start, stream) = self.attempt(restart, stream);
-        let universe = Universe::new(problem.spec, &problem.models, start.draw(problem, &stream)?, |_| false);
+        let (start, stream) = self.restart(restart, stream);
+        let universe = Universe::new(problem.spec, &problem.models, start.draw(&|| false, problem, &stream)?, |_| false);
         let mut seen = Vec::with_capacity(count);
         let mut look = |universe: &Universe, iterate: Iterate| seen.push(SoftIterate { iterate, matrix: universe.point(model, group) });
-        ascent::climb(universe, self.iterations.min(count), self.stop, &mut look)?;
+        ascent::ascend(universe, self.iterations.min(count), self.stop, &|| false, &mut look)?;
         Ok(seen)
     }
 }
@@ -50,7 +50,7 @@ mod tests {
     use super::*;
     use crate::Matcher;
     use crate::methods::c2m3::Start;
-    use crate::methods::c2m3::mixture::is_doubly_stochastic;
+    use crate::methods::c2m3::soft_permutation::is_doubly_stochastic;
     use crate::testing::{mixed, random};
 
     #[test]
@@ -61,7 +61,7 @@ mod tests {
         let stream = Stream::root(5);
         for matcher in [C2m3::default(), C2m3 { restarts: vec![Start::Identity, Start::Sinkhorn], ..C2m3::default() }] {
             let alignment = matcher.align(&problem, &stream).unwrap();
-            let chosen = alignment.starts.iter().position(|attempt| attempt.chosen).unwrap_or(0);
+            let chosen = alignment.starts.iter().position(|restart| restart.chosen).unwrap_or(0);
             let seen = matcher.iterates(&problem, &stream, chosen, (1, 0), 4).unwrap();
             assert_eq!(seen.len(), 4);
             let iterates: Vec<Iterate> = seen.iter().map(|soft| soft.iterate).collect();

@@ -16,7 +16,7 @@ pub(crate) struct Layout {
     loose: Vec<String>,
 }
 
-/// The parameters tied to one group by one axis, side by side: a matrix [units, width] whose image is `Pᵀ W`.
+/// The parameters tied to one group by one axis, side by side: a matrix [units, width] aligned `Pᵀ W`.
 ///
 /// Biases and normalisations are columns of it; a last layer, tied by its columns, enters transposed.
 #[derive(Clone, Debug)]
@@ -35,7 +35,7 @@ struct Part {
     behind: usize,
 }
 
-/// A parameter tied by both axes: [row units, depth, column units], whose image is `P_rᵀ W P_c` at each place of the depth.
+/// A parameter tied by both axes: [row units, depth, column units], aligned `P_rᵀ W P_c` at each place of the depth.
 /// The depth runs over blocks and the spatial places of a kernel.
 #[derive(Clone, Debug)]
 pub(crate) struct Cross {

@@ -4,14 +4,14 @@ use ndarray::{Array2, Array3, Axis, s};
 use onebasin_network::{Binding, Parameter, PermutationSpec, Weights};
 use onebasin_transport::assignment::maximise;
 
-use super::mixture::Mixture;
 use super::quartic::Quartic;
+use super::soft_permutation::SoftPermutation;
 
 /// For each model and group, a dense matrix [units, slots].
 pub type Points = Vec<Vec<Array2<f64>>>;
 
-pub fn dense(points: &[Vec<Mixture>]) -> Points {
-    points.iter().map(|model| model.iter().map(Mixture::to_dense).collect()).collect()
+pub fn dense(points: &[Vec<SoftPermutation>]) -> Points {
+    points.iter().map(|model| model.iter().map(SoftPermutation::to_dense).collect()).collect()
 }
 
 /// `P ⊗ I` for the whole axis; the identity for one that is not tied.
@@ -40,7 +40,7 @@ fn matched(spec: &PermutationSpec) -> impl Iterator<Item = &Parameter> {
     spec.parameters.iter().filter(|parameter| parameter.role.is_matched())
 }
 
-fn image(parameter: &Parameter, weights: &Weights, point: &[Array2<f64>]) -> Array3<f64> {
+fn aligned(parameter: &Parameter, weights: &Weights, point: &[Array2<f64>]) -> Array3<f64> {
     let cube = cube(parameter, weights);
     let rows = axis_matrix(parameter.rows, cube.dim().0, point);
     let columns = axis_matrix(parameter.columns, cube.dim().1, point);
@@ -51,10 +51,10 @@ fn image(parameter: &Parameter, weights: &Weights, point: &[Array2<f64>]) -> Arr
 pub fn objective(spec: &PermutationSpec, models: &[&Weights], points: &Points) -> f64 {
     let mut total = 0.0;
     for parameter in matched(spec) {
-        let images: Vec<Array3<f64>> = models.iter().zip(points).map(|(weights, point)| image(parameter, weights, point)).collect();
-        for p in 0..images.len() {
-            for q in p + 1..images.len() {
-                total += (&images[p] * &images[q]).sum();
+        let aligned: Vec<Array3<f64>> = models.iter().zip(points).map(|(weights, point)| aligned(parameter, weights, point)).collect();
+        for p in 0..aligned.len() {
+            for q in p + 1..aligned.len() {
+                total += (&aligned[p] * &aligned[q]).sum();
             }
         }
     }
@@ -75,7 +75,7 @@ pub fn gradient(spec: &PermutationSpec, models: &[&Weights], points: &Points, mo
         let rows = axis_matrix(parameter.rows, own.dim().0, &points[model]);
         let columns = axis_matrix(parameter.columns, own.dim().1, &points[model]);
         for (other, weights) in models.iter().enumerate().filter(|(other, _)| *other != model) {
-            let theirs = image(parameter, weights, &points[other]);
+            let theirs = aligned(parameter, weights, &points[other]);
             for place in 0..own.dim().2 {
                 let (own, theirs) = (own.index_axis(Axis(2), place), theirs.index_axis(Axis(2), place));
                 if let Some(binding) = parameter.rows.filter(|binding| binding.group == group) {

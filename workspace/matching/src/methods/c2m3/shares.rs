@@ -33,7 +33,7 @@ impl C2m3 {
     pub fn shares(&self, problem: &Problem<'_>, stream: &Stream, clock: &dyn Fn() -> f64) -> Result<Shares, MatchingError> {
         crate::Matcher::check(self)?;
         problem.check()?;
-        let universe = Universe::new(problem.spec, &problem.models, self.start.draw(problem, stream)?, |_| false);
+        let universe = Universe::new(problem.spec, &problem.models, self.start.draw(&|| false, problem, stream)?, |_| false);
         let groups = &problem.spec.groups;
         let mut solvers: Vec<Vec<Solver>> =
             problem.models.iter().map(|_| groups.iter().map(|group| Solver::new(group.units)).collect()).collect();
@@ -60,7 +60,7 @@ impl C2m3 {
             shares.operations += operations;
             left = clock();
         };
-        ascent::climb(universe, self.iterations, self.stop, &mut look)?;
+        ascent::ascend(universe, self.iterations, self.stop, &|| false, &mut look)?;
         failed.map_or(Ok(shares), Err)
     }
 }

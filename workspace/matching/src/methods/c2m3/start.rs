@@ -6,7 +6,8 @@ use onebasin_transport::sinkhorn::doubly_stochastic;
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
-use super::mixture::Mixture;
+use super::soft_permutation::SoftPermutation;
+use crate::matcher::Interrupted;
 use crate::{GitReBasin, Matcher, MatchingError, MergeMany, Problem};
 
 /// The matrices to start from, one for each model and group.
@@ -48,7 +49,12 @@ impl Start {
     }
 
     /// Draws or finds the matrices: outer index model, inner index group.
-    pub(crate) fn draw(self, problem: &Problem<'_>, stream: &Stream) -> Result<Vec<Vec<Mixture>>, MatchingError> {
+    pub(crate) fn draw(
+        self,
+        interrupted: Interrupted<'_>,
+        problem: &Problem<'_>,
+        stream: &Stream,
+    ) -> Result<Vec<Vec<SoftPermutation>>, MatchingError> {
         let found = match self {
             Start::Identity | Start::Sinkhorn | Start::Random => {
                 let model = |model: usize| {
@@ -57,23 +63,23 @@ impl Start {
                 };
                 return Ok((0..problem.models.len()).map(model).collect());
             }
-            Start::GitReBasin => GitReBasin::default().align(problem, &stream.child("git-re-basin"))?,
-            Start::MergeMany => MergeMany::default().align(problem, &stream.child("merge-many"))?,
+            Start::GitReBasin => GitReBasin::default().align_unless(interrupted, problem, &stream.child("git-re-basin"))?,
+            Start::MergeMany => MergeMany::default().align_unless(interrupted, problem, &stream.child("merge-many"))?,
         };
         let vertices = |model| {
             let maps = found.permutations(model).expect("weight matching makes permutations");
-            maps.iter().map(|map| Mixture::vertex(map.as_slice().to_vec())).collect()
+            maps.iter().map(|map| SoftPermutation::vertex(map.as_slice().to_vec())).collect()
         };
         Ok((0..problem.models.len()).map(vertices).collect())
     }
 
-    fn matrix(self, size: usize, stream: &Stream) -> Mixture {
+    fn matrix(self, size: usize, stream: &Stream) -> SoftPermutation {
         match self {
-            Start::Identity | Start::GitReBasin | Start::MergeMany => Mixture::vertex((0..size as u32).collect()),
+            Start::Identity | Start::GitReBasin | Start::MergeMany => SoftPermutation::vertex((0..size as u32).collect()),
             Start::Sinkhorn => nearly_even(size, stream),
             Start::Random => {
                 let mut rng = stream.rng();
-                Mixture::dense(Array2::from_shape_simple_fn((size, size), || rng.random::<f64>()))
+                SoftPermutation::dense(Array2::from_shape_simple_fn((size, size), || rng.random::<f64>()))
             }
         }
     }
@@ -82,18 +88,18 @@ impl Start {
 /// `1/d + U(0, 0.01/d) + 1e-6`, rows and columns normalised in turn: doubly stochastic, and without ties.
 ///
 /// Source: the authors' code of C²M³, start "sinkhorn"; sweeps are capped.
-pub(crate) fn nearly_even(size: usize, stream: &Stream) -> Mixture {
+pub(crate) fn nearly_even(size: usize, stream: &Stream) -> SoftPermutation {
     let mut rng = stream.rng();
     let even = 1.0 / size as f64;
     let mut matrix = Array2::from_shape_simple_fn((size, size), || even + 0.01 * even * rng.random::<f64>() + 1e-6);
     doubly_stochastic(&mut matrix, 1e-8, SWEEPS);
-    Mixture::dense(matrix)
+    SoftPermutation::dense(matrix)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::methods::c2m3::mixture::is_doubly_stochastic;
+    use crate::methods::c2m3::soft_permutation::is_doubly_stochastic;
 
     #[test]
     fn names_are_those_of_a_spec() {

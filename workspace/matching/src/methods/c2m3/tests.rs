@@ -1,8 +1,8 @@
 use onebasin_network::{Graph, Permutation, PermutationSpec, Role, Weights, permute};
 use onebasin_repro::Stream;
 
-use super::images::GRAIN;
-use super::mixture::Mixture;
+use super::aligned_weights::GRAIN;
+use super::soft_permutation::SoftPermutation;
 use super::universe::Universe;
 use super::{C2m3, Start, Stop, ascent, plain};
 use crate::testing::{graph, mixed, random, shuffles};
@@ -16,8 +16,8 @@ fn models(graph: &Graph, count: usize) -> Vec<Weights> {
     (0..count).map(|model| random(graph.spec(), model as u64)).collect()
 }
 
-fn identity(spec: &PermutationSpec, count: usize) -> Vec<Vec<Mixture>> {
-    vec![spec.groups.iter().map(|group| Mixture::vertex((0..group.units as u32).collect())).collect(); count]
+fn identity(spec: &PermutationSpec, count: usize) -> Vec<Vec<SoftPermutation>> {
+    vec![spec.groups.iter().map(|group| SoftPermutation::vertex((0..group.units as u32).collect())).collect(); count]
 }
 
 fn align(matcher: &C2m3, spec: &PermutationSpec, models: &[&Weights]) -> Alignment {
@@ -29,7 +29,7 @@ fn is_near(left: f64, right: f64, relative: f64) -> bool {
 }
 
 /// A point in the interior, some steps from the identity towards random permutations.
-fn soft_point(spec: &PermutationSpec, count: usize) -> Vec<Vec<Mixture>> {
+fn soft_point(spec: &PermutationSpec, count: usize) -> Vec<Vec<SoftPermutation>> {
     let mut points = identity(spec, count);
     for round in 0..3 {
         for (model, point) in points.iter_mut().enumerate() {
@@ -80,7 +80,8 @@ fn the_line_search_knows_the_objective_along_the_whole_way() {
         let mut universe = Universe::new(spec, &models, point.clone(), |_| false);
         let vertices = universe.vertices(&mut universe.solvers()).unwrap();
         let line = universe.line(&vertices);
-        let hard = vertices.iter().map(|model| model.iter().map(|units| Mixture::vertex(units.clone())).collect()).collect::<Vec<_>>();
+        let hard =
+            vertices.iter().map(|model| model.iter().map(|units| SoftPermutation::vertex(units.clone())).collect()).collect::<Vec<_>>();
         let (start, end) = (plain::dense(&point), plain::dense(&hard));
         let here = plain::objective(spec, &models, &start);
         let scale = plain::objective(spec, &models, &end).abs().max(here.abs());
@@ -163,7 +164,7 @@ fn shuffled_copies_of_one_model_are_brought_together() {
     }
 }
 
-/// Each of two copies is drawn to where the other is, and the common step takes both: a property of the published method.
+/// Each of two copies is drawn to where the other is, and the common step takes both: a property of the published method, without refinement.
 #[test]
 fn two_copies_trade_places_and_the_pairwise_form_does_not() {
     let graph = graph(r#"{"family": "mlp", "hidden": [48, 40, 32]}"#, (1, 16, 16), 10);
@@ -172,7 +173,7 @@ fn two_copies_trade_places_and_the_pairwise_form_does_not() {
     let copies = [permute(spec, &original, &shuffles(spec, 0)), permute(spec, &original, &shuffles(spec, 1))];
     let copies: Vec<&Weights> = copies.iter().collect();
     let expected = objective(spec, &[&original, &original]);
-    let together = align(&C2m3::default(), spec, &copies);
+    let together = align(&C2m3 { refine: Some(0), ..C2m3::default() }, spec, &copies);
     assert!(together.objective < 0.9 * expected && together.outcome == Outcome::IterationLimit);
     let pairwise = FrankWolfe::default().align(&Problem { spec, models: copies }, &Stream::root(0)).unwrap();
     assert!(is_near(pairwise.objective, expected, 1e-12) && pairwise.iterations < 20);
@@ -207,18 +208,19 @@ fn the_order_of_a_models_units_does_not_matter() {
     let models = models(&graph, 3);
     let shuffle = shuffles(spec, 9);
     let shuffled = permute(spec, &models[1], &shuffle);
-    let climb = |models: &[&Weights], start: Vec<Vec<Mixture>>| {
+    let ascend = |models: &[&Weights], start: Vec<Vec<SoftPermutation>>| {
         let universe = Universe::new(spec, models, start, |_| false);
-        let (maps, course) = ascent::climb(universe, 60, Stop::Relative { tolerance: 1e-7, patience: 5 }, &mut |_, _| {}).unwrap();
+        let (maps, solver_trace) =
+            ascent::ascend(universe, 60, Stop::Relative { tolerance: 1e-7, patience: 5 }, &|| false, &mut |_, _| {}).unwrap();
         let aligned: Vec<Weights> = models.iter().zip(&maps).map(|(model, maps)| permute(spec, model, maps)).collect();
-        (course, aligned)
+        (solver_trace, aligned)
     };
     let mut start = identity(spec, 3);
-    let (course, aligned) = climb(&[&models[0], &models[1], &models[2]], start.clone());
+    let (solver_trace, aligned) = ascend(&[&models[0], &models[1], &models[2]], start.clone());
     // Unit `i` of the shuffled model is unit `p[i]` of the other: it starts in that slot.
-    start[1] = shuffle.iter().map(|map| Mixture::vertex(map.inverse().as_slice().to_vec())).collect();
-    let (other_course, other_aligned) = climb(&[&models[0], &shuffled, &models[2]], start);
-    for (one, other) in course.trace.iter().zip(&other_course.trace) {
+    start[1] = shuffle.iter().map(|map| SoftPermutation::vertex(map.inverse().as_slice().to_vec())).collect();
+    let (other_course, other_aligned) = ascend(&[&models[0], &shuffled, &models[2]], start);
+    for (one, other) in solver_trace.trace.iter().zip(&other_course.trace) {
         assert!(is_near(one.objective, other.objective, 1e-6));
     }
     assert!(aligned == other_aligned);
@@ -298,10 +300,10 @@ fn of_several_starts_the_best_end_is_kept_and_all_are_told() {
         assert!(matcher.is_random());
         let found = align(&matcher, spec, &models);
         assert_eq!(found, align(&matcher, spec, &models));
-        let names: Vec<&str> = found.starts.iter().map(|attempt| attempt.start.as_str()).collect();
+        let names: Vec<&str> = found.starts.iter().map(|restart| restart.start.as_str()).collect();
         assert_eq!(names, ["identity", "git-re-basin", "merge-many", "sinkhorn", "sinkhorn"]);
-        let best = found.starts.iter().map(|attempt| attempt.objective).fold(f64::NEG_INFINITY, f64::max);
-        let chosen: Vec<_> = found.starts.iter().filter(|attempt| attempt.chosen).collect();
+        let best = found.starts.iter().map(|restart| restart.objective).fold(f64::NEG_INFINITY, f64::max);
+        let chosen: Vec<_> = found.starts.iter().filter(|restart| restart.chosen).collect();
         assert_eq!((chosen.len(), chosen[0].objective, found.objective), (1, best, best));
         assert_eq!((chosen[0].iterations, chosen[0].outcome), (found.iterations, found.outcome));
         // Two draws of one kind are two starts, and the identity is what it is alone.
@@ -319,10 +321,65 @@ fn an_ascent_from_matched_models_starts_where_they_are() {
     let models = models(&graph, 3);
     let problem = Problem { spec: graph.spec(), models: models.iter().collect() };
     let stream = Stream::root(5);
-    let point = Start::MergeMany.draw(&problem, &stream).unwrap();
+    let point = Start::MergeMany.draw(&|| false, &problem, &stream).unwrap();
     let merged = crate::MergeMany::default().align(&problem, &stream.child("merge-many")).unwrap();
     let universe = Universe::new(graph.spec(), &problem.models, point, |_| false);
     assert!(is_near(universe.objective(), merged.objective, 1e-9));
+}
+
+/// Two hidden permutations, one of them behind a skip.
+fn skip() -> Graph {
+    let text = r#"{"layers": [{"op": "flatten"}, {"op": "linear", "out": 30},
+        {"op": "residual", "body": [{"op": "linear", "out": 50}, {"op": "relu"}, {"op": "linear", "out": 30}], "shortcut": []},
+        {"op": "linear", "out": "classes"}]}"#;
+    graph(text, (1, 4, 4), 10)
+}
+
+fn copies(graph: &Graph, count: u64, seed: u64) -> Vec<Weights> {
+    let original = random(graph.spec(), seed);
+    (0..count).map(|copy| permute(graph.spec(), &original, &shuffles(graph.spec(), 1000 * seed + copy))).collect()
+}
+
+#[test]
+fn a_shuffled_copy_is_brought_back_by_one_round_of_refinement() {
+    let one = |hidden: &str| graph(&format!(r#"{{"family": "mlp", "hidden": {hidden}}}"#), (1, 4, 4), 10);
+    for (graph, seeds) in [(one("[3]"), 100), (one("[8, 8]"), 30), (one("[30, 30]"), 5), (skip(), 5)] {
+        for seed in 0..seeds {
+            let models = copies(&graph, 2, seed);
+            let found = align(&C2m3 { refine: Some(1), ..C2m3::default() }, graph.spec(), &models.iter().collect::<Vec<_>>());
+            let aligned = [0, 1].map(|model| crate::to_frame(graph.spec(), &models[model], &found.maps[model]));
+            assert!(aligned[0] == aligned[1], "seed {seed}");
+        }
+    }
+}
+
+#[test]
+fn converged_is_never_where_a_single_group_alone_could_gain() {
+    let small = graph(r#"{"family": "mlp", "hidden": [3]}"#, (1, 4, 4), 10);
+    let mut seen = std::collections::BTreeMap::new();
+    for (graph, count) in [(&small, 2), (&small, 4), (&mlp(), 3), (&mixed(), 4)] {
+        for seed in 0..30 {
+            let models = copies(graph, count, seed);
+            let with = |refine| align(&C2m3 { refine: Some(refine), ..C2m3::default() }, graph.spec(), &models.iter().collect::<Vec<_>>());
+            let (plain, refined) = (with(0), with(1));
+            let gains = refined.objective > plain.objective;
+            assert!(!(gains && plain.outcome == Outcome::Converged), "seed {seed}");
+            assert!(gains || plain.outcome != Outcome::Stationary, "seed {seed}");
+            *seen.entry(format!("{:?}", plain.outcome)).or_insert(0) += 1;
+        }
+    }
+    assert!(seen.contains_key("Converged") && seen.contains_key("Stationary"), "{seen:?}");
+}
+
+#[test]
+fn nothing_is_refined_unless_asked() {
+    let graph = mlp();
+    for count in [2, 3] {
+        let models = models(&graph, count);
+        let of = |refine| align(&C2m3 { refine, ..C2m3::default() }, graph.spec(), &models.iter().collect::<Vec<_>>());
+        assert_eq!(of(None).maps, of(Some(0)).maps);
+        assert!(of(None).refinement.is_empty() && !of(Some(1)).refinement.is_empty());
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use onebasin_network::PermutationSpec;
 use onebasin_repro::Stream;
 use serde::{Deserialize, Serialize};
 
-use crate::methods::c2m3::mixture::Mixture;
+use crate::methods::c2m3::soft_permutation::SoftPermutation;
 use crate::methods::c2m3::start::nearly_even;
 
 /// The matrix to start from, one for each group of `d` units.
@@ -36,10 +36,10 @@ impl Start {
     }
 
     /// The matrices of one model, group after group.
-    pub(super) fn draw(self, spec: &PermutationSpec, stream: &Stream) -> Vec<Mixture> {
+    pub(super) fn draw(self, spec: &PermutationSpec, stream: &Stream) -> Vec<SoftPermutation> {
         let matrix = |size: usize, name: &str| match self {
-            Start::Identity => Mixture::vertex((0..size as u32).collect()),
-            Start::Barycenter => Mixture::dense(Array2::from_elem((size, size), 1.0 / size as f64)),
+            Start::Identity => SoftPermutation::vertex((0..size as u32).collect()),
+            Start::Barycenter => SoftPermutation::dense(Array2::from_elem((size, size), 1.0 / size as f64)),
             Start::Sinkhorn => nearly_even(size, &stream.child(name)),
         };
         spec.groups.iter().map(|group| matrix(group.units, &group.name)).collect()
@@ -49,7 +49,7 @@ impl Start {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::methods::c2m3::mixture::is_doubly_stochastic;
+    use crate::methods::c2m3::soft_permutation::is_doubly_stochastic;
     use crate::testing::mixed;
 
     #[test]

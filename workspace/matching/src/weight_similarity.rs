@@ -17,7 +17,7 @@ pub enum Compared {
 
 /// How close two models are in some of their parameters.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Closeness {
+pub struct WeightSimilarity {
     /// The indices of the two models, the lesser first.
     pub pair: (usize, usize),
     /// In what.
@@ -37,12 +37,12 @@ pub struct Closeness {
 ///
 /// # Panics
 /// When models or alignment are not of `spec`, which is a bug of the caller.
-pub fn closeness(spec: &PermutationSpec, models: &[&Weights], alignment: Option<&Alignment>) -> Vec<Closeness> {
-    let images: Vec<Weights> = match alignment {
+pub fn weight_similarity(spec: &PermutationSpec, models: &[&Weights], alignment: Option<&Alignment>) -> Vec<WeightSimilarity> {
+    let aligned: Vec<Weights> = match alignment {
         Some(alignment) => models.iter().zip(&alignment.maps).map(|(weights, maps)| to_frame(spec, weights, maps)).collect(),
         None => Vec::new(),
     };
-    let models: Vec<&Weights> = if alignment.is_some() { images.iter().collect() } else { models.to_vec() };
+    let models: Vec<&Weights> = if alignment.is_some() { aligned.iter().collect() } else { models.to_vec() };
     let mut rows = Vec::new();
     for p in 0..models.len() {
         for q in p + 1..models.len() {
@@ -92,10 +92,10 @@ impl Sums {
         self.apart += other.apart;
     }
 
-    fn row(&self, pair: (usize, usize), compared: Compared) -> Closeness {
+    fn row(&self, pair: (usize, usize), compared: Compared) -> WeightSimilarity {
         let norms = self.left.sqrt() * self.right.sqrt();
         let cosine = (norms > 0.0).then(|| self.inner / norms);
-        Closeness { pair, compared, cosine, distance: self.apart.sqrt() }
+        WeightSimilarity { pair, compared, cosine, distance: self.apart.sqrt() }
     }
 }
 
@@ -103,14 +103,14 @@ impl Sums {
 mod tests {
     use super::*;
     use crate::testing::{chain, mixed, numbers, random, shuffles};
-    use crate::{Course, Frame, Problem};
+    use crate::{Frame, Problem, SolverTrace};
     use onebasin_network::permute;
 
     #[test]
     fn two_models_by_hand() {
         let graph = chain(&[2]);
         let (a, b) = (numbers(graph.spec(), &[&[3.0, 4.0], &[0.0, 0.0]]), numbers(graph.spec(), &[&[4.0, 3.0], &[1.0, 0.0]]));
-        let rows = closeness(graph.spec(), &[&a, &b], None);
+        let rows = weight_similarity(graph.spec(), &[&a, &b], None);
         let compared: Vec<&Compared> = rows.iter().map(|row| &row.compared).collect();
         let named = |name: &str| Compared::Parameter(name.to_owned());
         assert_eq!(compared, [&named("fc1.weight"), &named("fc2.weight"), &Compared::Matrices, &Compared::All]);
@@ -129,13 +129,13 @@ mod tests {
         let back = |maps: &Vec<_>| permute(spec, &original, &maps.iter().map(onebasin_network::Permutation::inverse).collect::<Vec<_>>());
         let copies: Vec<Weights> = maps.iter().map(back).collect();
         let problem = Problem { spec, models: copies.iter().collect() };
-        let alignment = Alignment::from_permutations(&problem, Frame::Universe, maps.to_vec(), Course::direct(Default::default()));
-        let (before, after) = (closeness(spec, &problem.models, None), closeness(spec, &problem.models, Some(&alignment)));
+        let alignment = Alignment::from_permutations(&problem, Frame::Universe, maps.to_vec(), SolverTrace::direct(Default::default()));
+        let (before, after) = (weight_similarity(spec, &problem.models, None), weight_similarity(spec, &problem.models, Some(&alignment)));
         assert_eq!(before.len(), 3 * (2 + spec.parameters.iter().filter(|parameter| parameter.role.is_matched()).count()));
         assert!(after.iter().all(|row| row.distance == 0.0 && (row.cosine.unwrap() - 1.0).abs() < 1e-12));
-        let whole: Vec<&Closeness> = before.iter().filter(|row| row.compared == Compared::All).collect();
+        let whole: Vec<&WeightSimilarity> = before.iter().filter(|row| row.compared == Compared::All).collect();
         assert_eq!(whole.iter().map(|row| row.pair).collect::<Vec<_>>(), [(0, 1), (0, 2), (1, 2)]);
-        let matrices: Vec<&Closeness> = before.iter().filter(|row| row.compared == Compared::Matrices).collect();
+        let matrices: Vec<&WeightSimilarity> = before.iter().filter(|row| row.compared == Compared::Matrices).collect();
         assert!(matrices.iter().zip(&whole).all(|(some, all)| some.distance < all.distance));
         assert!(whole.iter().all(|row| row.distance > 1.0 && row.cosine.unwrap() < 0.9));
     }

@@ -7,21 +7,21 @@ use ndarray::{Array2, ArrayView2};
 /// A permutation `Π` is held by the unit of each slot, `Π[units[j], j] = 1`, which is the map model → frame. So a point after
 /// hundreds of steps costs its vertices, not a dense matrix, and its weights are known in `f64`.
 #[derive(Clone, Debug)]
-pub(crate) struct Mixture {
+pub(crate) struct SoftPermutation {
     base: Option<(f64, Array2<f64>)>,
     vertices: Vec<(f64, Vec<u32>)>,
     size: usize,
 }
 
-impl Mixture {
+impl SoftPermutation {
     /// A single permutation, given by the unit of each slot.
-    pub fn vertex(units: Vec<u32>) -> Mixture {
-        Mixture { base: None, size: units.len(), vertices: vec![(1.0, units)] }
+    pub fn vertex(units: Vec<u32>) -> SoftPermutation {
+        SoftPermutation { base: None, size: units.len(), vertices: vec![(1.0, units)] }
     }
 
     /// Any square matrix.
-    pub fn dense(matrix: Array2<f64>) -> Mixture {
-        Mixture { size: matrix.nrows(), base: Some((1.0, matrix)), vertices: Vec::new() }
+    pub fn dense(matrix: Array2<f64>) -> SoftPermutation {
+        SoftPermutation { size: matrix.nrows(), base: Some((1.0, matrix)), vertices: Vec::new() }
     }
 
     /// The permutation, if it is one.
@@ -35,7 +35,7 @@ impl Mixture {
     /// `(1 − step) · P + step · Π`, with `Π` given by the unit of each slot.
     pub fn step(&mut self, step: f64, units: &[u32]) {
         if step >= 1.0 {
-            *self = Mixture::vertex(units.to_vec());
+            *self = SoftPermutation::vertex(units.to_vec());
             return;
         }
         if let Some((weight, _)) = &mut self.base {
@@ -91,7 +91,7 @@ mod tests {
 
     #[test]
     fn a_step_moves_weight_to_the_vertex_and_keeps_sums() {
-        let mut mixture = Mixture::vertex(vec![0, 1, 2]);
+        let mut mixture = SoftPermutation::vertex(vec![0, 1, 2]);
         mixture.step(0.25, &[1, 2, 0]);
         mixture.step(0.5, &[0, 1, 2]);
         let expected = array![[0.875, 0.0, 0.125], [0.125, 0.875, 0.0], [0.0, 0.125, 0.875]];
@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn a_full_step_forgets_what_was_before() {
-        let mut mixture = Mixture::dense(Array2::from_elem((2, 2), 0.5));
+        let mut mixture = SoftPermutation::dense(Array2::from_elem((2, 2), 0.5));
         assert!(mixture.as_vertex().is_none());
         mixture.step(1.0, &[1, 0]);
         assert_eq!(mixture.as_vertex(), Some([1, 0].as_slice()));

@@ -50,18 +50,18 @@ pub fn neighbours(spec: &PermutationSpec) -> Vec<Vec<usize>> {
     neighbours
 }
 
-/// The similarity matrix of one group, computed at once; see the module's formula.
+/// The gain matrix of one group, computed at once; see the module's formula.
 ///
 /// Shape [units, units]. Cost: 2 · units · (entries of the tied parameters) operations.
-pub fn similarity(spec: &PermutationSpec, group: usize, fixed: &Weights, moving: &Weights, maps: &[Permutation]) -> Array2<f64> {
-    Similarity::new(spec, group, fixed, moving, maps).total
+pub fn gain(spec: &PermutationSpec, group: usize, fixed: &Weights, moving: &Weights, maps: &[Permutation]) -> Array2<f64> {
+    GroupGain::new(spec, group, fixed, moving, maps).total
 }
 
-/// The similarity matrix of one group of a pair, kept up to date as the maps of other groups change.
+/// The gain matrix of one group of a pair, kept up to date as the maps of other groups change.
 ///
 /// A change of a map moves some units only, and the matrix is linear in them: so an update multiplies the differences
-/// of moved units alone. Rounding adds up over updates; [`Similarity::refresh`] keeps it to about that of one full product.
-pub struct Similarity<'a> {
+/// of moved units alone. Rounding adds up over updates; [`GroupGain::refresh`] keeps it to about that of one full product.
+pub struct GroupGain<'a> {
     factors: Vec<Factor<'a>>,
     total: Array2<f64>,
     scratch: Array2<f32>,
@@ -81,9 +81,9 @@ struct Factor<'a> {
     other: Option<(usize, Permutation)>,
 }
 
-impl<'a> Similarity<'a> {
+impl<'a> GroupGain<'a> {
     /// Computes the matrix of `group` for a pair; `maps` are the moving model's, one for each group.
-    pub fn new(spec: &PermutationSpec, group: usize, fixed: &'a Weights, moving: &'a Weights, maps: &[Permutation]) -> Similarity<'a> {
+    pub fn new(spec: &PermutationSpec, group: usize, fixed: &'a Weights, moving: &'a Weights, maps: &[Permutation]) -> GroupGain<'a> {
         let factor = |(index, side): (usize, Side)| {
             let parameter = &spec.parameters[index];
             let (fixed, chunk) = pack(parameter, fixed.get(&parameter.name).view(), side);
@@ -98,9 +98,9 @@ impl<'a> Similarity<'a> {
         let factors = ties(spec, group).into_iter().map(factor).collect();
         let units = spec.groups[group].units;
         let (total, scratch) = (Array2::zeros((units, units)), Array2::zeros((units, units)));
-        let mut similarity = Similarity { factors, total, scratch, updated: 0 };
-        similarity.compute();
-        similarity
+        let mut gain = GroupGain { factors, total, scratch, updated: 0 };
+        gain.compute();
+        gain
     }
 
     /// The matrix, [fixed units, moving units].
@@ -270,7 +270,7 @@ mod tests {
         let swap = Permutation::new(vec![1, 0]).unwrap();
         let maps = [Permutation::identity(2), swap];
         // [1 2]^T [1 2] + diag(1, 3) (rows of diag(0, 1) swapped): [[1, 2], [2, 4]] + [[0, 1], [0, 0]].
-        assert_eq!(similarity(graph.spec(), 0, &a, &b, &maps), array![[1.0, 3.0], [2.0, 4.0]]);
+        assert_eq!(gain(graph.spec(), 0, &a, &b, &maps), array![[1.0, 3.0], [2.0, 4.0]]);
     }
 
     #[test]
@@ -279,7 +279,7 @@ mod tests {
         let spec = graph.spec();
         let (a, b, maps) = (random(spec, 1), random(spec, 2), shuffles(spec, 3));
         for group in 0..spec.groups.len() {
-            close(&similarity(spec, group, &a, &b, &maps), &plain(spec, group, &a, &b, &maps));
+            close(&gain(spec, group, &a, &b, &maps), &plain(spec, group, &a, &b, &maps));
         }
     }
 
@@ -289,12 +289,12 @@ mod tests {
         let spec = graph.spec();
         let (a, b) = (random(spec, 1), random(spec, 2));
         for group in 0..spec.groups.len() {
-            let mut kept = Similarity::new(spec, group, &a, &b, &identities(spec));
+            let mut kept = GroupGain::new(spec, group, &a, &b, &identities(spec));
             assert!(!kept.refresh());
             for seed in 0..5 {
                 kept.update(&shuffles(spec, seed));
             }
-            let anew = similarity(spec, group, &a, &b, &shuffles(spec, 4));
+            let anew = gain(spec, group, &a, &b, &shuffles(spec, 4));
             close(&kept.matrix().to_owned(), &anew);
             // Five full changes of the maps are more than one computation of the matrix, where there is a map to follow at all.
             if kept.refresh() {

@@ -1,22 +1,22 @@
-//! The squared norms behind the line search, over stretches of entries.
+//! The squared norms behind the line search, over chunks of entries.
 
 /// Sums kept side by side, so that additions need not wait for each other; their order is the same on every machine.
 const LANES: usize = 8;
 
-/// The parameters of one model along a step `α`: `(1 − α)² u + α (1 − α) m + α² v` for each entry of a stretch.
+/// The parameters of one model along a step `α`: `(1 − α)² u + α (1 − α) m + α² v` for each entry of a chunk.
 /// What is linear in the step has `m = u + v`; what does not move has `m = 2 u`, `v = u`.
-pub(crate) struct Stretch {
+pub(crate) struct Chunk {
     now: Vec<f64>,
     mixed: Vec<f64>,
     vertex: Vec<f64>,
 }
 
-impl Stretch {
-    /// Zeros, for stretches of `length` entries.
-    pub fn new(length: usize) -> Stretch {
+impl Chunk {
+    /// Zeros, for chunks of `length` entries.
+    pub fn new(length: usize) -> Chunk {
         // Whole lanes; entries beyond the length stay 0 and add nothing.
         let padded = length.next_multiple_of(LANES);
-        Stretch { now: vec![0.0; padded], mixed: vec![0.0; padded], vertex: vec![0.0; padded] }
+        Chunk { now: vec![0.0; padded], mixed: vec![0.0; padded], vertex: vec![0.0; padded] }
     }
 
     fn clear(&mut self) {
@@ -57,20 +57,20 @@ impl Stretch {
 
 /// Sums of the norms of models, and of the norm of their sum.
 pub(crate) struct Norms {
-    sum: Stretch,
+    sum: Chunk,
     /// For each coefficient of the quartic: (norm of the sum − sum of norms), in lanes.
     lanes: [[f64; LANES]; 5],
 }
 
 impl Norms {
-    /// For stretches of at most `length` entries.
+    /// For chunks of at most `length` entries.
     pub fn new(length: usize) -> Norms {
-        Norms { sum: Stretch::new(length), lanes: [[0.0; LANES]; 5] }
+        Norms { sum: Chunk::new(length), lanes: [[0.0; LANES]; 5] }
     }
 
-    /// Takes the next model's entries of the current stretch.
+    /// Takes the next model's entries of the current chunk.
     #[inline(always)]
-    pub fn add(&mut self, model: &Stretch) {
+    pub fn add(&mut self, model: &Chunk) {
         let sums = self.sum.now.chunks_exact_mut(LANES).zip(self.sum.mixed.chunks_exact_mut(LANES));
         let sums = sums.zip(self.sum.vertex.chunks_exact_mut(LANES));
         let parts = model.now.chunks_exact(LANES).zip(model.mixed.chunks_exact(LANES)).zip(model.vertex.chunks_exact(LANES));
@@ -86,7 +86,7 @@ impl Norms {
         self.lanes = lanes;
     }
 
-    /// Ends the stretch: all models have been added.
+    /// Ends the chunk: all models have been added.
     #[inline(always)]
     pub fn close(&mut self) {
         let parts = self.sum.now.chunks_exact(LANES).zip(self.sum.mixed.chunks_exact(LANES)).zip(self.sum.vertex.chunks_exact(LANES));
@@ -98,7 +98,7 @@ impl Norms {
         self.sum.clear();
     }
 
-    /// `b_0` to `b_4` of `½ (‖Σ_p U^p‖² − Σ_p ‖U^p‖²) = Σ_k b_k α^k (1 − α)^(4−k)` over all stretches so far.
+    /// `b_0` to `b_4` of `½ (‖Σ_p U^p‖² − Σ_p ‖U^p‖²) = Σ_k b_k α^k (1 − α)^(4−k)` over all chunks so far.
     pub fn total(&self) -> [f64; 5] {
         self.lanes.map(|lanes| 0.5 * lanes.iter().sum::<f64>())
     }
@@ -116,7 +116,7 @@ fn norms(lanes: &mut [[f64; LANES]; 5], u: &[f64], m: &[f64], v: &[f64], sign: f
     }
 }
 
-/// `½ (‖Σ_p u^p‖² − Σ_p ‖u^p‖²)` of one stretch alone, and the sum itself.
+/// `½ (‖Σ_p u^p‖² − Σ_p ‖u^p‖²)` of one chunk alone, and the sum itself.
 #[inline(always)]
 pub(crate) fn agreement<'a>(models: impl Iterator<Item = &'a [f32]>, sum: &mut [f32]) -> f64 {
     const STEP: usize = 512;
@@ -156,10 +156,10 @@ mod tests {
     fn norms_are_those_of_the_sum_less_those_of_the_parts() {
         let models: [([f32; 3], [f32; 3]); 2] = [([1.0, 2.0, -1.0], [0.5, 0.0, 3.0]), ([2.0, -1.0, 4.0], [1.0, 1.0, 1.0])];
         let mut total = Norms::new(3);
-        let mut stretch = Stretch::new(3);
+        let mut chunk = Chunk::new(3);
         for (now, vertex) in &models {
-            stretch.set_linear(now, vertex);
-            total.add(&stretch);
+            chunk.set_linear(now, vertex);
+            total.add(&chunk);
         }
         total.close();
         let b = total.total();

@@ -33,13 +33,13 @@ impl Serialize for Augmentation {
 
 impl<'de> Deserialize<'de> for Augmentation {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Augmentation, D::Error> {
-        deserializer.deserialize_any(Written)
+        deserializer.deserialize_any(SpecForm)
     }
 }
 
-struct Written;
+struct SpecForm;
 
-impl<'de> Visitor<'de> for Written {
+impl<'de> Visitor<'de> for SpecForm {
     type Value = Augmentation;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

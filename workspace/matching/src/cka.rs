@@ -2,7 +2,7 @@ use ndarray::{Array2, ArrayView2, Axis};
 
 /// How alike two models see the same inputs.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Agreement {
+pub struct FeatureSimilarity {
     /// The indices of the two models, the lesser first.
     pub pair: (usize, usize),
     /// Linear centred kernel alignment, in [0, 1]; `None` where one of the two sees all inputs alike.
@@ -22,7 +22,7 @@ pub struct Agreement {
 ///
 /// # Panics
 /// When models have seen different numbers of inputs, which is a bug of the caller.
-pub fn agreement(features: &[ArrayView2<'_, f32>]) -> Vec<Agreement> {
+pub fn feature_similarity(features: &[ArrayView2<'_, f32>]) -> Vec<FeatureSimilarity> {
     let inputs = features.first().map_or(0, ArrayView2::nrows);
     assert!(features.iter().all(|features| features.nrows() == inputs), "features of one number of inputs");
     let centred: Vec<Array2<f64>> = features.iter().map(centred).collect();
@@ -32,7 +32,7 @@ pub fn agreement(features: &[ArrayView2<'_, f32>]) -> Vec<Agreement> {
         for q in p + 1..features.len() {
             let norms = own[p].sqrt() * own[q].sqrt();
             let cka = (norms > 0.0).then(|| hsic(&centred[p], &centred[q]) / norms);
-            rows.push(Agreement { pair: (p, q), cka, distance: distance(&features[p], &features[q]) });
+            rows.push(FeatureSimilarity { pair: (p, q), cka, distance: distance(&features[p], &features[q]) });
         }
     }
     rows
@@ -84,7 +84,7 @@ mod tests {
     }
 
     fn cka(x: &Array2<f32>, y: &Array2<f32>) -> f64 {
-        agreement(&[x.view(), y.view()])[0].cka.unwrap()
+        feature_similarity(&[x.view(), y.view()])[0].cka.unwrap()
     }
 
     /// The formula as printed, with all its N × N matrices.
@@ -103,7 +103,11 @@ mod tests {
     #[test]
     fn one_unit_by_hand() {
         // Centred: (-1, 0, 1) and (-1, -1, 2), whose inner products are 2, 6 and 3: 3² / (2 · 6).
-        let rows = agreement(&[array![[0.0], [1.0], [2.0]].view(), array![[0.0], [0.0], [3.0]].view(), array![[5.0], [5.0], [5.0]].view()]);
+        let rows = feature_similarity(&[
+            array![[0.0], [1.0], [2.0]].view(),
+            array![[0.0], [0.0], [3.0]].view(),
+            array![[5.0], [5.0], [5.0]].view(),
+        ]);
         let pairs: Vec<(usize, usize)> = rows.iter().map(|row| row.pair).collect();
         assert_eq!(pairs, [(0, 1), (0, 2), (1, 2)]);
         assert!((rows[0].cka.unwrap() - 0.75).abs() < 1e-12, "{rows:?}");
@@ -138,7 +142,7 @@ mod tests {
             [(permuted, 1e-12), (turned, 1e-6), (y.mapv(|value| -4.0 * value), 1e-12), (y.mapv(|value| value + 3.0), 1e-6)]
         {
             assert!((cka(&x, &other) - before).abs() < tolerance);
-            assert_ne!(agreement(&[x.view(), other.view()])[0].distance, agreement(&[x.view(), y.view()])[0].distance);
+            assert_ne!(feature_similarity(&[x.view(), other.view()])[0].distance, feature_similarity(&[x.view(), y.view()])[0].distance);
         }
         // One unit alone scaled is another matter.
         let mut stretched = y.clone();

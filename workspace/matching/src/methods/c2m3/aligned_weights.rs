@@ -11,7 +11,7 @@ use ndarray::{Array2, ArrayView2};
 use onebasin_network::{Threads, Weights, multiply_add};
 
 use super::layout::{Cross, Flat, Layout};
-use super::mixture::Mixture;
+use super::soft_permutation::SoftPermutation;
 
 /// What steps are multiples of: the spacing of `f32` below 1.
 pub(crate) const GRAIN: f64 = 1.0 / 16_777_216.0;
@@ -19,50 +19,50 @@ pub(crate) const GRAIN: f64 = 1.0 / 16_777_216.0;
 /// Terms of a mixture below this weight are beyond single precision, whatever their matrices.
 const NEGLIGIBLE: f64 = 1e-12;
 
-/// A model, its point and its images.
+/// A model, its point and its aligned weights.
 #[derive(Clone, Debug)]
-pub(crate) struct Images {
+pub(crate) struct AlignedWeights {
     /// The point, one matrix for each group.
-    pub point: Vec<Mixture>,
+    pub point: Vec<SoftPermutation>,
     /// Whether the model stays where it started.
     pub held: bool,
-    pub flats: Vec<FlatImage>,
-    pub crosses: Vec<CrossImage>,
+    pub flats: Vec<AlignedFlat>,
+    pub crosses: Vec<AlignedCross>,
 }
 
 /// Of a [`Flat`]: `W` and `Pᵀ W`.
 #[derive(Clone, Debug)]
-pub(crate) struct FlatImage {
+pub(crate) struct AlignedFlat {
     pub weights: Vec<f32>,
-    pub image: Vec<f32>,
+    pub aligned: Vec<f32>,
 }
 
 /// Of a [`Cross`]: `W`, `P_rᵀ W`, `W P_c` and `P_rᵀ W P_c`. The sides of a held model are left empty.
 #[derive(Clone, Debug)]
-pub(crate) struct CrossImage {
+pub(crate) struct AlignedCross {
     pub weights: Vec<f32>,
     pub left: Vec<f32>,
     pub right: Vec<f32>,
-    pub image: Vec<f32>,
+    pub aligned: Vec<f32>,
 }
 
-impl Images {
-    /// Packs a model; images are empty until [`Images::compute`].
-    pub fn new(layout: &Layout, weights: &Weights, point: Vec<Mixture>, held: bool) -> Images {
-        let flat = |flat: &Flat| FlatImage { weights: flat.pack(weights), image: Vec::new() };
-        let cross = |cross: &Cross| CrossImage { weights: cross.pack(weights), left: Vec::new(), right: Vec::new(), image: Vec::new() };
-        Images { point, held, flats: layout.flats.iter().map(flat).collect(), crosses: layout.crosses.iter().map(cross).collect() }
+impl AlignedWeights {
+    /// Packs a model; they are not aligned until [`AlignedWeights::compute`].
+    pub fn new(layout: &Layout, weights: &Weights, point: Vec<SoftPermutation>, held: bool) -> AlignedWeights {
+        let flat = |flat: &Flat| AlignedFlat { weights: flat.pack(weights), aligned: Vec::new() };
+        let cross = |cross: &Cross| AlignedCross { weights: cross.pack(weights), left: Vec::new(), right: Vec::new(), aligned: Vec::new() };
+        AlignedWeights { point, held, flats: layout.flats.iter().map(flat).collect(), crosses: layout.crosses.iter().map(cross).collect() }
     }
 
-    /// All images from the weights and the point alone, with sums in `f64`.
+    /// All aligned weights from the weights and the point alone, with sums in `f64`.
     pub fn compute(&mut self, layout: &Layout) {
         for (flat, held) in layout.flats.iter().zip(&mut self.flats) {
-            held.image = rows_by(&self.point[flat.group], &held.weights, flat.units, flat.width);
+            held.aligned = rows_by(&self.point[flat.group], &held.weights, flat.units, flat.width);
         }
         for (cross, held) in layout.crosses.iter().zip(&mut self.crosses) {
             let (rows, columns) = (&self.point[cross.row_group], &self.point[cross.column_group]);
             let right = columns_by(columns, &held.weights, cross.columns);
-            held.image = rows_by(rows, &right, cross.rows, cross.row_length());
+            held.aligned = rows_by(rows, &right, cross.rows, cross.row_length());
             if !self.held {
                 held.left = rows_by(rows, &held.weights, cross.rows, cross.row_length());
                 held.right = right;
@@ -71,21 +71,21 @@ impl Images {
     }
 }
 
-impl FlatImage {
+impl AlignedFlat {
     /// A step towards the permutation with these units in the slots.
     #[inline(always)]
     pub fn advance(&mut self, flat: &Flat, units: &[u32], step: f64) {
         let (stay, go) = ((1.0 - step) as f32, step as f32);
-        for (image, &unit) in self.image.chunks_exact_mut(flat.width).zip(units) {
+        for (aligned, &unit) in self.aligned.chunks_exact_mut(flat.width).zip(units) {
             let vertex = &self.weights[unit as usize * flat.width..][..flat.width];
-            for (image, &vertex) in image.iter_mut().zip(vertex) {
-                *image = stay * *image + go * vertex;
+            for (aligned, &vertex) in aligned.iter_mut().zip(vertex) {
+                *aligned = stay * *aligned + go * vertex;
             }
         }
     }
 }
 
-impl CrossImage {
+impl AlignedCross {
     /// A step of both axes.
     #[inline(always)]
     pub fn advance(&mut self, cross: &Cross, row_units: &[u32], column_units: &[u32], step: f64) {
@@ -95,14 +95,14 @@ impl CrossImage {
             for place in 0..cross.depth {
                 let here = (slot * cross.depth + place) * cross.columns;
                 let there = (unit as usize * cross.depth + place) * cross.columns;
-                let image = &mut self.image[here..][..cross.columns];
+                let aligned = &mut self.aligned[here..][..cross.columns];
                 let left = &mut self.left[here..][..cross.columns];
                 let right = &mut self.right[there..][..cross.columns];
                 let weights = &self.weights[there..][..cross.columns];
-                for ((image, right), &column) in image.iter_mut().zip(right.iter_mut()).zip(column_units) {
+                for ((aligned, right), &column) in aligned.iter_mut().zip(right.iter_mut()).zip(column_units) {
                     let vertex = weights[column as usize];
                     let sides = f64::from(*right) + f64::from(left[column as usize]);
-                    *image = (both_stay * f64::from(*image) + one_goes * sides + both_go * f64::from(vertex)) as f32;
+                    *aligned = (both_stay * f64::from(*aligned) + one_goes * sides + both_go * f64::from(vertex)) as f32;
                     *right = stay * *right + go * vertex;
                 }
                 for (left, &weight) in left.iter_mut().zip(weights) {
@@ -114,13 +114,13 @@ impl CrossImage {
 }
 
 /// `Pᵀ W` for `W` of shape [units, width].
-fn rows_by(point: &Mixture, weights: &[f32], units: usize, width: usize) -> Vec<f32> {
+fn rows_by(point: &SoftPermutation, weights: &[f32], units: usize, width: usize) -> Vec<f32> {
     let base = base_product(point, |base| {
         let mut product = Array2::zeros((units, width));
         multiply_add(1.0, base.t(), view(weights, units, width), 0.0, product.view_mut(), Threads::One);
         product
     });
-    let mut image = Vec::with_capacity(weights.len());
+    let mut aligned = Vec::with_capacity(weights.len());
     let mut sums = vec![0.0; width];
     for slot in 0..units {
         start_row(&mut sums, base.as_ref(), slot);
@@ -128,33 +128,33 @@ fn rows_by(point: &Mixture, weights: &[f32], units: usize, width: usize) -> Vec<
             let source = &weights[units[slot] as usize * width..][..width];
             sums.iter_mut().zip(source).for_each(|(sum, &value)| *sum += weight * f64::from(value));
         }
-        image.extend(sums.iter().map(|&sum| sum as f32));
+        aligned.extend(sums.iter().map(|&sum| sum as f32));
     }
-    image
+    aligned
 }
 
 /// `W P` for `W` of shape [rows, columns].
-fn columns_by(point: &Mixture, weights: &[f32], columns: usize) -> Vec<f32> {
+fn columns_by(point: &SoftPermutation, weights: &[f32], columns: usize) -> Vec<f32> {
     let rows = weights.len() / columns.max(1);
     let base = base_product(point, |base| {
         let mut product = Array2::zeros((rows, columns));
         multiply_add(1.0, view(weights, rows, columns), base, 0.0, product.view_mut(), Threads::One);
         product
     });
-    let mut image = Vec::with_capacity(weights.len());
+    let mut aligned = Vec::with_capacity(weights.len());
     let mut sums = vec![0.0; columns];
     for (row, source) in weights.chunks_exact(columns).enumerate() {
         start_row(&mut sums, base.as_ref(), row);
         for (weight, units) in point.vertices(NEGLIGIBLE) {
             sums.iter_mut().zip(units).for_each(|(sum, &unit)| *sum += weight * f64::from(source[unit as usize]));
         }
-        image.extend(sums.iter().map(|&sum| sum as f32));
+        aligned.extend(sums.iter().map(|&sum| sum as f32));
     }
-    image
+    aligned
 }
 
 /// The part of a product that comes from the dense matrix of the start, with its weight.
-fn base_product(point: &Mixture, product: impl Fn(ArrayView2<'_, f32>) -> Array2<f32>) -> Option<(f64, Array2<f32>)> {
+fn base_product(point: &SoftPermutation, product: impl Fn(ArrayView2<'_, f32>) -> Array2<f32>) -> Option<(f64, Array2<f32>)> {
     let (weight, base) = point.base(NEGLIGIBLE)?;
     Some((weight, product(base.mapv(|value| value as f32).view())))
 }

@@ -1,9 +1,9 @@
 use rand::RngCore;
 
 /// Uniform numbers by a rule of our own, so that images do not change with the version of a library.
-pub(super) struct Dice<R>(pub R);
+pub(super) struct Uniform<R>(pub R);
 
-impl<R: RngCore> Dice<R> {
+impl<R: RngCore> Uniform<R> {
     /// In [0, 1), a multiple of 2^-53.
     pub fn unit(&mut self) -> f64 {
         (self.0.next_u64() >> 11) as f64 * (1.0 / (1u64 << 53) as f64)
@@ -20,18 +20,18 @@ impl<R: RngCore> Dice<R> {
     }
 }
 
-/// A source of chosen words, for tests worked by hand.
+/// A source of given words, for tests worked by hand.
 #[cfg(test)]
-pub(super) struct Loaded(pub std::collections::VecDeque<u64>);
+pub(super) struct Script(pub std::collections::VecDeque<u64>);
 
 #[cfg(test)]
-impl RngCore for Loaded {
+impl RngCore for Script {
     fn next_u32(&mut self) -> u32 {
         (self.next_u64() >> 32) as u32
     }
 
     fn next_u64(&mut self) -> u64 {
-        self.0.pop_front().expect("the test loads enough numbers")
+        self.0.pop_front().expect("the test scripts enough numbers")
     }
 
     fn fill_bytes(&mut self, bytes: &mut [u8]) {
@@ -41,8 +41,8 @@ impl RngCore for Loaded {
     }
 }
 
-/// Dice that show these numbers of [0, 1), one after the other.
+/// A generator that gives these numbers of [0, 1), one after the other.
 #[cfg(test)]
-pub(super) fn loaded(units: &[f64]) -> Dice<Loaded> {
-    Dice(Loaded(units.iter().map(|unit| (unit * 18_446_744_073_709_551_616.0) as u64).collect()))
+pub(super) fn scripted(units: &[f64]) -> Uniform<Script> {
+    Uniform(Script(units.iter().map(|unit| (unit * 18_446_744_073_709_551_616.0) as u64).collect()))
 }

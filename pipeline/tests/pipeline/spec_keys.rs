@@ -1,0 +1,398 @@
+//! `experiments/spec.md` lists every key of a spec, the names that a key takes, and defaults.
+//!
+//! What is known is asked of the code: it refuses a spec with an unknown key or name, and its message lists those that are known.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+use onebasin::experiment;
+use onebasin::spec::{Experiment, Overrides, Repair, SpecError};
+use onebasin_datasets::{Augmentation, SearchPaths, Source, known_names};
+use onebasin_matching::Matching;
+use onebasin_network::Layer;
+use onebasin_training::Training;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::json;
+
+/// A sound spec, into which strange keys and names are put.
+const SOUND: &str = r#"
+name = "sound"
+models = [{ name = "a", subset = { share = 0.5 } }, { name = "b" }, { name = "c" }]
+datasets = { own = { format = "glyphs", classes = 2 } }
+architectures = { net = { family = "mlp", hidden = [4] } }
+trainings = { short = { steps = 1, optimizer = { kind = "sgd", learning-rate = 0.1 }, schedule = { kind = "constant" } } }
+pairs = [{ dataset = "own", architecture = "net", training = "short" }]
+methods = [{ name = "first", matching = { by = "c2m3" }, merging = { by = "mean" } }]
+reported = { profile = "other" }
+profiles = { other = { seed = 1 } }
+"#;
+
+/// A key and a name that no spec knows.
+const STRANGE: &str = "qqqq";
+
+/// Tables with the keys of one kind each: where such a table stands, the heading of the section that lists kinds, the key that names the
+/// kind, and the heading of the section of one kind.
+const KINDS: [Kinds; 8] = [
+    Kinds { at: "datasets.own", section: "[datasets.NAME]", key: "format", one: "format = \"KIND\"" },
+    Kinds { at: "architectures.net.layers.0", section: "A layer", key: "op", one: "op = \"KIND\"" },
+    Kinds { at: "trainings.short.optimizer", section: "optimizer", key: "kind", one: "optimizer = { kind = \"KIND\" }" },
+    Kinds { at: "trainings.short.augmentation", section: "A step of augmentation", key: "kind", one: "Augmentation { kind = \"KIND\" }" },
+    Kinds { at: "methods.0.matching", section: "matching", key: "by", one: "matching = { by = \"KIND\" }" },
+    Kinds { at: "methods.0.matching.stop", section: "stop", key: "rule", one: "stop = { rule = \"KIND\" }" },
+    Kinds { at: "methods.0.merging", section: "merging", key: "by", one: "merging = { by = \"KIND\" }" },
+    Kinds { at: "methods.0.repair", section: "repair", key: "kind", one: "repair = { kind = \"KIND\" }" },
+];
+
+struct Kinds {
+    at: &'static str,
+    section: &'static str,
+    key: &'static str,
+    one: &'static str,
+}
+
+/// Other tables: the heading of the section that lists their keys, and where such a table stands.
+const TABLES: [(&str, &str); 13] = [
+    ("Top level", ""),
+    ("Models", "models.0"),
+    ("subset as a table", "models.0.subset"),
+    ("normalisation", "pairs.0.normalisation"),
+    ("[trainings.NAME]", "trainings.short"),
+    ("schedule", "trainings.short.schedule"),
+    ("Pairs", "pairs.0"),
+    ("Methods", "methods.0"),
+    ("[evaluation]", "evaluation"),
+    ("evaluation.features", "evaluation.features"),
+    ("evaluation.plane", "evaluation.plane"),
+    ("evaluation.iterates", "evaluation.iterates"),
+    ("[reported]", "reported"),
+];
+
+/// Names that keys take besides kinds: the heading of the section, the key, and the table or value with a strange name.
+const NAMES: [(&str, &str, &str, &str); 20] = [
+    ("format = \"cifar\"", "labels", "datasets.own", "{ format = \"cifar\", directory = \"x\", labels = STRANGE }"),
+    ("family = \"mlp\"", "norm", "architectures.net", "{ family = \"mlp\", norm = STRANGE }"),
+    ("family = \"vgg\"", "norm", "architectures.net", "{ family = \"vgg\", norm = STRANGE }"),
+    ("family = \"resnet\"", "norm", "architectures.net", "{ family = \"resnet\", norm = STRANGE }"),
+    ("family = \"resnet\"", "stem", "architectures.net", "{ family = \"resnet\", stem = STRANGE }"),
+    ("op = \"norm\"", "kind", "architectures.net", "{ layers = [{ op = \"norm\", kind = STRANGE }] }"),
+    ("[trainings.NAME]", "augmentation", "trainings.short.augmentation", "STRANGE"),
+    ("[trainings.NAME]", "initialisation", "trainings.short.initialisation", "STRANGE"),
+    ("schedule", "kind", "trainings.short.schedule.kind", "STRANGE"),
+    ("schedule", "per", "trainings.short.schedule.per", "STRANGE"),
+    ("matching = { by = \"git-re-basin\" }", "order", "methods.0.matching", "{ by = \"git-re-basin\", order = STRANGE }"),
+    ("matching = { by = \"merge-many\" }", "order", "methods.0.matching", "{ by = \"merge-many\", order = STRANGE }"),
+    ("matching = { by = \"c2m3\" }", "start", "methods.0.matching", "{ by = \"c2m3\", start = STRANGE }"),
+    ("matching = { by = \"frank-wolfe\" }", "start", "methods.0.matching", "{ by = \"frank-wolfe\", start = STRANGE }"),
+    ("matching = { by = \"ot-fusion\" }", "plan", "methods.0.matching", "{ by = \"ot-fusion\", plan = STRANGE }"),
+    ("matching = { by = \"ot-fusion\" }", "ground", "methods.0.matching", "{ by = \"ot-fusion\", ground = STRANGE }"),
+    ("matching = { by = \"ot-fusion\" }", "output", "methods.0.matching", "{ by = \"ot-fusion\", output = STRANGE }"),
+    ("repair = { kind = \"repair\" }", "endpoints", "methods.0.repair", "{ kind = \"repair\", endpoints = STRANGE }"),
+    ("[evaluation]", "pairs", "evaluation.pairs", "STRANGE"),
+    ("[evaluation]", "splits", "evaluation.splits", "[STRANGE]"),
+];
+
+/// Values in quotes that the code reads by itself, not as one of a list of names: heading and key.
+const TEXTS: [(&str, &str); 2] = [("op = \"linear\"", "out"), ("op = \"conv\"", "out")];
+
+#[test]
+fn every_key_stands_in_the_reference_and_the_code_knows_every_key_of_it() {
+    let reference = Reference::read();
+    let mut faults = Vec::new();
+    for (section, keys) in known_tables() {
+        faults.extend(differences(&keys, &reference.keys(&section), &format!("section `{section}`, key")));
+    }
+    let known: BTreeSet<String> = known_tables().into_keys().collect();
+    let strangers = reference.sections.keys().filter(|section| !known.contains(*section));
+    faults.extend(strangers.map(|section| format!("section `{section}`: a table of keys that the code does not have")));
+    assert!(faults.is_empty(), "experiments/spec.md and the code differ:\n  {}", faults.join("\n  "));
+}
+
+#[test]
+fn every_name_a_key_takes_stands_in_the_reference_and_the_code_knows_every_name_of_it() {
+    let reference = Reference::read();
+    let mut faults = Vec::new();
+    let mut seen: BTreeSet<(String, String)> = TEXTS.map(|(section, key)| (section.to_owned(), key.to_owned())).into();
+    for (section, key, names) in known_names_of_keys() {
+        faults.extend(differences(&names, &reference.names(&section, &key), &format!("section `{section}`, key `{key}`, name")));
+        seen.insert((section, key));
+    }
+    for (section, rows) in &reference.sections {
+        for key in rows.keys().filter(|key| !reference.names(section, key).is_empty()) {
+            let known = seen.contains(&(section.clone(), key.clone()));
+            faults.extend((!known).then(|| format!("section `{section}`, key `{key}`: no test asks the code for its names")));
+        }
+    }
+    let text = fs::read_to_string(reference_file()).unwrap();
+    let unnamed = known_names().filter(|name| !text.contains(&format!("`{name}`")));
+    faults.extend(unnamed.map(|name| format!("section `[datasets.NAME]`: the known data set `{name}` is missing")));
+    assert!(faults.is_empty(), "experiments/spec.md and the code differ:\n  {}", faults.join("\n  "));
+}
+
+#[test]
+fn the_defaults_of_the_reference_are_those_of_the_code() {
+    let reference = Reference::read();
+    let mut faults = Vec::new();
+    let mut compare = |section: &str, written: serde_json::Value| {
+        for (key, row) in reference.sections.get(section).into_iter().flatten() {
+            let Some(value) = written.get(key) else { continue };
+            let Some(text) = row.default.strip_prefix('`').and_then(|text| text.strip_suffix('`')) else { continue };
+            let table: toml::Table = format!("value = {text}").parse().unwrap_or_else(|_| panic!("`{key}` in `{section}`: `{text}`"));
+            let told = serde_json::to_value(&table["value"]).unwrap();
+            if !alike(&told, value) {
+                faults.push(format!("section `{section}`, key `{key}`: the default is `{value}`, not `{told}`"));
+            }
+        }
+    };
+    for (name, keys) in
+        [("idx", ", \"directory\": \"x\""), ("cifar", ", \"directory\": \"x\""), ("folder", ", \"directory\": \"x\""), ("glyphs", "")]
+    {
+        compare(&format!("format = \"{name}\""), filled::<Source>(&format!("{{\"format\": \"{name}\"{keys}}}")));
+    }
+    for name in Matching::NAMES.iter().filter(|name| **name != "identity") {
+        compare(&format!("matching = {{ by = \"{name}\" }}"), filled::<Matching>(&format!("{{\"by\": \"{name}\"}}")));
+    }
+    for name in ["repair", "batch-norm"] {
+        compare(&format!("repair = {{ kind = \"{name}\" }}"), filled::<Repair>(&format!("{{\"kind\": \"{name}\"}}")));
+    }
+    for name in ["crop", "flip", "resized-crop", "rotate", "zoom-shift-rotate"] {
+        let steps = filled::<Augmentation>(&format!("{{\"kind\": \"{name}\"}}"));
+        compare(&format!("Augmentation {{ kind = \"{name}\" }}"), steps[0].clone());
+    }
+    let experiment = read(&toml::Value::Table(SOUND.parse().unwrap())).unwrap();
+    compare("Top level", json!({ "seed": experiment.seed, "replicates": experiment.replicates }));
+    compare("[evaluation]", json!({ "lambdas": experiment.evaluation.lambdas, "splits": experiment.evaluation.parts }));
+    for (name, keys) in [
+        ("linear", ", \"out\": 1"),
+        ("conv", ", \"out\": 1"),
+        ("norm", ", \"kind\": \"layer\""),
+        ("max-pool", ""),
+        ("residual", ", \"body\": []"),
+    ] {
+        compare(&format!("op = \"{name}\""), filled::<Layer>(&format!("{{\"op\": \"{name}\"{keys}}}")));
+    }
+    for name in ["sgd", "adam"] {
+        let training = filled::<Training>(&format!("{{\"optimizer\": {{\"kind\": \"{name}\", \"learning-rate\": 1}}}}"));
+        compare(&format!("optimizer = {{ kind = \"{name}\" }}"), training["optimizer"].clone());
+        compare("schedule", training["schedule"].clone());
+        compare("[trainings.NAME]", training);
+    }
+    assert!(faults.is_empty(), "experiments/spec.md and the code differ:\n  {}", faults.join("\n  "));
+}
+
+#[test]
+fn a_table_is_read_by_heading_with_its_names_and_its_default() {
+    let text =
+        "## `[x.NAME]`\n\n| key | values | default | meaning |\n| --- | --- | --- | --- |\n| `a` | `\"b\"`, `\"c-d\"`, 3 | `\"b\"` | e |\n";
+    let reference = Reference::parse(&format!("{text}\n### None\n\n| name | x |\n| --- | --- |\n| `f` | g |\n"));
+    assert_eq!(reference.sections.keys().collect::<Vec<_>>(), ["[x.NAME]"]);
+    assert_eq!(reference.names("[x.NAME]", "a"), set(["b", "c-d"]));
+    assert_eq!(reference.sections["[x.NAME]"]["a"].default, "`\"b\"`");
+}
+
+/// Every table of keys that the code has, by the heading it should stand under.
+fn known_tables() -> BTreeMap<String, BTreeSet<String>> {
+    let mut tables = BTreeMap::new();
+    for (section, at) in TABLES {
+        tables.insert(section.to_owned(), keys_at(at, "{}"));
+    }
+    // Profiles are taken out before the other keys are read.
+    tables.entry("Top level".to_owned()).or_default().insert("profiles".to_owned());
+    for Kinds { at, section, key, one } in KINDS {
+        tables.insert(section.to_owned(), set([key]));
+        for kind in kinds_at(at, key) {
+            let keys = keys_at(at, &format!("{{ {key} = \"{kind}\" }}"));
+            // A kind without keys has no table.
+            if !keys.is_empty() {
+                tables.insert(one.replace("KIND", &kind), keys);
+            }
+        }
+    }
+    // One table holds the keys of all families: each is asked which of them are its own.
+    let every = keys_at("architectures.net", "{}");
+    let mut owned = set(["family"]);
+    for family in families() {
+        let foreign = if family == "layers" { "hidden = [4]" } else { "layers = []" };
+        let complaint = complaint("architectures.net", &format!("{{ family = \"{family}\", {foreign} }}"), false);
+        assert!(complaint.contains("has no key"), "{complaint}");
+        let keys = after(&complaint, "its keys are ");
+        owned.extend(keys.iter().cloned());
+        tables.insert(format!("family = \"{family}\""), keys);
+    }
+    assert_eq!(owned, every, "keys of `[architectures.NAME]`, and those of its families");
+    tables.insert("[architectures.NAME]".to_owned(), set(["family"]));
+    tables
+}
+
+/// Every key that takes one of a list of names: heading, key, names.
+fn known_names_of_keys() -> Vec<(String, String, BTreeSet<String>)> {
+    let kinds = KINDS.iter().map(|kinds| (kinds.section.to_owned(), kinds.key.to_owned(), kinds_at(kinds.at, kinds.key)));
+    let names = NAMES.iter().map(|&(section, key, at, value)| {
+        let complaint = complaint(at, &value.replace("STRANGE", &format!("\"{STRANGE}\"")), false);
+        let names = match (section, key) {
+            ("[evaluation]", "pairs") => quoted(complaint.lines().next().unwrap_or_default(), '"'),
+            _ => after(&complaint, "expected one of "),
+        };
+        (section.to_owned(), key.to_owned(), names)
+    });
+    let families = ("[architectures.NAME]".to_owned(), "family".to_owned(), families());
+    kinds.chain(names).chain([families]).collect()
+}
+
+/// The families of architectures, as the code suggests them, and the list of layers.
+fn families() -> BTreeSet<String> {
+    onebasin_network::Blueprint::FAMILIES.iter().copied().chain(["layers"]).map(str::to_owned).collect()
+}
+
+/// The keys that a table at a path of the spec may have; `{}` keeps the keys that are there.
+fn keys_at(path: &str, table: &str) -> BTreeSet<String> {
+    let strange = if table == "{}" { format!("{{ {STRANGE} = 1 }}") } else { table.replace(" }", &format!(", {STRANGE} = 1 }}")) };
+    let complaint = complaint(path, &strange, table == "{}");
+    assert!(complaint.contains(&format!("unknown key `{STRANGE}`")), "{path}: {complaint}");
+    if complaint.contains("none is known here") { BTreeSet::new() } else { after(&complaint, "expected one of ") }
+}
+
+/// The kinds of table at a path of the spec.
+fn kinds_at(path: &str, key: &str) -> BTreeSet<String> {
+    let complaint = complaint(path, &format!("{{ {key} = \"{STRANGE}\" }}"), false);
+    assert!(complaint.contains(&format!("unknown name `{STRANGE}`")), "{path}: {complaint}");
+    after(&complaint, "expected one of ")
+}
+
+/// What the code says of the sound spec with a value put at a path, or with a table's entries added to those that are there.
+fn complaint(path: &str, value: &str, add: bool) -> String {
+    let mut spec = toml::Value::Table(SOUND.parse().unwrap());
+    let table: toml::Table = format!("value = {value}").parse().unwrap_or_else(|error| panic!("{value}: {error}"));
+    let steps: Vec<&str> = path.split('.').filter(|step| !step.is_empty()).collect();
+    put(&mut spec, &steps, table["value"].clone(), add);
+    match read(&spec) {
+        Ok(_) => panic!("nothing is wrong with `{value}` at `{path}`"),
+        Err(error) => error.to_string(),
+    }
+}
+
+fn read(spec: &toml::Value) -> Result<Experiment, SpecError> {
+    let places = SearchPaths::offline([], "/nonexistent");
+    experiment::parse(&toml::to_string(spec).unwrap(), Path::new("sound.toml"), &Overrides::default(), &places)
+}
+
+/// Puts a value at a path, making tables and lists on the way; or adds the entries of a table to the one that is there.
+fn put(spec: &mut toml::Value, path: &[&str], value: toml::Value, add: bool) {
+    let Some((step, rest)) = path.split_first() else {
+        match (spec.as_table_mut().filter(|_| add), value) {
+            (Some(table), toml::Value::Table(entries)) => table.extend(entries),
+            (_, value) => *spec = value,
+        }
+        return;
+    };
+    let empty = || toml::Value::Table(toml::Table::new());
+    let inner = match step.parse::<usize>() {
+        Ok(index) => {
+            if !spec.is_array() {
+                *spec = toml::Value::Array(vec![empty()]);
+            }
+            &mut spec.as_array_mut().unwrap()[index]
+        }
+        Err(_) => spec.as_table_mut().unwrap().entry(*step).or_insert_with(empty),
+    };
+    put(inner, rest, value, add);
+}
+
+/// The names in backticks behind some words, up to the end of the line.
+fn after(text: &str, words: &str) -> BTreeSet<String> {
+    let rest = text.split_once(words).unwrap_or_else(|| panic!("no `{words}` in: {text}")).1;
+    quoted(rest.lines().next().unwrap_or_default(), '`')
+}
+
+/// What stands between marks.
+fn quoted(text: &str, mark: char) -> BTreeSet<String> {
+    text.split(mark).skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+fn set<const N: usize>(names: [&str; N]) -> BTreeSet<String> {
+    names.map(str::to_owned).into()
+}
+
+/// A value with every default filled in, as recipes have it.
+fn filled<T: Serialize + DeserializeOwned>(json: &str) -> serde_json::Value {
+    let value: T = serde_json::from_str(json).unwrap_or_else(|error| panic!("{json}: {error}"));
+    serde_json::to_value(value).unwrap()
+}
+
+/// Whether two values are equal, `1` and `1.0` being one.
+fn alike(one: &serde_json::Value, other: &serde_json::Value) -> bool {
+    use serde_json::Value::{Array, Number, Object};
+    match (one, other) {
+        (Number(one), Number(other)) => one.as_f64() == other.as_f64(),
+        (Array(one), Array(other)) => one.len() == other.len() && one.iter().zip(other).all(|(one, other)| alike(one, other)),
+        (Object(one), Object(other)) => one.iter().all(|(key, one)| other.get(key).is_some_and(|other| alike(one, other))),
+        _ => one == other,
+    }
+}
+
+/// What is missing on either side.
+fn differences(code: &BTreeSet<String>, document: &BTreeSet<String>, what: &str) -> Vec<String> {
+    let missing = code.difference(document).map(|name| format!("{what} `{name}`: missing from the document"));
+    let unknown = document.difference(code).map(|name| format!("{what} `{name}`: the code does not know it"));
+    missing.chain(unknown).collect()
+}
+
+fn reference_file() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../experiments/spec.md")
+}
+
+/// The tables of keys of the document, by their headings without backticks.
+struct Reference {
+    sections: BTreeMap<String, BTreeMap<String, Row>>,
+}
+
+/// What the document says of a key.
+struct Row {
+    values: String,
+    default: String,
+}
+
+impl Reference {
+    fn read() -> Reference {
+        Reference::parse(&fs::read_to_string(reference_file()).unwrap())
+    }
+
+    fn parse(text: &str) -> Reference {
+        let mut sections: BTreeMap<String, BTreeMap<String, Row>> = BTreeMap::new();
+        let mut heading = String::new();
+        let mut inside = false;
+        for line in text.lines() {
+            if line.starts_with('#') {
+                heading = line.trim_start_matches('#').trim().replace('`', "");
+            }
+            let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
+            match cells.as_slice() {
+                ["key", "values", "default", "meaning"] => {
+                    inside = true;
+                    assert!(sections.insert(heading.clone(), BTreeMap::new()).is_none(), "two tables of keys in the section `{heading}`");
+                }
+                _ if !line.starts_with('|') => inside = false,
+                [key, values, default, _] if inside && key.starts_with('`') => {
+                    let row = Row { values: (*values).to_owned(), default: (*default).to_owned() };
+                    let before = sections.get_mut(&heading).unwrap().insert(key.trim_matches('`').to_owned(), row);
+                    assert!(before.is_none(), "the section `{heading}` has the key {key} twice");
+                }
+                _ => assert!(!inside || cells[0] == "---", "a row of four cells is expected in the section `{heading}`: {line}"),
+            }
+        }
+        Reference { sections }
+    }
+
+    fn keys(&self, section: &str) -> BTreeSet<String> {
+        self.sections.get(section).map(|rows| rows.keys().cloned().collect()).unwrap_or_default()
+    }
+
+    /// The names in quotes among the values of a key.
+    fn names(&self, section: &str, key: &str) -> BTreeSet<String> {
+        let values = self.sections.get(section).and_then(|rows| rows.get(key)).map_or("", |row| row.values.as_str());
+        let names = values.split('`').skip(1).step_by(2);
+        let whole = names.filter_map(|code| code.strip_prefix('"')?.strip_suffix('"').filter(|name| !name.contains('"')));
+        whole.map(str::to_owned).collect()
+    }
+}
