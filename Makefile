@@ -83,4 +83,12 @@ lint: setup
 docs: setup
 	RUSTDOCFLAGS="--deny warnings" cargo doc --release --locked --workspace --no-deps
 
-ci: lint docs smoke check-accuracies test
+# All that must hold, part by part up to the first that fails, with the seconds of each. The tests come last: their closing lines end the log.
+ci:
+	@for part in lint docs smoke check-accuracies test; do \
+		begun=$$(date +%s); code=0; \
+		CARGO_INCREMENTAL=0 $(MAKE) --no-print-directory $$part || code=$$?; \
+		took="$${took:+$$took, }$$part $$(( $$(date +%s) - begun )) s"; \
+		if [ $$code -ne 0 ]; then echo "ci: failed in $$part; $$took"; exit $$code; fi; \
+		echo "ci: $$took"; \
+	done

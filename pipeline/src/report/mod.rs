@@ -8,6 +8,8 @@ mod merged_picture;
 mod methods;
 mod orderings;
 mod overview_picture;
+#[cfg(test)]
+mod picture_tests;
 mod plot;
 mod seconds_picture;
 mod summary;

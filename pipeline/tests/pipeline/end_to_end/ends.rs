@@ -1,56 +1,58 @@
 //! Runs that are killed, interrupted, or not alone.
 
-use std::time::{Duration, Instant};
+use super::place::{Place, Running};
+use super::shared::smoke;
 
-use super::place::{Ended, Place};
+/// A second pair whose trainings take far longer than any test waits. They are the last of all trainings to start.
+fn endless() -> Place {
+    let place = Place::new();
+    place.edit("[[methods]]", "[[pairs]]\ndataset = \"tiny-glyphs\"\narchitecture = \"mlp-again\"\ntraining = \"endless\"\n\n[[methods]]");
+    place.edit(
+        "[[pairs]]",
+        "[architectures.mlp-again]\nfamily = \"mlp\"\nhidden = [32, 32]\n\n\
+         [trainings.endless]\nepochs = 1000000\noptimizer = { kind = \"adam\", learning-rate = 3e-3 }\n\n[[pairs]]",
+    );
+    place
+}
 
-/// A training that would take far longer than any test waits.
-const ENDLESS: [&str; 2] = ["--set", "trainings.adam.epochs=1000000"];
+/// A run with two jobs that is in an endless training: of the three others, the last is done while it goes on.
+fn in_an_endless_training(place: &Place) -> Running {
+    let mut running = place.start(&["--jobs", "2"]);
+    assert!(running.says("TRAINED", 3), "{}", running.end().stderr);
+    running
+}
 
-fn wait_until(what: &str, holds: impl Fn() -> bool) {
-    let begun = Instant::now();
-    while !holds() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "{what}: not within a minute");
-        std::thread::sleep(Duration::from_millis(5));
-    }
+/// Takes the endless trainings away again.
+fn mend(place: &Place) {
+    std::fs::copy(smoke().place.path().join("smoke.toml"), place.path().join("smoke.toml")).unwrap();
 }
 
 #[test]
 fn runs_killed_at_any_moment_lose_nothing_that_was_finished_and_end_in_the_same_bytes() {
-    let reference = Place::new();
-    let whole = reference.complete(&[]);
     let place = Place::new();
     let mut finished = 0;
-    // Later and later; a run that ends before it is killed is fine too.
-    for milliseconds in [10, 60, 120, 180, 240, 300] {
-        let mut child = place.start(&[]);
-        std::thread::sleep(Duration::from_millis(milliseconds));
-        child.kill().unwrap();
-        child.wait().unwrap();
-        let now = place
-            .path()
-            .join(".store")
-            .read_dir()
-            .map_or(0, |entries| entries.filter(|entry| entry.as_ref().is_ok_and(|entry| entry.file_name().len() == 64)).count());
-        assert!(now >= finished, "{now} entries after {finished}");
+    // Each kill comes while the stages after those lines run.
+    for lines in [1, 2, 4, 10, 25] {
+        let mut running = place.start(&[]);
+        assert!(running.says("s] ", lines), "the run ended before it was killed: {}", running.end().stderr);
+        running.kill();
+        let now = place.entries().len();
+        assert!(now >= finished + lines, "{now} entries after {finished}");
         finished = now;
     }
     let last = place.complete(&[]);
-    assert_eq!(last.number("ran") + finished as u64, whole.number("ran"), "{}", last.stderr);
+    assert_eq!(last.number("ran") + finished as u64, smoke().ended.number("ran"), "{}", last.stderr);
     assert!(!last.stderr.contains("DAMAGED"), "{}", last.stderr);
-    assert!(place.published() == reference.published(), "published bytes differ");
-    assert!(place.artifacts() == reference.artifacts(), "artifacts differ");
+    place.assert_same_bytes(&smoke().place);
     assert_eq!(place.unfinished(), 0);
 }
 
 #[test]
 fn what_a_killed_training_left_behind_goes_with_the_next_run() {
-    let place = Place::new();
-    let mut child = place.start(&ENDLESS);
-    wait_until("a training starts", || place.unfinished() > 0);
-    child.kill().unwrap();
-    child.wait().unwrap();
+    let place = endless();
+    in_an_endless_training(&place).kill();
     assert!(place.unfinished() > 0);
+    mend(&place);
     place.complete(&[]);
     assert_eq!(place.unfinished(), 0);
 }
@@ -58,36 +60,31 @@ fn what_a_killed_training_left_behind_goes_with_the_next_run() {
 #[cfg(unix)]
 #[test]
 fn the_first_interrupt_lets_stages_stop_leaves_nothing_half_written_and_is_told_by_the_exit_code() {
-    let place = Place::new();
-    for (signal, code) in [("-INT", 130), ("-TERM", 143)] {
-        let child = place.start(&ENDLESS);
-        wait_until("a training starts", || place.unfinished() > 0);
-        // Time for the first step.
-        std::thread::sleep(Duration::from_millis(200));
-        assert!(std::process::Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
-        let ended = Ended::of(child);
+    for (signal, code) in [("INT", 130), ("TERM", 143)] {
+        let place = endless();
+        let running = in_an_endless_training(&place);
+        running.signal(signal);
+        let ended = running.end();
         assert_eq!(ended.code, Some(code), "{}", ended.stderr);
         assert!(ended.stderr.contains("STOPPING") && ended.stderr.contains("STOPPED"), "{}", ended.stderr);
         assert!(!ended.stderr.contains("FAILED"), "{}", ended.stderr);
         assert_eq!(place.unfinished(), 0);
+        assert!(!place.result("models.csv").exists());
+        assert!(place.entries().len() >= 3, "what was finished is kept");
     }
-    assert!(!place.path().join("results/smoke/models.csv").exists());
-    place.complete(&[]);
 }
 
 #[test]
 fn two_processes_on_one_store_do_each_stage_once() {
     let place = Place::new();
-    let children = [place.start(&[]), place.start(&[])];
-    let ended = children.map(Ended::of);
+    let ended = [place.start(&[]), place.start(&[])].map(Running::end);
     for run in &ended {
         assert_eq!(run.code, Some(0), "{}", run.stderr);
     }
     let [one, two] = ended.map(|run| (run.number("ran"), run.number("stages"), run.number("cached")));
-    let alone = Place::new();
-    assert_eq!(one.0 + two.0, alone.complete(&[]).number("ran"));
+    assert_eq!(one.0 + two.0, smoke().ended.number("ran"));
     assert_eq!((one.0 + one.2, two.0 + two.2), (one.1, two.1));
-    assert!(place.published() == alone.published(), "published bytes differ");
+    place.assert_same_bytes(&smoke().place);
 }
 
 #[test]
@@ -103,13 +100,12 @@ fn a_failed_stage_is_told_with_its_cause_and_what_it_takes_along() {
     assert!(lines("SKIPPED") <= 3, "a line for each failure, not for each stage: {}", failed.stderr);
     // All three models fail alike, and the cause stands before the last line once more.
     assert_eq!(lines("error: "), 4, "{}", failed.stderr);
-    assert!(!place.path().join("results/smoke/models.csv").exists());
-    place.complete(&[]);
+    assert!(!place.result("models.csv").exists());
 }
 
 #[test]
 fn with_keep_going_the_tables_of_whole_pairs_are_written_and_say_what_is_missing() {
-    let place = Place::new();
+    let place = smoke().place.copy();
     place.edit("[[pairs]]", "[[pairs]]\ndataset = \"tiny-glyphs\"\narchitecture = \"other\"\ntraining = \"diverging\"\n\n[[pairs]]");
     place.edit(
         "[architectures.mlp]",
@@ -118,7 +114,7 @@ fn with_keep_going_the_tables_of_whole_pairs_are_written_and_say_what_is_missing
     );
     let failed = place.run(&["--keep-going"]);
     assert_eq!(failed.code, Some(1), "{}", failed.stderr);
-    let read = |name: &str| std::fs::read_to_string(place.path().join("results/smoke").join(name)).unwrap();
+    let read = |name: &str| std::fs::read_to_string(place.result(name)).unwrap();
     let table = read("table.md");
     assert!(table.contains("**Incomplete**") && table.contains("- tiny-glyphs-other: `train/tiny-glyphs-other/replicate-0/"), "{table}");
     assert!(table.contains("## tiny-glyphs, mlp") && !table.contains("## tiny-glyphs, other"), "{table}");

@@ -3,67 +3,21 @@
 use std::fs;
 
 use super::place::Place;
+use super::rows::Rows;
+use super::shared::{ask_for_everything, everything, smoke};
 
-/// `smoke.toml`, asking for everything.
-fn asking() -> Place {
-    let place = Place::new();
-    place.edit("merges = [2, 3]", MEASUREMENTS);
-    place.edit("matching = { by = \"git-re-basin\" }", "matching = { by = \"git-re-basin\" }\nmatching-seeds = 3");
-    place.edit("matching = { by = \"frank-wolfe\" }", "matching = { by = \"frank-wolfe\", reference = \"b\" }");
-    place
-}
-
-const MEASUREMENTS: &str = "merges = [3, [\"b\", \"c\"], [\"a\", \"b\"], [\"a\", \"b\", \"c\"]]\njoint-subsets = true\ncycles = [[\"a\", \"b\", \"c\"]]\nsimilarity = true\nfeatures = true\n\
-    plane = { models = [\"a\", \"b\", \"c\"], points = 5, images = 500 }\niterates = 4\nmargins = true";
-
-/// The rows of a published table, by the names of their columns.
-struct Table {
-    columns: Vec<String>,
-    rows: Vec<Vec<String>>,
-}
-
-impl Table {
-    fn read(place: &Place, name: &str) -> Table {
-        let text = fs::read_to_string(place.path().join("results/smoke").join(name)).unwrap();
-        let mut lines = text.lines().map(|line| line.split(',').map(str::to_owned).collect::<Vec<_>>());
-        Table { columns: lines.next().unwrap(), rows: lines.collect() }
-    }
-
-    fn text<'t>(&'t self, row: &'t [String], column: &str) -> &'t str {
-        &row[self.columns.iter().position(|name| name == column).unwrap_or_else(|| panic!("no `{column}` in {:?}", self.columns))]
-    }
-
-    fn number(&self, row: &[String], column: &str) -> f64 {
-        self.text(row, column).parse().unwrap()
-    }
-
-    /// The rows that have these texts.
-    fn with(&self, wanted: &[(&str, &str)]) -> Vec<&Vec<String>> {
-        self.rows.iter().filter(|row| wanted.iter().all(|(column, value)| self.text(row, column) == *value)).collect()
-    }
+#[test]
+fn one_job_and_two_measure_everything_with_the_same_bytes() {
+    let two = smoke().place.copy();
+    ask_for_everything(&two);
+    two.complete(&["--jobs", "2"]);
+    two.assert_same_bytes(everything());
 }
 
 #[test]
-fn everything_that_may_be_asked_for_is_measured_and_one_job_and_two_give_the_same_bytes() {
-    let place = asking();
-    place.complete(&["--jobs", "1"]);
-    cycles_of_joint_maps_close(&place);
-    similarities_rise(&place);
-    features_come_closer_and_stay_as_alike(&place);
-    corners_of_the_plane_are_the_models(&place);
-    subsets_are_told_apart(&place);
-    iterates_are_doubly_stochastic_and_take_the_traces_steps(&place);
-    margins_tell_every_unit_of_every_method_that_moves_any(&place);
-    draws_differ_and_the_first_is_the_one_without(&place);
-    pairs_are_summarised_over_their_draws(&place);
-    let two = asking();
-    two.complete(&["--jobs", "2"]);
-    assert!(place.published() == two.published(), "published bytes differ");
-    assert!(place.artifacts() == two.artifacts(), "artifacts differ");
-}
-
-fn cycles_of_joint_maps_close(place: &Place) {
-    let cycles = Table::read(place, "cycles.csv");
+fn cycles_of_joint_maps_close() {
+    let place = everything();
+    let cycles = Rows::read(place, "cycles.csv");
     for method in ["c2m3", "merge-many", "naive"] {
         let rows = cycles.with(&[("method", method), ("split", "test")]);
         assert_eq!(rows.len(), 5, "{method}");
@@ -83,14 +37,16 @@ fn cycles_of_joint_maps_close(place: &Place) {
         assert!(cycles.number(rows[2], "loss") > cycles.number(start, "loss") + 1e-3, "{method}");
     }
     // The line starts at the model itself.
-    let models = Table::read(place, "models.csv");
+    let models = Rows::read(place, "models.csv");
     let own = models.with(&[("model", "a"), ("split", "test")])[0];
     let start = cycles.with(&[("method", "c2m3"), ("split", "test")])[0];
     assert!((models.number(own, "loss") - cycles.number(start, "loss")).abs() < 1e-5);
 }
 
-fn similarities_rise(place: &Place) {
-    let table = Table::read(place, "similarity.csv");
+#[test]
+fn weights_are_more_alike_once_they_are_matched() {
+    let place = everything();
+    let table = Rows::read(place, "similarity.csv");
     assert_eq!(table.columns.join(","), "dataset,architecture,method,replicate,first,second,parameter,cosine,distance,stage");
     let whole = |method: &str| table.with(&[("method", method), ("parameter", "all")]);
     let before = whole("endpoints");
@@ -112,8 +68,10 @@ fn similarities_rise(place: &Place) {
     assert!((parts.sqrt() - table.number(whole("c2m3")[0], "distance")).abs() < 1e-4);
 }
 
-fn features_come_closer_and_stay_as_alike(place: &Place) {
-    let table = Table::read(place, "features.csv");
+#[test]
+fn features_come_closer_and_stay_as_alike() {
+    let place = everything();
+    let table = Rows::read(place, "features.csv");
     assert_eq!(table.columns.join(","), "dataset,architecture,method,replicate,first,second,cka,distance,stage");
     let of = |method: &str| table.with(&[("method", method)]);
     let before = of("endpoints");
@@ -129,12 +87,14 @@ fn features_come_closer_and_stay_as_alike(place: &Place) {
     }
     assert!(of("naive").is_empty() && of("ensemble").is_empty());
     for picture in ["features", "layers", "similarity", "subsets"] {
-        assert!(place.path().join(format!("plots/smoke/{picture}-tiny-glyphs-mlp.svg")).exists(), "{picture}");
+        assert!(place.plot(&format!("{picture}-tiny-glyphs-mlp.svg")).exists(), "{picture}");
     }
 }
 
-fn corners_of_the_plane_are_the_models(place: &Place) {
-    let (plane, models) = (Table::read(place, "plane.csv"), Table::read(place, "models.csv"));
+#[test]
+fn corners_of_the_plane_are_the_models() {
+    let place = everything();
+    let (plane, models) = (Rows::read(place, "plane.csv"), Rows::read(place, "models.csv"));
     let rows = plane.with(&[("method", "c2m3")]);
     assert_eq!(rows.len(), 19);
     for name in ["a", "b", "c"] {
@@ -151,8 +111,10 @@ fn corners_of_the_plane_are_the_models(place: &Place) {
     assert_eq!((plane.text(corner, "x"), plane.text(corner, "y")), ("0.450000", "0.000000"));
 }
 
-fn subsets_are_told_apart(place: &Place) {
-    let (subsets, merged) = (Table::read(place, "subsets.csv"), Table::read(place, "merged.csv"));
+#[test]
+fn subsets_matched_apart_and_jointly_are_rows_of_their_own() {
+    let place = everything();
+    let (subsets, merged) = (Rows::read(place, "subsets.csv"), Rows::read(place, "merged.csv"));
     assert_eq!(subsets.columns.join(","), "dataset,architecture,method,replicate,models,subset,matched,split,loss,accuracy,stage");
     let names = |method: &str, matched: &str| -> Vec<&str> {
         let rows = subsets.with(&[("method", method), ("matched", matched), ("split", "test")]);
@@ -163,7 +125,7 @@ fn subsets_are_told_apart(place: &Place) {
         assert_eq!((names(method, "apart"), names(method, "jointly")), (all.to_vec(), jointly.to_vec()), "{method}");
     }
     assert!(merged.rows.iter().all(|row| merged.text(row, "models") == "3"), "only counted merges stand in merged.csv");
-    let matching = Table::read(place, "matching.csv");
+    let matching = Rows::read(place, "matching.csv");
     assert_eq!(matching.with(&[("method", "c2m3"), ("models", "b+c")]).len(), 1);
     let loss = |method: &str, subset: &str, matched: &str| {
         let rows = subsets.with(&[("method", method), ("subset", subset), ("matched", matched), ("split", "test")]);
@@ -174,7 +136,7 @@ fn subsets_are_told_apart(place: &Place) {
         let whole = merged.number(merged.with(&[("method", method), ("split", "test")])[0], "loss");
         assert_eq!(loss(method, "a+b+c", "jointly"), whole, "{method}");
     }
-    let lines = Table::read(place, "barriers.csv");
+    let lines = Rows::read(place, "barriers.csv");
     for (first, second) in [("a", "b"), ("b", "c")] {
         let middle =
             lines.with(&[("method", "c2m3"), ("fixed", first), ("permutee", second), ("lambda", "0.500000"), ("split", "test")])[0];
@@ -228,20 +190,22 @@ splits = ["test"]
 "#,
     );
     place.complete(&[]);
-    let (subsets, lines) = (Table::read(&place, "subsets.csv"), Table::read(&place, "barriers.csv"));
+    let (subsets, lines) = (Rows::read(&place, "subsets.csv"), Rows::read(&place, "barriers.csv"));
     let of = |matched: &str| subsets.number(subsets.with(&[("subset", "b+c"), ("matched", matched)])[0], "loss");
     let middle = lines.number(lines.with(&[("lambda", "0.500000")])[0], "loss");
     assert!((of("jointly") / middle - 1.0).abs() < 1e-3, "{} {middle}", of("jointly"));
     assert!((of("apart") / middle - 1.0).abs() > 1e-3, "{} {middle}", of("apart"));
     // Nothing was merged by number: the table names the subsets instead, and no picture is empty.
-    let table = fs::read_to_string(place.path().join("results/smoke/table.md")).unwrap();
+    let table = fs::read_to_string(place.result("table.md")).unwrap();
     assert!(table.contains("| repaired | 2 | apart | 1 |") && table.contains("| repaired | 2 | jointly | 1 |"), "{table}");
-    assert!(place.path().join("plots/smoke/subsets-tiny-glyphs-residual.svg").exists());
-    assert!(!place.path().join("plots/smoke/merged-tiny-glyphs-residual.svg").exists());
+    assert!(place.plot("subsets-tiny-glyphs-residual.svg").exists());
+    assert!(!place.plot("merged-tiny-glyphs-residual.svg").exists());
 }
 
-fn iterates_are_doubly_stochastic_and_take_the_traces_steps(place: &Place) {
-    let (iterates, traces) = (Table::read(place, "iterates.csv"), Table::read(place, "traces.csv"));
+#[test]
+fn iterates_are_doubly_stochastic_and_take_the_steps_of_their_trace() {
+    let place = everything();
+    let (iterates, traces) = (Rows::read(place, "iterates.csv"), Rows::read(place, "traces.csv"));
     let columns = "dataset,architecture,method,replicate,models,model,group,units,iteration,step,row,column,value,stage";
     assert_eq!(iterates.columns.join(","), columns);
     assert!(iterates.rows.iter().all(|row| iterates.text(row, "method") == "c2m3" && iterates.text(row, "group") == "fc1"));
@@ -260,8 +224,10 @@ fn iterates_are_doubly_stochastic_and_take_the_traces_steps(place: &Place) {
     assert!(iterates.with(&[("iteration", "4")]).is_empty());
 }
 
-fn margins_tell_every_unit_of_every_method_that_moves_any(place: &Place) {
-    let margins = Table::read(place, "margins.csv");
+#[test]
+fn margins_tell_every_unit_of_every_method_that_moves_any() {
+    let place = everything();
+    let margins = Rows::read(place, "margins.csv");
     assert_eq!(margins.columns.join(","), "dataset,architecture,method,replicate,models,model,group,unit,slot,margin,stage");
     for method in ["c2m3", "frank-wolfe", "git-re-basin#1", "merge-many", "ot-fusion"] {
         let rows = margins.with(&[("method", method)]);
@@ -283,24 +249,35 @@ fn margins_tell_every_unit_of_every_method_that_moves_any(place: &Place) {
     assert!(margins.with(&[("method", "naive")]).is_empty() && margins.with(&[("method", "git-re-basin#2")]).is_empty());
 }
 
-fn draws_differ_and_the_first_is_the_one_without(place: &Place) {
-    let drawn = Table::read(place, "matching.csv");
+#[test]
+fn draws_differ_and_the_first_is_that_of_a_method_drawn_once() {
+    let place = everything();
+    let drawn = Rows::read(place, "matching.csv");
     let objectives: Vec<&str> = (1..=3)
         .map(|draw| drawn.text(drawn.with(&[("method", &format!("git-re-basin#{draw}")), ("models", "3")])[0], "objective"))
         .collect();
     assert!(objectives[0] != objectives[1] || objectives[1] != objectives[2], "{objectives:?}");
-    let plain = Place::new();
-    plain.complete(&[]);
-    let table = Table::read(&plain, "merged.csv");
-    let first = Table::read(place, "merged.csv");
-    let stage = |table: &Table, method: &str| table.text(table.with(&[("method", method), ("models", "3")])[0], "stage").to_owned();
+    let plain = &smoke().place;
+    let table = Rows::read(plain, "merged.csv");
+    let first = Rows::read(place, "merged.csv");
+    let stage = |table: &Rows, method: &str| table.text(table.with(&[("method", method), ("models", "3")])[0], "stage").to_owned();
     assert_eq!(stage(&first, "git-re-basin#1"), stage(&table, "git-re-basin"));
     assert_ne!(stage(&first, "git-re-basin#2"), stage(&table, "git-re-basin"));
-    // Nobody who does not ask gets more files.
-    for name in ["cycles.csv", "subsets.csv", "similarity.csv", "features.csv", "plane.csv", "iterates.csv", "margins.csv", "seeds.csv"] {
-        assert!(!plain.path().join("results/smoke").join(name).exists() && place.path().join("results/smoke").join(name).exists());
+    // What is not asked for has no file.
+    for name in [
+        "cycles.csv",
+        "subsets.csv",
+        "similarity.csv",
+        "features.csv",
+        "plane.csv",
+        "iterates.csv",
+        "margins.csv",
+        "norms.csv",
+        "seeds.csv",
+    ] {
+        assert!(!plain.result(name).exists() && place.result(name).exists(), "{name}");
     }
-    let seeds = Table::read(place, "seeds.csv");
+    let seeds = Rows::read(place, "seeds.csv");
     let middle = seeds.with(&[("fixed", "a"), ("permutee", "b"), ("split", "test"), ("metric", "accuracy")])[0];
     assert_eq!(
         (seeds.text(middle, "method"), seeds.text(middle, "seeds"), seeds.text(middle, "lambda")),
@@ -309,8 +286,10 @@ fn draws_differ_and_the_first_is_the_one_without(place: &Place) {
     assert!(seeds.number(middle, "least") <= seeds.number(middle, "mean"));
 }
 
-fn pairs_are_summarised_over_their_draws(place: &Place) {
-    let (pairwise, summary) = (Table::read(place, "pairwise.csv"), Table::read(place, "summary.csv"));
+#[test]
+fn pairs_are_summarised_over_their_draws() {
+    let place = everything();
+    let (pairwise, summary) = (Rows::read(place, "pairwise.csv"), Rows::read(place, "summary.csv"));
     for (method, draws) in [("git-re-basin", "3"), ("c2m3", "1")] {
         let row = pairwise.with(&[("method", method), ("split", "test")])[0];
         assert_eq!((pairwise.text(row, "pairs"), pairwise.text(row, "draws"), pairwise.text(row, "replicates")), ("3", draws, "1"));
@@ -322,10 +301,10 @@ fn pairs_are_summarised_over_their_draws(place: &Place) {
         let whole = summary.with(&[("method", "c2m3"), ("split", "test"), ("metric", metric)])[0];
         assert_eq!(pairwise.text(row, metric), summary.text(whole, "mean"), "{metric}");
     }
-    let table = fs::read_to_string(place.path().join("results/smoke/table.md")).unwrap();
+    let table = fs::read_to_string(place.result("table.md")).unwrap();
     assert!(table.contains("### Barriers of pairs") && table.contains("| git-re-basin | test | 3 × 3 × 1 |"), "{table}");
-    assert!(place.path().join("plots/smoke/pairwise-tiny-glyphs.svg").exists());
-    let architectures = Table::read(place, "architectures.csv");
+    assert!(place.plot("pairwise-tiny-glyphs.svg").exists());
+    let architectures = Rows::read(place, "architectures.csv");
     assert_eq!(architectures.rows.len(), 1);
     assert_eq!(architectures.rows[0][..7], ["tiny-glyphs", "mlp", "", "mlp", "1:1", "32", "9610"].map(str::to_owned));
 }

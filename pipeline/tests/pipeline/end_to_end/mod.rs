@@ -1,7 +1,10 @@
 //! The command itself, on the smallest shipped experiment.
 
 mod ends;
+mod golden;
 mod measurements;
 mod place;
 mod repairing;
 mod reruns;
+mod rows;
+mod shared;

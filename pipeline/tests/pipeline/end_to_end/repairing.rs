@@ -6,9 +6,10 @@ use std::fs;
 use onebasin_network::Checkpoint;
 
 use super::place::Place;
+use super::shared::repaired;
 
 /// Two pairs, with and without batch norms of their own, and the same merge repaired in every way.
-const SPEC: &str = r#"
+pub const SPEC: &str = r#"
 name = "smoke"
 models = 2
 
@@ -32,7 +33,7 @@ head = [16]
 norm = "batch"
 
 [trainings.adam]
-epochs = 10
+epochs = 5
 batch = 20
 optimizer = { kind = "adam", learning-rate = 3e-3 }
 
@@ -86,12 +87,13 @@ repair = { kind = "batch-norm", images = 300, batch = 50 }
 [evaluation]
 pairs = "all"
 lambdas = 3
-splits = ["train", "test"]
+splits = ["train"]
+images = 200
 "#;
 
 /// Loss on the training images, by architecture and method (and λ), of a result file.
-fn losses(place: &Place, file: &str) -> BTreeMap<(String, String, String), f64> {
-    let text = fs::read_to_string(place.path().join("results/smoke").join(file)).unwrap();
+fn losses(file: &str) -> BTreeMap<(String, String, String), f64> {
+    let text = fs::read_to_string(repaired().place.result(file)).unwrap();
     let mut lines = text.lines();
     let heading: Vec<&str> = lines.next().unwrap().split(',').collect();
     let rows = lines.map(|line| heading.iter().copied().zip(line.split(',')).collect::<BTreeMap<&str, &str>>());
@@ -102,59 +104,78 @@ fn losses(place: &Place, file: &str) -> BTreeMap<(String, String, String), f64> 
     rows.map(|row| (key(&row), row["loss"].parse().unwrap())).collect()
 }
 
+/// Loss on the training images of a merged model.
+fn merged(architecture: &str, method: &str) -> f64 {
+    losses("merged.csv")[&(architecture.to_owned(), method.to_owned(), String::new())]
+}
+
+/// Loss on the training images at a point of a line.
+fn at(architecture: &str, method: &str, lambda: f64) -> f64 {
+    let lines = losses("barriers.csv");
+    let row = lines.iter().find(|((a, m, l), _)| a == architecture && m == method && l.parse::<f64>().unwrap() == lambda);
+    *row.unwrap().1
+}
+
 #[test]
-fn repaired_merges_are_measured_beside_the_ones_they_are_made_of() {
-    let place = Place::with(SPEC);
-    let first = place.complete(&["--jobs", "1"]);
-    let ran = first.ran();
-    // One alignment and one merge for each pair and matching, whatever is done afterwards; statistics once for each pair and model.
+fn repairs_share_the_alignment_the_merge_and_the_statistics_of_what_they_repair() {
+    let ran = repaired().ended.ran();
     for (kind, count) in [("align/", 6), ("merge/", 6), ("repair/", 10), ("statistics/", 4)] {
         assert_eq!(ran.iter().filter(|stage| stage.starts_with(kind)).count(), count, "{ran:?}");
     }
+}
 
-    let merged = losses(&place, "merged.csv");
-    let loss = |architecture: &str, method: &str| merged[&(architecture.to_owned(), method.to_owned(), String::new())];
-    // Statistics over channels that are not matched make a worse goal than those over matched ones.
-    let order = ["c2m3-repair", "c2m3-repair-as-published", "c2m3"].map(|method| loss("residual", method));
+#[test]
+fn a_repair_towards_matched_channels_is_better_than_one_towards_unmatched_ones_and_than_none() {
+    let order = ["c2m3-repair", "c2m3-repair-as-published", "c2m3"].map(|method| merged("residual", method));
     assert!(order.is_sorted() && 2.0 * order[0] < order[2], "{order:?}");
-    assert!(loss("residual", "naive-repair") < loss("residual", "naive"));
-    // There are no batch norms in the one, and stale ones in the other.
-    assert_eq!(loss("residual", "c2m3-batch-norm"), loss("residual", "c2m3"));
-    assert!(loss("normed", "c2m3-batch-norm") < loss("normed", "c2m3"));
+    assert!(merged("residual", "naive-repair") < merged("residual", "naive"));
+}
+
+#[test]
+fn statistics_of_batch_norms_are_renewed_where_there_are_any() {
+    assert_eq!(merged("residual", "c2m3-batch-norm"), merged("residual", "c2m3"));
+    assert!(merged("normed", "c2m3-batch-norm") < merged("normed", "c2m3"));
+    assert!(at("normed", "c2m3-batch-norm", 0.5) < at("normed", "c2m3", 0.5));
+    assert!((at("residual", "c2m3-batch-norm", 0.5) - at("residual", "c2m3", 0.5)).abs() < 1e-4);
+}
+
+#[test]
+fn a_repair_in_front_of_batch_norms_does_what_renewing_their_statistics_does() {
     // A batch norm behind a convolution undoes what a repair does to it: all three are one network.
     for method in ["c2m3-repair", "c2m3-repair-as-published"] {
-        assert!((loss("normed", method) / loss("normed", "c2m3-batch-norm") - 1.0).abs() < 0.05, "{method}");
+        let ratio = merged("normed", method) / merged("normed", "c2m3-batch-norm");
+        assert!((ratio - 1.0).abs() < 0.05, "{method}: {ratio}");
     }
+}
 
-    let lines = losses(&place, "barriers.csv");
-    let at = |architecture: &str, method: &str, lambda: f64| {
-        let row = lines.iter().find(|((a, m, l), _)| a == architecture && m == method && l.parse::<f64>().unwrap() == lambda);
-        *row.unwrap().1
-    };
+#[test]
+fn a_repair_lowers_the_middle_of_a_line_and_leaves_its_ends() {
     for (method, repaired) in [("naive", "naive-repair"), ("c2m3", "c2m3-repair"), ("soft", "soft-repair")] {
         assert!(at("residual", repaired, 0.5) < at("residual", method, 0.5), "{repaired}");
         for (architecture, end) in [("residual", 0.0), ("residual", 1.0), ("normed", 0.0), ("normed", 1.0)] {
+            let (before, after) = (at(architecture, method, end), at(architecture, repaired, end));
             if (architecture, method, end) == ("normed", "soft", 1.0) {
                 // A model whose units are mixed has stale batch norms already.
-                assert!(at(architecture, repaired, end) < at(architecture, method, end));
-                continue;
+                assert!(after < before, "{before} {after}");
+            } else {
+                assert!((before - after).abs() < 0.05, "{architecture}, {method}, end {end}: {before} {after}");
             }
-            let (before, after) = (at(architecture, method, end), at(architecture, repaired, end));
-            assert!((before - after).abs() < 0.05, "{architecture}, {method}, end {end}: {before} {after}");
         }
     }
-    assert!(at("normed", "c2m3-batch-norm", 0.5) < at("normed", "c2m3", 0.5));
-    assert!((at("residual", "c2m3-batch-norm", 0.5) - at("residual", "c2m3", 0.5)).abs() < 1e-4);
+}
 
-    // The repaired model carries the architecture it has now.
-    let models = fs::read_dir(place.path().join(".store")).unwrap().map(|entry| entry.unwrap().path().join("weights.safetensors"));
+#[test]
+fn a_repaired_model_carries_the_architecture_it_has_now() {
+    let models = repaired().place.entries().into_iter().map(|entry| entry.join("weights.safetensors"));
     let models = models.filter(|path| path.exists()).map(|path| Checkpoint::load(&path).unwrap());
     let rewritten = models.filter(|model| model.weights.iter().any(|(name, _)| name == "skip1.weight")).count();
     assert_eq!(rewritten, 4);
+}
 
-    let other = Place::with(SPEC);
-    other.complete(&["--jobs", "2"]);
-    assert!(place.published() == other.published(), "published bytes differ");
-    assert!(place.artifacts() == other.artifacts(), "artifacts differ");
-    assert_eq!(place.complete(&[]).number("ran"), 0);
+#[test]
+fn one_job_and_two_repair_with_the_same_bytes_and_a_second_run_is_all_hits() {
+    let two = Place::with(SPEC);
+    two.complete(&["--jobs", "2"]);
+    two.assert_same_bytes(&repaired().place);
+    assert_eq!(two.complete(&[]).number("ran"), 0);
 }

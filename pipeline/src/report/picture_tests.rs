@@ -1,0 +1,338 @@
+//! Every picture, drawn from a few made-up rows and compared with the one before: `tests/golden/pictures`.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::sync::LazyLock;
+
+use super::architectures::ArchitectureRow;
+use super::draw::{draw_all, draw_timings};
+use super::summary::{self, ByModelsRow};
+use crate::comparison::Comparison;
+use crate::drawing::{Canvas, MethodRow};
+use crate::identity::{PairName, Part, ResultKey};
+use crate::measurements::{self, AnyMeasurement, BarrierRow, MergedRow, ModelRow};
+use crate::table::{Row, Tables};
+
+/// Methods as rows name them: one, the same repaired, and two draws of another.
+const METHODS: [&str; 4] = ["c2m3", "c2m3-repair", "git-re-basin#1", "git-re-basin#2"];
+
+/// Rows of measurements that keep their types to themselves, by their files.
+const FILES: [(&str, &str); 10] = [
+    (
+        "cycles.csv",
+        "dataset,architecture,method,replicate,cycle,split,lambda,loss,accuracy,distance,stage
+glyphs,mlp,c2m3,0,a-b-c,test,0,0.5,0.9,0,s
+glyphs,mlp,c2m3,0,a-b-c,test,1,0.5,0.9,0,s
+glyphs,mlp,git-re-basin,0,a-b-c,test,0,0.5,0.9,2.5,t
+glyphs,mlp,git-re-basin,0,a-b-c,test,1,0.8,0.7,2.5,t
+",
+    ),
+    (
+        "subsets.csv",
+        "dataset,architecture,method,replicate,models,subset,matched,split,loss,accuracy,stage
+glyphs,mlp,c2m3,0,2,a+b,apart,train,0.6,0.8,s
+glyphs,mlp,c2m3,0,2,a+b,apart,test,0.7,0.75,s
+glyphs,mlp,c2m3,0,2,a+b,jointly,test,0.8,0.7,t
+glyphs,mlp,c2m3,0,3,a+b+c,apart,test,0.9,0.65,u
+",
+    ),
+    (
+        "similarity.csv",
+        "dataset,architecture,method,replicate,first,second,parameter,cosine,distance,stage
+glyphs,mlp,endpoints,0,a,b,fc1.weight,0.1,3,s
+glyphs,mlp,endpoints,0,a,b,fc1.bias,-0.2,0.5,s
+glyphs,mlp,endpoints,0,a,b,fc2.weight,0.3,2,s
+glyphs,mlp,endpoints,0,a,b,matrices,0.15,3.6,s
+glyphs,mlp,endpoints,0,a,b,all,0.1,3.7,s
+glyphs,mlp,c2m3,0,a,b,fc1.weight,0.6,2,t
+glyphs,mlp,c2m3,0,a,b,fc1.bias,,0,t
+glyphs,mlp,c2m3,0,a,b,fc2.weight,0.7,1,t
+glyphs,mlp,c2m3,0,a,b,matrices,0.65,2.2,t
+glyphs,mlp,c2m3,0,a,b,all,0.64,2.3,t
+",
+    ),
+    (
+        "features.csv",
+        "dataset,architecture,method,replicate,first,second,cka,distance,stage
+glyphs,mlp,endpoints,0,a,b,0.8,1.2,s
+glyphs,mlp,c2m3,0,a,b,0.8,0.4,t
+",
+    ),
+    (
+        "norms.csv",
+        "dataset,architecture,method,replicate,form,model,parameter,norm,stage
+glyphs,mlp,c2m3,0,end-point,a,fc1.weight,2,s
+glyphs,mlp,c2m3,0,end-point,a,fc1.bias,0,s
+glyphs,mlp,c2m3,0,end-point,b,fc1.weight,4,s
+glyphs,mlp,c2m3,0,end-point,b,fc1.bias,0,s
+glyphs,mlp,c2m3,0,merged,,fc1.weight,2.4,s
+glyphs,mlp,c2m3,0,merged,,fc1.bias,0.1,s
+",
+    ),
+    (
+        // The corners and the middle of the hexagon.
+        "plane.csv",
+        "dataset,architecture,method,replicate,split,x,y,vertex,frame,loss,accuracy,stage
+glyphs,mlp,c2m3,0,test,0.45,0,a,own,0.5,0.9,s
+glyphs,mlp,c2m3,0,test,0.225,0.389711,a,common,0.5,0.9,s
+glyphs,mlp,c2m3,0,test,-0.225,0.389711,b,own,0.6,0.9,s
+glyphs,mlp,c2m3,0,test,-0.45,0,b,common,0.6,0.9,s
+glyphs,mlp,c2m3,0,test,-0.225,-0.389711,c,own,0.7,0.9,s
+glyphs,mlp,c2m3,0,test,0.225,-0.389711,c,common,0.7,0.9,s
+glyphs,mlp,c2m3,0,test,0,0,,,2.5,0.3,s
+",
+    ),
+    (
+        "iterates.csv",
+        "dataset,architecture,method,replicate,models,model,group,units,iteration,step,row,column,value,stage
+glyphs,mlp,c2m3,0,3,a,fc1,2,0,0.5,0,0,0.75,s
+glyphs,mlp,c2m3,0,3,a,fc1,2,0,0.5,0,1,0.25,s
+glyphs,mlp,c2m3,0,3,a,fc1,2,0,0.5,1,0,0.25,s
+glyphs,mlp,c2m3,0,3,a,fc1,2,0,0.5,1,1,0.75,s
+glyphs,mlp,c2m3,0,3,a,fc1,2,1,1,0,0,1,s
+glyphs,mlp,c2m3,0,3,a,fc1,2,1,1,1,1,1,s
+",
+    ),
+    (
+        "margins.csv",
+        "dataset,architecture,method,replicate,models,model,group,unit,slot,margin,stage
+glyphs,mlp,c2m3,0,3,a,fc1,0,0,0.5,s
+glyphs,mlp,c2m3,0,3,a,fc1,1,1,1.5,s
+glyphs,mlp,c2m3,0,3,a,fc2,0,0,-0.25,s
+glyphs,mlp,c2m3,0,3,a,fc2,1,1,,s
+glyphs,mlp,git-re-basin#1,0,3,a,fc1,0,0,0.25,t
+glyphs,mlp,git-re-basin#1,0,3,a,fc1,1,1,0.75,t
+",
+    ),
+    (
+        "traces.csv",
+        "dataset,architecture,method,replicate,models,iteration,objective,step,stage
+glyphs,mlp,c2m3,0,3,0,10,0.5,s
+glyphs,mlp,c2m3,0,3,1,14,1,s
+glyphs,mlp,c2m3,0,3,2,15,0,s
+glyphs,mlp,c2m3-repair,0,3,0,10,0.5,s
+glyphs,mlp,c2m3-repair,0,3,1,14,1,s
+glyphs,mlp,c2m3-repair,0,3,2,15,0,s
+glyphs,mlp,git-re-basin#1,0,3,0,8,,t
+glyphs,mlp,git-re-basin#1,0,3,1,12,,t
+",
+    ),
+    (
+        "timings.csv",
+        "stage,kind,seconds,threads,device,fingerprint,work
+align/glyphs-mlp/c2m3/replicate-0/2,align,9,1,cpu,1,1.0
+align/glyphs-mlp/c2m3/replicate-0/3,align,9,1,cpu,2,2.0
+align/glyphs-mlp/c2m3/replicate-0/4,align,9,1,cpu,3,3.5
+align/glyphs-mlp/c2m3-repair/replicate-0/4,align,9,1,cpu,3,3.5
+align/glyphs-mlp/git-re-basin/replicate-0/4,align,9,1,cpu,4,0.5
+align/glyphs-wide/c2m3/replicate-0/4,align,9,1,cpu,5,6.0
+",
+    ),
+];
+
+fn pair(architecture: &str) -> PairName {
+    PairName::new("glyphs", architecture)
+}
+
+fn key(architecture: &str, method: &str) -> ResultKey {
+    ResultKey { pair: pair(architecture), method: method.parse().unwrap(), replicate: 0 }
+}
+
+/// Two architectures that differ in width: three models of the narrow one, merged by every method, and two of the wide one.
+fn scores() -> Tables {
+    let mut tables = Tables::default();
+    let stage = || "s".to_owned();
+    for (part, share) in [(Part::Train, 1.0), (Part::Test, 0.9)] {
+        for (architecture, most) in [("mlp", 3), ("wide", 2)] {
+            let model = |model: usize| ModelRow {
+                pair: pair(architecture),
+                replicate: 0,
+                model: ["a", "b", "c"][model].to_owned(),
+                split: part,
+                loss: 0.3 / share,
+                accuracy: share * (0.95 - 0.01 * model as f64),
+                stage: stage(),
+            };
+            tables.extend((0..most).map(model));
+            for (place, method) in METHODS.iter().enumerate() {
+                let merged = |models: usize| MergedRow {
+                    key: key(architecture, method),
+                    models,
+                    split: part,
+                    loss: 0.2 * (1 + models + place) as f64,
+                    accuracy: share * (0.9 - 0.1 * (models + place) as f64),
+                    stage: stage(),
+                };
+                tables.extend((2..=most).map(merged));
+            }
+        }
+        for (place, method) in METHODS.iter().enumerate() {
+            let point = |lambda: f64| BarrierRow {
+                key: key("mlp", method),
+                fixed: "a".to_owned(),
+                permutee: "b".to_owned(),
+                split: part,
+                lambda,
+                loss: 0.3 + (1 + place) as f64 * lambda * (1.0 - lambda),
+                accuracy: share * (0.9 - 0.4 * (1 + place) as f64 * lambda * (1.0 - lambda)),
+                stage: stage(),
+            };
+            tables.extend([0.0, 0.5, 1.0].map(point));
+        }
+    }
+    tables
+}
+
+/// Writes a set of result files that every picture finds something in.
+fn write_results(folder: &Path) {
+    let mut tables = scores();
+    tables.sort();
+    for measurement in measurements::ALL {
+        measurement.derive(&mut tables).unwrap();
+    }
+    let cells = summary::summarise(&tables, &Comparison::default()).unwrap();
+    let reported = |row: ByModelsRow| if row.method.name() == "c2m3" { ByModelsRow { reported: Some(0.6), ..row } } else { row };
+    tables.extend(cells.iter().map(ByModelsRow::from).map(reported));
+    let architecture = |name: &str, width: usize| ArchitectureRow {
+        pair: pair(name),
+        stands_for: String::new(),
+        family: "mlp".to_owned(),
+        shape: "1:1".to_owned(),
+        width: Some(width),
+        parameters: 1,
+        training: "alike".to_owned(),
+    };
+    tables.extend([architecture("mlp", 8), architecture("wide", 16)]);
+    let method = |names: [&str; 5]| {
+        let [method, matching, merging, repair, plain] = names.map(str::to_owned);
+        MethodRow { method, matching, merging, repair, plain }
+    };
+    tables.extend([
+        method(["c2m3", "c2m3", "mean", "", ""]),
+        method(["c2m3-repair", "c2m3", "mean", "repair", "c2m3"]),
+        method(["git-re-basin", "git-re-basin", "mean", "", ""]),
+    ]);
+    tables.write(folder).unwrap();
+    for (name, text) in FILES {
+        fs::write(folder.join(name), text).unwrap();
+    }
+}
+
+/// Every file that was drawn, by its name.
+type Files = BTreeMap<String, Vec<u8>>;
+
+fn files(folder: &Path) -> Files {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
+    entries.map(|entry| (entry.file_name().into_string().unwrap(), fs::read(entry.path()).unwrap())).collect()
+}
+
+/// All pictures, drawn once for all tests.
+static DRAWN: LazyLock<Files> = LazyLock::new(|| {
+    let (results, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    write_results(results.path());
+    draw_all(results.path(), out.path()).unwrap();
+    draw_timings(results.path(), out.path()).unwrap();
+    files(out.path())
+});
+
+fn svg(stem: &str) -> &'static str {
+    let bytes = DRAWN.get(&format!("{stem}.svg")).unwrap_or_else(|| panic!("`{stem}.svg` was not drawn, only {:?}", DRAWN.keys()));
+    std::str::from_utf8(bytes).unwrap()
+}
+
+/// The elements of an SVG, one to a line, without the white lines of a mesh, which nobody sees on white.
+fn elements(svg: &str) -> String {
+    let seen = svg.lines().filter(|line| !(line.starts_with("<line ") && line.contains("stroke=\"#FFFFFF\"")));
+    seen.map(|line| format!("{line}\n")).collect()
+}
+
+/// Declares the pictures that are expected, with a test for each.
+macro_rules! pictures {
+    ($($test:ident: $stem:literal,)*) => {
+        const EXPECTED: &[&str] = &[$($stem),*];
+
+        $(
+            #[test]
+            fn $test() {
+                let mut settings = insta::Settings::clone_current();
+                settings.set_snapshot_path("../../tests/golden/pictures");
+                settings.set_prepend_module_to_snapshot(false);
+                settings.set_omit_expression(true);
+                settings.bind(|| insta::assert_snapshot!($stem, elements(svg($stem))));
+            }
+        )*
+    };
+}
+
+pictures! {
+    barriers_look_as_before: "barriers-glyphs-mlp",
+    cycles_look_as_before: "cycles-glyphs-mlp",
+    features_look_as_before: "features-glyphs-mlp",
+    iterates_look_as_before: "iterates-glyphs-mlp",
+    layers_look_as_before: "layers-glyphs-mlp",
+    margins_look_as_before: "margins-glyphs-mlp",
+    similarities_of_matrices_look_as_before: "matrices-glyphs-mlp",
+    merged_models_of_several_numbers_look_as_before: "merged-glyphs-mlp",
+    merged_models_of_one_number_look_as_before: "merged-glyphs-wide",
+    norms_look_as_before: "norms-glyphs-mlp",
+    objectives_look_as_before: "objectives-glyphs-mlp",
+    pairs_of_models_look_as_before: "pairwise-glyphs",
+    the_plane_looks_as_before: "plane-glyphs-mlp",
+    seconds_by_the_number_of_models_look_as_before: "seconds-glyphs-mlp",
+    seconds_by_width_look_as_before: "seconds-widths-glyphs",
+    draws_of_a_matching_look_as_before: "seeds-glyphs-mlp",
+    similarities_look_as_before: "similarity-glyphs-mlp",
+    steps_look_as_before: "steps-glyphs-mlp",
+    subsets_look_as_before: "subsets-glyphs-mlp",
+    the_overview_looks_as_before: "table",
+    widths_look_as_before: "widths-glyphs",
+}
+
+#[test]
+fn every_picture_is_expected_and_every_expected_picture_is_drawn() {
+    let mut expected: Vec<String> = EXPECTED.iter().flat_map(|stem| [format!("{stem}.png"), format!("{stem}.svg")]).collect();
+    expected.sort();
+    assert_eq!(DRAWN.keys().cloned().collect::<Vec<_>>(), expected, "a new picture needs its line in `pictures!`");
+}
+
+#[test]
+fn every_measurement_finds_something_to_draw_but_the_scores_which_the_report_draws() {
+    let results = tempfile::tempdir().unwrap();
+    write_results(results.path());
+    let draws = |measurement: &dyn AnyMeasurement| {
+        let out = tempfile::tempdir().unwrap();
+        measurement.draw(&Canvas::new(results.path(), out.path()).unwrap()).unwrap();
+        !files(out.path()).is_empty()
+    };
+    let silent: Vec<usize> = (0..measurements::ALL.len()).filter(|&place| !draws(measurements::ALL[place])).collect();
+    assert_eq!(silent, [0], "a new measurement needs rows in these tests: places in `measurements::ALL`");
+}
+
+#[test]
+fn no_picture_has_a_place_that_is_no_number() {
+    for stem in EXPECTED {
+        let wrong = |line: &&str| ["NaN", "inf", &i32::MIN.to_string(), &i32::MAX.to_string()].iter().any(|text| line.contains(text));
+        let wrong: Vec<&str> = svg(stem).lines().filter(|line| line.starts_with('<')).filter(wrong).collect();
+        assert!(wrong.is_empty(), "{stem}: {wrong:#?}");
+    }
+}
+
+#[test]
+fn every_png_has_the_size_of_its_svg_and_more_than_one_colour() {
+    for stem in EXPECTED {
+        let png = image::load_from_memory(&DRAWN[&format!("{stem}.png")]).unwrap().to_rgb8();
+        let size = format!("<svg width=\"{}\" height=\"{}\"", png.width(), png.height());
+        assert!(svg(stem).starts_with(&size), "{stem}: {size}");
+        assert!(png.pixels().any(|pixel| pixel != png.get_pixel(0, 0)), "{stem} has one colour");
+    }
+}
+
+#[test]
+fn a_column_that_is_absent_is_named_with_its_picture_and_file() {
+    let (results, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    write_results(results.path());
+    fs::write(results.path().join(MergedRow::FILE), "dataset,architecture\n").unwrap();
+    let error = format!("{:#}", draw_all(results.path(), out.path()).unwrap_err());
+    assert!(error.contains("pictures of merged models") && error.contains("merged.csv` has no column `method`"), "{error}");
+}
