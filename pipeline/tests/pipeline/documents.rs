@@ -84,8 +84,11 @@ fn first_cells(text: &str, heading: &str) -> BTreeSet<String> {
 /// The names of all commands below one, those that only group others left out.
 fn commands(command: &clap::Command, name: &str) -> BTreeSet<String> {
     let below = command.get_subcommands().filter(|below| !below.is_hide_set() && below.get_name() != "help");
-    let names: BTreeSet<String> = below.flat_map(|below| commands(below, &format!("{name} {}", below.get_name()))).collect();
-    if names.is_empty() { [name.to_owned()].into() } else { names }
+    let mut names: BTreeSet<String> = below.flat_map(|below| commands(below, &format!("{name} {}", below.get_name()))).collect();
+    if names.is_empty() || !command.is_subcommand_required_set() {
+        names.insert(name.to_owned());
+    }
+    names
 }
 
 #[test]
