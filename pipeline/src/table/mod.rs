@@ -1,4 +1,4 @@
-//! CSV files: columns ([`csv`]), typed rows ([`row`]), and all tables of an experiment together ([`tables`]).
+//! CSV files: columns, typed rows, and all tables of an experiment together.
 
 mod csv;
 mod row;

@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use super::{Csv, Table};
 
-/// A row of one CSV file. [`row!`] declares it.
+/// A row of one CSV file. The macro `row!` declares it.
 pub trait Row: Clone + Send + Sized + 'static {
     /// The name of the file.
     const FILE: &'static str;
