@@ -1,4 +1,5 @@
-//! Every picture, drawn from a few made-up rows and compared with the one before: `tests/golden/pictures`.
+//! Every picture, drawn from a few made-up rows and compared with the one before: `tests/golden/pictures`. Where a picture is meant to change,
+//! `INSTA_UPDATE=always cargo test --release --locked -p onebasin --lib picture_tests` writes them anew.
 
 use std::collections::BTreeMap;
 use std::fs;
