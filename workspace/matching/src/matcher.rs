@@ -94,6 +94,19 @@ pub trait Matcher {
 
     /// Whether the maps of all models are sought together (a pair's maps then depend on the other models too).
     fn is_joint(&self) -> bool;
+
+    /// The model whose units are the frame, by index; `None` for methods that take none as their reference.
+    fn reference(&self) -> Option<usize> {
+        None
+    }
+
+    /// Takes another model as the reference; methods that take none stay as they are.
+    fn set_reference(&mut self, _reference: usize) {}
+
+    /// Whether every map is a permutation of hidden units, so that a model in the frame computes what it did.
+    fn permutes(&self) -> bool {
+        true
+    }
 }
 
 /// The order of units that all maps lead to.

@@ -139,6 +139,14 @@ impl Matcher for FrankWolfe {
     fn is_joint(&self) -> bool {
         false
     }
+
+    fn reference(&self) -> Option<usize> {
+        Some(self.reference)
+    }
+
+    fn set_reference(&mut self, reference: usize) {
+        self.reference = reference;
+    }
 }
 
 /// The traces of all pairs as one: objectives summed, a pair that has ended keeping its last. Steps are told for a single pair only.

@@ -89,6 +89,14 @@ impl Matcher for GitReBasin {
     fn is_joint(&self) -> bool {
         false
     }
+
+    fn reference(&self) -> Option<usize> {
+        Some(self.reference)
+    }
+
+    fn set_reference(&mut self, reference: usize) {
+        self.reference = reference;
+    }
 }
 
 /// The model that is the frame.

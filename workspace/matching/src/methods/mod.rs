@@ -16,46 +16,56 @@ mod refine;
 
 use serde::{Deserialize, Serialize};
 
-use self::ot_fusion::{OtFusion, OutputUnits, PlanKind};
-use self::{c2m3::C2m3, frank_wolfe::FrankWolfe, git_rebasin::GitReBasin, identity::Identity, merge_many::MergeMany};
 use crate::{Matcher, MatchingError};
 
-/// A method and its options, as a spec writes it: `{ by = "c2m3", iterations = 200 }`.
-///
-/// Its serialised form holds every option, defaults filled in.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "by", rename_all = "kebab-case")]
-pub enum Matching {
+/// Declares [`Matching`] from its variants, so that a method is one line of the list.
+macro_rules! matchings {
+    ($( $(#[doc = $doc:literal])* $name:literal => $variant:ident($options:ty), )*) => {
+        /// A method and its options, as a spec writes it: `{ by = "c2m3", iterations = 200 }`.
+        ///
+        /// Its serialised form holds every option, defaults filled in.
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[serde(tag = "by")]
+        pub enum Matching {
+            $( $(#[doc = $doc])* #[serde(rename = $name)] $variant($options), )*
+        }
+
+        impl Matching {
+            /// What `by` may say.
+            pub const NAMES: &[&str] = &[$($name),*];
+
+            /// The method itself.
+            pub fn matcher(&self) -> &dyn Matcher {
+                match self {
+                    $( Matching::$variant(options) => options, )*
+                }
+            }
+
+            fn matcher_mut(&mut self) -> &mut dyn Matcher {
+                match self {
+                    $( Matching::$variant(options) => options, )*
+                }
+            }
+        }
+    };
+}
+
+matchings! {
     /// No matching at all: naive averaging.
-    Identity(Identity),
+    "identity" => Identity(identity::Identity),
     /// Git Re-Basin's weight matching of every model to a reference.
-    GitReBasin(GitReBasin),
+    "git-re-basin" => GitReBasin(git_rebasin::GitReBasin),
     /// Git Re-Basin's matching of each model to the mean of the others.
-    MergeMany(MergeMany),
+    "merge-many" => MergeMany(merge_many::MergeMany),
     /// Frank–Wolfe over all models at once, in a universe.
-    C2m3(C2m3),
+    "c2m3" => C2m3(c2m3::C2m3),
     /// Frank–Wolfe between each model and a reference.
-    FrankWolfe(FrankWolfe),
+    "frank-wolfe" => FrankWolfe(frank_wolfe::FrankWolfe),
     /// Optimal transport between each model and a reference.
-    OtFusion(OtFusion),
+    "ot-fusion" => OtFusion(ot_fusion::OtFusion),
 }
 
 impl Matching {
-    /// What `by` may say.
-    pub const NAMES: &[&str] = &["identity", "git-re-basin", "merge-many", "c2m3", "frank-wolfe", "ot-fusion"];
-
-    /// The method itself.
-    pub fn matcher(&self) -> &dyn Matcher {
-        match self {
-            Matching::Identity(options) => options,
-            Matching::GitReBasin(options) => options,
-            Matching::MergeMany(options) => options,
-            Matching::C2m3(options) => options,
-            Matching::FrankWolfe(options) => options,
-            Matching::OtFusion(options) => options,
-        }
-    }
-
     /// Says whether the options make sense.
     ///
     /// # Errors
@@ -71,32 +81,19 @@ impl Matching {
 
     /// The model whose units are the frame, by index, of methods that take one as their reference.
     pub fn reference(&self) -> Option<usize> {
-        match self {
-            Matching::GitReBasin(options) => Some(options.reference),
-            Matching::FrankWolfe(options) => Some(options.reference),
-            Matching::OtFusion(options) => Some(options.reference),
-            Matching::Identity(_) | Matching::MergeMany(_) | Matching::C2m3(_) => None,
-        }
+        self.matcher().reference()
     }
 
     /// The same with another model as its reference; methods that take none stay as they are.
     #[must_use]
     pub fn with_reference(mut self, reference: usize) -> Matching {
-        match &mut self {
-            Matching::GitReBasin(options) => options.reference = reference,
-            Matching::FrankWolfe(options) => options.reference = reference,
-            Matching::OtFusion(options) => options.reference = reference,
-            Matching::Identity(_) | Matching::MergeMany(_) | Matching::C2m3(_) => {}
-        }
+        self.matcher_mut().set_reference(reference);
         self
     }
 
     /// Whether every map is a permutation of hidden units, so that a model in the frame computes what it did.
     pub fn permutes(&self) -> bool {
-        match self {
-            Matching::OtFusion(options) => options.plan == PlanKind::Exact && options.output == OutputUnits::Fixed,
-            Matching::Identity(_) | Matching::GitReBasin(_) | Matching::MergeMany(_) | Matching::C2m3(_) | Matching::FrankWolfe(_) => true,
-        }
+        self.matcher().permutes()
     }
 
     /// Whether the maps of all models are sought together (a pair's maps then depend on the other models too).
