@@ -14,7 +14,7 @@ pub use part::Part;
 
 use serde::Serialize;
 
-use crate::table::{Columns, Csv, Table};
+use crate::table::columns;
 
 /// What most rows begin with.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -27,18 +27,4 @@ pub struct ResultKey {
     pub replicate: usize,
 }
 
-impl Columns for ResultKey {
-    fn add<'a>(table: Table, _: &str, values: impl Iterator<Item = &'a Self> + Clone) -> Table {
-        let table = PairName::add(table, "pair", values.clone().map(|key| &key.pair));
-        let table = MethodLabel::add(table, "method", values.clone().map(|key| &key.method));
-        usize::add(table, "replicate", values.map(|key| &key.replicate))
-    }
-
-    fn read(csv: &Csv, _: &str) -> anyhow::Result<Vec<Self>> {
-        let pairs = PairName::read(csv, "pair")?;
-        let methods = MethodLabel::read(csv, "method")?;
-        let replicates = usize::read(csv, "replicate")?;
-        let keys = pairs.into_iter().zip(methods).zip(replicates);
-        Ok(keys.map(|((pair, method), replicate)| ResultKey { pair, method, replicate }).collect())
-    }
-}
+columns!(ResultKey { pair: PairName, method: MethodLabel, replicate: usize });

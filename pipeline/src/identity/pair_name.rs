@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::table::{Columns, Csv, Table};
+use crate::table::columns;
 
 /// A data set and an architecture, by their names in the spec.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -36,17 +36,7 @@ impl fmt::Display for PairName {
     }
 }
 
-impl Columns for PairName {
-    fn add<'a>(table: Table, _: &str, values: impl Iterator<Item = &'a Self> + Clone) -> Table {
-        let table = table.text("dataset", values.clone().map(|pair| &pair.dataset));
-        table.text("architecture", values.map(|pair| &pair.architecture))
-    }
-
-    fn read(csv: &Csv, _: &str) -> anyhow::Result<Vec<Self>> {
-        let names = csv.texts("dataset")?.into_iter().zip(csv.texts("architecture")?);
-        Ok(names.map(|(dataset, architecture)| PairName { dataset, architecture }).collect())
-    }
-}
+columns!(PairName { dataset: String, architecture: String });
 
 #[cfg(test)]
 mod tests {

@@ -110,7 +110,7 @@ struct Plots {
 
 /// Draws `seeds-<dataset>-<architecture>` where a method was drawn more than once: accuracy in the middle between two models, a dot a draw.
 fn draw(canvas: &Canvas) -> Result<()> {
-    for (pair, rows) in by_pair(BarrierRow::read(canvas.results())?, |row| &row.key.pair) {
+    for (pair, rows) in by_pair(BarrierRow::read_from(canvas.results())?, |row| &row.key.pair) {
         if rows.iter().all(|row| row.key.method.draw().is_none()) {
             continue;
         }

@@ -133,15 +133,15 @@ pub fn renewed(results: &Path, against: &Path) -> Result<(Vec<Reported>, Vec<Str
 
 /// Every cell of `by-models.csv`.
 fn found(results: &Path) -> Result<Vec<Reported>> {
-    let rows = ByModelsRow::read(results).context("hint: run the experiment first")?;
+    let rows = ByModelsRow::read_from(results).context("hint: run the experiment first")?;
     let figure = |row: ByModelsRow| Reported {
         dataset: row.pair.dataset,
         architecture: row.pair.architecture,
         method: row.method.to_string(),
         models: row.models,
-        metric: row.metric,
-        split: row.split.to_string(),
-        value: row.mean,
+        metric: row.figures.metric,
+        split: row.figures.split.to_string(),
+        value: row.figures.mean,
         sd: None,
         tolerance: 0.0,
         source: "an earlier run of this spec".to_owned(),

@@ -26,9 +26,9 @@ struct Accuracies {
 
 /// Draws `merged-<dataset>-<architecture>`: accuracies of merged models on test, or on the only split there is.
 pub fn draw(canvas: &Canvas) -> Result<()> {
-    let ends = ModelRow::read(canvas.results())?;
-    let cells = ByModelsRow::read(canvas.results())?;
-    for (pair, rows) in by_pair(MergedRow::read(canvas.results())?, |row| &row.key.pair) {
+    let ends = ModelRow::read_from(canvas.results())?;
+    let cells = ByModelsRow::read_from(canvas.results())?;
+    for (pair, rows) in by_pair(MergedRow::read_from(canvas.results())?, |row| &row.key.pair) {
         let split = shown_part(rows.iter().map(|row| row.split));
         let mut merged = Merged::new();
         for row in rows.iter().filter(|row| row.split == split) {
@@ -38,7 +38,7 @@ pub fn draw(canvas: &Canvas) -> Result<()> {
         let endpoints = ends.iter().filter(|row| row.pair == pair && row.split == split).map(|row| row.accuracy).collect();
         let mut reported: BTreeMap<String, Vec<(f64, f64)>> = BTreeMap::new();
         for cell in cells.iter().filter(|cell| cell.is_accuracy_of(&pair, split) && !cell.method.is_endpoints()) {
-            if let Some(value) = cell.reported {
+            if let Some(value) = cell.figures.reported {
                 reported.entry(cell.method.to_string()).or_default().push((cell.models as f64, value));
             }
         }

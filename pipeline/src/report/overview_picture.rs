@@ -47,25 +47,25 @@ const GREY: RGBColor = RGBColor(110, 110, 110);
 /// Draws `table` where there are two pairs of data set and architecture or more.
 pub fn draw(canvas: &Canvas) -> Result<()> {
     let architectures = ArchitectureRow::read_if_present(canvas.results())?;
-    let groups = by_pair(ByModelsRow::read(canvas.results())?, |row| &row.pair);
+    let groups = by_pair(ByModelsRow::read_from(canvas.results())?, |row| &row.pair);
     let mut pairs: Vec<_> = groups.iter().collect();
     // The narrower of `resnet20-4x` and `resnet20-16x` first.
     pairs.sort_by_key(|(pair, _)| (&pair.dataset, by_length(&pair.architecture)));
     let mut panels = Vec::new();
     for (pair, rows) in pairs {
-        let split = shown_part(rows.iter().map(|row| row.split));
+        let split = shown_part(rows.iter().map(|row| row.figures.split));
         let shown = || rows.iter().filter(|row| row.is_accuracy_of(pair, split));
         let merged = || shown().filter(|row| !row.method.is_endpoints());
         let Some(most) = merged().map(|row| row.models).max() else { continue };
         let mut figures: BTreeMap<String, Figure> = BTreeMap::new();
         // Of a method that is drawn several times, the first.
         for row in merged().filter(|row| row.models == most && row.method.draw().is_none_or(|draw| draw == 1)) {
-            let figure = Figure { ours: row.mean, deviation: row.sd, reported: row.reported };
+            let figure = Figure { ours: row.figures.mean, deviation: row.figures.sd, reported: row.figures.reported };
             figures.insert(row.method.name().to_owned(), figure);
         }
         let stands_for = architectures.iter().find(|row| row.pair == *pair && !row.stands_for.is_empty());
         let other = stands_for.map(|row| format!(" for {}", row.stands_for)).unwrap_or_default();
-        let endpoints = shown().find(|row| row.method.is_endpoints()).map(|row| row.mean);
+        let endpoints = shown().find(|row| row.method.is_endpoints()).map(|row| row.figures.mean);
         let heading = format!("{}{other}, {}", pair.dataset, pair.architecture);
         panels.push(Panel { heading, models: most, split, figures, endpoints });
     }

@@ -45,7 +45,7 @@ pub fn draw(canvas: &Canvas) -> Result<()> {
     if alignments.is_empty() {
         return Ok(());
     }
-    let pairs: BTreeSet<PairName> = ModelRow::read(canvas.results())?.into_iter().map(|row| row.pair).collect();
+    let pairs: BTreeSet<PairName> = ModelRow::read_from(canvas.results())?.into_iter().map(|row| row.pair).collect();
     for pair in &pairs {
         let slug = pair.slug(&pairs);
         let of_pair: Vec<&Alignment> = alignments.iter().filter(|found| found.slug == slug).collect();

@@ -10,7 +10,7 @@ use crate::comparison::Comparison;
 use crate::identity::{MethodLabel, PairName, Part, ResultKey};
 use crate::measurements::{BarrierRow, MergedRow, ModelRow};
 use crate::statistics::Summary;
-use crate::table::{Tables, row};
+use crate::table::{Tables, columns, row};
 
 /// One cell.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,22 +28,42 @@ pub struct SummaryRow {
     pub source: String,
 }
 
+/// What `summary.csv` and `by-models.csv` say of a cell.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Figures {
+    pub metric: String,
+    pub split: Part,
+    pub replicates: usize,
+    pub mean: f64,
+    pub sd: Option<f64>,
+    /// The lower end of the 95 % interval.
+    pub low: Option<f64>,
+    pub high: Option<f64>,
+    pub reported: Option<f64>,
+    pub reported_sd: Option<f64>,
+    pub verdict: String,
+}
+
+columns!(Figures {
+    metric: String,
+    split: Part,
+    replicates: usize,
+    mean: f64,
+    sd: Option<f64>,
+    low: Option<f64>,
+    high: Option<f64>,
+    reported: Option<f64>,
+    reported_sd: Option<f64>,
+    verdict: String,
+});
+
 row! {
     /// A cell of the table, all models merged: a row of `summary.csv`.
     pub struct WholeRow in "summary.csv", order |_, _| Ordering::Equal;
     {
         pair: PairName,
         method: MethodLabel,
-        metric: String,
-        split: Part,
-        replicates: usize,
-        mean: f64,
-        sd: Option<f64>,
-        low: Option<f64>,
-        high: Option<f64>,
-        reported: Option<f64>,
-        reported_sd: Option<f64>,
-        verdict: String,
+        figures: Figures,
     }
 }
 
@@ -54,51 +74,39 @@ row! {
         pair: PairName,
         method: MethodLabel,
         models: usize,
-        metric: String,
-        split: Part,
-        replicates: usize,
-        mean: f64,
-        sd: Option<f64>,
-        low: Option<f64>,
-        high: Option<f64>,
-        reported: Option<f64>,
-        reported_sd: Option<f64>,
-        verdict: String,
+        figures: Figures,
     }
 }
 
 impl ByModelsRow {
     /// Whether it is an accuracy of a pair on a split.
     pub fn is_accuracy_of(&self, pair: &PairName, split: Part) -> bool {
-        self.pair == *pair && self.metric == "accuracy" && self.split == split
+        self.pair == *pair && self.figures.metric == "accuracy" && self.figures.split == split
     }
 }
 
-impl From<&SummaryRow> for ByModelsRow {
-    fn from(row: &SummaryRow) -> ByModelsRow {
-        let Summary { count, mean, deviation, interval } = row.summary;
-        ByModelsRow {
-            pair: row.pair.clone(),
-            method: row.method.clone(),
-            models: row.models,
-            metric: row.metric.to_owned(),
-            split: row.split,
+impl SummaryRow {
+    fn figures(&self) -> Figures {
+        let Summary { count, mean, deviation, interval } = self.summary;
+        Figures {
+            metric: self.metric.to_owned(),
+            split: self.split,
             replicates: count,
             mean,
             sd: deviation,
             low: interval.map(|(low, _)| low),
             high: interval.map(|(_, high)| high),
-            reported: row.reported,
-            reported_sd: row.reported_sd,
-            verdict: row.verdict.clone(),
+            reported: self.reported,
+            reported_sd: self.reported_sd,
+            verdict: self.verdict.clone(),
         }
     }
 }
 
-impl From<ByModelsRow> for WholeRow {
-    fn from(row: ByModelsRow) -> WholeRow {
-        let ByModelsRow { pair, method, metric, split, replicates, mean, sd, low, high, reported, reported_sd, verdict, .. } = row;
-        WholeRow { pair, method, metric, split, replicates, mean, sd, low, high, reported, reported_sd, verdict }
+impl From<&SummaryRow> for ByModelsRow {
+    fn from(row: &SummaryRow) -> ByModelsRow {
+        let (pair, method, figures) = (row.pair.clone(), row.method.clone(), row.figures());
+        ByModelsRow { pair, method, models: row.models, figures }
     }
 }
 
@@ -171,7 +179,7 @@ pub fn tabulate(rows: &[SummaryRow], tables: &mut Tables) {
     }
     let whole = rows.iter().filter(|row| largest[&(&row.pair, &row.method)] == row.models);
     tables.declare::<WholeRow>();
-    tables.extend(whole.map(|row| WholeRow::from(ByModelsRow::from(row))));
+    tables.extend(whole.map(|row| WholeRow { pair: row.pair.clone(), method: row.method.clone(), figures: row.figures() }));
     tables.declare::<ByModelsRow>();
     tables.extend(rows.iter().map(ByModelsRow::from));
 }

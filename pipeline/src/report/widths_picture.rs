@@ -24,7 +24,7 @@ pub fn draw(canvas: &Canvas) -> Result<()> {
     if families.is_empty() {
         return Ok(());
     }
-    let (merged, ends) = (MergedRow::read(canvas.results())?, ModelRow::read(canvas.results())?);
+    let (merged, ends) = (MergedRow::read_from(canvas.results())?, ModelRow::read_from(canvas.results())?);
     for dataset in families.iter().map(|family| &family.dataset).collect::<BTreeSet<_>>() {
         let (mut panels, mut names, mut most) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
         for family in families.iter().filter(|family| family.dataset == *dataset) {

@@ -6,5 +6,5 @@ mod tables;
 
 pub use csv::{Csv, Table};
 pub use row::{Columns, Row, Small};
-pub(crate) use row::{row, text_column};
+pub(crate) use row::{columns, row, text_column};
 pub use tables::Tables;

@@ -8,7 +8,7 @@ use anyhow::Result;
 use super::{Csv, Table};
 
 /// A row of one CSV file. The macro `row!` declares it.
-pub trait Row: Clone + Send + Sized + 'static {
+pub trait Row: Columns + Clone + Send + 'static {
     /// The name of the file.
     const FILE: &'static str;
 
@@ -16,20 +16,16 @@ pub trait Row: Clone + Send + Sized + 'static {
     fn order(&self, other: &Self) -> Ordering;
 
     /// The rows as columns.
-    fn table(rows: &[Self]) -> Table;
-
-    /// The rows of columns.
-    ///
-    /// # Errors
-    /// A column that is absent, or a cell that is not of its type; the error names the row.
-    fn parse(csv: &Csv) -> Result<Vec<Self>>;
+    fn table(rows: &[Self]) -> Table {
+        Self::add(Table::new(), "", rows.iter())
+    }
 
     /// The rows of the file in a folder.
     ///
     /// # Errors
     /// When the file is absent or malformed.
-    fn read(folder: &Path) -> Result<Vec<Self>> {
-        Self::parse(&Csv::read(&folder.join(Self::FILE))?)
+    fn read_from(folder: &Path) -> Result<Vec<Self>> {
+        <Self as Columns>::read(&Csv::read(&folder.join(Self::FILE))?, "")
     }
 
     /// The rows of the file in a folder, none where it is absent.
@@ -37,7 +33,7 @@ pub trait Row: Clone + Send + Sized + 'static {
     /// # Errors
     /// When the file is malformed.
     fn read_if_present(folder: &Path) -> Result<Vec<Self>> {
-        if folder.join(Self::FILE).exists() { Self::read(folder) } else { Ok(Vec::new()) }
+        if folder.join(Self::FILE).exists() { Self::read_from(folder) } else { Ok(Vec::new()) }
     }
 }
 
@@ -119,7 +115,33 @@ impl Columns for Small {
     }
 }
 
-/// Declares a row and the file it is a row of. Each field is a column, or several, in this order. `order` compares two rows.
+/// Makes a struct a group of columns: each field is a column, or several, in this order.
+macro_rules! columns {
+    ($name:ident { $( $field:ident: $type:ty ),* $(,)? }) => {
+        impl $crate::table::Columns for $name {
+            fn add<'a>(
+                table: $crate::table::Table,
+                _: &str,
+                values: impl Iterator<Item = &'a Self> + Clone,
+            ) -> $crate::table::Table {
+                $( let table = <$type as $crate::table::Columns>::add(table, stringify!($field), values.clone().map(|row| &row.$field)); )*
+                table
+            }
+
+            fn read(csv: &$crate::table::Csv, _: &str) -> anyhow::Result<Vec<Self>> {
+                $( let mut $field = <$type as $crate::table::Columns>::read(csv, stringify!($field))?.into_iter(); )*
+                let mut rows = Vec::with_capacity(csv.height());
+                while let ($( Some($field), )*) = ($( $field.next(), )*) {
+                    rows.push($name { $( $field, )* });
+                }
+                Ok(rows)
+            }
+        }
+    };
+}
+pub(crate) use columns;
+
+/// Declares a row and the file it is a row of. Its fields are its columns, see [`columns!`]. `order` compares two rows.
 macro_rules! row {
     (
         $(#[$meta:meta])*
@@ -132,27 +154,14 @@ macro_rules! row {
             $( $(#[$field_meta])* pub $field: $type, )*
         }
 
+        $crate::table::columns!($name { $( $field: $type ),* });
+
         impl $crate::table::Row for $name {
             const FILE: &'static str = $file;
 
             fn order(&self, other: &Self) -> std::cmp::Ordering {
                 let order: fn(&Self, &Self) -> std::cmp::Ordering = $order;
                 order(self, other)
-            }
-
-            fn table(rows: &[Self]) -> $crate::table::Table {
-                let table = $crate::table::Table::new();
-                $( let table = <$type as $crate::table::Columns>::add(table, stringify!($field), rows.iter().map(|row| &row.$field)); )*
-                table
-            }
-
-            fn parse(csv: &$crate::table::Csv) -> anyhow::Result<Vec<Self>> {
-                $( let mut $field = <$type as $crate::table::Columns>::read(csv, stringify!($field))?.into_iter(); )*
-                let mut rows = Vec::with_capacity(csv.height());
-                while let ($( Some($field), )*) = ($( $field.next(), )*) {
-                    rows.push($name { $( $field, )* });
-                }
-                Ok(rows)
             }
         }
     };
@@ -201,12 +210,12 @@ mod tests {
         let bytes = Sample::table(&rows).bytes().unwrap();
         let text = String::from_utf8(bytes.clone()).unwrap();
         assert_eq!(text.lines().next(), Some("name,count,width,value,step,error"));
-        assert_eq!(Sample::parse(&Csv::parse(&bytes, "sample.csv").unwrap()).unwrap(), rows);
+        assert_eq!(Sample::read(&Csv::parse(&bytes, "sample.csv").unwrap(), "").unwrap(), rows);
     }
 
     #[test]
     fn a_cell_of_another_type_is_named_by_its_row() {
         let csv = Csv::parse(b"name,count,width,value,step,error\na,1.5,,1,,0\n", "sample.csv").unwrap();
-        assert_eq!(Sample::parse(&csv).unwrap_err().to_string(), "`sample.csv`, row 2: `count` is `1.5`, expected a whole number");
+        assert_eq!(Sample::read(&csv, "").unwrap_err().to_string(), "`sample.csv`, row 2: `count` is `1.5`, expected a whole number");
     }
 }

@@ -22,7 +22,7 @@ struct Lines {
 
 /// Draws `barriers-<dataset>-<architecture>` for each pair of data set and architecture.
 pub fn draw(canvas: &Canvas) -> Result<()> {
-    for (pair, rows) in by_pair(BarrierRow::read(canvas.results())?, |row| &row.key.pair) {
+    for (pair, rows) in by_pair(BarrierRow::read_from(canvas.results())?, |row| &row.key.pair) {
         let mut panels = Vec::new();
         let mut lines = (usize::MAX, 0);
         for (metric, value) in [("loss", (|row| row.loss) as fn(&BarrierRow) -> f64), ("accuracy", |row| row.accuracy)] {

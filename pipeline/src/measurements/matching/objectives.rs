@@ -21,7 +21,7 @@ struct Objectives {
 
 /// Draws `objectives-<dataset>-<architecture>`: the alignments of the most models.
 pub fn draw(canvas: &Canvas) -> Result<()> {
-    for (pair, rows) in by_pair(TraceRow::read(canvas.results())?, |row| &row.key.pair) {
+    for (pair, rows) in by_pair(TraceRow::read_from(canvas.results())?, |row| &row.key.pair) {
         let Some(most) = rows.iter().filter_map(TraceRow::count).max() else { continue };
         let rows: Vec<&TraceRow> = rows.iter().filter(|row| row.count() == Some(most)).collect();
         let shared = methods_sharing_stages(rows.iter().map(|row| (&row.key.method, row.stage.as_str())), canvas.styles());

@@ -33,7 +33,7 @@ struct Steps {
 /// Draws `steps-<dataset>-<architecture>`, a panel for each method that has steps, of its alignment of the most models. Where it has them
 /// for pairs only, of its first pair.
 pub fn draw(canvas: &Canvas) -> Result<()> {
-    for (pair, rows) in by_pair(TraceRow::read(canvas.results())?, |row| &row.key.pair) {
+    for (pair, rows) in by_pair(TraceRow::read_from(canvas.results())?, |row| &row.key.pair) {
         let mut of_methods: BTreeMap<&str, BTreeMap<(usize, &str), SolverTraces>> = BTreeMap::new();
         let shared = methods_sharing_stages(rows.iter().map(|row| (&row.key.method, row.stage.as_str())), canvas.styles());
         for row in rows.iter().filter(|row| !shared.contains(&row.key.method)) {
