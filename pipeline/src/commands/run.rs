@@ -49,6 +49,12 @@ pub fn run(arguments: &cli::Run) -> Result<Verdict, Failure> {
         if !complete {
             verdict = Verdict::No;
             if !shared.keep_going {
+                for (waiting, ..) in &planned[done.len()..] {
+                    console::note(&format!(
+                        "`{}` is not run, because `{}` is not finished",
+                        waiting.experiment.name, session.experiment.name
+                    ));
+                }
                 break;
             }
         }

@@ -117,8 +117,18 @@ impl Tables {
         (self.side() * self.models.len() as i32 + self.margin() + 24).max(330)
     }
 
+    /// Room above the cells: the heading, and the names of models, which stand upright where they are wider than a cell.
+    fn top(&self) -> i32 {
+        let longest = self.models.iter().map(|name| name.chars().count()).max().unwrap_or_default() as i32;
+        if self.is_upright() { 44 + 9 * longest } else { 62 }
+    }
+
+    fn is_upright(&self) -> bool {
+        self.models.iter().any(|name| 9 * name.chars().count() as i32 > self.side().max(24))
+    }
+
     fn height(&self) -> i32 {
-        self.side() * self.models.len() as i32 + 92
+        self.side() * self.models.len() as i32 + self.top() + 30
     }
 }
 
@@ -142,16 +152,22 @@ impl Picture for Tables {
 impl Tables {
     fn table<B: DrawingBackend>(&self, area: &DrawingArea<B, Shift>, table: &Table, (left, top): (i32, i32)) -> Result<()> {
         let (side, margin) = (self.side(), self.margin());
-        let (left, top) = (left + margin, top + 62);
+        let (left, top) = (left + margin, top + self.top());
         let centred = |size: u32, colour: &RGBColor| (FONT, size).into_font().color(colour).pos(Pos::new(HPos::Center, VPos::Center));
         let dark = RGBColor(30, 30, 30);
         let count = self.models.len();
         let heading = (FONT, TEXT).into_font().color(&dark);
-        area.draw(&Text::new(table.heading.clone(), (left, top - 54), heading)).map_err(backend)?;
+        area.draw(&Text::new(table.heading.clone(), (left, top - self.top() + 8), heading)).map_err(backend)?;
         let size = (side / 3).clamp(9, 17) as u32;
         for (place, name) in self.models.iter().enumerate() {
             let middle = side * place as i32 + side / 2;
-            area.draw(&Text::new(name.clone(), (left + middle, top - 14), centred(size.max(12), &dark))).map_err(backend)?;
+            let (lift, style) = if self.is_upright() {
+                let upright = (FONT, size.max(12)).into_text_style(area).color(&dark).transform(FontTransform::Rotate270);
+                (8, upright.pos(Pos::new(HPos::Left, VPos::Center)))
+            } else {
+                (14, centred(size.max(12), &dark).into_text_style(area))
+            };
+            area.draw(&Text::new(name.clone(), (left + middle, top - lift), style)).map_err(backend)?;
             let right = (FONT, size.max(12)).into_font().color(&dark).pos(Pos::new(HPos::Right, VPos::Center));
             area.draw(&Text::new(name.clone(), (left - 9, top + middle), right)).map_err(backend)?;
         }

@@ -150,7 +150,13 @@ impl Contours {
             };
             area.draw(&Circle::new(out(0.0), 7, WHITE.filled())).map_err(backend)?;
             area.draw(&Circle::new(out(0.0), 7, BLACK.stroke_width(2))).map_err(backend)?;
-            area.draw(&Text::new(name.clone(), out(26.0), centred.clone())).map_err(backend)?;
+            // A long name would lie on its corner: it begins, or ends, beside it.
+            let (length, side) = match name.chars().count() {
+                0..=3 => (26.0, HPos::Center),
+                _ if x > middle.0 => (14.0, HPos::Left),
+                _ => (14.0, HPos::Right),
+            };
+            area.draw(&Text::new(name.clone(), out(length), centred.clone().pos(Pos::new(side, VPos::Center)))).map_err(backend)?;
         }
         Ok(())
     }
