@@ -150,13 +150,15 @@ impl Contours {
             };
             area.draw(&Circle::new(out(0.0), 7, WHITE.filled())).map_err(backend)?;
             area.draw(&Circle::new(out(0.0), 7, BLACK.stroke_width(2))).map_err(backend)?;
-            // A long name would lie on its corner: it begins, or ends, beside it.
-            let (length, side) = match name.chars().count() {
-                0..=3 => (26.0, HPos::Center),
-                _ if x > middle.0 => (14.0, HPos::Left),
-                _ => (14.0, HPos::Right),
+            // A long name would lie on its corner, or leave the picture: it stands above a corner at the side, else beside it.
+            let at_side = (y - middle.1).abs() < 1.0;
+            let above = |shift: i32| (x.round() as i32 + shift, y.round() as i32 - 20);
+            let (at, side) = match (name.chars().count(), x > middle.0) {
+                (0..=3, _) => (out(26.0), HPos::Center),
+                (_, true) => (if at_side { above(-10) } else { out(14.0) }, HPos::Left),
+                (_, false) => (if at_side { above(10) } else { out(14.0) }, HPos::Right),
             };
-            area.draw(&Text::new(name.clone(), out(length), centred.clone().pos(Pos::new(side, VPos::Center)))).map_err(backend)?;
+            area.draw(&Text::new(name.clone(), at, centred.clone().pos(Pos::new(side, VPos::Center)))).map_err(backend)?;
         }
         Ok(())
     }
