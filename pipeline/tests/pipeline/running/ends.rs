@@ -1,6 +1,7 @@
 //! Runs that end early: failures, panics, interrupts.
 
 use std::fs;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use anyhow::{Context as _, bail};
@@ -47,13 +48,15 @@ fn running_stages_finish_when_another_fails() {
         here.wait();
         bail!("on purpose")
     });
+    let record = Arc::new(Record::default());
+    let seen = record.clone();
     let good = mock("good", &[]).first(move |_| {
         there.wait();
-        std::thread::sleep(std::time::Duration::from_millis(100));
+        seen.wait_for("failed bad");
         Ok(())
     });
     let plan = plan(vec![bad, good, mock("next", &["good"])]);
-    let (outcome, _) = world.run_with(&plan, |options| options.jobs = 2);
+    let outcome = world.run_watched(&plan, &record, |options| options.jobs = 2);
     assert_eq!((outcome.ran, outcome.failed.len(), outcome.left), (1, 1, 1));
     assert!(world.is_hit(&plan, "good"));
 }
@@ -87,19 +90,18 @@ fn a_stage_that_writes_the_stores_own_files_or_links_fails() {
 fn an_interrupt_stops_the_running_stage_and_the_next_run_completes_the_work() {
     let world = World::new();
     let interrupted = flag();
+    let record = Arc::new(Record::default());
+    let seen = record.clone();
     let mut stages = diamond();
     stages[1] = mock("b", &["a"]).first(move |context| {
         fs::write(context.out.join("half"), "half")?;
         interrupted.store(true, Ordering::SeqCst);
-        while context.check_interrupt().is_ok() {
-            std::thread::yield_now();
-        }
-        // Long enough for the watch to notice while the stage still runs.
-        std::thread::sleep(std::time::Duration::from_millis(150));
+        // The watch notices while the stage still runs.
+        seen.wait_for("stopping");
         context.check_interrupt()
     });
     let stopped = plan(stages);
-    let (outcome, record) = world.run_with(&stopped, |options| options.interrupted = interrupted);
+    let outcome = world.run_watched(&stopped, &record, |options| options.interrupted = interrupted);
     let expected = ["surveyed 4: 0 cached, 4 to run", "started a", "finished a", "started b", "stopping", "stopped b"];
     assert_eq!(record.lines(), expected);
     assert_eq!((outcome.ran, outcome.left, outcome.interrupted, outcome.is_complete()), (1, 3, true, false));

@@ -3,19 +3,20 @@
 use std::fs;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
-use std::time::Duration;
 
 use onebasin::plan::Plan;
 
-use super::world::{World, diamond, fingerprint, mock, plan};
+use super::world::{Record, World, diamond, fingerprint, mock, plan};
 
-/// A diamond whose stages take a while and count themselves.
-fn counted(runs: &Arc<AtomicUsize>) -> Plan {
-    let count = |id: &str, inputs: &[&str]| {
-        let runs = runs.clone();
+/// A diamond whose stages count themselves; `a` runs until the other run waits for it.
+fn counted(runs: &Arc<AtomicUsize>, record: &Arc<Record>) -> Plan {
+    let count = |id: &'static str, inputs: &[&str]| {
+        let (runs, record) = (runs.clone(), record.clone());
         mock(id, inputs).first(move |_| {
             runs.fetch_add(1, Ordering::SeqCst);
-            std::thread::sleep(Duration::from_millis(120));
+            if id == "a" {
+                record.wait_for("waiting a");
+            }
             Ok(())
         })
     };
@@ -25,20 +26,20 @@ fn counted(runs: &Arc<AtomicUsize>) -> Plan {
 #[test]
 fn two_runs_on_one_store_do_each_stage_once_and_both_complete() {
     let world = World::new();
-    let runs = Arc::new(AtomicUsize::new(0));
+    let (runs, record) = (Arc::new(AtomicUsize::new(0)), Arc::new(Record::default()));
     let together = Barrier::new(2);
     let outcomes: Vec<_> = std::thread::scope(|scope| {
         let run = || {
             together.wait();
-            world.run(&counted(&runs))
+            world.run_watched(&counted(&runs, &record), &record, |_| {})
         };
         let threads = [scope.spawn(run), scope.spawn(run)];
         threads.map(|thread| thread.join().unwrap()).into_iter().collect()
     });
     assert_eq!(runs.load(Ordering::SeqCst), 4);
-    assert!(outcomes.iter().all(|(outcome, _)| outcome.is_complete()));
-    assert_eq!(outcomes.iter().map(|(outcome, _)| outcome.ran).sum::<usize>(), 4);
-    assert!(outcomes.iter().map(|(_, record)| record.count("waiting")).sum::<usize>() >= 1, "one waits for `a` of the other");
+    assert!(outcomes.iter().all(|outcome| outcome.is_complete()));
+    assert_eq!(outcomes.iter().map(|outcome| outcome.ran).sum::<usize>(), 4);
+    assert!(record.count("waiting a") >= 1, "one waits for `a` of the other");
     assert!(world.unfinished().is_empty());
 }
 
@@ -48,14 +49,12 @@ fn a_run_does_other_work_before_it_waits() {
     let plan = plan(vec![mock("a", &[]), mock("b", &[]), mock("c", &["a", "b"])]);
     world.store.prepare().unwrap();
     let claim = world.store.claim(&fingerprint(&plan, "a")).unwrap().unwrap();
-    let record = std::thread::scope(|scope| {
-        let run = scope.spawn(|| world.run(&plan));
-        while !world.is_hit(&plan, "b") {
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        std::thread::sleep(Duration::from_millis(150));
+    let record = Record::default();
+    std::thread::scope(|scope| {
+        let run = scope.spawn(|| world.run_watched(&plan, &record, |_| {}));
+        record.wait_for("waiting a");
         drop(claim);
-        run.join().unwrap().1
+        run.join().unwrap();
     });
     let expected =
         ["surveyed 3: 0 cached, 3 to run", "started b", "finished b", "waiting a", "started a", "finished a", "started c", "finished c"];

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
 
 use onebasin::dataset_cache::DatasetCache;
 use onebasin::events::{Event, Reporter};
@@ -84,11 +85,22 @@ pub fn plan(stages: Vec<Mock>) -> Plan {
 
 /// What happened, a line an event.
 #[derive(Default)]
-pub struct Record(Mutex<Vec<String>>);
+pub struct Record {
+    lines: Mutex<Vec<String>>,
+    changed: Condvar,
+}
 
 impl Record {
     pub fn lines(&self) -> Vec<String> {
-        self.0.lock().unwrap().clone()
+        self.lines.lock().unwrap().clone()
+    }
+
+    /// Waits until a line starts so.
+    pub fn wait_for(&self, start: &str) {
+        let lines = self.lines.lock().unwrap();
+        let absent = |lines: &mut Vec<String>| !lines.iter().any(|line| line.starts_with(start));
+        let (lines, waited) = self.changed.wait_timeout_while(lines, Duration::from_secs(60), absent).unwrap();
+        assert!(!waited.timed_out(), "`{start}` never happens: {lines:?}");
     }
 
     pub fn count(&self, start: &str) -> usize {
@@ -115,7 +127,8 @@ impl Reporter for Record {
             Event::Stopping => "stopping".to_owned(),
             Event::Stopped { stage, .. } => format!("stopped {stage}"),
         };
-        self.0.lock().unwrap().push(line);
+        self.lines.lock().unwrap().push(line);
+        self.changed.notify_all();
     }
 }
 
@@ -139,9 +152,14 @@ impl World {
 
     pub fn run_with(&self, plan: &Plan, change: impl FnOnce(&mut RunOptions)) -> (Outcome, Record) {
         let record = Record::default();
+        (self.run_watched(plan, &record, change), record)
+    }
+
+    /// As [`World::run_with`], for stages or threads that wait for what happens.
+    pub fn run_watched(&self, plan: &Plan, record: &Record, change: impl FnOnce(&mut RunOptions)) -> Outcome {
         let mut options = options();
         change(&mut options);
-        (runner::run(plan, &self.store, &options, &record).unwrap(), record)
+        runner::run(plan, &self.store, &options, record).unwrap()
     }
 
     /// Where the artifact of a stage is, or would be.
