@@ -3,6 +3,7 @@
 //! To add a measurement, write its file and put it into [`ALL`]. Nothing else knows any single one.
 
 mod barriers;
+mod class_accuracy;
 mod cycles;
 mod draws;
 mod features;
@@ -15,6 +16,7 @@ mod plane;
 mod scores;
 mod similarity;
 mod subsets;
+mod variances;
 
 use std::any::Any;
 use std::sync::Arc;
@@ -33,6 +35,7 @@ pub use scores::{MergedRow, ModelRow};
 /// Every measurement, in the order in which their stages are planned and their sections stand in `table.md`.
 pub const ALL: &[&dyn AnyMeasurement] = &[
     &scores::Scores,
+    &class_accuracy::ClassAccuracy,
     &barriers::Barriers,
     &cycles::Cycles,
     &subsets::Subsets,
@@ -42,6 +45,7 @@ pub const ALL: &[&dyn AnyMeasurement] = &[
     &iterates::Iterates,
     &margins::Margins,
     &norms::Norms,
+    &variances::Variances,
     &draws::Draws,
     &pairwise::Pairwise,
     // Last: it makes rows of every alignment that the others need.

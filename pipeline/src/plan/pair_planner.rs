@@ -132,7 +132,7 @@ impl<'a> PairPlanner<'a, '_> {
     }
 
     /// Whether nobody has asked for a stage yet; from now on somebody has.
-    pub(super) fn is_new(&mut self, id: &StageId) -> bool {
+    pub fn is_new(&mut self, id: &StageId) -> bool {
         self.builder.planned.insert(id.clone())
     }
 

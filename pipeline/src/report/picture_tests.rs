@@ -19,7 +19,7 @@ use crate::table::{Row, Tables};
 const METHODS: [&str; 4] = ["c2m3", "c2m3-repair", "git-re-basin#1", "git-re-basin#2"];
 
 /// Rows of measurements that keep their types to themselves, by their files.
-const FILES: [(&str, &str); 10] = [
+const FILES: [(&str, &str); 12] = [
     (
         "cycles.csv",
         "dataset,architecture,method,replicate,cycle,split,lambda,loss,accuracy,distance,stage
@@ -69,6 +69,27 @@ glyphs,mlp,c2m3,0,end-point,b,fc1.weight,4,s
 glyphs,mlp,c2m3,0,end-point,b,fc1.bias,0,s
 glyphs,mlp,c2m3,0,merged,,fc1.weight,2.4,s
 glyphs,mlp,c2m3,0,merged,,fc1.bias,0.1,s
+",
+    ),
+    (
+        "variances.csv",
+        "dataset,architecture,method,replicate,layer,variance_ratio,mean_ratio,stage
+glyphs,mlp,c2m3,0,conv1,0.8,0.9,s
+glyphs,mlp,c2m3,0,conv2,0.2,,s
+glyphs,mlp,c2m3-repair,0,conv1,1,1,t
+glyphs,mlp,c2m3-repair,0,conv2,1,,t
+",
+    ),
+    (
+        "class-accuracy.csv",
+        "dataset,architecture,method,replicate,models,model,split,class,images,accuracy,stage
+glyphs,mlp,endpoints,0,1,a,test,0,5,0.8,s
+glyphs,mlp,endpoints,0,1,a,test,1,5,1,s
+glyphs,mlp,endpoints,0,1,a,test,2,0,,s
+glyphs,mlp,c2m3,0,2,,test,0,5,0.2,t
+glyphs,mlp,c2m3,0,3,,test,0,5,0.4,t
+glyphs,mlp,c2m3,0,3,,test,1,5,0.6,t
+glyphs,mlp,c2m3,0,3,,test,2,0,,t
 ",
     ),
     (
@@ -271,6 +292,7 @@ macro_rules! pictures {
 
 pictures! {
     barriers_look_as_before: "barriers-glyphs-mlp",
+    accuracies_of_classes_look_as_before: "class-accuracy-glyphs-mlp",
     cycles_look_as_before: "cycles-glyphs-mlp",
     features_look_as_before: "features-glyphs-mlp",
     iterates_look_as_before: "iterates-glyphs-mlp",
@@ -290,6 +312,7 @@ pictures! {
     steps_look_as_before: "steps-glyphs-mlp",
     subsets_look_as_before: "subsets-glyphs-mlp",
     the_overview_looks_as_before: "table",
+    variances_of_outputs_look_as_before: "variances-glyphs-mlp",
     widths_look_as_before: "widths-glyphs",
 }
 

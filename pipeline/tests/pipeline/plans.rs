@@ -97,7 +97,7 @@ fn equal_specs_plan_equal_fingerprints_and_each_input_comes_first() {
 fn a_changed_method_changes_only_what_is_made_with_it() {
     let before = planned(SPEC, &[]);
     let after = planned(&SPEC.replace("by = \"git-re-basin\"", "by = \"git-re-basin\", order = \"forward\""), &[]);
-    let expected = ["align", "merge", "measure", "line"].iter().flat_map(|kind| {
+    let expected = ["align", "merge", "predict", "line"].iter().flat_map(|kind| {
         ids(&before).into_iter().filter(move |id| id.starts_with(&format!("{kind}/glyphs-mlp/weights/"))).collect::<Vec<_>>()
     });
     let expected: BTreeSet<String> = expected.chain(["tabulate".to_owned(), "plot".to_owned()]).collect();
@@ -136,7 +136,7 @@ fn a_method_with_a_repair_shares_alignments_and_merges_with_the_one_without() {
         assert_eq!(of(&rest.replace('#', "universe")), of(&rest.replace('#', "repaired")));
     }
     // What is new is the repair, what measures it, and the tables.
-    let new = ["repair/#/2", "measure/#/2", "repair/#/3", "measure/#/3", "line/#/a..b"];
+    let new = ["repair/#/2", "predict/#/2", "repair/#/3", "predict/#/3", "line/#/a..b"];
     let new = new.iter().map(|id| id.replace('#', "glyphs-mlp/repaired/replicate-0")).chain(["tabulate".to_owned(), "plot".to_owned()]);
     assert_eq!(changed(&before, &after), new.collect());
 }
@@ -248,7 +248,7 @@ fn what_is_asked_for_besides_leaves_every_other_stage_as_it_was() {
         "align/#/b..c",
         "cycle/#/c..b..a",
         "features/#/all",
-        "measure/#/a+c",
+        "predict/#/a+c",
         "merge/#/a+c",
         "plane/#/a..b..c",
         "similarity/#/all",
@@ -273,7 +273,7 @@ fn a_subset_matched_jointly_is_merged_by_its_places_in_the_alignment_of_all() {
     assert_eq!(inputs, expected);
     assert_eq!(merge.recipe().settings["positions"], serde_json::json!([1, 2]));
     assert!(plan.find("merge/glyphs-mlp/naive/replicate-0/b+c@all").is_none(), "nothing moves, so nothing differs");
-    assert!(plan.find("measure/glyphs-mlp/ensemble/replicate-0/b+c@all").is_none());
+    assert!(plan.find("predict/glyphs-mlp/ensemble/replicate-0/b+c@all").is_none());
 }
 
 #[test]

@@ -90,6 +90,12 @@ pub enum TrainingError {
         /// What to do about it.
         hint: &'static str,
     },
+    /// Stored predictions are not whole.
+    #[error("the stored predictions cannot be used: {problem}\nhint: remove them and run again")]
+    Predictions {
+        /// What is wrong with them.
+        problem: String,
+    },
     /// A snapshot is not one of this training, or not whole.
     #[error("the snapshot of the training cannot be used: {problem}\nhint: remove it; the training then starts anew")]
     Snapshot {

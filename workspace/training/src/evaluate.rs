@@ -6,7 +6,6 @@ use onebasin_network::{Graph, Weights};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::error::impossible;
 use crate::forward::{Mode, Program};
 use crate::inputs::Inputs;
 use crate::score::{Evaluation, Tally};
@@ -61,32 +60,8 @@ pub enum Averaging {
     LogProbabilities,
 }
 
-/// Loss and accuracy of the averaged predictions of several networks over a whole split.
-///
-/// # Errors
-/// When the data do not fit the network, or there is no model.
-pub fn evaluate_ensemble(
-    graph: &Graph,
-    models: &[&Weights],
-    data: &Split,
-    normalisation: &Normalisation,
-    device: &Device,
-    averaging: Averaging,
-) -> Result<Evaluation, TrainingError> {
-    if models.is_empty() {
-        return Err(impossible("models", 0, "at least 1", "give the models whose predictions are averaged"));
-    }
-    let classes = graph.architecture.classes;
-    let parts = over_batches(graph, models, data, normalisation, device, |logits, labels| {
-        let mut tally = Tally::default();
-        tally.add(&average(&logits, classes, averaging), labels);
-        tally
-    })?;
-    Ok(parts.into_iter().fold(Tally::default(), Tally::join).evaluation())
-}
-
 /// The logarithm of the averaged prediction, up to a constant in each row.
-fn average(logits: &[Vec<f32>], classes: usize, averaging: Averaging) -> Vec<f32> {
+pub(crate) fn average(logits: &[Vec<f32>], classes: usize, averaging: Averaging) -> Vec<f32> {
     let count = logits.len() as f64;
     let mut means = vec![0.0f64; logits[0].len()];
     for model in logits {
@@ -128,7 +103,7 @@ pub(crate) fn map_batches<R: Send>(count: usize, size: usize, device: &Device, w
 }
 
 /// Runs several models of one graph over all batches and hands their logits and the labels to `work`.
-fn over_batches<R: Send>(
+pub(crate) fn over_batches<R: Send>(
     graph: &Graph,
     models: &[&Weights],
     data: &Split,

@@ -26,6 +26,7 @@ mod kernels;
 mod learning_curve;
 mod optimizer;
 mod options;
+mod prediction;
 #[cfg(test)]
 mod pytorch;
 mod repair;
@@ -39,7 +40,7 @@ mod update;
 
 pub use device::Device;
 pub use error::TrainingError;
-pub use evaluate::{Averaging, evaluate, evaluate_ensemble, logits};
+pub use evaluate::{Averaging, evaluate, logits};
 pub use features::{features, penultimate};
 pub use fit::fit;
 pub use initialise::{Initialisation, initialise};
@@ -48,6 +49,7 @@ pub use kernels::Kernels;
 pub use learning_curve::CurvePoint;
 pub use optimizer::{Adam, Optimizer, Sgd};
 pub use options::Training;
+pub use prediction::{Predictions, predict, predict_ensemble};
 pub use repair::{repair, reset_batch_norms};
 pub use schedule::{Per, Schedule, ScheduleKind, Span};
 pub use score::Evaluation;

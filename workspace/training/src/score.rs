@@ -50,7 +50,7 @@ pub(crate) fn log_normaliser(row: &[f32]) -> f64 {
 }
 
 /// The place of the greatest value; the first of equals.
-fn greatest(row: &[f32]) -> usize {
+pub(crate) fn greatest(row: &[f32]) -> usize {
     (1..row.len()).fold(0, |best, place| if row[place] > row[best] { place } else { best })
 }
 

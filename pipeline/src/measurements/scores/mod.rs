@@ -1,7 +1,6 @@
 //! Loss and accuracy of end points and merged models: `models.csv`, `merged.csv`. The report summarises and draws them.
 
-mod evaluate;
-mod measure;
+mod predict;
 
 use anyhow::Result;
 use serde::Serialize;
@@ -14,10 +13,11 @@ use crate::stage::{Artifact, StageId};
 use crate::stages::files::{Measured, read_json};
 use crate::table::{Tables, row};
 
-use evaluate::Evaluate;
-use measure::Measure;
+pub use predict::predictions;
 
-/// The file of both stages.
+use predict::Predict;
+
+/// The file with loss and accuracy.
 pub const ARTIFACT: &str = "evaluation.json";
 
 /// The measurement.
@@ -107,19 +107,33 @@ impl Record for MergedRecord {
     }
 }
 
-/// Plans the stage that measures what a method makes of some models: a merged model, or an ensemble.
+/// Plans the stage that asks a trained model, once.
+pub fn measure_model(planner: &mut PairPlanner<'_, '_>, index: usize) -> StageId {
+    let experiment = planner.experiment();
+    let id = planner.id("predict", None, &experiment.models[index].name);
+    if planner.is_new(&id) {
+        let predict = Predict::model(id.clone(), planner.model(index), planner.task(), experiment.evaluation.parts.clone());
+        planner.add(predict);
+    }
+    id
+}
+
+/// Plans the stage that asks what a method makes of some models, once: a merged model, or an ensemble.
 pub fn measure_merged(planner: &mut PairPlanner<'_, '_>, method: &Method, set: &MergeSet) -> StageId {
     let models = set.models();
-    let id = planner.id("measure", Some(method), &set.path(&planner.names(&models)));
+    let id = planner.id("predict", Some(method), &set.path(&planner.names(&models)));
+    if !planner.is_new(&id) {
+        return id;
+    }
     let parts = planner.experiment().evaluation.parts.clone();
-    let measure = match planner.merged_model(method, set) {
-        Some(merged) => Measure::merged(id.clone(), merged, planner.task(), parts),
+    let predict = match planner.merged_model(method, set) {
+        Some(merged) => Predict::model(id.clone(), merged, planner.task(), parts),
         None => {
             let models = models.iter().map(|&model| planner.model(model)).collect();
-            Measure::ensemble(id.clone(), models, planner.task(), parts)
+            Predict::ensemble(id.clone(), models, planner.task(), parts)
         }
     };
-    planner.add(measure);
+    planner.add(predict);
     id
 }
 
@@ -134,10 +148,9 @@ impl Measurement for Scores {
         let experiment = planner.experiment();
         let evaluation = &experiment.evaluation;
         for (index, model) in experiment.models.iter().enumerate() {
-            let id = planner.id("evaluate", None, &model.name);
             let ResultKey { pair, replicate, .. } = planner.key(None);
-            let record = ModelRecord { pair, replicate, model: model.name.clone() };
-            planner.measure(Evaluate::new(id, planner.model(index), planner.task(), evaluation.parts.clone()), record);
+            let stage = measure_model(planner, index);
+            planner.record(stage, ModelRecord { pair, replicate, model: model.name.clone() });
         }
         for method in &experiment.methods {
             for set in MergeSet::counted(evaluation) {

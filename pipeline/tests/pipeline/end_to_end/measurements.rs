@@ -273,6 +273,7 @@ fn draws_differ_and_the_first_is_that_of_a_method_drawn_once() {
         "iterates.csv",
         "margins.csv",
         "norms.csv",
+        "class-accuracy.csv",
         "seeds.csv",
     ] {
         assert!(!plain.result(name).exists() && place.result(name).exists(), "{name}");
@@ -284,6 +285,26 @@ fn draws_differ_and_the_first_is_that_of_a_method_drawn_once() {
         ("git-re-basin", "3", "0.500000")
     );
     assert!(seeds.number(middle, "least") <= seeds.number(middle, "mean"));
+}
+
+#[test]
+fn accuracies_of_classes_weighed_by_their_images_are_the_accuracy() {
+    let place = everything();
+    let classes = Rows::read(place, "class-accuracy.csv");
+    for (file, method) in [("models.csv", "endpoints"), ("merged.csv", "c2m3"), ("merged.csv", "ensemble")] {
+        let scores = Rows::read(place, file);
+        for split in ["train", "test"] {
+            let (which, score) = match method {
+                "endpoints" => (vec![("method", method), ("model", "b")], scores.with(&[("model", "b"), ("split", split)])[0]),
+                _ => (vec![("method", method), ("models", "3")], scores.with(&[("method", method), ("models", "3"), ("split", split)])[0]),
+            };
+            let rows = classes.with(&[which, vec![("split", split)]].concat());
+            assert_eq!(rows.len(), 10, "{method} on {split}");
+            let right: f64 = rows.iter().map(|row| classes.number(row, "images") * classes.number(row, "accuracy")).sum();
+            let images: f64 = rows.iter().map(|row| classes.number(row, "images")).sum();
+            assert!((right / images - scores.number(score, "accuracy")).abs() < 1e-5, "{method} on {split}");
+        }
+    }
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::fs;
 use onebasin_network::Checkpoint;
 
 use super::place::Place;
+use super::rows::Rows;
 use super::shared::repaired;
 
 /// Two pairs, with and without batch norms of their own, and the same merge repaired in every way.
@@ -89,6 +90,7 @@ pairs = "all"
 lambdas = 3
 splits = ["train"]
 images = 200
+variances = 600
 "#;
 
 /// Loss on the training images, by architecture and method (and λ), of a result file.
@@ -119,7 +121,7 @@ fn at(architecture: &str, method: &str, lambda: f64) -> f64 {
 #[test]
 fn repairs_share_the_alignment_the_merge_and_the_statistics_of_what_they_repair() {
     let ran = repaired().ended.ran();
-    for (kind, count) in [("align/", 6), ("merge/", 6), ("repair/", 10), ("statistics/", 4)] {
+    for (kind, count) in [("align/", 6), ("merge/", 6), ("repair/", 10), ("statistics/", 8)] {
         assert_eq!(ran.iter().filter(|stage| stage.starts_with(kind)).count(), count, "{ran:?}");
     }
 }
@@ -129,6 +131,26 @@ fn a_repair_towards_matched_channels_is_better_than_one_towards_unmatched_ones_a
     let order = ["c2m3-repair", "c2m3-repair-as-published", "c2m3"].map(|method| merged("residual", method));
     assert!(order.is_sorted() && 2.0 * order[0] < order[2], "{order:?}");
     assert!(merged("residual", "naive-repair") < merged("residual", "naive"));
+}
+
+#[test]
+fn a_repair_gives_the_outputs_of_convolutions_the_variance_and_the_mean_they_had() {
+    let rows = Rows::read(&repaired().place, "variances.csv");
+    for architecture in ["residual", "normed"] {
+        let of = |method: &str, column: &str| -> Vec<f64> {
+            let found = rows.with(&[("architecture", architecture), ("method", method)]);
+            assert!(found.len() >= 2, "{architecture}, {method}");
+            found.iter().map(|row| rows.number(row, column)).collect()
+        };
+        for method in ["c2m3-repair", "naive-repair", "soft-repair"] {
+            for column in ["variance_ratio", "mean_ratio"] {
+                let ratios = of(method, column);
+                assert!(ratios.iter().all(|ratio| (ratio - 1.0).abs() < 0.02), "{architecture}, {method}, {column}: {ratios:?}");
+            }
+        }
+        let least = |method: &str| of(method, "variance_ratio").into_iter().fold(f64::INFINITY, f64::min);
+        assert!(least("naive") < 0.9 && least("c2m3") < 0.95, "{architecture}: {} and {}", least("naive"), least("c2m3"));
+    }
 }
 
 #[test]

@@ -58,4 +58,5 @@ features = true
 plane = { models = ["a", "b", "c"], points = 5, images = 500 }
 iterates = 4
 margins = true
-norms = true"#;
+norms = true
+class-accuracy = true"#;

@@ -1,0 +1,163 @@
+//! Accuracy on the images of each class, of end points and merged models: `class-accuracy.csv`, a heat map. It is a table over stored
+//! predictions.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::Result;
+use onebasin_training::Predictions;
+use serde::Serialize;
+
+use super::Measurement;
+use super::scores::{self, predictions};
+use crate::drawing::{Canvas, HeatMap, HeatPanel, by_pair};
+use crate::identity::{MethodLabel, Part, ResultKey, by_length};
+use crate::plan::{MergeSet, PairPlanner, Record};
+use crate::spec::{Asked, SpecError};
+use crate::stage::Artifact;
+use crate::table::{Row, Tables, row};
+
+/// The measurement.
+pub struct ClassAccuracy;
+
+row! {
+    /// A class of a split: a row of `class-accuracy.csv`.
+    struct ClassAccuracyRow in "class-accuracy.csv", order |a, b| {
+        (&a.key, a.models, by_length(&a.model), a.split.name(), a.class).cmp(&(&b.key, b.models, by_length(&b.model), b.split.name(), b.class))
+    };
+    {
+        key: ResultKey,
+        /// How many models; 1 for an end point.
+        models: usize,
+        /// Empty for a merged model.
+        model: String,
+        split: Part,
+        /// The label, from 0.
+        class: usize,
+        /// Images of the class that were measured.
+        images: usize,
+        /// Empty where there is no image.
+        accuracy: Option<f64>,
+        stage: String,
+    }
+}
+
+/// Which model an artifact is about.
+#[derive(Serialize)]
+struct ClassRecord {
+    key: ResultKey,
+    models: usize,
+    model: String,
+    classes: usize,
+    parts: Vec<Part>,
+}
+
+impl Record for ClassRecord {
+    const OF: &'static str = "class-accuracy";
+
+    fn collect(&self, artifact: &Artifact, stage: &str, tables: &mut Tables) -> Result<()> {
+        for &split in &self.parts {
+            let found = by_class(&predictions(artifact, split)?, self.classes);
+            tables.extend(found.into_iter().enumerate().map(|(class, (right, images))| ClassAccuracyRow {
+                key: self.key.clone(),
+                models: self.models,
+                model: self.model.clone(),
+                split,
+                class,
+                images,
+                accuracy: (images > 0).then(|| right as f64 / images as f64),
+                stage: stage.to_owned(),
+            }));
+        }
+        Ok(())
+    }
+}
+
+/// For each class, how many of its images are classified rightly, and how many there are.
+fn by_class(predictions: &Predictions, classes: usize) -> Vec<(usize, usize)> {
+    let mut counts = vec![(0, 0); classes];
+    for (image, &label) in predictions.labels.iter().enumerate() {
+        if let Some((right, images)) = counts.get_mut(usize::from(label)) {
+            *right += usize::from(predictions.is_right(image));
+            *images += 1;
+        }
+    }
+    counts
+}
+
+impl Measurement for ClassAccuracy {
+    type Request = ();
+
+    const KEYS: &'static [&'static str] = &["class-accuracy"];
+
+    fn check(asked: &Asked<'_>) -> Result<Option<()>, SpecError> {
+        Ok(asked.is_set("class-accuracy")?.then_some(()))
+    }
+
+    fn plan((): &(), planner: &mut PairPlanner<'_, '_>) {
+        let experiment = planner.experiment();
+        let (classes, parts) = (planner.pair().graph.architecture.classes, experiment.evaluation.parts.clone());
+        for (index, model) in experiment.models.iter().enumerate() {
+            let (key, model, parts) = (planner.key(None), model.name.clone(), parts.clone());
+            let record = ClassRecord { key, models: 1, model, classes, parts };
+            let stage = scores::measure_model(planner, index);
+            planner.record(stage, record);
+        }
+        for method in &experiment.methods {
+            for set in MergeSet::counted(&experiment.evaluation) {
+                let (models, model, parts) = (set.models().len(), String::new(), parts.clone());
+                let record = ClassRecord { key: planner.key(Some(method)), models, model, classes, parts };
+                let stage = scores::measure_merged(planner, method, &set);
+                planner.record(stage, record);
+            }
+        }
+    }
+
+    /// Draws `class-accuracy-<dataset>-<architecture>`: end points, and each method's merge of the most models; means over draws and replicates.
+    fn draw(canvas: &Canvas) -> Result<()> {
+        for (pair, rows) in by_pair(ClassAccuracyRow::read_if_present(canvas.results())?, |row| &row.key.pair) {
+            let most = rows.iter().map(|row| row.models).max().unwrap_or_default();
+            let classes: BTreeSet<usize> = rows.iter().map(|row| row.class).collect();
+            let splits: BTreeSet<&str> = rows.iter().map(|row| row.split.name()).collect();
+            let panels = splits.into_iter().map(|split| {
+                let of_split = rows.iter().filter(|row| row.split.name() == split);
+                let shown = of_split.filter(|row| row.key.method.is_endpoints() || row.models == most);
+                let mut cells: BTreeMap<(bool, String), BTreeMap<usize, Vec<f64>>> = BTreeMap::new();
+                for row in shown {
+                    let name = line(&row.key.method, &row.model);
+                    let values = cells.entry((!row.key.method.is_endpoints(), name)).or_default().entry(row.class).or_default();
+                    values.extend(row.accuracy);
+                }
+                let mean = |values: &Vec<f64>| (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64);
+                let row = |((_, name), cells): ((bool, String), BTreeMap<usize, Vec<f64>>)| {
+                    (name, classes.iter().map(|class| cells.get(class).and_then(mean)).collect())
+                };
+                HeatPanel { heading: format!("accuracy on the {split} split"), rows: cells.into_iter().map(row).collect() }
+            });
+            let map = HeatMap {
+                title: format!("Accuracy of each class: {}, {}, {most} models merged", pair.dataset, pair.architecture),
+                along: "label".to_owned(),
+                columns: classes.iter().map(usize::to_string).collect(),
+                panels: panels.collect(),
+            };
+            canvas.save(&map, "class-accuracy", &pair)?;
+        }
+        Ok(())
+    }
+}
+
+/// What the picture calls a row.
+fn line(method: &MethodLabel, model: &str) -> String {
+    if method.is_endpoints() { model.to_owned() } else { method.name().to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn images_count_for_the_class_of_their_label() {
+        let (labels, predicted) = (vec![0, 0, 2, 2, 2], vec![0, 1, 2, 2, 0]);
+        let predictions = Predictions { labels, predicted, losses: vec![0.0; 5], confidences: vec![1.0; 5] };
+        assert_eq!(by_class(&predictions, 4), [(1, 2), (0, 0), (2, 3), (0, 0)]);
+    }
+}

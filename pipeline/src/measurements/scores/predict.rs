@@ -1,0 +1,123 @@
+//! The stage that asks a model, or several, about every image.
+
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use onebasin_network::Weights;
+use onebasin_training::{Averaging, Predictions, predict, predict_ensemble};
+use serde_json::json;
+
+use super::ARTIFACT;
+use crate::dataset_cache;
+use crate::identity::Part;
+use crate::stage::{Artifact, Context, Progress, Recipe, Stage, StageId, Words};
+use crate::stages::files::{self, Measured};
+use crate::task::Task;
+
+/// What a model says of each image of each split, and what follows of loss and accuracy: `predictions-PART.safetensors`, `evaluation.json`.
+///
+/// Everything that is told of single images or classes is made of these files, without another forward pass.
+pub struct Predict {
+    id: StageId,
+    inputs: Vec<StageId>,
+    task: Arc<Task>,
+    parts: Vec<Part>,
+    of: Of,
+}
+
+/// Whose predictions they are.
+#[derive(Clone, Copy)]
+enum Of {
+    /// One model's: trained, merged, or repaired with an architecture of its own.
+    Model,
+    /// Those of several, averaged.
+    Ensemble(Averaging),
+}
+
+impl Predict {
+    /// Those of the model that `model` trains, merges or repairs.
+    pub fn model(id: StageId, model: StageId, task: Arc<Task>, parts: Vec<Part>) -> Predict {
+        Predict { id, inputs: vec![model], task, parts, of: Of::Model }
+    }
+
+    /// The mean of the probabilities that `models` give.
+    pub fn ensemble(id: StageId, models: Vec<StageId>, task: Arc<Task>, parts: Vec<Part>) -> Predict {
+        Predict { id, inputs: models, task, parts, of: Of::Ensemble(Averaging::Probabilities) }
+    }
+
+    /// Asks on each split in turn, checking for interrupts in between.
+    fn over_parts(
+        &self,
+        context: &Context<'_>,
+        ask: impl Fn(&onebasin_datasets::Split, &onebasin_datasets::Normalisation) -> Result<Predictions>,
+    ) -> Result<()> {
+        let dataset = context.datasets.of(&self.task)?;
+        let normalisation = dataset_cache::normalisation(&self.task, &dataset);
+        let splits: Vec<_> = self.parts.iter().map(|&part| (part, dataset_cache::measured(&self.task, &dataset, part))).collect();
+        let total = splits.iter().map(|(_, split)| split.len()).sum();
+        let mut measured = Vec::with_capacity(splits.len());
+        let mut done = 0;
+        for (part, split) in &splits {
+            context.check_interrupt()?;
+            (context.progress)(Progress::Share { done, total });
+            let predictions = ask(split, normalisation)?;
+            measured.push(Measured::new(*part, predictions.evaluation())?);
+            let path = context.out.join(file(*part));
+            std::fs::write(&path, predictions.to_bytes()?).with_context(|| format!("cannot write `{}`", path.display()))?;
+            done += split.len();
+        }
+        files::write_json(&context.out.join(ARTIFACT), &measured)
+    }
+}
+
+/// The file of one split's predictions.
+fn file(part: Part) -> String {
+    format!("predictions-{part}.safetensors")
+}
+
+/// The predictions of an artifact on a split.
+pub fn predictions(artifact: &Artifact, part: Part) -> Result<Predictions> {
+    let path = artifact.directory.join(file(part));
+    let bytes = std::fs::read(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
+    Predictions::from_bytes(&bytes).with_context(|| format!("cannot read `{}`", path.display()))
+}
+
+impl Stage for Predict {
+    fn id(&self) -> &StageId {
+        &self.id
+    }
+
+    fn words(&self) -> Words {
+        Words { present: "measuring", past: "MEASURED" }
+    }
+
+    fn inputs(&self) -> &[StageId] {
+        &self.inputs
+    }
+
+    fn recipe(&self) -> Recipe {
+        let of = match self.of {
+            Of::Model => json!("model"),
+            Of::Ensemble(averaging) => json!({ "ensemble": averaging }),
+        };
+        let settings = json!({ "data": self.task.measured_recipe(), "parts": self.parts, "of": of, "device": self.task.device });
+        Recipe { kind: "predict", version: 1, settings }
+    }
+
+    fn run(&self, context: &Context<'_>) -> Result<()> {
+        let graph = &self.task.graph;
+        match self.of {
+            Of::Model => {
+                let (graph, model) = files::load_own(context.inputs.first().context("predictions of no model")?, graph)?;
+                self.over_parts(context, |split, normalisation| Ok(predict(&graph, &model, split, normalisation, context.device)?))
+            }
+            Of::Ensemble(averaging) => {
+                let models: Vec<Weights> = context.inputs.iter().map(|artifact| files::load(artifact, graph)).collect::<Result<_>>()?;
+                let models: Vec<&Weights> = models.iter().collect();
+                self.over_parts(context, |split, normalisation| {
+                    Ok(predict_ensemble(graph, &models, split, normalisation, context.device, averaging)?)
+                })
+            }
+        }
+    }
+}

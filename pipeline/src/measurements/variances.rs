@@ -1,0 +1,221 @@
+//! What merging does to the activations: for each convolution, the variance and the mean of its output in the merged model over those
+//! in the end points: `variances.csv`, a picture.
+//!
+//! A ratio of variances far below 1 is the collapse that REPAIR undoes; where it is 1 and the merged model is still bad, the units were
+//! not matched well.
+//!
+//! Source: Jordan et al., REPAIR (arXiv 2211.08403), section 3: variance collapse.
+
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use onebasin_matching::{Alignment, to_frame};
+use onebasin_training::{Moments, Statistics};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::Measurement;
+use crate::drawing::{Canvas, LayerPanels, LayerValue, by_pair};
+use crate::identity::ResultKey;
+use crate::plan::{MergeSet, PairPlanner, Record};
+use crate::spec::{Asked, Endpoints, Merging, Renormalise, Repair, SpecError};
+use crate::stage::{Artifact, Context, Recipe, Stage, StageId, Words};
+use crate::stages::EndpointStatistics;
+use crate::stages::files::{self, read_json};
+use crate::stages::repairer::Repairer;
+use crate::table::{Row, Tables, row};
+use crate::task::Task;
+
+/// The file of the stage.
+const ARTIFACT: &str = "variances.json";
+
+/// Images in a batch.
+const BATCH: usize = 100;
+
+/// The measurement.
+pub struct Variances;
+
+row! {
+    /// A convolution of a merged model: a row of `variances.csv`. Convolutions stay in the order of the network.
+    struct VarianceRow in "variances.csv", order |a, b| a.key.cmp(&b.key);
+    {
+        key: ResultKey,
+        layer: String,
+        /// Variance of the merged model's output over the mean of the end points', each summed over channels.
+        variance_ratio: Option<f64>,
+        /// Share of the end points' mean output that is left: `⟨m, e⟩ / ⟨e, e⟩` over channels.
+        mean_ratio: Option<f64>,
+        stage: String,
+    }
+}
+
+/// One convolution: an item of `variances.json`.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Item {
+    layer: String,
+    /// None where the end points show no variance.
+    variance_ratio: Option<f64>,
+    mean_ratio: Option<f64>,
+}
+
+/// Which merged model an artifact is about.
+#[derive(Serialize)]
+struct VarianceRecord {
+    key: ResultKey,
+}
+
+impl Record for VarianceRecord {
+    const OF: &'static str = "variances";
+
+    fn collect(&self, artifact: &Artifact, stage: &str, tables: &mut Tables) -> Result<()> {
+        let items: Vec<Item> = read_json(artifact, ARTIFACT)?;
+        tables.extend(items.into_iter().map(|Item { layer, variance_ratio, mean_ratio }| VarianceRow {
+            key: self.key.clone(),
+            layer,
+            variance_ratio,
+            mean_ratio,
+            stage: stage.to_owned(),
+        }));
+        Ok(())
+    }
+}
+
+impl Measurement for Variances {
+    /// Over so many of the first training images.
+    type Request = usize;
+
+    const KEYS: &'static [&'static str] = &["variances"];
+
+    fn check(asked: &Asked<'_>) -> Result<Option<usize>, SpecError> {
+        let Some(images) = asked.optional::<usize>("variances")? else { return Ok(None) };
+        asked.within(&asked.at(["variances"]), images, 2..=1_000_000, "1000 training images tell enough")?;
+        asked.several_models("variances")?;
+        Ok(Some(images))
+    }
+
+    fn plan(&images: &usize, planner: &mut PairPlanner<'_, '_>) {
+        let experiment = planner.experiment();
+        let models: Vec<usize> = (0..experiment.models.len()).collect();
+        let sample = Repair::Repair(Renormalise { endpoints: Endpoints::Aligned, images: Some(images), batch: BATCH });
+        for method in experiment.methods.iter().filter(|method| method.merging != Merging::Ensemble) {
+            let Some(merged) = planner.merged_model(method, &MergeSet::First(models.len())) else { continue };
+            let (ends, measured) = match planner.endpoint_statistics(method, &sample, &models) {
+                EndpointStatistics::Nothing => continue,
+                EndpointStatistics::Measured(ends) => (ends, true),
+                EndpointStatistics::Mixed(ends) => (ends, false),
+            };
+            let alignment = planner.all_aligned(method);
+            let id = planner.id("variances", Some(method), "all");
+            let inputs = [merged, alignment].into_iter().chain(ends).collect();
+            let record = VarianceRecord { key: planner.key(Some(method)) };
+            planner.measure(VariancesStage { id, inputs, task: planner.task(), sample: sample.clone(), measured }, record);
+        }
+    }
+
+    /// Draws `variances-<dataset>-<architecture>`: both ratios for each convolution, means over replicates.
+    fn draw(canvas: &Canvas) -> Result<()> {
+        for (pair, rows) in by_pair(VarianceRow::read_if_present(canvas.results())?, |row| &row.key.pair) {
+            let named = |row: &VarianceRow| {
+                [("variance", row.variance_ratio), ("mean", row.mean_ratio)].map(|(kind, value)| (format!("{}.{kind}", row.layer), value))
+            };
+            let names: Vec<(String, Option<f64>, &str)> =
+                rows.iter().flat_map(|row| named(row).map(|(name, value)| (name, value, row.key.method.name()))).collect();
+            let values: Vec<LayerValue<'_>> =
+                (names.iter()).filter_map(|(parameter, value, line)| Some(LayerValue { parameter, line, value: (*value)? })).collect();
+            let title = format!("Outputs of the merged model over those of the end points: {}, {}", pair.dataset, pair.architecture);
+            let notes = ["1: as in the end points;", "0: collapsed;", "mean over draws and", "replicates"];
+            canvas.save(&LayerPanels::new(canvas, title, "ratio", &notes, &values), "variances", &pair)?;
+        }
+        Ok(())
+    }
+}
+
+/// Compares the outputs of a merged model's convolutions with those of its end points: `variances.json`.
+struct VariancesStage {
+    id: StageId,
+    /// The merged model, the alignment, then statistics of the end points, or the end points themselves.
+    inputs: Vec<StageId>,
+    task: Arc<Task>,
+    sample: Repair,
+    measured: bool,
+}
+
+impl Stage for VariancesStage {
+    fn id(&self) -> &StageId {
+        &self.id
+    }
+
+    fn words(&self) -> Words {
+        Words::MEASURE
+    }
+
+    fn inputs(&self) -> &[StageId] {
+        &self.inputs
+    }
+
+    fn recipe(&self) -> Recipe {
+        let settings = json!({
+            "images": self.sample.images(),
+            "batch": self.sample.batch(),
+            "data": self.task.data_recipe(),
+            "device": self.task.device,
+        });
+        Recipe { kind: "variances", version: 1, settings }
+    }
+
+    fn run(&self, context: &Context<'_>) -> Result<()> {
+        let [merged, alignment, ends @ ..] = context.inputs else { anyhow::bail!("variances need a merged model and an alignment") };
+        let maps = files::maps(&Alignment::load(&alignment.directory)?, None, ends.len())?;
+        let dataset = context.datasets.of(&self.task)?;
+        let repairer = Repairer::new(context, &self.task, &dataset, &self.sample)?;
+        let passes = if self.measured { 1 } else { 1 + ends.len() };
+        let (images, total) = (repairer.images(), passes * repairer.images());
+        let mut found = Vec::new();
+        for (place, (end, maps)) in ends.iter().zip(&maps).enumerate() {
+            found.push(if self.measured {
+                repairer.in_frame(end, maps)?
+            } else {
+                let model = to_frame(self.task.graph.spec(), &files::load(end, &self.task.graph)?, maps);
+                repairer.statistics(&model, place * images, total)?
+            });
+        }
+        let shares = vec![1.0 / found.len() as f64; found.len()];
+        let ends = Statistics::mixture(&found.iter().collect::<Vec<_>>(), &shares)?;
+        let (_, model) = files::load_own(merged, &self.task.graph)?;
+        let merged = repairer.statistics(&model, total - images, total)?;
+        // Names are those of convolutions, which the graph has in running order.
+        let order = repairer.graph().nodes.iter().map(|node| &node.name).filter(|name| ends.convolutions.contains_key(*name));
+        let items = order.map(|name| {
+            let merged = merged.convolutions.get(name).with_context(|| format!("no convolution `{name}` in the merged model"))?;
+            Ok(ratios(name, merged, &ends.convolutions[name]))
+        });
+        files::write_json(&context.out.join(ARTIFACT), &items.collect::<Result<Vec<Item>>>()?)
+    }
+}
+
+/// What a layer's outputs are over those of the end points.
+fn ratios(layer: &str, merged: &Moments, ends: &Moments) -> Item {
+    let sum = |values: &[f64]| values.iter().sum::<f64>();
+    let product = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+    let over = |value: f64, of: f64| (of > 0.0).then_some(value / of);
+    Item {
+        layer: layer.to_owned(),
+        variance_ratio: over(sum(&merged.variance), sum(&ends.variance)),
+        mean_ratio: over(product(&merged.mean, &ends.mean), product(&ends.mean, &ends.mean)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ratios_are_of_sums_over_channels() {
+        let moments = |mean: [f64; 2], variance: [f64; 2]| Moments { mean: mean.to_vec(), variance: variance.to_vec() };
+        let found = ratios("conv1", &moments([1.0, 0.0], [1.0, 0.5]), &moments([2.0, 2.0], [4.0, 2.0]));
+        assert_eq!(found, Item { layer: "conv1".to_owned(), variance_ratio: Some(0.25), mean_ratio: Some(0.25) });
+        let silent = ratios("conv1", &moments([1.0, 0.0], [1.0, 0.5]), &moments([0.0, 0.0], [0.0, 0.0]));
+        assert_eq!((silent.variance_ratio, silent.mean_ratio), (None, None));
+    }
+}
