@@ -3,10 +3,12 @@
 //! To add a measurement, write its file and put it into [`ALL`]. Nothing else knows any single one.
 
 mod barriers;
+mod classes;
 mod cycles;
 mod draws;
 mod features;
 mod iterates;
+mod learning_curves;
 mod margins;
 mod matching;
 mod norms;
@@ -28,10 +30,14 @@ use crate::spec::{Asked, EvaluationKeys, SpecError};
 use crate::table::Tables;
 
 pub use barriers::BarrierRow;
+pub use classes::ClassRow;
+pub use matching::MatchingRow;
 pub use scores::{MergedRow, ModelRow};
 
 /// Every measurement, in the order in which their stages are planned and their sections stand in `table.md`.
 pub const ALL: &[&dyn AnyMeasurement] = &[
+    &classes::Classes,
+    &learning_curves::LearningCurves,
     &scores::Scores,
     &barriers::Barriers,
     &cycles::Cycles,
