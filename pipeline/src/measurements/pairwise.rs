@@ -159,15 +159,15 @@ fn section(tables: &Tables, pair: &PairName) -> String {
             format!("{} × {} × {}", row.pairs, row.draws, row.replicates)
         };
         let _ = write!(text, "| {} | {} | {lines} |", row.method, row.split);
-        let figures: [(f64, Option<f64>, fn(f64) -> String); 4] = [
-            (row.barrier_line, row.barrier_line_sd, number::shown),
-            (row.barrier_mean, row.barrier_mean_sd, number::shown),
-            (row.midpoint_loss, row.midpoint_loss_sd, number::shown),
-            (row.midpoint_accuracy, row.midpoint_accuracy_sd, number::share),
+        let figures = [
+            (number::shown(row.barrier_line), row.barrier_line_sd),
+            (number::shown(row.barrier_mean), row.barrier_mean_sd),
+            (number::shown(row.midpoint_loss), row.midpoint_loss_sd),
+            (number::share(row.midpoint_accuracy), row.midpoint_accuracy_sd),
         ];
-        for (mean, deviation, show) in figures {
+        for (mean, deviation) in figures {
             let spread = deviation.map(|deviation| format!(" ± {}", number::spread(deviation))).unwrap_or_default();
-            let _ = write!(text, " {}{spread} |", show(mean));
+            let _ = write!(text, " {mean}{spread} |");
         }
         text.push('\n');
     }

@@ -179,7 +179,7 @@ fn main_table(cells: &[&SummaryRow], methods: &[MethodRow], notes: &Notes) -> St
     };
     let cell = |label: &MethodLabel, column: Column| -> Option<Cell> {
         match column {
-            Figure(metric, split) => find(label, metric, split).map(|cell| Cell::of(cell, merges(label, methods))),
+            Figure(metric, split) => find(label, metric, split).map(|cell| Cell::of(cell, merges(label, methods) && !notes.has_chance())),
             Kept(_) if label.is_endpoints() => None,
             Kept(split) => {
                 let [merged, ends] = [label, &MethodLabel::Endpoints].map(|label| find(label, "accuracy", split));

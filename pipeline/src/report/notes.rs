@@ -51,6 +51,11 @@ impl Notes {
         marks.map(|mark| format!(" {mark}")).collect()
     }
 
+    /// Whether end points are at chance, where no figure is better than another.
+    pub fn has_chance(&self) -> bool {
+        self.marks.values().any(|marks| marks.contains(&AT_CHANCE))
+    }
+
     /// The notes as paragraphs; nothing where there are none.
     pub fn text(&self) -> String {
         self.texts.iter().map(|text| format!("\n{text}\n")).collect()
@@ -81,6 +86,7 @@ fn at_chance(pair: &PairName, tables: &Tables, images: Option<usize>) -> Option<
     let of_pair = || tables.of::<ModelRow>().iter().filter(|row| row.pair == *pair);
     let guesses = |row: &ModelRow| row.loss >= even * (1.0 - LOSS_ROOM);
     let mut sentences = Vec::new();
+    let mut learned_nothing = false;
     for split in [Part::Train, Part::Test] {
         let count = |row: &&ClassRow| if split == Part::Train { row.train } else { row.test };
         let total: usize = classes.iter().map(count).sum();
@@ -90,6 +96,8 @@ fn at_chance(pair: &PairName, tables: &Tables, images: Option<usize>) -> Option<
         let largest = classes.iter().map(count).max().unwrap_or_default() as f64 / total as f64;
         let measured = images.unwrap_or(total).min(total) as f64;
         let chance = largest + ERRORS * (largest * (1.0 - largest) / measured).sqrt();
+        // So few images that twice as many right would be chance as well prove nothing.
+        let few = chance > 2.0 * largest;
         // A model that learned may be so sure of its mistakes on test that guessing evenly would cost less.
         let learned = |row: &ModelRow| {
             let same = |other: &&ModelRow| other.model == row.model && other.replicate == row.replicate && other.split == Part::Train;
@@ -106,8 +114,11 @@ fn at_chance(pair: &PairName, tables: &Tables, images: Option<usize>) -> Option<
             let [low, high] = [low, high].map(show);
             if low == high { low } else { format!("{low} to {high}") }
         };
+        learned_nothing |= !few;
+        let standing =
+            if few { format!("cannot be told from chance by {measured} images") } else { "are no better than chance".to_owned() };
         sentences.push(format!(
-            "On {split}, {} of {} end points are no better than chance: accuracy {} (the largest class has {}), loss {} (guessing evenly: \
+            "On {split}, {} of {} end points {standing}: accuracy {} (the largest class has {}), loss {} (guessing evenly: \
              ln {} = {}).",
             found.len(),
             rows.len(),
@@ -121,7 +132,11 @@ fn at_chance(pair: &PairName, tables: &Tables, images: Option<usize>) -> Option<
     if sentences.is_empty() {
         return None;
     }
-    sentences.push("The end points did not learn; barriers mean nothing there.".to_owned());
+    let conclusion = match learned_nothing {
+        true => "The end points did not learn; barriers mean nothing there.",
+        false => "If the end points did not learn, barriers mean nothing there.",
+    };
+    sentences.push(conclusion.to_owned());
     Some((labels(pair, tables), sentences.join(" ")))
 }
 
@@ -280,6 +295,10 @@ mod tests {
         // Fewer images have more room for chance.
         let few = Known { images: Some(100), ..known() };
         assert!(text(&tables((2.0, 0.14), (2.0, 0.3)), &few).contains("On train"));
+        let hardly_any = Known { images: Some(50), ..known() };
+        let text = text(&tables((2.0, 0.2), (2.0, 0.3)), &hardly_any);
+        assert!(text.contains("On train, 2 of 2 end points cannot be told from chance by 50 images"), "{text}");
+        assert!(text.contains("If the end points did not learn"), "{text}");
     }
 
     #[test]

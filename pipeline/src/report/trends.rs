@@ -11,10 +11,13 @@ use crate::drawing::{MethodRow, method_rank};
 use crate::identity::{MethodLabel, Part};
 use crate::number;
 
+/// Our accuracy and the reported one, by what grows.
+type Points = BTreeMap<usize, (f64, f64)>;
+
 /// A method's test accuracies along something that grows: ours and the reported one, where there is one.
 struct Trend<'a> {
     method: &'a MethodLabel,
-    points: BTreeMap<usize, (f64, f64)>,
+    points: Points,
 }
 
 /// Along the number of models, for the cells of one pair: a table in Markdown, or nothing where no method has two reported figures.
@@ -50,7 +53,7 @@ fn trends<'a>(
     methods: &[MethodRow],
     place: impl Fn(&SummaryRow) -> Option<usize>,
 ) -> Vec<Trend<'a>> {
-    let mut trends: BTreeMap<(usize, &MethodLabel), BTreeMap<usize, (f64, f64)>> = BTreeMap::new();
+    let mut trends: BTreeMap<(usize, &MethodLabel), Points> = BTreeMap::new();
     for cell in cells.filter(|cell| cell.metric == "accuracy" && cell.split == Part::Test) {
         if let (Some(place), Some(reported)) = (place(cell), cell.reported) {
             trends

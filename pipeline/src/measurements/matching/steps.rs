@@ -20,6 +20,9 @@ const MOST_MARKS: f64 = 120.0;
 /// Step sizes by iteration, for each replicate and draw.
 type SolverTraces = BTreeMap<String, Vec<(f64, f64)>>;
 
+/// The alignments of one method: of more models first, then by the names of the models.
+type Alignments<'a> = BTreeMap<(Reverse<usize>, &'a str), SolverTraces>;
+
 struct Panel {
     heading: String,
     traces: SolverTraces,
@@ -35,17 +38,16 @@ struct Steps {
 /// for pairs only, of its first pair.
 pub fn draw(canvas: &Canvas) -> Result<()> {
     for (pair, rows) in by_pair(TraceRow::read_from(canvas.results())?, |row| &row.key.pair) {
-        let mut of_methods: BTreeMap<(usize, &str), BTreeMap<(Reverse<usize>, &str), SolverTraces>> = BTreeMap::new();
+        let mut of_methods: BTreeMap<(usize, &str), Alignments<'_>> = BTreeMap::new();
         let shared = methods_sharing_stages(rows.iter().map(|row| (&row.key.method, row.stage.as_str())), canvas.styles());
         for row in rows.iter().filter(|row| !shared.contains(&row.key.method)) {
             let Some(step) = row.step else { continue };
-            // More models come first, then pairs by their names.
             let rank = Reverse(row.count().unwrap_or(0));
             let name = row.key.method.name();
             let alignment = of_methods.entry((canvas.styles().rank(name), name)).or_default().entry((rank, &row.names)).or_default();
             alignment.entry(row.line()).or_default().push((row.iteration as f64, step));
         }
-        let panel = |((_, method), alignments): ((usize, &str), BTreeMap<(Reverse<usize>, &str), SolverTraces>)| {
+        let panel = |((_, method), alignments): ((usize, &str), Alignments<'_>)| {
             let ((Reverse(count), names), traces) = alignments.into_iter().next()?;
             let models = if names.is_empty() { format!("{count} models") } else { names.to_owned() };
             Some(Panel { heading: format!("{method}, {models}"), traces })
