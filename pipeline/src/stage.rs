@@ -10,6 +10,7 @@ use onebasin_training::Device;
 use serde::{Deserialize, Serialize};
 
 use crate::dataset_cache::DatasetCache;
+use crate::store::CheckpointFile;
 
 /// The name of a stage in its plan, for example `train/glyphs-mlp/replicate-0/a`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -92,6 +93,8 @@ pub struct Context<'a> {
     pub out: &'a Path,
     /// Called now and then with the progress.
     pub progress: &'a (dyn Fn(Progress) + Sync),
+    /// Where a long stage keeps what a later run goes on from.
+    pub checkpoint: &'a CheckpointFile,
     /// Set when the run should end: long stages check it and return an error.
     pub interrupted: &'a AtomicBool,
     /// Where forward passes run.

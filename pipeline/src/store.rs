@@ -3,6 +3,7 @@
 //! ```text
 //! .store/<fingerprint>/            outputs, recipe.json, receipt.json
 //! .store/tmp/<fingerprint>.P.N/    being written by process P; renamed when done
+//! .store/checkpoints/<fingerprint> where a stage that was interrupted goes on
 //! .store/locks/<fingerprint>       held by whoever makes that artifact
 //! .store/locks/in-use              shared by running processes; whoever removes entries holds it alone
 //! ```
@@ -10,6 +11,7 @@
 //! An entry appears by a rename, so whatever ends a process, an entry is never half there. What the receipt says and the files
 //! disagree on is damage: a warning and a miss. Reading needs no rights to write.
 
+mod checkpoint;
 mod claim;
 mod entry;
 mod garbage;
@@ -27,6 +29,7 @@ use crate::stage::Artifact;
 
 use receipt::read_file;
 
+pub use checkpoint::CheckpointFile;
 pub use claim::{Claim, InUse};
 pub use entry::{Entry, Input, fingerprint};
 pub use garbage::{Holding, Removed};
@@ -135,12 +138,13 @@ impl Store {
     /// When the folder cannot be made or written to.
     pub fn prepare(&self) -> Result<InUse> {
         let failure = || format!("cannot write into the store `{}`\nhint: choose another folder with `--store DIR`", self.root.display());
-        for folder in [self.temporary(), self.locks()] {
+        for folder in [self.temporary(), self.locks(), self.checkpoints()] {
             fs::create_dir_all(&folder).with_context(failure)?;
         }
         tempfile::tempfile_in(self.temporary()).with_context(failure)?;
         let in_use = self.share()?;
         self.clean();
+        self.clean_checkpoints(|_| true);
         Ok(in_use)
     }
 

@@ -32,7 +32,11 @@ pub fn gc(options: &cli::Gc, store: &Store, as_json: bool) -> Result<Verdict, Fa
     let holdings = store.holdings().map_err(Failure::Running)?;
     let (kept, idle): (Vec<Holding>, Vec<Holding>) = holdings.into_iter().partition(|holding| needed.contains(&holding.fingerprint));
     let names: BTreeSet<Fingerprint> = idle.iter().map(|holding| holding.fingerprint).collect();
-    let removed = if options.delete && !names.is_empty() { store.remove(&names).map_err(Failure::Running)? } else { Default::default() };
+    let removed = if options.delete {
+        store.remove(&names, |fingerprint| needed.contains(fingerprint)).map_err(Failure::Running)?
+    } else {
+        Default::default()
+    };
     let gone: BTreeSet<&Fingerprint> = removed.entries.iter().collect();
     let of_bytes = |holdings: &[&Holding]| holdings.iter().map(|holding| holding.bytes).sum::<u64>();
     let listed: Vec<&Holding> = idle.iter().filter(|holding| !options.delete || gone.contains(&holding.fingerprint)).collect();

@@ -43,7 +43,8 @@ impl<'a> PlanBuilder<'a> {
         let mut planner = PairPlanner { builder: self, pair, slug, task, replicate, alignments: Vec::new() };
         for (index, model) in planner.experiment().models.iter().enumerate() {
             let stream = planner.stream().child(&model.name);
-            let train = Train::new(planner.model(index), planner.task(), pair.training.clone(), model.subset.clone(), stream);
+            let (training, seconds) = (pair.training.clone(), planner.experiment().checkpoint_seconds);
+            let train = Train::new(planner.model(index), planner.task(), training, model.subset.clone(), stream, seconds);
             planner.add(train);
         }
         planner

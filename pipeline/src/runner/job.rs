@@ -72,6 +72,7 @@ impl Job<'_> {
         let begun = Instant::now();
         let threads = options.threads();
         let pool = worker.pool(threads)?;
+        let checkpoint = store.checkpoint(&claim);
         let workdir = store.begin(claim)?;
         tracing::debug!(stage = %stage.id(), fingerprint = %planned.fingerprint, threads, folder = %workdir.path().display(), "stage begins");
         let progress = |progress: Progress| reporter.event(&Event::Advanced { stage: stage.id(), progress: &progress });
@@ -80,6 +81,7 @@ impl Job<'_> {
             inputs: &inputs,
             out: workdir.path(),
             progress: &progress,
+            checkpoint: &checkpoint,
             interrupted: options.interrupted,
             device: &options.device,
             datasets: &options.datasets,
@@ -94,7 +96,9 @@ impl Job<'_> {
         let read = read.map(|(id, artifact)| Input { stage: id.clone(), fingerprint: artifact.fingerprint });
         let entry = Entry::new(planned.fingerprint, stage.id(), stage.recipe(), read.collect());
         let cost = StageCost { seconds: begun.elapsed().as_secs_f64(), work: work.get().copied(), threads, device: options.device.name() };
-        Ok(Made { artifact: store.commit(workdir, &entry, cost)?, ran: true })
+        let artifact = store.commit(workdir, &entry, cost)?;
+        checkpoint.remove();
+        Ok(Made { artifact, ran: true })
     }
 }
 

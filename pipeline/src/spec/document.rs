@@ -17,6 +17,7 @@ pub struct Document {
     pub replicates: usize,
     /// A number, or a list of [`Model`].
     pub models: Value,
+    pub checkpoint_seconds: usize,
     #[serde(default)]
     pub architectures: BTreeMap<String, Value>,
     #[serde(default)]

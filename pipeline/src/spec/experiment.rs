@@ -26,6 +26,8 @@ pub struct Experiment {
     pub pairs: Vec<Pair>,
     /// Ways to merge, in the order of the spec.
     pub methods: Vec<Method>,
+    /// Seconds between two checkpoints of a training; 0: none. No result depends on it.
+    pub checkpoint_seconds: usize,
     /// What is measured.
     pub evaluation: Evaluation,
     /// Figures to compare with.

@@ -15,6 +15,7 @@ use super::text::{End, Text};
 const DEFAULTS: &str = r#"
 seed = 42
 replicates = 1
+checkpoint-seconds = 60
 evaluation = { lambdas = 25, splits = ["train", "test"] }
 "#;
 

@@ -24,6 +24,7 @@ use crate::identity::{MethodLabel, MethodName};
 pub(super) type Result<T> = std::result::Result<T, SpecError>;
 
 const MOST_REPLICATES: usize = 1000;
+const MOST_SECONDS: usize = 86_400;
 const MOST_LAMBDAS: usize = 10_001;
 const MOST_IMAGES: usize = 1_000_000_000;
 
@@ -34,6 +35,7 @@ pub fn resolve(layers: &Layers, folder: &Path, places: &SearchPaths, measurement
     let resolver = Resolver { layers, document: &document, evaluation: &evaluation, places };
     resolver.name(&path(["name"]), &document.name)?;
     resolver.within(&path(["replicates"]), document.replicates, 1..=MOST_REPLICATES, "")?;
+    resolver.within(&path(["checkpoint-seconds"]), document.checkpoint_seconds, 0..=MOST_SECONDS, "0 keeps no checkpoints")?;
     let models = resolver.models()?;
     let pairs = resolver.pairs()?;
     let methods = resolver.methods(&models)?;
@@ -42,8 +44,8 @@ pub fn resolve(layers: &Layers, folder: &Path, places: &SearchPaths, measurement
     resolver.references(&methods, &evaluation, &models)?;
     let methods = resolver.with_draws(methods)?;
     let comparison = resolver.comparison(folder, &pairs)?;
-    let Document { name, seed, replicates, .. } = document;
-    Ok(Experiment { name, seed, replicates, models, pairs, methods, evaluation, comparison, missing: Vec::new() })
+    let Document { name, seed, replicates, checkpoint_seconds, .. } = document;
+    Ok(Experiment { name, seed, replicates, checkpoint_seconds, models, pairs, methods, evaluation, comparison, missing: Vec::new() })
 }
 
 pub(super) struct Resolver<'a> {

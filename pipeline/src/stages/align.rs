@@ -120,7 +120,7 @@ impl Stage for Align {
             "data": self.task.data_recipe(),
             "device": self.task.device,
         });
-        Recipe { kind: "align", version: 1, settings }
+        Recipe { kind: "align", version: 2, settings }
     }
 
     fn run(&self, context: &Context<'_>) -> Result<()> {

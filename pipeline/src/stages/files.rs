@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result, ensure};
 use onebasin_matching::{Alignment, UnitMaps};
 use onebasin_network::{Architecture, Checkpoint, Graph, Weights};
-use onebasin_training::{Evaluation, Statistics};
+use onebasin_training::{CurvePoint, Evaluation, Statistics};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +14,7 @@ use crate::stage::Artifact;
 
 const WEIGHTS: &str = "weights.safetensors";
 const STATISTICS: &str = "statistics.json";
+const LEARNING_CURVE: &str = "learning-curve.json";
 
 /// Loss and accuracy on one split: an item of `evaluation.json`.
 #[derive(Serialize, Deserialize)]
@@ -59,6 +60,11 @@ pub(crate) fn load_own(artifact: &Artifact, graph: &Graph) -> Result<(Graph, Wei
         artifact.directory.display()
     );
     Ok((Graph::build(&architecture)?, weights))
+}
+
+/// Writes the learning curve of a training into a folder.
+pub(crate) fn save_learning_curve(folder: &Path, curve: &[CurvePoint]) -> Result<()> {
+    write_json(&folder.join(LEARNING_CURVE), &curve)
 }
 
 /// Writes statistics of activations into a folder.

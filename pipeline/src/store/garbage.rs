@@ -57,11 +57,11 @@ impl Store {
         Ok(holdings)
     }
 
-    /// Removes entries, each as a whole, but none that another process claims.
+    /// Removes entries, each as a whole, but none that another process claims; and checkpoints of stages that are not `needed`.
     ///
     /// # Errors
     /// When another process runs stages on this store, which may read any of them, or when an entry cannot be moved.
-    pub fn remove(&self, entries: &BTreeSet<Fingerprint>) -> Result<Removed> {
+    pub fn remove(&self, entries: &BTreeSet<Fingerprint>, needed: impl Fn(&Fingerprint) -> bool) -> Result<Removed> {
         // Makes the folders and removes leftovers; its share in the store ends here.
         drop(self.prepare()?);
         let Some(_alone) = self.alone()? else {
@@ -77,6 +77,7 @@ impl Store {
                 }
             }
         }
+        self.clean_checkpoints(needed);
         Ok(removed)
     }
 }

@@ -161,7 +161,10 @@ fn the_defaults_of_the_reference_are_those_of_the_code() {
         compare(&format!("Augmentation {{ kind = \"{name}\" }}"), steps[0].clone());
     }
     let experiment = read(&toml::Value::Table(SOUND.parse().unwrap())).unwrap();
-    compare("Top level", json!({ "seed": experiment.seed, "replicates": experiment.replicates }));
+    compare(
+        "Top level",
+        json!({ "seed": experiment.seed, "replicates": experiment.replicates, "checkpoint-seconds": experiment.checkpoint_seconds }),
+    );
     compare("[evaluation]", json!({ "lambdas": experiment.evaluation.lambdas, "splits": experiment.evaluation.parts }));
     for (name, keys) in [
         ("linear", ", \"out\": 1"),

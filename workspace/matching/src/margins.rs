@@ -187,7 +187,7 @@ mod tests {
         let graph = graph(r#"{"family": "mlp", "hidden": [30]}"#, (1, 4, 4), 5);
         let models: Vec<Weights> = (0..3).map(|seed| random(graph.spec(), seed)).collect();
         let problem = Problem { spec: graph.spec(), models: models.iter().collect() };
-        let alignment = C2m3 { refine: Some(50), ..C2m3::default() }.align(&problem, &Stream::root(0)).unwrap();
+        let alignment = C2m3 { refine: 50, ..C2m3::default() }.align(&problem, &Stream::root(0)).unwrap();
         for margins in margins(&problem, &alignment).unwrap().iter().flatten() {
             assert!(margins.shortfall <= 1e-6 && margins.losses.iter().all(|loss| *loss >= -1e-6), "{margins:?}");
         }

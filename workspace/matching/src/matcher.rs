@@ -155,7 +155,7 @@ pub struct Iterate {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
-    /// Its stop rule fired. Where the method was asked to refine, no group of one model alone, all others held, could gain.
+    /// Its stop rule fired. Of C²M³: no group of one model alone, all others held, could gain.
     Converged,
     /// Its stop rule fired where one group of one model alone, all others held, could still gain: a stationary point of an ascent that moves
     /// all groups at once. `refine` takes such gains.

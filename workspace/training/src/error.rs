@@ -90,6 +90,12 @@ pub enum TrainingError {
         /// What to do about it.
         hint: &'static str,
     },
+    /// A snapshot is not one of this training, or not whole.
+    #[error("the snapshot of the training cannot be used: {problem}\nhint: remove it; the training then starts anew")]
+    Snapshot {
+        /// What is wrong with it.
+        problem: String,
+    },
     /// The augmentation has a setting that makes no sense.
     #[error(transparent)]
     Augmentation(#[from] onebasin_datasets::DatasetError),

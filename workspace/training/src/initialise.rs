@@ -74,6 +74,18 @@ pub fn initialise(graph: &Graph, initialisation: Initialisation, stream: &Stream
     Ok(Weights::new(graph.spec(), arrays)?)
 }
 
+/// Where the last norm of each residual body has its scale: a place among the parameters each.
+pub(crate) fn closing_scales(graph: &Graph) -> Vec<usize> {
+    let sums = graph.nodes.iter().filter(|node| matches!(node.operation, Operation::Add));
+    // A sum reads its body first.
+    let ends = sums.filter_map(|sum| sum.inputs.first().map(|&end| &graph.nodes[end].operation));
+    let scale = |operation: &Operation| match operation {
+        Operation::Norm { scale, .. } => Some(*scale),
+        _ => None,
+    };
+    ends.filter_map(scale).collect()
+}
+
 fn uniform(rng: &mut ChaCha8Rng, bound: f64) -> f32 {
     ((2.0 * rng.random::<f64>() - 1.0) * bound) as f32
 }

@@ -7,6 +7,8 @@
 //! A merged network can be repaired: [`statistics`] of the end points' convolutions, mixed into a goal, say what [`repair`] makes of the
 //! merged one's; [`reset_batch_norms`] estimates running statistics anew.
 //!
+//! A training that is interrupted goes on from a [`Snapshot`] and ends with the same bytes.
+//!
 //! This crate neither matches nor merges models, reads no files and prints nothing.
 
 mod device;
@@ -21,6 +23,7 @@ mod initialise;
 mod inputs;
 mod interpolation;
 mod kernels;
+mod learning_curve;
 mod optimizer;
 mod options;
 #[cfg(test)]
@@ -28,21 +31,26 @@ mod pytorch;
 mod repair;
 mod schedule;
 mod score;
+mod snapshot;
 mod statistics;
 mod tensors;
+mod training_run;
 mod update;
 
 pub use device::Device;
 pub use error::TrainingError;
 pub use evaluate::{Averaging, evaluate, evaluate_ensemble, logits};
 pub use features::{features, penultimate};
-pub use fit::{Progress, fit};
+pub use fit::fit;
 pub use initialise::{Initialisation, initialise};
 pub use interpolation::evaluate_line;
 pub use kernels::Kernels;
+pub use learning_curve::CurvePoint;
 pub use optimizer::{Adam, Optimizer, Sgd};
 pub use options::Training;
 pub use repair::{repair, reset_batch_norms};
 pub use schedule::{Per, Schedule, ScheduleKind, Span};
 pub use score::Evaluation;
+pub use snapshot::Snapshot;
 pub use statistics::{Moments, Sample, Statistics, statistics};
+pub use training_run::{Progress, Trained, TrainingRun};

@@ -49,6 +49,11 @@ pub struct Training {
     /// Where the weights start; `pytorch` by default.
     #[serde(default)]
     pub initialisation: Initialisation,
+    /// Whether the last norm of each residual body starts at scale 0, so that the block starts as its shortcut. No by default.
+    ///
+    /// Source: Goyal et al. 2017, section 5.1; torchvision's `zero_init_residual`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub zero_init_residual: bool,
 }
 
 fn disturbs_nothing(augmentation: &Option<Augmentation>) -> bool {

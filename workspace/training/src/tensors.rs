@@ -24,7 +24,7 @@ macro_rules! map {
 }
 
 impl AnyTensor {
-    fn new(values: Vec<f32>, shape: &[usize], device: &BurnDevice) -> AnyTensor {
+    pub(crate) fn new(values: Vec<f32>, shape: &[usize], device: &BurnDevice) -> AnyTensor {
         let data = TensorData::new(values, shape.to_vec());
         match shape.len() {
             1 => AnyTensor::Vector(Tensor::from_data(data, device)),

@@ -21,6 +21,18 @@ impl<'a> Updater<'a> {
         Updater { optimizer, clip, kernels, updates: 0, moments }
     }
 
+    /// First and second moments of each parameter, where it has any.
+    pub(crate) fn moments(&self) -> Vec<[Option<Vec<f32>>; 2]> {
+        let values = |moment: &Option<AnyTensor>| moment.clone().map(AnyTensor::into_values);
+        self.moments.iter().map(|[first, second]| [values(first), values(second)]).collect()
+    }
+
+    /// Goes on after `updates` updates that left these moments.
+    pub(crate) fn restore(&mut self, updates: usize, moments: Vec<[Option<AnyTensor>; 2]>) {
+        self.updates = i32::try_from(updates).unwrap_or(i32::MAX);
+        self.moments = moments;
+    }
+
     /// One step at learning rate `rate`; parameters without a gradient stay.
     pub(crate) fn update(&mut self, tensors: &mut Tensors, gradients: Vec<Option<AnyTensor>>, rate: f64) {
         self.updates += 1;

@@ -15,6 +15,13 @@ fn endless() -> Place {
     place
 }
 
+/// The same with trainings of about a second.
+fn long() -> Place {
+    let place = endless();
+    place.edit("epochs = 1000000", "steps = 2000");
+    place
+}
+
 /// A run with two jobs that is in an endless training: of the three others, the last is done while it goes on.
 fn in_an_endless_training(place: &Place) -> Running {
     let mut running = place.start(&["--jobs", "2"]);
@@ -72,6 +79,29 @@ fn the_first_interrupt_lets_stages_stop_leaves_nothing_half_written_and_is_told_
         assert!(!place.result("models.csv").exists());
         assert!(place.entries().len() >= 3, "what was finished is kept");
     }
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupted_training_goes_on_where_it_was_and_ends_in_the_bytes_of_one_that_starts_anew() {
+    let place = long();
+    let running = in_an_endless_training(&place);
+    running.signal("INT");
+    let ended = running.end();
+    assert_eq!(ended.code, Some(130), "{}", ended.stderr);
+    assert!(!place.checkpoints().is_empty(), "what was begun is kept");
+    let anew = place.copy();
+    for checkpoint in anew.checkpoints() {
+        let mut bytes = std::fs::read(&checkpoint).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        std::fs::write(&checkpoint, bytes).unwrap();
+    }
+    let (resumed, anew_ended) = (place.complete(&["-vv"]), anew.complete(&[]));
+    assert!(resumed.stderr.contains("goes on from its checkpoint"), "{}", resumed.stderr);
+    assert!(anew_ended.stderr.contains("a checkpoint cannot be used"), "{}", anew_ended.stderr);
+    place.assert_same_bytes(&anew);
+    assert!(place.checkpoints().is_empty() && anew.checkpoints().is_empty(), "what is finished needs none");
 }
 
 #[test]

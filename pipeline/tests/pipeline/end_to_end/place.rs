@@ -185,6 +185,12 @@ impl Place {
         }
     }
 
+    /// What trainings that were cut short go on from.
+    pub fn checkpoints(&self) -> Vec<PathBuf> {
+        let files = fs::read_dir(self.path().join(".store/checkpoints")).into_iter().flatten();
+        files.map(|file| file.unwrap().path()).collect()
+    }
+
     /// What is being written, or was when a run was killed.
     pub fn unfinished(&self) -> usize {
         fs::read_dir(self.path().join(".store/tmp")).map_or(0, Iterator::count)

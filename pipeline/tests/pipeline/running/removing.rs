@@ -32,7 +32,7 @@ fn removed_entries_are_gone_and_claimed_ones_stay() {
     world.run(&plan);
     let [b, c] = ["b", "c"].map(|id| fingerprint(&plan, id));
     let claim = world.store.claim(&c).unwrap().unwrap();
-    let removed = world.store.remove(&BTreeSet::from([b, c])).unwrap();
+    let removed = world.store.remove(&BTreeSet::from([b, c]), |_| true).unwrap();
     assert_eq!((removed.entries, removed.claimed), (vec![b], vec![c]));
     drop(claim);
     assert!(!world.entry(&plan, "b").exists() && world.is_hit(&plan, "c") && world.is_hit(&plan, "a"));
@@ -46,11 +46,11 @@ fn nothing_is_removed_while_a_run_uses_the_store() {
     world.run(&whole);
     let (store, a) = (world.store.clone(), fingerprint(&whole, "a"));
     let stage = mock("e", &["a"]).first(move |_| {
-        let error = store.remove(&BTreeSet::from([a])).unwrap_err().to_string();
+        let error = store.remove(&BTreeSet::from([a]), |_| true).unwrap_err().to_string();
         anyhow::ensure!(error.starts_with("a run is using the store `") && error.contains("hint: "), "{error}");
         Ok(())
     });
     let (outcome, record) = world.run(&plan(vec![mock("a", &[]), stage]));
     assert!(outcome.is_complete(), "{:?}", record.lines());
-    assert_eq!(world.store.remove(&BTreeSet::<Fingerprint>::from([a])).unwrap().entries, [a]);
+    assert_eq!(world.store.remove(&BTreeSet::<Fingerprint>::from([a]), |_| true).unwrap().entries, [a]);
 }

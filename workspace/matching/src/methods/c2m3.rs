@@ -34,15 +34,15 @@ use crate::{Alignment, Frame, Matcher, MatchingError, Outcome, Problem, Restart}
 /// best on the whole way: there the objective is a quartic. At the end each matrix goes to its nearest permutation, whose
 /// transpose is the map model → universe. Maps between models run through the universe, so every cycle of them is the identity.
 ///
-/// A stationary point, not the optimum; it depends on the start, and from the identity on nothing else. Nearly equal copies in an even number
-/// can trade places for ever, all of them moving at once, or end where each of two takes the other's place. `refine = 1` brings such a pair together,
-/// and with any `refine` an end that one group of one model alone would better is told as [`Outcome::Stationary`]. A pair is matched sooner, and
-/// better, by [`FrankWolfe`](super::frank_wolfe::FrankWolfe).
-/// Time per iteration and memory are
-/// linear in the number of models: `Σ_ℓ` of two products [out, in] × [in, out] and an assignment for each model and group.
+/// A stationary point, not the optimum; it depends on the start, and from the identity on nothing else. The ascent alone can fail nearly
+/// equal models in an even number: they trade places for ever, all of them moving at once, or each of two takes the other's place. So its
+/// permutations are refined by coordinate ascent, one model at a time; without (`refine = 0`, as published), an end that one group of one
+/// model alone would better is told as [`Outcome::Stationary`].
+/// Time per iteration and memory are linear in the number of models: `Σ_ℓ` of two products [out, in] × [in, out] and an assignment for each model and group.
 ///
 /// Source: C²M³ (arXiv 2405.17897), section 3 and algorithm 1. Deviations: the line search is exact, so steps can be 0 or 1; sums over
-/// pairs are sums over models; running statistics are never matched; an iteration without a step ends the ascent.
+/// pairs are sums over models; running statistics are never matched; an iteration without a step ends the ascent; permutations are refined
+/// unless `refine = 0`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct C2m3 {
@@ -57,10 +57,9 @@ pub struct C2m3 {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub restarts: Vec<Start>,
     /// The most rounds of coordinate ascent over the models after the final permutations are found, which can only raise the objective. It ends
-    /// with the first round without a gain, usually after 2 to 10. Default none, as published. Two models may trade places where more do not: give
-    /// them a round. With 0 nothing is moved, but the outcome says whether a single group could gain.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub refine: Option<usize>,
+    /// with the first round without a gain, usually after 2 to 10; default 50. As published: 0. Nothing is moved then, but the outcome says
+    /// whether a single group could gain.
+    pub refine: usize,
 }
 
 impl Default for C2m3 {
@@ -70,7 +69,7 @@ impl Default for C2m3 {
             iterations: 200,
             stop: Stop::Relative { tolerance: 1e-7, patience: 5 },
             restarts: Vec::new(),
-            refine: None,
+            refine: 50,
         }
     }
 }
@@ -95,16 +94,17 @@ impl C2m3 {
     ) -> Result<Alignment, MatchingError> {
         let universe = Universe::new(problem.spec, &problem.models, start.draw(interrupted, problem, stream)?, |_| false);
         let (maps, mut solver_trace) = ascent::ascend(universe, self.iterations, self.stop, interrupted, &mut |_, _| {})?;
-        let rounds = self.refine.unwrap_or(0);
         let mut refinement = Refinement::new(problem, maps, interrupted);
-        if rounds > 0 {
-            solver_trace.refinement = refinement.run(rounds)?;
+        if self.refine > 0 {
+            solver_trace.refinement = refinement.run(self.refine)?;
             solver_trace.certificate = solver_trace.certificate.worst(refinement.certificate());
         }
-        // Without a word about refinement the outcome is the published method's own.
-        if self.refine.is_some() && solver_trace.outcome == Outcome::Converged && refinement.could_gain()? {
-            solver_trace.outcome = Outcome::Stationary;
-        }
+        solver_trace.outcome = match (solver_trace.outcome, refinement.could_gain()?) {
+            (Outcome::Converged, true) => Outcome::Stationary,
+            // What ends the refinement is the end, wherever the ascent before it was cut off.
+            (Outcome::IterationLimit, false) if self.refine > 0 => Outcome::Converged,
+            (outcome, _) => outcome,
+        };
         Ok(Alignment::from_permutations(problem, Frame::Universe, refinement.into_maps(), solver_trace))
     }
 }

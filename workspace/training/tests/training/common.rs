@@ -47,7 +47,7 @@ pub fn cpu() -> Device {
 
 pub fn train(graph: &Graph, data: &Split, training: &Training, seed: u64, device: &Device) -> Result<Weights, TrainingError> {
     let mut watch = |_: &Progress| ControlFlow::Continue(());
-    fit(graph, data, &normalisation(), training, &Stream::root(seed), device, &mut watch)
+    fit(graph, data, &normalisation(), training, &Stream::root(seed), device, &mut watch).map(|trained| trained.weights)
 }
 
 /// The greatest difference of two networks' entries.

@@ -24,7 +24,7 @@ fn watched(graph: &Graph, data: &Split, options: &Training, device: &Device) -> 
         }
         ControlFlow::Continue(())
     };
-    let weights = fit(graph, data, &normalisation(), options, &Stream::root(3), device, &mut watch).unwrap();
+    let weights = fit(graph, data, &normalisation(), options, &Stream::root(3), device, &mut watch).unwrap().weights;
     (weights, losses)
 }
 

@@ -5,6 +5,7 @@ mod devices;
 mod errors;
 mod features;
 mod interpolation;
+mod interruption;
 mod learning;
 mod permutation_invariance;
 mod repair;

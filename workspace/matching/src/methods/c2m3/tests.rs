@@ -175,7 +175,7 @@ fn two_copies_trade_places_and_the_pairwise_form_does_not() {
     let copies = [permute(spec, &original, &shuffles(spec, 0)), permute(spec, &original, &shuffles(spec, 1))];
     let copies: Vec<&Weights> = copies.iter().collect();
     let expected = objective(spec, &[&original, &original]);
-    let together = align(&C2m3 { refine: Some(0), ..C2m3::default() }, spec, &copies);
+    let together = align(&C2m3 { refine: 0, ..C2m3::default() }, spec, &copies);
     assert!(together.objective < 0.9 * expected && together.outcome == Outcome::IterationLimit);
     let pairwise = FrankWolfe::default().align(&Problem { spec, models: copies }, &Stream::root(0)).unwrap();
     assert!(is_near(pairwise.objective, expected, 1e-12) && pairwise.iterations < 20);
@@ -284,8 +284,8 @@ fn weights_of_another_scale_take_the_same_way() {
 }
 
 #[test]
-fn the_default_is_written_as_it_always_was() {
-    let expected = r#"{"start":"identity","iterations":200,"stop":{"rule":"relative","tolerance":1e-7,"patience":5}}"#;
+fn every_default_that_decides_the_maps_is_written() {
+    let expected = r#"{"start":"identity","iterations":200,"stop":{"rule":"relative","tolerance":1e-7,"patience":5},"refine":50}"#;
     assert_eq!(serde_json::to_string(&C2m3::default()).unwrap(), expected);
 }
 

@@ -16,14 +16,16 @@ fn copies(graph: &Graph, count: u64, seed: u64) -> Vec<Weights> {
 }
 
 #[test]
-fn a_shuffled_copy_is_brought_back_by_one_round_of_refinement() {
+fn shuffled_copies_are_brought_back_whatever_their_number() {
     let one = |hidden: &str| graph(&format!(r#"{{"family": "mlp", "hidden": {hidden}}}"#), (1, 4, 4), 10);
     for (graph, seeds) in [(one("[3]"), 100), (one("[8, 8]"), 30), (one("[30, 30]"), 5), (skip(), 5)] {
-        for seed in 0..seeds {
-            let models = copies(&graph, 2, seed);
-            let found = align(&C2m3 { refine: Some(1), ..C2m3::default() }, graph.spec(), &models.iter().collect::<Vec<_>>());
-            let aligned = [0, 1].map(|model| crate::to_frame(graph.spec(), &models[model], &found.maps[model]));
-            assert!(aligned[0] == aligned[1], "seed {seed}");
+        for (count, seed) in [2, 3, 4, 6].into_iter().flat_map(|count| (0..seeds).map(move |seed| (count, seed))) {
+            let models = copies(&graph, count, seed);
+            let found = align(&C2m3::default(), graph.spec(), &models.iter().collect::<Vec<_>>());
+            let aligned: Vec<Weights> =
+                models.iter().zip(&found.maps).map(|(model, maps)| crate::to_frame(graph.spec(), model, maps)).collect();
+            assert!(aligned.windows(2).all(|pair| pair[0] == pair[1]), "{count} copies, seed {seed}");
+            assert_eq!(found.outcome, Outcome::Converged, "{count} copies, seed {seed}");
         }
     }
 }
@@ -35,7 +37,7 @@ fn converged_is_never_where_a_single_group_alone_could_gain() {
     for (graph, count) in [(&small, 2), (&small, 4), (&mlp(), 3), (&mixed(), 4)] {
         for seed in 0..30 {
             let models = copies(graph, count, seed);
-            let with = |refine| align(&C2m3 { refine: Some(refine), ..C2m3::default() }, graph.spec(), &models.iter().collect::<Vec<_>>());
+            let with = |refine| align(&C2m3 { refine, ..C2m3::default() }, graph.spec(), &models.iter().collect::<Vec<_>>());
             let (plain, refined) = (with(0), with(1));
             let gains = refined.objective > plain.objective;
             assert!(!(gains && plain.outcome == Outcome::Converged), "seed {seed}");
@@ -47,12 +49,13 @@ fn converged_is_never_where_a_single_group_alone_could_gain() {
 }
 
 #[test]
-fn nothing_is_refined_unless_asked() {
+fn an_ascent_cut_short_converges_by_its_refinement() {
     let graph = mlp();
     for count in [2, 3] {
         let models = models(&graph, count);
-        let of = |refine| align(&C2m3 { refine, ..C2m3::default() }, graph.spec(), &models.iter().collect::<Vec<_>>());
-        assert_eq!(of(None).maps, of(Some(0)).maps);
-        assert!(of(None).refinement.is_empty() && !of(Some(1)).refinement.is_empty());
+        let of = |refine| align(&C2m3 { iterations: 1, refine, ..C2m3::default() }, graph.spec(), &models.iter().collect::<Vec<_>>());
+        let (published, refined) = (of(0), of(50));
+        assert_eq!((published.outcome, refined.outcome), (Outcome::IterationLimit, Outcome::Converged));
+        assert!(published.refinement.is_empty() && refined.objective > published.objective);
     }
 }
