@@ -4,6 +4,7 @@ use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
 
 use crate::identity::{MethodLabel, PairName, Part};
+use crate::number;
 use crate::table::{Csv, Table};
 
 /// Columns of a file of reported figures.
@@ -154,10 +155,12 @@ impl Comparison {
             return format!("not comparable: {}", deviations.join("; "));
         }
         let distance = (ours - figure.value).abs();
-        if distance <= figure.tolerance {
-            format!("comparable: off by {distance:.4}, within {}", figure.tolerance)
+        let is_within = distance <= figure.tolerance;
+        let distance = number::share(distance);
+        if is_within {
+            format!("comparable: off by {distance}, within {}", figure.tolerance)
         } else {
-            format!("comparable: off by {distance:.4}, beyond {}", figure.tolerance)
+            format!("comparable: off by {distance}, beyond {}", figure.tolerance)
         }
     }
 }

@@ -9,7 +9,7 @@ use onebasin_datasets::SearchPaths;
 use crate::measurements;
 use crate::plan::{Plan, PlanBuilder};
 use crate::report::{ArchitectureRow, Known, Plot, Tabulate, method_rows};
-use crate::spec::{self, Experiment, Overrides, SpecError};
+use crate::spec::{self, Experiment, Overrides, Pair, SpecError};
 use crate::stage::Stage;
 use crate::task::Task;
 
@@ -57,6 +57,8 @@ pub fn plan(experiment: &Experiment, digests: &BTreeMap<String, String>, device:
         methods: method_rows(experiment),
         comparison: experiment.comparison.clone(),
         missing: experiment.missing.clone(),
+        images: experiment.evaluation.images,
+        batch_norms: experiment.pairs.iter().filter(|pair| pair.has_batch_norms()).map(Pair::name).collect(),
     };
     let tabulate = Tabulate::new(recorded, known);
     let plot = Plot::new(tabulate.id().clone());

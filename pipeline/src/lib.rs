@@ -18,6 +18,7 @@ pub mod explain;
 pub mod identity;
 pub mod interrupt;
 mod measurements;
+mod number;
 pub mod plan;
 pub mod publish;
 mod report;

@@ -1,20 +1,26 @@
 //! From the store to the folders a person looks into: tables to `results/NAME`, pictures to `plots/NAME`.
 
+mod links;
+
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
 
+use crate::number;
 use crate::plan::Plan;
 use crate::report::draw_timings;
 use crate::stage::{Artifact, StageId};
 use crate::store::{Lookup, Store};
 use crate::whole_file::{WholeFile, is_partial};
 
+use links::with_links;
+
 const TABLES: &str = "tabulate";
 const PICTURES: &str = "plot";
 const TIMINGS: &str = "timings.csv";
+const TABLE: &str = "table.md";
 
 /// The stages whose artifacts are published.
 pub fn targets() -> Vec<StageId> {
@@ -42,6 +48,10 @@ pub fn publish(plan: &Plan, store: &Store, results: &Path, plots: &Path) -> Resu
     let mut tables = outputs(plan, store, TABLES)?;
     tables.push((TIMINGS.to_owned(), timings(plan, store).into_bytes()));
     let mut pictures = outputs(plan, store, PICTURES)?;
+    for (_, text) in tables.iter_mut().filter(|(name, _)| name == TABLE) {
+        let names = pictures.iter().map(|(name, _)| name.as_str());
+        *text = with_links(&String::from_utf8_lossy(text), names, results, plots).into_bytes();
+    }
     pictures.extend(drawn(&tables, &[plots, results, store.root()])?);
     let folders = [Folder { path: results, option: "results", files: tables }, Folder { path: plots, option: "plots", files: pictures }];
     let _locks = lock([results, plots]);
@@ -182,11 +192,11 @@ fn timings(plan: &Plan, store: &Store) -> String {
             let cells = [
                 planned.stage.id().to_string(),
                 planned.stage.recipe().kind.to_owned(),
-                format!("{:.3}", receipt.seconds),
+                number::csv(receipt.seconds),
                 receipt.threads.to_string(),
                 receipt.device,
                 planned.fingerprint.short(),
-                receipt.work.map(|work| format!("{work:.4}")).unwrap_or_default(),
+                receipt.work.map(number::csv).unwrap_or_default(),
             ];
             text.push_str(&cells.map(|cell| quoted(&cell)).join(","));
             text.push('\n');

@@ -12,6 +12,7 @@ mod merge_sets;
 mod repair;
 mod resolve;
 mod text;
+mod warnings;
 
 pub use asked::{Asked, EvaluationKeys, Requests};
 pub(crate) use error::chain;

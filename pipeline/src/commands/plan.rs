@@ -55,6 +55,9 @@ pub fn plan(arguments: &cli::Plan) -> Result<Verdict, Failure> {
     for error in digests.absent.values() {
         console::note(&error_text(&anyhow::anyhow!("{error}")).replacen("error:", "warning:", 1));
     }
+    for warning in session.experiment.warnings() {
+        console::note(&format!("warning: {warning}"));
+    }
     let format = if arguments.json { Format::Json } else { arguments.format };
     console::data(&match format {
         Format::Text => text(&plan, &rows),

@@ -79,6 +79,9 @@ fn one(session: &Session, digests: &Digests, plan: &Plan, shared: &Shared, optio
     }
     let console = Console::new();
     console.deviations(&session.experiment.comparison);
+    for warning in session.experiment.warnings() {
+        console::note(&format!("warning: {warning}"));
+    }
     let outcome = runner::run(plan, &store, options, &console).map_err(Failure::Running)?;
     let published = if outcome.is_complete() {
         Some(publish(plan, &store, &results, &plots).map_err(Failure::Running)?)

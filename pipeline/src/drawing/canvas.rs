@@ -38,12 +38,14 @@ impl Canvas {
         &self.styles
     }
 
-    /// A legend of methods, in this order.
+    /// A legend of methods, in the order of the spec.
     pub fn legend(&self, names: impl IntoIterator<Item = String>) -> Legend {
-        Legend::new(names.into_iter().collect(), &self.styles)
+        let mut names: Vec<String> = names.into_iter().collect();
+        names.sort_by_key(|name| self.styles.rank(name));
+        Legend::new(names, &self.styles)
     }
 
-    /// A legend of the methods of these labels, draws taken together, by name.
+    /// A legend of the methods of these labels, draws taken together, in the order of the spec.
     pub fn legend_of<'a>(&self, labels: impl IntoIterator<Item = &'a MethodLabel>) -> Legend {
         let names: BTreeSet<&str> = labels.into_iter().map(MethodLabel::name).collect();
         self.legend(names.into_iter().map(str::to_owned))

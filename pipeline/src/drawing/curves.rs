@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 use plotters::coord::Shift;
-use plotters::coord::ranged1d::{Ranged, ValueFormatter};
 use plotters::prelude::*;
 
-use super::axis::{Axis, Scale, label, place, ratio};
+use super::axis::{Axis, Scale};
 use super::legend::Legend;
 use super::picture::{FONT, TEXT, backend, range};
 
@@ -35,41 +34,22 @@ pub struct Curves {
 const GREY: RGBColor = RGBColor(110, 110, 110);
 
 impl Curves {
-    /// Draws on an area.
+    /// The axis that shows these curves alone.
+    pub fn axis(&self) -> Axis {
+        Axis::showing(self.scale, self.values())
+    }
+
+    /// Every value.
+    pub fn values(&self) -> impl Iterator<Item = f64> + use<'_> {
+        self.series.values().flat_map(BTreeMap::values).flatten().chain(self.beside.values()).copied()
+    }
+
+    /// Draws on an area, with an axis that shows all values.
     ///
     /// # Errors
     /// When the backend fails.
-    pub fn draw<B: DrawingBackend>(&self, cell: &DrawingArea<B, Shift>, legend: &Legend) -> Result<()> {
-        let values = self.series.values().flat_map(BTreeMap::values).flatten().chain(self.beside.values()).copied();
-        match self.scale {
-            Scale::Accuracy => self.on(cell, legend, Axis::showing(values), &place, &|place| label(place)),
-            Scale::Ratios => {
-                let axis = Axis::of_ratios(values);
-                self.on(cell, legend, axis, &ratio, &|place| format!("{}", (10f64.powf(place) * 1e4).round() / 1e4))
-            }
-            Scale::FromZero => {
-                let high = range(values).end.max(1e-3);
-                let decimals = match high {
-                    ..0.02 => 4,
-                    ..0.2 => 3,
-                    ..2.0 => 2,
-                    ..20.0 => 1,
-                    _ => 0,
-                };
-                let axis = plotters::coord::types::RangedCoordf64::from(0.0..high);
-                self.on(cell, legend, axis, &|value| value, &|value| format!("{value:.decimals$}"))
-            }
-        }
-    }
-
-    fn on<B: DrawingBackend, Y: Ranged<ValueType = f64> + ValueFormatter<f64>>(
-        &self,
-        cell: &DrawingArea<B, Shift>,
-        legend: &Legend,
-        axis: Y,
-        at: &dyn Fn(f64) -> f64,
-        show: &dyn Fn(f64) -> String,
-    ) -> Result<()> {
+    pub fn draw<B: DrawingBackend>(&self, cell: &DrawingArea<B, Shift>, legend: &Legend, axis: &Axis) -> Result<()> {
+        let at = |value: f64| axis.at(value);
         let doubling = self.doubling;
         let along = |number: usize| if doubling { (number as f64).log2() } else { number as f64 };
         let mut numbers: Vec<usize> = self.series.values().flat_map(BTreeMap::keys).chain(self.beside.keys()).copied().collect();
@@ -78,23 +58,21 @@ impl Curves {
         let places: Vec<f64> = numbers.iter().map(|&number| along(number)).collect();
         let ends = range(places.iter().copied());
         let start = if doubling { ends.start } else { 0.0 };
+        let named = places.iter().zip(&numbers).map(|(place, number)| (*place, number.to_string())).collect();
         let mut chart = ChartBuilder::on(cell)
             .caption(&self.heading, (FONT, TEXT))
             .margin(12)
             .margin_right(24)
             .x_label_area_size(46)
-            .y_label_area_size(84)
-            .build_cartesian_2d(Axis::with(start..ends.end, places), axis)
+            .y_label_area_size(axis.width())
+            .build_cartesian_2d(Axis::with(start..ends.end, named), axis.clone())
             .map_err(backend)?;
         chart
             .configure_mesh()
-            .x_label_formatter(&|value| format!("{:.0}", if doubling { value.exp2() } else { *value }))
-            .y_labels(8)
-            .y_label_formatter(&|value| show(*value))
             .light_line_style(WHITE)
             .bold_line_style(RGBColor(225, 225, 225))
             .x_desc(&self.along)
-            .y_desc(&self.metric)
+            .y_desc(axis.named(&self.metric))
             .axis_desc_style((FONT, TEXT))
             .label_style((FONT, TEXT - 2))
             .draw()

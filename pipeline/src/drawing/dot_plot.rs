@@ -4,14 +4,12 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 use plotters::coord::Shift;
-use plotters::coord::ranged1d::{Ranged, ValueFormatter};
-use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::axis::{Axis, Scale, label, place};
+use super::axis::{Axis, Scale};
 use super::legend::Legend;
-use super::picture::{FONT, TEXT, backend, range};
+use super::picture::{FONT, TEXT, backend};
 
 /// Values by category and method.
 pub struct DotPlot {
@@ -34,53 +32,39 @@ pub struct DotPlot {
 }
 
 impl DotPlot {
+    /// The axis that shows these values alone.
+    pub fn axis(&self) -> Axis {
+        Axis::showing(self.scale, self.all())
+    }
+
+    /// Every value.
+    pub fn all(&self) -> impl Iterator<Item = f64> + use<'_> {
+        self.values.values().chain(self.open.values()).flatten().copied()
+    }
+
     /// Draws dots, a short line at their mean, and a thin one from the least to the greatest; of a spread, a dot and its whiskers.
+    /// `axis` shows all values.
     ///
     /// # Errors
     /// When the backend fails.
-    pub fn draw<B: DrawingBackend>(&self, cell: &DrawingArea<B, Shift>, legend: &Legend) -> Result<()> {
-        let values = self.values.values().chain(self.open.values()).flatten().copied();
-        match self.scale {
-            Scale::Accuracy => self.on(cell, legend, Axis::showing(values), &place, &|place| label(place)),
-            Scale::FromZero | Scale::Ratios => {
-                let high = range(values).end.max(0.1);
-                let decimals = if high < 2.0 { 2 } else { 1 };
-                // A little room below zero shows dots that lie on it.
-                // And so do whiskers, which may go below zero.
-                let low = self.values.values().flatten().copied().fold(0.0, f64::min).max(-high);
-                let axis = RangedCoordf64::from(low - 0.04 * high..high);
-                self.on(cell, legend, axis, &|value| value, &|value| format!("{value:.decimals$}"))
-            }
-        }
-    }
-
-    /// Draws on an axis: `at` gives the place of a value, `show` the label of a place.
-    fn on<B: DrawingBackend, Y: Ranged<ValueType = f64> + ValueFormatter<f64>>(
-        &self,
-        cell: &DrawingArea<B, Shift>,
-        legend: &Legend,
-        axis: Y,
-        at: &dyn Fn(f64) -> f64,
-        show: &dyn Fn(f64) -> String,
-    ) -> Result<()> {
-        let bottom = axis.range().start;
+    pub fn draw<B: DrawingBackend>(&self, cell: &DrawingArea<B, Shift>, legend: &Legend, axis: &Axis) -> Result<()> {
+        let at = |value: f64| axis.at(value);
+        let bottom = axis.start();
         let mut chart = ChartBuilder::on(cell)
             .caption(&self.heading, (FONT, TEXT))
             .margin(12)
             .x_label_area_size(46)
-            .y_label_area_size(84)
-            .build_cartesian_2d(-0.5..self.categories.len() as f64 - 0.5, axis)
+            .y_label_area_size(axis.width())
+            .build_cartesian_2d(-0.5..self.categories.len() as f64 - 0.5, axis.clone())
             .map_err(backend)?;
         chart
             .configure_mesh()
             .disable_x_mesh()
             .x_labels(0)
-            .y_labels(7)
-            .y_label_formatter(&|value| show(*value))
             .light_line_style(WHITE)
             .bold_line_style(RGBColor(225, 225, 225))
             .x_desc(&self.along)
-            .y_desc(&self.metric)
+            .y_desc(axis.named(&self.metric))
             .axis_desc_style((FONT, TEXT))
             .label_style((FONT, TEXT - 2))
             .draw()

@@ -12,29 +12,18 @@ use super::picture::{FONT, TEXT, backend};
 pub struct Legend {
     names: Vec<String>,
     styles: Vec<Style>,
-    roots: Vec<usize>,
 }
 
 impl Legend {
     /// Methods, from top to bottom.
     pub fn new(names: Vec<String>, methods: &MethodStyles) -> Legend {
         let styles = names.iter().map(|name| methods.of(name)).collect();
-        let root = |(place, name): (usize, &String)| {
-            let root = methods.root(name);
-            names.iter().position(|other| other == root).unwrap_or(place)
-        };
-        let roots = names.iter().enumerate().map(root).collect();
-        Legend { names, styles, roots }
+        Legend { names, styles }
     }
 
     /// The names.
     pub fn names(&self) -> &[String] {
         &self.names
-    }
-
-    /// The place of the method of which this one is a repaired twin; its own if of none that is here.
-    pub fn root(&self, place: usize) -> usize {
-        self.roots[place]
     }
 
     /// The colour at a place.

@@ -6,8 +6,9 @@ use anyhow::Result;
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
+use super::axis::Axis;
 use super::legend::Legend;
-use super::picture::{FONT, TEXT, backend, range};
+use super::picture::{FONT, TEXT, backend};
 
 /// The curve of one pair of models in one replicate.
 type Curve = Vec<(f64, f64)>;
@@ -15,7 +16,12 @@ type Curve = Vec<(f64, f64)>;
 /// Curves by method and line, for one panel.
 pub type LineCurves = BTreeMap<String, BTreeMap<String, Curve>>;
 
-/// Draws thin curves for each line, and a thick one for their mean.
+/// Every value of some curves.
+pub fn curve_values(curves: &LineCurves) -> impl Iterator<Item = f64> + use<'_> {
+    curves.values().flat_map(BTreeMap::values).flatten().map(|point| point.1)
+}
+
+/// Draws thin curves for each line, and a thick one for their mean. `axis` shows all values.
 ///
 /// # Errors
 /// When the backend fails.
@@ -25,25 +31,21 @@ pub fn line_panel<B: DrawingBackend>(
     heading: &str,
     metric: &str,
     curves: &LineCurves,
+    axis: &Axis,
 ) -> Result<()> {
-    let values = curves.values().flat_map(BTreeMap::values).flatten().map(|point| point.1);
     let mut chart = ChartBuilder::on(cell)
         .caption(heading, (FONT, TEXT))
         .margin(12)
         .x_label_area_size(46)
-        .y_label_area_size(78)
-        .build_cartesian_2d(-0.02..1.02, range(values))
+        .y_label_area_size(axis.width())
+        .build_cartesian_2d(Axis::between(-0.02..1.02), axis.clone())
         .map_err(backend)?;
     chart
         .configure_mesh()
-        .x_labels(6)
-        .y_labels(7)
-        .x_label_formatter(&|value| format!("{value:.1}"))
-        .y_label_formatter(&|value| format!("{value:.3}"))
         .light_line_style(WHITE)
         .bold_line_style(RGBColor(225, 225, 225))
         .x_desc("λ")
-        .y_desc(metric)
+        .y_desc(axis.named(metric))
         .axis_desc_style((FONT, TEXT))
         .label_style((FONT, TEXT - 2))
         .draw()

@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use plotters::style::RGBColor;
 use serde::Serialize;
 
+use crate::identity::MethodLabel;
 use crate::table::row;
 
 row! {
@@ -84,6 +85,11 @@ impl MethodStyles {
         self.rows.iter().find(|row| row.method == name && !row.plain.is_empty()).map_or(name, |row| &row.plain)
     }
 
+    /// As [`method_rank`].
+    pub fn rank(&self, name: &str) -> usize {
+        method_rank(&self.rows, name)
+    }
+
     /// Whether a method repairs its merged models.
     pub fn is_repaired(&self, name: &str) -> bool {
         self.rows.iter().any(|row| row.method == name && !row.repair.is_empty())
@@ -101,6 +107,16 @@ impl MethodStyles {
         let RGBColor(red, green, blue) = style.colour;
         let [red, green, blue] = [red, green, blue].map(|part| (f64::from(part) * shade).round() as u8);
         Style { colour: RGBColor(red, green, blue), shape: (style.shape + twins) % SHAPES }
+    }
+}
+
+/// Where a method stands in pictures and tables: the models before matching first, then methods in the order of the spec, then whatever it
+/// does not name.
+pub fn method_rank(rows: &[MethodRow], name: &str) -> usize {
+    match rows.iter().position(|row| row.method == name) {
+        _ if name == BEFORE || MethodLabel::is_reserved(name) => 0,
+        Some(place) => place + 1,
+        None => usize::MAX,
     }
 }
 

@@ -11,17 +11,19 @@ mod line_panel;
 mod method_style;
 mod pair_tables;
 mod picture;
+mod ticks;
 
-pub use axis::{Axis, Scale, label, place};
+pub use axis::{Axis, Scale};
 pub use canvas::{Canvas, by_pair, methods_sharing_stages, shown_part};
 pub use curves::Curves;
 pub use dot_plot::DotPlot;
 pub use heat_map::{HeatMap, HeatPanel};
 pub use layer_panels::{LayerPanels, LayerValue};
 pub use legend::Legend;
-pub use line_panel::{LineCurves, line_panel};
+pub use line_panel::{LineCurves, curve_values, line_panel};
 #[cfg(test)]
 pub use method_style::MethodStyles;
-pub use method_style::{BEFORE, MethodRow, mark};
+pub use method_style::{BEFORE, MethodRow, mark, method_rank};
 pub use pair_tables::{Kind, Metric, PairValues, pair_tables};
-pub use picture::{FONT, Picture, TEXT, backend, blend, names_width, range, titled};
+pub use picture::{FONT, Picture, TEXT, backend, blend, list, names_width};
+pub use ticks::labels;

@@ -7,9 +7,10 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::method_style::BEFORE;
-use super::picture::{FONT, Picture, TEXT, backend, blend, titled};
+use super::method_style::{BEFORE, MethodStyles};
+use super::picture::{FONT, Picture, TEXT, backend, blend, list};
 use crate::identity::{MethodLabel, by_length};
+use crate::number;
 
 /// Tables beside each other.
 const ACROSS: usize = 4;
@@ -55,7 +56,6 @@ struct Table {
     full: f64,
     /// Of a model with itself.
     diagonal: f64,
-    decimals: usize,
 }
 
 struct Tables {
@@ -66,19 +66,19 @@ struct Tables {
 }
 
 /// A table for each metric and method, the models before matching first; means over replicates.
-pub fn pair_tables(rows: &[PairValues<'_>], metrics: &[Metric], title: String) -> impl Picture + use<> {
+pub fn pair_tables(rows: &[PairValues<'_>], metrics: &[Metric], title: String, styles: &MethodStyles) -> impl Picture + use<> {
     let models: BTreeSet<(usize, &str)> = rows.iter().flat_map(|row| [by_length(row.first), by_length(row.second)]).collect();
     let models: Vec<&str> = models.into_iter().map(|(_, name)| name).collect();
     let place = |name: &str| models.iter().position(|model| *model == name).unwrap_or_default();
-    let methods: BTreeSet<(bool, &MethodLabel)> = rows.iter().map(|row| (!row.method.is_endpoints(), row.method)).collect();
+    let methods: BTreeSet<(usize, &MethodLabel)> = rows.iter().map(|row| (styles.rank(row.method.name()), row.method)).collect();
     let mut tables = Vec::new();
     let mut ranges = Vec::new();
     for Metric { name: metric, values, kind } in metrics {
-        let (full, colour, diagonal, decimals) = match kind {
-            Kind::Likeness => (1.0, RGBColor(0, 114, 178), 1.0, 2),
+        let (full, colour, diagonal) = match kind {
+            Kind::Likeness => (1.0, RGBColor(0, 114, 178), 1.0),
             Kind::Distance => {
-                let full = values.iter().flatten().copied().fold(1e-9, f64::max);
-                (full, RGBColor(213, 94, 0), 0.0, if full < 10.0 { 2 } else { 1 })
+                let full = values.iter().flatten().copied().fold(f64::MIN_POSITIVE, f64::max);
+                (full, RGBColor(213, 94, 0), 0.0)
             }
         };
         let start = tables.len();
@@ -94,12 +94,23 @@ pub fn pair_tables(rows: &[PairValues<'_>], metrics: &[Metric], title: String) -
             }
             let values = sums.into_iter().map(|(key, (sum, count))| (key, sum / count as f64)).collect();
             let method = if method.is_endpoints() { BEFORE.to_owned() } else { method.to_string() };
-            tables.push(Table { heading: format!("{metric}, {method}"), values, colour, full, diagonal, decimals });
+            tables.push(Table { heading: format!("{metric}, {method}"), values, colour, full, diagonal });
         }
         ranges.extend((start..tables.len()).step_by(ACROSS).map(|from| from..(from + ACROSS).min(tables.len())));
     }
     let models = models.into_iter().map(str::to_owned).collect();
     Tables { title, models, tables, rows: ranges }
+}
+
+/// A number in a cell, beside others of which `full` is the greatest: three digits of that one.
+fn in_cell(value: f64, full: f64) -> String {
+    match full {
+        _ if value == 0.0 => "0".to_owned(),
+        0.1..10.0 => number::fixed(value, 2),
+        10.0..100.0 => number::fixed(value, 1),
+        100.0..10_000.0 => number::fixed(value, 0),
+        _ => number::significant(value, 2),
+    }
 }
 
 impl Tables {
@@ -138,11 +149,19 @@ impl Picture for Tables {
         ((across as i32 * self.width() + 24) as u32, (self.rows.len() as i32 * self.height() + 60) as u32)
     }
 
+    fn title(&self) -> String {
+        self.title.clone()
+    }
+
+    fn description(&self) -> String {
+        let headings = list(self.tables.iter().map(|table| &table.heading));
+        format!("A table of coloured cells, one for every two of the models {}, for each of: {headings}.", list(&self.models))
+    }
+
     fn draw<B: DrawingBackend>(&self, area: &DrawingArea<B, Shift>) -> Result<()> {
-        let area = titled(area, &self.title)?;
         for (row, range) in self.rows.iter().enumerate() {
             for (column, table) in self.tables[range.clone()].iter().enumerate() {
-                self.table(&area, table, (12 + column as i32 * self.width(), row as i32 * self.height() + 12))?;
+                self.table(area, table, (12 + column as i32 * self.width(), row as i32 * self.height() + 12))?;
             }
         }
         Ok(())
@@ -186,7 +205,7 @@ impl Tables {
                     && let Some(value) = value
                 {
                     let text = if share > 0.6 { WHITE } else { dark };
-                    let number = format!("{value:.*}", table.decimals);
+                    let number = in_cell(value, table.full);
                     area.draw(&Text::new(number, (x + side / 2, y + side / 2), centred(size, &text))).map_err(backend)?;
                 }
             }
@@ -208,10 +227,16 @@ mod tests {
             [("longest", "b"), ("longest", "aa"), ("b", "aa")].map(|(first, second)| PairValues { method: &endpoints, first, second });
         let metrics = [Metric { name: "cosine", values: vec![Some(0.25), Some(0.5), Some(0.75)], kind: Kind::Likeness }];
         let folder = tempfile::tempdir().unwrap();
-        save(&pair_tables(&rows, &metrics, "weights".to_owned()), folder.path(), "drawn").unwrap();
+        save(&pair_tables(&rows, &metrics, "weights".to_owned(), &MethodStyles::default()), folder.path(), "drawn").unwrap();
         let picture = std::fs::read_to_string(folder.path().join("drawn.svg")).unwrap();
         for value in ["0.25", "0.50", "0.75"] {
             assert_eq!(picture.matches(value).count(), 2, "{value}: once on each side of the diagonal");
         }
+    }
+
+    #[test]
+    fn numbers_in_cells_fit_the_greatest_whatever_its_size() {
+        let of = [(0.9, 1.0), (12.34, 45.0), (1234.5, 4000.0), (3.4e-5, 5e-5), (6.2e7, 8e7), (-0.001, 1.0), (0.0, 5e-5)];
+        assert_eq!(of.map(|(value, full)| in_cell(value, full)), ["0.90", "12.3", "1234", "3.4e-5", "6.2e7", "0.00", "0"]);
     }
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Once;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context, Result, anyhow};
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::{FontStyle, register_font};
@@ -30,9 +30,13 @@ pub fn backend(error: impl std::fmt::Display) -> anyhow::Error {
 
 /// A picture that can be drawn on any backend.
 pub trait Picture {
-    /// Width and height in pixels.
+    /// Width and height in pixels, with the title.
     fn size(&self) -> (u32, u32);
-    /// Draws everything on a white area of that size.
+    /// The heading.
+    fn title(&self) -> String;
+    /// What it shows, in a sentence, for those who cannot see it.
+    fn description(&self) -> String;
+    /// Draws everything but the heading on a white area of that size, less the heading.
     ///
     /// # Errors
     /// When the backend fails.
@@ -48,18 +52,36 @@ pub fn save(picture: &impl Picture, folder: &Path, stem: &str) -> Result<()> {
         // The only failure is an unreadable font; drawing text reports that as an error.
         let _ = register_font(FONT, FontStyle::Normal, include_bytes!("../../assets/DejaVuSans-subset.ttf"));
     });
-    let svg = folder.join(format!("{stem}.svg"));
-    {
-        let area = SVGBackend::new(&svg, picture.size()).into_drawing_area();
-        area.fill(&WHITE).map_err(backend)?;
-        picture.draw(&area)?;
-        area.present().map_err(backend)?;
-    }
+    let mut svg = String::new();
+    draw(picture, SVGBackend::with_string(&mut svg, picture.size()))?;
+    let path = folder.join(format!("{stem}.svg"));
+    std::fs::write(&path, described(&svg, picture)).with_context(|| format!("cannot write `{}`", path.display()))?;
     let png = folder.join(format!("{stem}.png"));
-    let area = BitMapBackend::new(&png, picture.size()).into_drawing_area();
+    draw(picture, BitMapBackend::new(&png, picture.size()))
+}
+
+fn draw<B: DrawingBackend>(picture: &impl Picture, backend_of: B) -> Result<()> {
+    let area = backend_of.into_drawing_area();
     area.fill(&WHITE).map_err(backend)?;
-    picture.draw(&area)?;
+    picture.draw(&titled(&area, &picture.title())?)?;
     area.present().map_err(backend)
+}
+
+/// An SVG with its title and description as its first elements, which is where readers aloud look for them.
+fn described(svg: &str, picture: &impl Picture) -> String {
+    let escaped = |text: String| text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    let words = format!("<title>{}</title>\n<desc>{}</desc>", escaped(picture.title()), escaped(picture.description()));
+    match svg.split_once(">\n") {
+        Some((head, rest)) => format!("{head} role=\"img\">\n{words}\n{rest}"),
+        None => svg.to_owned(),
+    }
+}
+
+/// Some names as the end of a sentence: `a, b and c`.
+pub fn list<S: AsRef<str>>(names: impl IntoIterator<Item = S>) -> String {
+    let mut names: Vec<String> = names.into_iter().map(|name| name.as_ref().to_owned()).collect();
+    let last = names.pop().unwrap_or_default();
+    if names.is_empty() { last } else { format!("{} and {last}", names.join(", ")) }
 }
 
 /// From nearly white at 0 to the colour at 1.
@@ -69,10 +91,7 @@ pub fn blend(RGBColor(red, green, blue): RGBColor, share: f64) -> RGBColor {
 }
 
 /// The area below a heading.
-///
-/// # Errors
-/// When the backend fails.
-pub fn titled<B: DrawingBackend>(area: &DrawingArea<B, Shift>, title: &str) -> Result<DrawingArea<B, Shift>> {
+fn titled<B: DrawingBackend>(area: &DrawingArea<B, Shift>, title: &str) -> Result<DrawingArea<B, Shift>> {
     area.margin(12, 0, 0, 0).titled(title, (FONT, HEADING)).map_err(backend)
 }
 
@@ -85,6 +104,9 @@ pub fn range(values: impl IntoIterator<Item = f64>) -> std::ops::Range<f64> {
     if low > high {
         return 0.0..1.0;
     }
-    let room = if high > low { 0.05 * (high - low) } else { 0.05 * high.abs().max(0.1) };
+    if low == 0.0 && high == 0.0 {
+        return -0.05..1.0;
+    }
+    let room = 0.05 * if high - low > 1e-9 * high.abs().max(low.abs()) { high - low } else { high.abs().max(low.abs()) };
     low - room..high + room
 }

@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::Measurement;
 use super::barriers::stage::{Point, along};
-use crate::drawing::{Canvas, DotPlot, Legend, LineCurves, Picture, Scale, by_pair, line_panel, shown_part, titled};
+use crate::drawing::{Axis, Canvas, DotPlot, Legend, LineCurves, Picture, Scale, by_pair, curve_values, line_panel, list, shown_part};
 use crate::identity::{ModelNames, Part, ResultKey};
 use crate::plan::{PairPlanner, Record};
 use crate::spec::{Asked, Merging, Method, SpecError, shown};
@@ -234,7 +234,7 @@ impl Stage for CycleStage {
 struct Rounds {
     title: String,
     legend: Legend,
-    lines: Vec<(&'static str, LineCurves)>,
+    lines: Vec<(&'static str, LineCurves, Axis)>,
     distances: DotPlot,
 }
 
@@ -245,14 +245,16 @@ fn draw(canvas: &Canvas) -> Result<()> {
         let rows: Vec<&CycleRow> = rows.iter().filter(|row| row.split == split).collect();
         let categories: Vec<&str> = rows.iter().map(|row| row.cycle.as_str()).collect::<BTreeSet<_>>().into_iter().collect();
         let mut lines = Vec::new();
-        for (metric, value) in [("accuracy", (|row| row.accuracy) as fn(&CycleRow) -> f64), ("loss", |row| row.loss)] {
+        let figures = [("accuracy", (|row| row.accuracy) as fn(&CycleRow) -> f64, Scale::Share), ("loss", |row| row.loss, Scale::Even)];
+        for (metric, value, scale) in figures {
             let mut curves = LineCurves::new();
             for row in &rows {
                 let line = format!("{} {} {}", row.key.replicate, row.cycle, row.key.method.draw().unwrap_or_default());
                 let curve = curves.entry(row.key.method.name().to_owned()).or_default().entry(line).or_default();
                 curve.push((row.lambda, value(row)));
             }
-            lines.push((metric, curves));
+            let axis = Axis::showing(scale, curve_values(&curves));
+            lines.push((metric, curves, axis));
         }
         let mut values: BTreeMap<(usize, String), Vec<f64>> = BTreeMap::new();
         for row in rows.iter().filter(|row| row.lambda == 0.0) {
@@ -282,14 +284,22 @@ impl Picture for Rounds {
         (1700, 560)
     }
 
+    fn title(&self) -> String {
+        self.title.clone()
+    }
+
+    fn description(&self) -> String {
+        let methods = list(self.legend.names());
+        format!("Accuracy and loss on the line from a model to what comes back, and the distance of both. Methods: {methods}.")
+    }
+
     fn draw<B: DrawingBackend>(&self, area: &DrawingArea<B, Shift>) -> Result<()> {
-        let area = titled(area, &self.title)?;
         let (charts, side) = area.split_horizontally(1480);
         let cells = charts.split_evenly((1, 3));
-        for ((metric, curves), cell) in self.lines.iter().zip(&cells) {
-            line_panel(&self.legend, cell, &format!("{metric} on the line"), metric, curves)?;
+        for ((metric, curves, axis), cell) in self.lines.iter().zip(&cells) {
+            line_panel(&self.legend, cell, &format!("{metric} on the line"), metric, curves, axis)?;
         }
-        self.distances.draw(&cells[2], &self.legend)?;
+        self.distances.draw(&cells[2], &self.legend, &self.distances.axis())?;
         self.legend.draw(
             &side,
             &["λ = 0: the model", "λ = 1: what comes back", "thick: mean over cycles,", "draws and replicates", "thin: each of them"],

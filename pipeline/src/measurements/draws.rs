@@ -8,7 +8,7 @@ use plotters::prelude::*;
 
 use super::Measurement;
 use super::barriers::BarrierRow;
-use crate::drawing::{Canvas, DotPlot, Legend, Picture, Scale, by_pair, titled};
+use crate::drawing::{Axis, Canvas, DotPlot, Legend, Picture, Scale, by_pair, list};
 use crate::identity::{MethodLabel, Part, ResultKey};
 use crate::plan::PairPlanner;
 use crate::spec::{Asked, SpecError};
@@ -38,6 +38,7 @@ row! {
         sd: Option<f64>,
         least: f64,
         greatest: f64,
+        stage: String,
     }
 }
 
@@ -51,7 +52,7 @@ impl Measurement for Draws {
     fn plan((): &(), _: &mut PairPlanner<'_, '_>) {}
 
     fn derive(tables: &mut Tables) -> Result<()> {
-        let rows = summarise(tables.of());
+        let rows = summarise(tables);
         if !rows.is_empty() {
             tables.extend(rows);
         }
@@ -64,10 +65,10 @@ impl Measurement for Draws {
 }
 
 /// The spread of every line of methods that were drawn more than once.
-fn summarise(barriers: &[BarrierRow]) -> Vec<SeedRow> {
+fn summarise(tables: &Tables) -> Vec<SeedRow> {
     type Draws<'a> = BTreeMap<usize, Vec<&'a BarrierRow>>;
     let mut lines: BTreeMap<(ResultKey, &str, &str, &str), Draws<'_>> = BTreeMap::new();
-    for row in barriers {
+    for row in tables.of::<BarrierRow>() {
         let Some(draw) = row.key.method.draw() else { continue };
         let key = ResultKey { method: row.key.method.undrawn(), ..row.key.clone() };
         let line = lines.entry((key, &row.fixed, &row.permutee, row.split.name())).or_default();
@@ -91,6 +92,7 @@ fn summarise(barriers: &[BarrierRow]) -> Vec<SeedRow> {
                 sd: summary.deviation,
                 least: values.iter().copied().fold(f64::INFINITY, f64::min),
                 greatest: values.iter().copied().fold(f64::NEG_INFINITY, f64::max),
+                stage: tables.stage_of(middles.iter().map(|row| row.stage.as_str())),
             });
         }
     }
@@ -153,11 +155,20 @@ impl Picture for Plots {
         (1400, 560)
     }
 
+    fn title(&self) -> String {
+        self.title.clone()
+    }
+
+    fn description(&self) -> String {
+        let methods = list(self.legend.names());
+        format!("Accuracy halfway between two models, a mark for each draw of the matching, for each pair of models. Methods: {methods}.")
+    }
+
     fn draw<B: DrawingBackend>(&self, area: &DrawingArea<B, Shift>) -> Result<()> {
-        let area = titled(area, &self.title)?;
         let (charts, side) = area.split_horizontally(1170);
+        let axis = Axis::showing(Scale::Accuracy, self.panels.iter().flat_map(DotPlot::all));
         for (panel, cell) in self.panels.iter().zip(charts.split_evenly((1, self.panels.len()))) {
-            panel.draw(&cell, &self.legend)?;
+            panel.draw(&cell, &self.legend, &axis)?;
         }
         self.legend.draw(&side, &["a mark: one draw (and", "replicate); bar: their", "mean; thin line: from", "least to greatest"])
     }
@@ -181,12 +192,17 @@ mod tests {
             stage: String::new(),
         };
         let line = |method: &str, loss| [point(method, 0.0, 9.0), point(method, 0.5, loss), point(method, 1.0, 9.0)];
+        let tables = |rows: &[BarrierRow]| {
+            let mut tables = Tables::default();
+            tables.extend(rows.iter().cloned());
+            tables
+        };
         let rows = [line("plain", 7.0), line("drawn#1", 1.0), line("drawn#2", 2.0), line("drawn#10", 3.0)].concat();
-        let text = String::from_utf8(SeedRow::table(&summarise(&rows)).bytes().unwrap()).unwrap();
-        let expected = "dataset,architecture,method,replicate,fixed,permutee,split,lambda,metric,seeds,mean,sd,least,greatest\n\
-            glyphs,mlp,drawn,0,a,b,test,0.500000,loss,3,2.000000,1.000000,1.000000,3.000000\n\
-            glyphs,mlp,drawn,0,a,b,test,0.500000,accuracy,3,0.500000,0.000000,0.500000,0.500000\n";
+        let text = String::from_utf8(SeedRow::table(&summarise(&tables(&rows))).bytes().unwrap()).unwrap();
+        let expected = "dataset,architecture,method,replicate,fixed,permutee,split,lambda,metric,seeds,mean,sd,least,greatest,stage\n\
+            glyphs,mlp,drawn,0,a,b,test,0.5,loss,3,2.0,1.0,1.0,3.0,\n\
+            glyphs,mlp,drawn,0,a,b,test,0.5,accuracy,3,0.5,0.0,0.5,0.5,\n";
         assert_eq!(text, expected);
-        assert!(summarise(&rows[..3]).is_empty(), "nothing is said without draws");
+        assert!(summarise(&tables(&rows[..3])).is_empty(), "nothing is said without draws");
     }
 }

@@ -125,7 +125,7 @@ impl Measurement for Features {
             let values: Vec<PairValues<'_>> =
                 rows.iter().map(|row| PairValues { method: &row.key.method, first: &row.first, second: &row.second }).collect();
             let title = format!("What the last layer reads in two models: {}, {}", pair.dataset, pair.architecture);
-            canvas.save(&pair_tables(&values, &metrics, title), "features", &pair)?;
+            canvas.save(&pair_tables(&values, &metrics, title, canvas.styles()), "features", &pair)?;
         }
         Ok(())
     }

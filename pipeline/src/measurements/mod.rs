@@ -4,10 +4,12 @@
 
 mod barriers;
 mod class_accuracy;
+mod classes;
 mod cycles;
 mod draws;
 mod features;
 mod iterates;
+mod learning_curves;
 mod margins;
 mod matching;
 mod norms;
@@ -30,10 +32,14 @@ use crate::spec::{Asked, EvaluationKeys, SpecError};
 use crate::table::Tables;
 
 pub use barriers::BarrierRow;
+pub use classes::ClassRow;
+pub use matching::MatchingRow;
 pub use scores::{MergedRow, ModelRow};
 
 /// Every measurement, in the order in which their stages are planned and their sections stand in `table.md`.
 pub const ALL: &[&dyn AnyMeasurement] = &[
+    &classes::Classes,
+    &learning_curves::LearningCurves,
     &scores::Scores,
     &class_accuracy::ClassAccuracy,
     &barriers::Barriers,

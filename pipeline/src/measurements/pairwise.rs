@@ -14,8 +14,9 @@ use plotters::prelude::*;
 use super::Measurement;
 use super::barriers::BarrierRow;
 use super::draws::middle;
-use crate::drawing::{Canvas, DotPlot, Legend, Picture, Scale, titled};
+use crate::drawing::{Axis, Canvas, DotPlot, Legend, Picture, Scale, list, method_rank};
 use crate::identity::{MethodLabel, PairName, Part, by_length};
+use crate::number;
 use crate::plan::PairPlanner;
 use crate::spec::{Asked, SpecError};
 use crate::statistics::Summary;
@@ -46,6 +47,7 @@ row! {
         midpoint_loss_sd: Option<f64>,
         midpoint_accuracy: f64,
         midpoint_accuracy_sd: Option<f64>,
+        stage: String,
     }
 }
 
@@ -59,7 +61,7 @@ impl Measurement for Pairwise {
     fn plan((): &(), _: &mut PairPlanner<'_, '_>) {}
 
     fn derive(tables: &mut Tables) -> Result<()> {
-        let rows = summarise(tables.of())?;
+        let rows = summarise(tables)?;
         if !rows.is_empty() {
             tables.extend(rows);
         }
@@ -67,7 +69,7 @@ impl Measurement for Pairwise {
     }
 
     fn section(tables: &Tables, pair: &PairName) -> String {
-        section(tables.of(), pair)
+        section(tables, pair)
     }
 
     fn draw(canvas: &Canvas) -> Result<()> {
@@ -81,6 +83,7 @@ struct Lines<'a> {
     pairs: BTreeSet<(&'a str, &'a str)>,
     draws: BTreeSet<usize>,
     replicates: BTreeSet<usize>,
+    stages: BTreeSet<&'a str>,
     /// Barrier over the mean, barrier over the line, loss and accuracy in the middle.
     values: [Vec<f64>; 4],
 }
@@ -88,9 +91,9 @@ struct Lines<'a> {
 /// Summarises lines, whose points come in order.
 ///
 /// Nothing of a data set and architecture where no method has two lines on a split.
-fn summarise(barriers: &[BarrierRow]) -> Result<Vec<PairwiseRow>> {
+fn summarise(tables: &Tables) -> Result<Vec<PairwiseRow>> {
     let mut cells: BTreeMap<(&PairName, MethodLabel, &str), (Part, Lines<'_>)> = BTreeMap::new();
-    for points in barriers.chunk_by(BarrierRow::is_on_line_of) {
+    for points in tables.of::<BarrierRow>().chunk_by(BarrierRow::is_on_line_of) {
         let first = &points[0];
         let lambdas: Vec<f64> = points.iter().map(|row| row.lambda).collect();
         let losses: Vec<f64> = points.iter().map(|row| row.loss).collect();
@@ -104,6 +107,7 @@ fn summarise(barriers: &[BarrierRow]) -> Result<Vec<PairwiseRow>> {
         lines.pairs.insert((&first.fixed, &first.permutee));
         lines.draws.insert(first.key.method.draw().unwrap_or(1));
         lines.replicates.insert(first.key.replicate);
+        lines.stages.insert(&first.stage);
         for (values, value) in lines.values.iter_mut().zip([height.mean, height.line, half.loss, half.accuracy]) {
             values.push(value);
         }
@@ -128,22 +132,26 @@ fn summarise(barriers: &[BarrierRow]) -> Result<Vec<PairwiseRow>> {
             midpoint_loss_sd: loss.deviation,
             midpoint_accuracy: accuracy.mean,
             midpoint_accuracy_sd: accuracy.deviation,
+            stage: tables.stage_of(lines.stages),
         })
     });
     Ok(rows.collect())
 }
 
 /// The rows of a data set and architecture as a section of `table.md`; nothing where there are none.
-fn section(rows: &[PairwiseRow], pair: &PairName) -> String {
-    let rows: Vec<&PairwiseRow> = rows.iter().filter(|row| row.pair == *pair).collect();
+fn section(tables: &Tables, pair: &PairName) -> String {
+    let mut rows: Vec<&PairwiseRow> = tables.of::<PairwiseRow>().iter().filter(|row| row.pair == *pair).collect();
     if rows.is_empty() {
         return String::new();
     }
-    let mut text = "\n### Barriers of pairs\n\nMean ± standard deviation over the lines of a method: pairs of models × draws of the matching × \
-                    replicates. Barrier: over the mean of the end losses; excess: over the straight line between them; middle: at λ = ½.\n\n\
-                    | method | split | lines | barrier | excess | loss in the middle | accuracy in the middle |\n\
+    rows.sort_by_key(|row| method_rank(tables.of(), row.method.name()));
+    let mut text =
+        "\n### Barriers of pairs\n\nMean ± standard deviation over the lines of a method: pairs of models × draws of the matching × \
+                    replicates. Barrier: over the straight line between the end losses; barrier over the mean: over the mean of the two; \
+                    middle: at λ = ½.\n\n\
+                    | method | split | lines | barrier | barrier over the mean | loss in the middle | accuracy in the middle |\n\
                     | --- | --- | ---: | ---: | ---: | ---: | ---: |\n"
-        .to_owned();
+            .to_owned();
     for row in rows {
         let lines = if (row.draws, row.replicates) == (1, 1) {
             row.pairs.to_string()
@@ -152,18 +160,45 @@ fn section(rows: &[PairwiseRow], pair: &PairName) -> String {
         };
         let _ = write!(text, "| {} | {} | {lines} |", row.method, row.split);
         let figures = [
-            (row.barrier_mean, row.barrier_mean_sd),
-            (row.barrier_line, row.barrier_line_sd),
-            (row.midpoint_loss, row.midpoint_loss_sd),
-            (row.midpoint_accuracy, row.midpoint_accuracy_sd),
+            (number::shown(row.barrier_line), row.barrier_line_sd),
+            (number::shown(row.barrier_mean), row.barrier_mean_sd),
+            (number::shown(row.midpoint_loss), row.midpoint_loss_sd),
+            (number::share(row.midpoint_accuracy), row.midpoint_accuracy_sd),
         ];
         for (mean, deviation) in figures {
-            let _ = match deviation {
-                Some(deviation) => write!(text, " {mean:.4} ± {deviation:.4} |"),
-                None => write!(text, " {mean:.4} |"),
-            };
+            let spread = deviation.map(|deviation| format!(" ± {}", number::spread(deviation))).unwrap_or_default();
+            let _ = write!(text, " {mean}{spread} |");
         }
         text.push('\n');
+    }
+    text.push_str(&highest_at_ends(tables, pair));
+    text
+}
+
+/// A sentence on methods whose lines are nowhere higher than at an end: their barriers over the mean are equal, and look like a mistake.
+fn highest_at_ends(tables: &Tables, pair: &PairName) -> String {
+    let mut found: BTreeMap<(&str, usize, MethodLabel), bool> = BTreeMap::new();
+    for points in tables.of::<BarrierRow>().chunk_by(BarrierRow::is_on_line_of).filter(|points| points[0].key.pair == *pair) {
+        let (first, last) = (&points[0], &points[points.len() - 1]);
+        let at_end = points.iter().all(|point| point.loss <= first.loss.max(last.loss));
+        let method = first.key.method.undrawn();
+        *found.entry((first.split.name(), method_rank(tables.of(), method.name()), method)).or_insert(true) &= at_end;
+    }
+    let mut text = String::new();
+    for split in [Part::Train, Part::Test] {
+        let methods: Vec<String> = found
+            .iter()
+            .filter(|((of, ..), at_end)| *of == split.name() && **at_end)
+            .map(|((.., method), _)| format!("`{method}`"))
+            .collect();
+        if !methods.is_empty() {
+            let _ = write!(
+                text,
+                "\nOn {split}, the lines of {} are nowhere higher than at their worse end: there is no barrier over the line, and over the \
+                 mean it is half of the difference between the end losses, whatever the method.\n",
+                list(&methods)
+            );
+        }
     }
     text
 }
@@ -186,7 +221,7 @@ fn draw(canvas: &Canvas) -> Result<()> {
         type Figure = fn(&PairwiseRow) -> (f64, Option<f64>);
         let barrier: Figure = |row| (row.barrier_mean, row.barrier_mean_sd);
         let middle: Figure = |row| (row.midpoint_accuracy, row.midpoint_accuracy_sd);
-        for (metric, figure) in [("barrier of the loss", barrier), ("accuracy at λ = ½", middle)] {
+        for (metric, figure, scale) in [("barrier over the mean", barrier, Scale::Excess), ("accuracy at λ = ½", middle, Scale::Share)] {
             for split in [Part::Train, Part::Test] {
                 let mut values: BTreeMap<(usize, String), Vec<f64>> = BTreeMap::new();
                 for row in rows.iter().filter(|row| row.split == split) {
@@ -204,7 +239,7 @@ fn draw(canvas: &Canvas) -> Result<()> {
                         metric: metric.to_owned(),
                         values,
                         open: BTreeMap::new(),
-                        scale: Scale::FromZero,
+                        scale,
                         spread: true,
                     });
                 }
@@ -222,11 +257,21 @@ impl Picture for Plots {
         (1400, if self.panels.len() > 2 { 960 } else { 560 })
     }
 
+    fn title(&self) -> String {
+        self.title.clone()
+    }
+
+    fn description(&self) -> String {
+        let methods = list(self.legend.names());
+        format!("Barrier over the mean of the end losses and accuracy halfway, mean and deviation over lines. Methods: {methods}.")
+    }
+
     fn draw<B: DrawingBackend>(&self, area: &DrawingArea<B, Shift>) -> Result<()> {
-        let area = titled(area, &self.title)?;
         let (charts, side) = area.split_horizontally(1170);
         for (panel, cell) in self.panels.iter().zip(charts.split_evenly((self.panels.len().div_ceil(2), 2))) {
-            panel.draw(&cell, &self.legend)?;
+            // Train and test, side by side, share an axis.
+            let alike = self.panels.iter().filter(|other| other.metric == panel.metric);
+            panel.draw(&cell, &self.legend, &Axis::showing(panel.scale, alike.flat_map(DotPlot::all)))?;
         }
         self.legend.draw(
             &side,
@@ -249,9 +294,15 @@ mod tests {
             lambda,
             loss,
             accuracy: 1.0 / (1.0 + loss),
-            stage: String::new(),
+            stage: method.to_owned(),
         };
         [0.0, 0.5, 1.0].into_iter().zip(losses).map(point).collect()
+    }
+
+    fn tables(rows: &[BarrierRow]) -> Tables {
+        let mut tables = Tables::made_by("maker".to_owned());
+        tables.extend(rows.iter().cloned());
+        tables
     }
 
     #[test]
@@ -264,7 +315,8 @@ mod tests {
             line("single", "b", [1.0, 1.5, 3.0]),
         ]
         .concat();
-        let found = summarise(&rows).unwrap();
+        let mut tables = tables(&rows);
+        let found = summarise(&tables).unwrap();
         assert_eq!(found.iter().map(|row| row.method.name()).collect::<Vec<_>>(), ["drawn", "single"]);
         assert_eq!((found[0].pairs, found[0].draws, found[0].replicates), (2, 2, 1));
         // 1, 2, 3 and 4 about 2.5: squares sum to 5, over three.
@@ -279,18 +331,20 @@ mod tests {
         assert_eq!(
             text.lines().next().unwrap(),
             "dataset,architecture,method,split,pairs,draws,replicates,barrier_mean,barrier_mean_sd,barrier_line,barrier_line_sd,\
-             midpoint_loss,midpoint_loss_sd,midpoint_accuracy,midpoint_accuracy_sd"
+             midpoint_loss,midpoint_loss_sd,midpoint_accuracy,midpoint_accuracy_sd,stage"
         );
-        assert_eq!(text.lines().nth(2).unwrap(), "glyphs,mlp,single,test,1,1,1,1.000000,,0.000000,,1.500000,,0.400000,");
-        let section = section(&found, &rows[0].key.pair);
-        assert!(section.contains("| drawn | test | 2 × 2 × 1 | 2.5000 ± 1.2910 | 2.5000 ± 1.2910 | 3.5000 ± 1.2910 |"), "{section}");
-        assert!(section.contains("| single | test | 1 | 1.0000 | 0.0000 | 1.5000 | 0.4000 |"), "{section}");
+        assert_eq!(text.lines().nth(2).unwrap(), "glyphs,mlp,single,test,1,1,1,1.0,,0.0,,1.5,,0.4,,single");
+        tables.extend(found);
+        let section = section(&tables, &rows[0].key.pair);
+        assert!(section.contains("| drawn | test | 2 × 2 × 1 | 2.500 ± 1.3 | 2.500 ± 1.3 | 3.500 ± 1.3 |"), "{section}");
+        assert!(section.contains("| single | test | 1 | 0 | 1.000 | 1.500 | 0.4000 |"), "{section}");
+        assert!(section.contains("the lines of `single` are nowhere higher than at their worse end"), "{section}");
     }
 
     #[test]
     fn one_line_a_method_is_no_study_of_pairs() {
         let rows = [line("c2m3", "b", [1.0, 2.0, 1.0]), line("naive", "b", [1.0, 2.0, 1.0])].concat();
-        let found = summarise(&rows).unwrap();
-        assert!(found.is_empty() && section(&found, &rows[0].key.pair).is_empty());
+        let tables = tables(&rows);
+        assert!(summarise(&tables).unwrap().is_empty() && section(&tables, &rows[0].key.pair).is_empty());
     }
 }

@@ -11,8 +11,9 @@ use serde::Serialize;
 
 use super::Measurement;
 use super::scores::{ARTIFACT, measure_merged};
-use crate::drawing::{Canvas, DotPlot, Legend, Picture, Scale, by_pair, titled};
-use crate::identity::{ModelNames, PairName, Part, ResultKey};
+use crate::drawing::{Axis, Canvas, DotPlot, Legend, Picture, Scale, by_pair, list, method_rank};
+use crate::identity::{MethodLabel, ModelNames, PairName, Part, ResultKey};
+use crate::number;
 use crate::plan::{MergeSet, PairPlanner, Record};
 use crate::spec::{Asked, SpecError};
 use crate::stage::Artifact;
@@ -122,9 +123,10 @@ impl Measurement for Subsets {
     fn section(tables: &Tables, pair: &PairName) -> String {
         let of_pair: Vec<&SubsetRow> = tables.of::<SubsetRow>().iter().filter(|row| row.key.pair == *pair).collect();
         let split = if of_pair.iter().any(|row| row.split == Part::Test) { Part::Test } else { Part::Train };
-        let mut accuracies: BTreeMap<(String, usize, Matched), Vec<f64>> = BTreeMap::new();
+        let mut accuracies: BTreeMap<(usize, &MethodLabel, usize, Matched), Vec<f64>> = BTreeMap::new();
         for row in of_pair.iter().filter(|row| row.split == split) {
-            accuracies.entry((row.key.method.to_string(), row.models, row.matched)).or_default().push(row.accuracy);
+            let rank = method_rank(tables.of(), row.key.method.name());
+            accuracies.entry((rank, &row.key.method, row.models, row.matched)).or_default().push(row.accuracy);
         }
         if accuracies.is_empty() {
             return String::new();
@@ -134,11 +136,12 @@ impl Measurement for Subsets {
              then a subset averaged.\n\n| method | models | matched | merges | mean | least | greatest |\n\
              | --- | ---: | --- | ---: | ---: | ---: | ---: |\n"
         );
-        for ((method, models, matched), values) in accuracies {
+        for ((_, method, models, matched), values) in accuracies {
             let (least, greatest) =
                 values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), &value| (low.min(value), high.max(value)));
             let (count, mean) = (values.len(), values.iter().sum::<f64>() / values.len() as f64);
-            let _ = writeln!(text, "| {method} | {models} | {matched} | {count} | {mean:.4} | {least:.4} | {greatest:.4} |");
+            let [mean, least, greatest] = [mean, least, greatest].map(number::share);
+            let _ = writeln!(text, "| {method} | {models} | {matched} | {count} | {mean} | {least} | {greatest} |");
         }
         text
     }
@@ -199,12 +202,21 @@ impl Picture for Choices {
         (1400, if self.is_wide() { 40 + 470 * self.panels.len() as u32 } else { 560 })
     }
 
+    fn title(&self) -> String {
+        self.title.clone()
+    }
+
+    fn description(&self) -> String {
+        let methods = list(self.legend.names());
+        format!("Accuracy of merged subsets of the models, a mark for each subset, by how many are merged. Methods: {methods}.")
+    }
+
     fn draw<B: DrawingBackend>(&self, area: &DrawingArea<B, Shift>) -> Result<()> {
-        let area = titled(area, &self.title)?;
         let (charts, side) = area.split_horizontally(1170);
         let grid = if self.is_wide() { (self.panels.len(), 1) } else { (1, self.panels.len()) };
+        let axis = Axis::showing(Scale::Accuracy, self.panels.iter().flat_map(DotPlot::all));
         for (panel, cell) in self.panels.iter().zip(charts.split_evenly(grid)) {
-            panel.draw(&cell, &self.legend)?;
+            panel.draw(&cell, &self.legend, &axis)?;
         }
         let mut notes = vec!["a mark: one subset (and", "replicate); bar: their", "mean; thin line: from", "least to greatest"];
         if self.is_wide() {

@@ -16,15 +16,17 @@ pub struct PlannedAlignment {
     pub stage: StageId,
     /// Pair, method and replicate.
     pub key: ResultKey,
-    /// As tables call its models: their number (`5`), two of them (`a-b`) or a subset (`a+c`).
-    pub models: String,
+    /// How many models.
+    pub models: usize,
+    /// As tables call them: two (`a-b`), a subset (`a+c`), or nothing where they are the first.
+    pub names: String,
 }
 
 impl PairPlanner<'_, '_> {
     /// The alignment of every model, into one frame.
     pub fn all_aligned(&mut self, method: &Method) -> StageId {
         let count = self.experiment().models.len();
-        self.alignment(method, &(0..count).collect::<Vec<_>>(), &count.to_string(), &count.to_string())
+        self.alignment(method, &(0..count).collect::<Vec<_>>(), &count.to_string(), "")
     }
 
     /// An alignment with two models in it, and their places: that of all models for a joint method, else the two's own, matched in this
@@ -42,7 +44,7 @@ impl PairPlanner<'_, '_> {
         let models = set.models();
         match set {
             MergeSet::ChosenJointly(_) => self.all_aligned(method),
-            MergeSet::First(count) => self.alignment(method, &models, &count.to_string(), &count.to_string()),
+            MergeSet::First(count) => self.alignment(method, &models, &count.to_string(), ""),
             MergeSet::Chosen(_) => {
                 let names = self.names(&models).sum();
                 self.alignment(method, &models, &names, &names)
@@ -60,17 +62,17 @@ impl PairPlanner<'_, '_> {
         }
     }
 
-    /// The alignment of some models: `path` ends the name of its stage, `text` names its stream and its rows.
-    fn alignment(&mut self, method: &Method, models: &[usize], path: &str, text: &str) -> StageId {
+    /// The alignment of some models: `path` ends the name of its stage, `names` tells its rows from those of the first models.
+    fn alignment(&mut self, method: &Method, models: &[usize], path: &str, names: &str) -> StageId {
         let id = self.id("align", Some(method), path);
         if !self.is_new(&id) {
             return id;
         }
         let trained = models.iter().map(|&index| self.model(index)).collect();
-        let stream = self.matching_stream(method, text);
+        let stream = self.matching_stream(method, if names.is_empty() { path } else { names });
         self.add(Align::new(id.clone(), trained, self.task(), onto_reference(&method.matching, models), stream));
         let key = self.key(Some(method));
-        self.note_alignment(PlannedAlignment { stage: id.clone(), key, models: text.to_owned() });
+        self.note_alignment(PlannedAlignment { stage: id.clone(), key, models: models.len(), names: names.to_owned() });
         id
     }
 }

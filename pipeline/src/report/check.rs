@@ -9,6 +9,7 @@ use super::summary::ByModelsRow;
 use crate::comparison::{self, Reported};
 use crate::identity::{MethodLabel, PairName, Part};
 use crate::measurements::{BarrierRow, MergedRow, ModelRow};
+use crate::number;
 use crate::table::Row;
 
 /// One figure of ours beside the band it should lie in.
@@ -117,16 +118,16 @@ pub fn renewed(results: &Path, against: &Path) -> Result<(Vec<Reported>, Vec<Str
             (None, None) => continue,
         };
         match before {
-            None => differences.push(format!("{}: new, {:.6}", cell(&figure), figure.value)),
+            None => differences.push(format!("{}: new, {}", cell(&figure), number::csv(figure.value))),
             Some(before) if before.value != figure.value => {
-                differences.push(format!("{}: {:.6} to {:.6}", cell(&figure), before.value, figure.value));
+                differences.push(format!("{}: {} to {}", cell(&figure), number::csv(before.value), number::csv(figure.value)));
             }
             Some(_) => {}
         }
         figures.push(figure);
     }
     for gone in earlier.iter().filter(|earlier| !figures.iter().any(|figure| same_cell(figure, earlier))) {
-        differences.push(format!("{}: gone, was {:.6}", cell(gone), gone.value));
+        differences.push(format!("{}: gone, was {}", cell(gone), number::csv(gone.value)));
     }
     Ok((figures, differences))
 }
@@ -220,7 +221,9 @@ mod tests {
         let write = |name: &str, text: String| std::fs::write(folder.path().join(name), text).unwrap();
         write(
             "by-models.csv",
-            format!("{HEADER},replicates,mean,sd,low,high,reported,reported_sd,verdict\nmnist,mlp,c2m3,5,accuracy,test,1,0.980000,,,,,,\n"),
+            format!(
+                "{HEADER},replicates,mean,sd,low,high,reported,reported_sd,verdict,stage\nmnist,mlp,c2m3,5,accuracy,test,1,0.98,,,,,,,s\n"
+            ),
         );
         let row = "dataset,architecture,method,replicate,models,split,loss,accuracy,stage\nmnist,mlp,c2m3,0,";
         write("merged.csv", format!("{row}4,test,1.0,0.5,aaa\nmnist,mlp,c2m3,0,5,test,1.0,0.98,bbb\n"));
@@ -252,15 +255,12 @@ mod tests {
         let (figures, differences) = renewed(folder.path(), &against).unwrap();
         assert_eq!(figures.len(), 1);
         assert_eq!((figures[0].value, figures[0].tolerance, figures[0].source.as_str()), (0.98, 0.006, "kept"));
-        assert_eq!(
-            differences,
-            ["mnist mlp c2m3 of 5 accuracy test: 0.900000 to 0.980000", "mnist mlp naive of 5 accuracy test: gone, was 0.500000"]
-        );
+        assert_eq!(differences, ["mnist mlp c2m3 of 5 accuracy test: 0.9 to 0.98", "mnist mlp naive of 5 accuracy test: gone, was 0.5"]);
         std::fs::remove_file(&against).unwrap();
         let (figures, differences) = renewed(folder.path(), &against).unwrap();
         assert_eq!(
             (figures[0].tolerance, differences.as_slice()),
-            (0.03, &["mnist mlp c2m3 of 5 accuracy test: new, 0.980000".to_owned()][..])
+            (0.03, &["mnist mlp c2m3 of 5 accuracy test: new, 0.98".to_owned()][..])
         );
         std::fs::write(&against, comparison::write(&figures).unwrap()).unwrap();
         assert_eq!(comparison::parse(&std::fs::read(&against).unwrap(), "bands.csv").unwrap(), figures);

@@ -3,56 +3,69 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use super::architectures::ArchitectureRow;
+use super::notes::Notes;
 use super::orderings::ordering;
 use super::summary::SummaryRow;
+use super::tabulate::Known;
 use super::trends::{along_models, along_widths};
-use crate::comparison::Comparison;
-use crate::identity::{MethodLabel, PairName, Part};
+use crate::drawing::{MethodRow, method_rank};
+use crate::identity::{MethodLabel, Part};
 use crate::measurements;
+use crate::number;
 use crate::table::Tables;
 
-/// The columns of the main table: heading, metric, split.
-const COLUMNS: [(&str, &str, Part); 6] = [
-    ("accuracy, train", "accuracy", Part::Train),
-    ("accuracy, test", "accuracy", Part::Test),
-    ("loss, train", "loss", Part::Train),
-    ("loss, test", "loss", Part::Test),
-    ("barrier, train", "barrier_line", Part::Train),
-    ("barrier, test", "barrier_line", Part::Test),
+/// A column of the main table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Column {
+    /// A metric on a split.
+    Figure(&'static str, Part),
+    /// Accuracy over that of the end points, on a split.
+    Kept(Part),
+}
+
+use Column::{Figure, Kept};
+
+/// The columns of the main table with their headings; those without a cell are left out.
+const COLUMNS: [(&str, Column); 8] = [
+    ("accuracy, train", Figure("accuracy", Part::Train)),
+    ("accuracy, test", Figure("accuracy", Part::Test)),
+    ("merged / ends, train", Kept(Part::Train)),
+    ("merged / ends, test", Kept(Part::Test)),
+    ("loss, train", Figure("loss", Part::Train)),
+    ("loss, test", Figure("loss", Part::Test)),
+    ("barrier, train", Figure("barrier_line", Part::Train)),
+    ("barrier, test", Figure("barrier_line", Part::Test)),
 ];
 
-/// Writes the cells as Markdown: a table a pair, one over the number of models where it varies, then verdicts with their sources.
-pub fn render(
-    title: &str,
-    cells: &[SummaryRow],
-    tables: &Tables,
-    architectures: &[ArchitectureRow],
-    comparison: &Comparison,
-    missing: &[String],
-) -> String {
+/// Writes the cells as Markdown: a table a pair, in the order of the spec, one over the number of models where it varies, then verdicts
+/// with their sources.
+pub fn render(cells: &[SummaryRow], tables: &Tables, known: &Known) -> String {
+    let Known { title, architectures, methods, comparison, missing, .. } = known;
     let mut text = format!("# {title}\n");
     if !missing.is_empty() {
         text.push_str("\n**Incomplete**: these pairs have no rows, because a stage of theirs failed.\n\n");
         missing.iter().for_each(|missing| text.push_str(&format!("- {missing}\n")));
     }
-    let pairs: BTreeSet<&PairName> = cells.iter().map(|cell| &cell.pair).collect();
-    for pair in pairs {
+    for pair in architectures.iter().map(|row| &row.pair) {
         let cells: Vec<&SummaryRow> = cells.iter().filter(|cell| cell.pair == *pair).collect();
+        if cells.is_empty() {
+            continue;
+        }
         let stand_in = comparison.stood_in_for(pair).map_or_else(String::new, |other| format!(", standing in for {other}"));
         let _ = write!(text, "\n## {}{stand_in}, {}\n\n", pair.dataset, pair.architecture);
         let found = comparison.deviations_of(pair);
         let deviating = !found.is_empty();
         text.push_str(&deviations(found, &cells));
-        text.push_str(&main_table(&cells));
-        text.push_str(&over_models(&cells));
-        text.push_str(&along_models(&cells));
+        let notes = Notes::of(pair, tables, known);
+        text.push_str(&main_table(&cells, methods, &notes));
+        text.push_str(&over_models(&cells, methods));
+        text.push_str(&along_models(&cells, methods));
         for measurement in measurements::ALL {
             text.push_str(&measurement.section(tables, pair));
         }
-        text.push_str(&verdicts(&cells, deviating));
+        text.push_str(&verdicts(&cells, methods, deviating));
     }
-    text.push_str(&along_widths(cells, architectures));
+    text.push_str(&along_widths(cells, architectures, methods));
     if !comparison.differs.is_empty() {
         let _ = write!(text, "\nNo cell is compared with a reported one: {}.\n", comparison.differs);
     }
@@ -88,88 +101,148 @@ fn deviations(found: &[String], cells: &[&SummaryRow]) -> String {
     text
 }
 
-fn main_table(cells: &[&SummaryRow]) -> String {
-    let most = cells.iter().map(|cell| cell.models).max().unwrap_or_default();
-    let cells: Vec<&&SummaryRow> = cells.iter().filter(|cell| cell.models == most).collect();
-    let columns: Vec<_> =
-        COLUMNS.iter().filter(|(_, metric, split)| cells.iter().any(|cell| cell.metric == *metric && cell.split == *split)).collect();
-    let methods: BTreeSet<(bool, &MethodLabel)> = cells.iter().map(|cell| (!cell.method.is_endpoints(), &cell.method)).collect();
-    let mut text = format!(
-        "{most} models. In brackets: the reported figure. Barrier: over the straight line between the end losses, mean over pairs.\n\n| method |"
-    );
-    for (heading, ..) in &columns {
-        let _ = write!(text, " {heading} |");
+/// The methods of some cells, in the order of the spec, the end points first.
+fn in_order<'a>(cells: &[&'a SummaryRow], methods: &[MethodRow]) -> Vec<&'a MethodLabel> {
+    let labels: BTreeSet<(usize, Option<usize>, &MethodLabel)> =
+        cells.iter().map(|cell| (method_rank(methods, cell.method.name()), cell.method.draw(), &cell.method)).collect();
+    labels.into_iter().map(|(.., label)| label).collect()
+}
+
+/// Whether a method makes one model of several: not the end points, and not the ensemble, which only bounds what merging can keep.
+fn merges(label: &MethodLabel, methods: &[MethodRow]) -> bool {
+    !label.is_endpoints() && !methods.iter().any(|row| row.method == label.name() && row.merging == "ensemble")
+}
+
+/// A cell of a table for people: the figure and what follows it.
+#[derive(Clone, Debug, Default)]
+struct Cell {
+    figure: String,
+    rest: String,
+    /// What compares it with others of its column, where it takes part in the comparison: the greater, the better.
+    rank: Option<f64>,
+}
+
+impl Cell {
+    /// Mean, spread over replicates, reported value: `0.9812 ± 0.0010 [0.9832]`.
+    fn of(cell: &SummaryRow, takes_part: bool) -> Cell {
+        let figure = figure(cell.metric, cell.summary.mean);
+        let mut rest = String::new();
+        if let Some(deviation) = cell.summary.deviation {
+            let _ = write!(rest, " ± {}", number::spread(deviation));
+        }
+        if let Some(reported) = cell.reported {
+            let _ = write!(rest, " [{}]", self::figure(cell.metric, reported));
+        }
+        let sign = if cell.metric == "accuracy" { 1.0 } else { -1.0 };
+        let rank = figure.parse::<f64>().ok().filter(|_| takes_part).map(|value| sign * value);
+        Cell { figure, rest, rank }
     }
+}
+
+/// A figure of a metric.
+fn figure(metric: &str, value: f64) -> String {
+    if metric == "accuracy" { number::share(value) } else { number::shown(value) }
+}
+
+/// A column in which the best cells are bold, all that are equal in the digits shown; none where all are.
+fn with_best(column: Vec<Cell>) -> Vec<String> {
+    let ranks: Vec<f64> = column.iter().filter_map(|cell| cell.rank).collect();
+    let best = ranks.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let tells_apart = ranks.iter().any(|rank| *rank < best);
+    let text = |Cell { figure, rest, rank }| match rank {
+        Some(rank) if tells_apart && rank == best => format!("**{figure}**{rest}"),
+        _ => format!("{figure}{rest}"),
+    };
+    column.into_iter().map(text).collect()
+}
+
+/// A Markdown table: names of rows, then columns of numbers with their headings.
+fn table(names: &[String], columns: &[(String, Vec<String>)]) -> String {
+    let mut text = "| method |".to_owned();
+    columns.iter().for_each(|(heading, _)| text.push_str(&format!(" {heading} |")));
     text.push_str("\n| --- |");
     text.push_str(&" ---: |".repeat(columns.len()));
-    for (_, method) in methods {
-        let _ = write!(text, "\n| {method} |");
-        for (_, metric, split) in &columns {
-            let cell = cells.iter().find(|cell| cell.method == *method && cell.metric == *metric && cell.split == *split);
-            let _ = write!(text, " {} |", cell.map_or_else(String::new, |cell| figure(cell)));
-        }
+    for (row, name) in names.iter().enumerate() {
+        let _ = write!(text, "\n| {name} |");
+        columns.iter().for_each(|(_, cells)| text.push_str(&format!(" {} |", cells[row])));
     }
     text.push('\n');
     text
 }
 
-/// Mean, spread over replicates, reported value: `0.9812 ± 0.0010 [0.9832]`.
-fn figure(cell: &SummaryRow) -> String {
-    let mut text = format!("{:.4}", cell.summary.mean);
-    if let Some(deviation) = cell.summary.deviation {
-        let _ = write!(text, " ± {deviation:.4}");
+fn main_table(cells: &[&SummaryRow], methods: &[MethodRow], notes: &Notes) -> String {
+    let most = cells.iter().map(|cell| cell.models).max().unwrap_or_default();
+    let cells: Vec<&SummaryRow> = cells.iter().copied().filter(|cell| cell.models == most).collect();
+    let labels = in_order(&cells, methods);
+    let find = |label: &MethodLabel, metric: &str, split: Part| {
+        cells.iter().find(|cell| cell.method == *label && cell.metric == metric && cell.split == split)
+    };
+    let cell = |label: &MethodLabel, column: Column| -> Option<Cell> {
+        match column {
+            Figure(metric, split) => find(label, metric, split).map(|cell| Cell::of(cell, merges(label, methods) && !notes.has_chance())),
+            Kept(_) if label.is_endpoints() => None,
+            Kept(split) => {
+                let [merged, ends] = [label, &MethodLabel::Endpoints].map(|label| find(label, "accuracy", split));
+                let share = merged?.summary.mean / ends?.summary.mean;
+                share.is_finite().then(|| Cell { figure: number::fixed(share, 3), ..Cell::default() })
+            }
+        }
+    };
+    let columns: Vec<(String, Vec<String>)> = COLUMNS
+        .iter()
+        .map(|(heading, column)| (heading, labels.iter().map(|label| cell(label, *column)).collect::<Vec<_>>()))
+        .filter(|(_, column)| column.iter().any(Option::is_some))
+        .map(|(heading, column)| ((*heading).to_owned(), with_best(column.into_iter().map(Option::unwrap_or_default).collect())))
+        .collect();
+    let names: Vec<String> = labels.iter().map(|label| format!("{label}{}", notes.marks(label))).collect();
+    let has = |of: fn(&SummaryRow) -> bool| cells.iter().any(|cell| of(cell));
+    let mut text = format!("{most} models. `endpoints`: mean of the models before merging.");
+    for (said, sentence) in [
+        (has(|cell| cell.metric == "barrier_line"), "Barrier: over the straight line between the end losses, mean over pairs."),
+        (has(|cell| !cell.method.is_endpoints()), "`merged / ends`: accuracy as a share of that of the end points."),
+        (columns.iter().any(|(_, column)| column.iter().any(|cell| cell.starts_with("**"))), "Bold: the best merged model."),
+        (has(|cell| cell.summary.deviation.is_some()), "±: standard deviation over replicates."),
+        (has(|cell| cell.reported.is_some()), "In brackets: the reported figure."),
+    ] {
+        if said {
+            let _ = write!(text, " {sentence}");
+        }
     }
-    if let Some(reported) = cell.reported {
-        let _ = write!(text, " [{reported:.4}]");
-    }
-    text
+    format!("{text}\n\n{}{}", table(&names, &columns), notes.text())
 }
 
-fn over_models(cells: &[&SummaryRow]) -> String {
-    let merged: Vec<&&SummaryRow> =
-        cells.iter().filter(|cell| !cell.method.is_endpoints() && cell.metric == "accuracy" && cell.split == Part::Test).collect();
+fn over_models(cells: &[&SummaryRow], methods: &[MethodRow]) -> String {
+    let merged: Vec<&SummaryRow> =
+        cells.iter().copied().filter(|cell| !cell.method.is_endpoints() && cell.metric == "accuracy" && cell.split == Part::Test).collect();
     let counts: BTreeSet<usize> = merged.iter().map(|cell| cell.models).collect();
     if counts.len() < 2 {
         return String::new();
     }
-    let methods: BTreeSet<&MethodLabel> = merged.iter().map(|cell| &cell.method).collect();
-    let mut text = "\nTest accuracy by the number of models merged:\n\n| method |".to_owned();
-    for count in &counts {
-        let _ = write!(text, " {count} |");
-    }
-    text.push_str("\n| --- |");
-    text.push_str(&" ---: |".repeat(counts.len()));
-    for method in methods {
-        let _ = write!(text, "\n| {method} |");
-        for count in &counts {
-            let cell = merged.iter().find(|cell| cell.method == *method && cell.models == *count);
-            let _ = write!(text, " {} |", cell.map_or_else(String::new, |cell| figure(cell)));
-        }
-    }
-    text.push('\n');
-    text
+    let labels = in_order(&merged, methods);
+    let column = |count: usize| {
+        let of = |label: &&MethodLabel| merged.iter().find(|cell| cell.method == **label && cell.models == count);
+        let cells = labels.iter().map(|label| of(label).map_or_else(Cell::default, |cell| Cell::of(cell, merges(label, methods))));
+        (count.to_string(), with_best(cells.collect()))
+    };
+    let columns: Vec<(String, Vec<String>)> = counts.into_iter().map(column).collect();
+    let names: Vec<String> = labels.iter().map(ToString::to_string).collect();
+    format!("\nTest accuracy by the number of models merged:\n\n{}", table(&names, &columns))
 }
 
-fn verdicts(cells: &[&SummaryRow], deviating: bool) -> String {
-    let compared: Vec<&&SummaryRow> = cells.iter().filter(|cell| cell.reported.is_some()).collect();
+fn verdicts(cells: &[&SummaryRow], methods: &[MethodRow], deviating: bool) -> String {
+    let mut compared: Vec<&&SummaryRow> = cells.iter().filter(|cell| cell.reported.is_some()).collect();
     if compared.is_empty() {
         return String::new();
     }
+    compared.sort_by_key(|cell| (method_rank(methods, cell.method.name()), cell.method.draw()));
     let mut text = "\nBeside the reported figures:\n\n| method | models | metric | split | ours | reported | verdict |\n\
                     | --- | ---: | --- | --- | ---: | ---: | --- |\n"
         .to_owned();
     for cell in &compared {
-        let _ = writeln!(
-            text,
-            "| {} | {} | {} | {} | {:.4} | {:.4} | {} |",
-            cell.method,
-            cell.models,
-            cell.metric,
-            cell.split,
-            cell.summary.mean,
-            cell.reported.unwrap_or_default(),
-            if deviating { "not comparable: other settings" } else { &cell.verdict }
-        );
+        let [ours, reported] = [cell.summary.mean, cell.reported.unwrap_or_default()].map(|value| figure(cell.metric, value));
+        let verdict = if deviating { "not comparable: other settings" } else { &cell.verdict };
+        let _ =
+            writeln!(text, "| {} | {} | {} | {} | {ours} | {reported} | {verdict} |", cell.method, cell.models, cell.metric, cell.split);
     }
     let sources: BTreeSet<&str> = compared.iter().map(|cell| cell.source.as_str()).collect();
     text.push_str("\nSources:\n\n");
@@ -177,4 +250,92 @@ fn verdicts(cells: &[&SummaryRow], deviating: bool) -> String {
         let _ = writeln!(text, "- {source}");
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::comparison::Comparison;
+    use crate::identity::PairName;
+    use crate::report::ArchitectureRow;
+    use crate::statistics::Summary;
+
+    fn cell(pair: &PairName, method: &str, metric: &'static str, split: Part, value: f64) -> SummaryRow {
+        SummaryRow {
+            pair: pair.clone(),
+            method: method.parse().unwrap(),
+            models: 3,
+            metric,
+            split,
+            summary: Summary::of(&[value]).unwrap(),
+            reported: None,
+            reported_sd: None,
+            verdict: String::new(),
+            source: String::new(),
+            stage: String::new(),
+        }
+    }
+
+    fn known(pairs: &[PairName]) -> Known {
+        let architecture = |pair: &PairName| ArchitectureRow {
+            pair: pair.clone(),
+            stands_for: String::new(),
+            family: "mlp".to_owned(),
+            shape: "1".to_owned(),
+            width: None,
+            parameters: 1,
+            training: String::new(),
+        };
+        let method = |(name, merging): (&str, &str)| {
+            let [method, matching, merging] = [name, "identity", merging].map(str::to_owned);
+            MethodRow { method, matching, merging, repair: String::new(), plain: String::new() }
+        };
+        Known {
+            title: "t".to_owned(),
+            architectures: pairs.iter().map(architecture).collect(),
+            methods: [("naive", "mean"), ("ensemble", "ensemble"), ("c2m3", "mean"), ("also", "mean")].map(method).to_vec(),
+            comparison: Comparison::default(),
+            missing: Vec::new(),
+            images: None,
+            batch_norms: Vec::new(),
+        }
+    }
+
+    fn scores(pair: &PairName) -> Vec<SummaryRow> {
+        let of =
+            |method, accuracy, loss| [cell(pair, method, "accuracy", Part::Test, accuracy), cell(pair, method, "loss", Part::Test, loss)];
+        [
+            of("also", 0.950_01, 5.31e-6),
+            of("c2m3", 0.950_04, 0.2),
+            of("endpoints", 0.96, 0.1),
+            of("ensemble", 0.97, 1e-9),
+            of("naive", 0.4, 8.8e9),
+        ]
+        .concat()
+    }
+
+    #[test]
+    fn rows_and_sections_follow_the_spec_and_the_best_merged_models_are_bold() {
+        let pairs = [PairName::new("z", "mlp"), PairName::new("a", "mlp")];
+        let cells: Vec<SummaryRow> = pairs.iter().flat_map(scores).collect();
+        let text = render(&cells, &Tables::default(), &known(&pairs));
+        assert!(text.find("## z, mlp").unwrap() < text.find("## a, mlp").unwrap(), "{text}");
+        let table = "| method | accuracy, test | merged / ends, test | loss, test |\n| --- | ---: | ---: | ---: |\n\
+                     | endpoints | 0.9600 |  | 0.1000 |\n\
+                     | naive | 0.4000 | 0.417 | 8.8e9 |\n\
+                     | ensemble | 0.9700 | 1.010 | 1e-9 |\n\
+                     | c2m3 | **0.9500** | 0.990 | 0.2000 |\n\
+                     | also | **0.9500** | 0.990 | **5.31e-6** |\n";
+        assert!(text.contains(table), "{text}");
+        assert!(text.contains("`endpoints`: mean of the models before merging.") && !text.contains("In brackets"), "{text}");
+    }
+
+    #[test]
+    fn brackets_are_explained_where_something_is_reported() {
+        let pair = PairName::new("z", "mlp");
+        let mut cells = scores(&pair);
+        cells[0].reported = Some(0.93);
+        let text = render(&cells, &Tables::default(), &known(&[pair]));
+        assert!(text.contains("In brackets: the reported figure.") && text.contains("| also | **0.9500** [0.9300] |"), "{text}");
+    }
 }

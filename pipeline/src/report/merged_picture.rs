@@ -7,9 +7,10 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 
 use super::summary::ByModelsRow;
-use crate::drawing::{Axis, Canvas, FONT, Legend, Picture, TEXT, backend, by_pair, label, names_width, place, shown_part, titled};
+use crate::drawing::{Axis, Canvas, FONT, Legend, Picture, Scale, TEXT, backend, by_pair, list, names_width, shown_part};
 use crate::identity::Part;
 use crate::measurements::{MergedRow, ModelRow};
+use crate::number;
 use crate::table::Row;
 
 /// Accuracies by method and number of models, one a replicate.
@@ -62,10 +63,19 @@ impl Picture for Accuracies {
         (self.left() + if self.counts().len() > 1 { 800 } else { 0 }, 140 + 60 * self.legend.names().len().clamp(6, 14) as u32)
     }
 
+    fn title(&self) -> String {
+        self.title.clone()
+    }
+
+    fn description(&self) -> String {
+        let mean = |values: &Vec<f64>| number::share(values.iter().sum::<f64>() / values.len() as f64);
+        let named = |name: &String| Some(format!("{name} {}", mean(self.merged[name].get(&self.most)?)));
+        format!("Accuracy of {} models merged into one, by method: {}.", self.most, list(self.legend.names().iter().filter_map(named)))
+    }
+
     fn draw<B: DrawingBackend>(&self, area: &DrawingArea<B, Shift>) -> Result<()> {
-        let area = titled(area, &self.title)?;
         if self.counts().len() < 2 {
-            return self.by_method(&area);
+            return self.by_method(area);
         }
         let (left, right) = area.split_horizontally(self.left() as i32);
         self.by_method(&left)?;
@@ -94,7 +104,8 @@ impl Accuracies {
         let any = names.iter().any(|name| reported(name).is_some());
         let all = names.iter().flat_map(|name| at_most(name).into_iter().chain(reported(name))).chain(self.endpoints.iter().copied());
         let (names_width, rows) = (names_width(names), names.len() as f64);
-        let axis = Axis::showing(all);
+        let axis = Axis::showing(Scale::Accuracy, all);
+        let place = |value: f64| axis.at(value);
         let mut chart = ChartBuilder::on(area)
             .caption(format!("{} models merged{}", self.most, if any { "; open marks: reported" } else { "" }), (FONT, TEXT))
             .margin(14)
@@ -102,17 +113,15 @@ impl Accuracies {
             .margin_right(76)
             .x_label_area_size(50)
             .y_label_area_size(0)
-            .build_cartesian_2d(axis, rows - 0.4..-0.6)
+            .build_cartesian_2d(axis.clone(), rows - 0.4..-0.6)
             .map_err(backend)?;
         chart
             .configure_mesh()
             .disable_y_mesh()
             .y_labels(0)
-            .x_labels(10)
-            .x_label_formatter(&|value| label(*value))
             .light_line_style(WHITE)
             .bold_line_style(RGBColor(225, 225, 225))
-            .x_desc("accuracy; grey: the models before merging")
+            .x_desc(format!("{}; grey: before merging", axis.named("accuracy")))
             .axis_desc_style((FONT, TEXT))
             .label_style((FONT, TEXT - 2))
             .draw()
@@ -120,10 +129,14 @@ impl Accuracies {
         let low = self.endpoints.iter().copied().map(place).fold(f64::INFINITY, f64::min);
         let high = self.endpoints.iter().copied().map(place).fold(f64::NEG_INFINITY, f64::max);
         if low <= high {
-            let band = Rectangle::new([(low, -0.6), (high, rows - 0.4)], RGBColor(120, 120, 120).mix(0.35).filled());
-            chart.draw_series([band]).map_err(backend)?;
-            let edge = [(low, -0.6), (low, rows - 0.4)];
-            chart.draw_series(LineSeries::new(edge, RGBColor(120, 120, 120).stroke_width(1))).map_err(backend)?;
+            let grey = RGBColor(120, 120, 120).mix(0.35);
+            // Models that are alike are a band of no width: at least a line stands for them.
+            let thin = chart.backend_coord(&(low, 0.0)).0 == chart.backend_coord(&(high, 0.0)).0;
+            if thin {
+                chart.draw_series([PathElement::new([(low, -0.6), (low, rows - 0.4)], grey.stroke_width(3))]).map_err(backend)?;
+            } else {
+                chart.draw_series([Rectangle::new([(low, -0.6), (high, rows - 0.4)], grey.filled())]).map_err(backend)?;
+            }
         }
         for (index, name) in names.iter().enumerate() {
             let values = at_most(name);
@@ -141,11 +154,11 @@ impl Accuracies {
             chart.draw_series(dots).map_err(backend)?;
             let open = reported(name).map(|value| EmptyElement::at((place(value), y)) + self.legend.outline(index, 9.0));
             chart.draw_series(open).map_err(backend)?;
-            let (_, pixel) = chart.backend_coord(&(0.0, y));
+            let (_, pixel) = chart.backend_coord(&(axis.start(), y));
             let style = (FONT, TEXT).into_font().color(&self.legend.colour(index));
             let (_, origin) = area.get_base_pixel();
             if !values.is_empty() {
-                let mean = format!("{:.4}", values.iter().sum::<f64>() / values.len() as f64);
+                let mean = number::share(values.iter().sum::<f64>() / values.len() as f64);
                 let right = area.dim_in_pixel().0 as i32 - 66;
                 area.draw(&Text::new(mean, (right, pixel - origin - 7), (FONT, TEXT).into_font())).map_err(backend)?;
             }
@@ -159,7 +172,8 @@ impl Accuracies {
         let counts = self.counts();
         let reported = self.reported.values().flatten().map(|point| point.1);
         let all = self.merged.values().flat_map(BTreeMap::values).flatten().copied().chain(reported);
-        let axis = Axis::showing(all);
+        let axis = Axis::showing(Scale::Accuracy, all);
+        let place = |value: f64| axis.at(value);
         let (first, last) = (*counts.first().unwrap_or(&0) as f64, *counts.last().unwrap_or(&1) as f64);
         let caption = if self.reported.is_empty() { "by number of models" } else { "by number of models; open marks: reported" };
         let mut chart = ChartBuilder::on(area)
@@ -167,19 +181,15 @@ impl Accuracies {
             .margin(14)
             .margin_right(30)
             .x_label_area_size(50)
-            .y_label_area_size(86)
-            .build_cartesian_2d(first - 0.2..last + 0.2, axis)
+            .y_label_area_size(axis.width())
+            .build_cartesian_2d(Axis::counting(first - 0.2..last + 0.2), axis.clone())
             .map_err(backend)?;
         chart
             .configure_mesh()
-            .x_labels(counts.len().min(10))
-            .x_label_formatter(&|value| if value.fract().abs() < 1e-9 { format!("{value:.0}") } else { String::new() })
-            .y_labels(10)
-            .y_label_formatter(&|value| label(*value))
             .light_line_style(WHITE)
             .bold_line_style(RGBColor(225, 225, 225))
             .x_desc("models merged")
-            .y_desc("accuracy")
+            .y_desc(axis.named("accuracy"))
             .axis_desc_style((FONT, TEXT))
             .label_style((FONT, TEXT - 2))
             .draw()

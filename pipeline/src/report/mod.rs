@@ -6,8 +6,11 @@ mod draw;
 mod markdown;
 mod merged_picture;
 mod methods;
+mod notes;
 mod orderings;
 mod overview_picture;
+#[cfg(test)]
+mod picture_label_tests;
 #[cfg(test)]
 mod picture_tests;
 mod plot;

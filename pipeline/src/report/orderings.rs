@@ -62,6 +62,7 @@ mod tests {
             reported_sd: None,
             verdict: String::new(),
             source: String::new(),
+            stage: String::new(),
         }
     }
 

@@ -19,7 +19,7 @@ use crate::table::{Row, Tables};
 const METHODS: [&str; 4] = ["c2m3", "c2m3-repair", "git-re-basin#1", "git-re-basin#2"];
 
 /// Rows of measurements that keep their types to themselves, by their files.
-const FILES: [(&str, &str); 12] = [
+const FILES: [(&str, &str); 13] = [
     (
         "cycles.csv",
         "dataset,architecture,method,replicate,cycle,split,lambda,loss,accuracy,distance,stage
@@ -27,6 +27,15 @@ glyphs,mlp,c2m3,0,a-b-c,test,0,0.5,0.9,0,s
 glyphs,mlp,c2m3,0,a-b-c,test,1,0.5,0.9,0,s
 glyphs,mlp,git-re-basin,0,a-b-c,test,0,0.5,0.9,2.5,t
 glyphs,mlp,git-re-basin,0,a-b-c,test,1,0.8,0.7,2.5,t
+",
+    ),
+    (
+        "learning-curves.csv",
+        "dataset,architecture,replicate,model,step,epoch,loss,rate,stage
+glyphs,mlp,0,a,10,0.5,2.3,0.1,s
+glyphs,mlp,0,a,20,1,0.9,0.05,s
+glyphs,mlp,0,b,10,0.5,2.4,0.1,t
+glyphs,mlp,0,b,20,1,0.05,0.05,t
 ",
     ),
     (
@@ -129,15 +138,15 @@ glyphs,mlp,git-re-basin#1,0,3,a,fc1,1,1,0.75,t
     ),
     (
         "traces.csv",
-        "dataset,architecture,method,replicate,models,iteration,objective,step,stage
-glyphs,mlp,c2m3,0,3,0,10,0.5,s
-glyphs,mlp,c2m3,0,3,1,14,1,s
-glyphs,mlp,c2m3,0,3,2,15,0,s
-glyphs,mlp,c2m3-repair,0,3,0,10,0.5,s
-glyphs,mlp,c2m3-repair,0,3,1,14,1,s
-glyphs,mlp,c2m3-repair,0,3,2,15,0,s
-glyphs,mlp,git-re-basin#1,0,3,0,8,,t
-glyphs,mlp,git-re-basin#1,0,3,1,12,,t
+        "dataset,architecture,method,replicate,models,iteration,objective,step,names,stage
+glyphs,mlp,c2m3,0,3,0,10,0.5,,s
+glyphs,mlp,c2m3,0,3,1,14,1,,s
+glyphs,mlp,c2m3,0,3,2,15,0,,s
+glyphs,mlp,c2m3-repair,0,3,0,10,0.5,,s
+glyphs,mlp,c2m3-repair,0,3,1,14,1,,s
+glyphs,mlp,c2m3-repair,0,3,2,15,0,,s
+glyphs,mlp,git-re-basin#1,0,3,0,8,,,t
+glyphs,mlp,git-re-basin#1,0,3,1,12,,,t
 ",
     ),
     (
@@ -161,8 +170,9 @@ fn key(architecture: &str, method: &str) -> ResultKey {
     ResultKey { pair: pair(architecture), method: method.parse().unwrap(), replicate: 0 }
 }
 
-/// Two architectures that differ in width: three models of the narrow one, merged by every method, and two of the wide one.
-fn scores() -> Tables {
+/// Two architectures that differ in width: three models of the narrow one, merged by every method, and two of the wide one. Losses and
+/// accuracies are what these make of usual ones.
+fn scores(loss: fn(f64) -> f64, accuracy: fn(f64) -> f64) -> Tables {
     let mut tables = Tables::default();
     let stage = || "s".to_owned();
     for (part, share) in [(Part::Train, 1.0), (Part::Test, 0.9)] {
@@ -172,8 +182,8 @@ fn scores() -> Tables {
                 replicate: 0,
                 model: ["a", "b", "c"][model].to_owned(),
                 split: part,
-                loss: 0.3 / share,
-                accuracy: share * (0.95 - 0.01 * model as f64),
+                loss: loss(0.3 / share),
+                accuracy: accuracy(share * (0.95 - 0.01 * model as f64)),
                 stage: stage(),
             };
             tables.extend((0..most).map(model));
@@ -182,8 +192,8 @@ fn scores() -> Tables {
                     key: key(architecture, method),
                     models,
                     split: part,
-                    loss: 0.2 * (1 + models + place) as f64,
-                    accuracy: share * (0.9 - 0.1 * (models + place) as f64),
+                    loss: loss(0.2 * (1 + models + place) as f64),
+                    accuracy: accuracy(share * (0.9 - 0.1 * (models + place) as f64)),
                     stage: stage(),
                 };
                 tables.extend((2..=most).map(merged));
@@ -196,8 +206,8 @@ fn scores() -> Tables {
                 permutee: "b".to_owned(),
                 split: part,
                 lambda,
-                loss: 0.3 + (1 + place) as f64 * lambda * (1.0 - lambda),
-                accuracy: share * (0.9 - 0.4 * (1 + place) as f64 * lambda * (1.0 - lambda)),
+                loss: loss(0.3 + (1 + place) as f64 * lambda * (1.0 - lambda)),
+                accuracy: accuracy(share * (0.9 - 0.4 * (1 + place) as f64 * lambda * (1.0 - lambda))),
                 stage: stage(),
             };
             tables.extend([0.0, 0.5, 1.0].map(point));
@@ -208,7 +218,12 @@ fn scores() -> Tables {
 
 /// Writes a set of result files that every picture finds something in.
 fn write_results(folder: &Path) {
-    let mut tables = scores();
+    write_scaled(folder, |loss| loss, |accuracy| accuracy);
+}
+
+/// The same with other losses and accuracies.
+pub fn write_scaled(folder: &Path, loss: fn(f64) -> f64, accuracy: fn(f64) -> f64) {
+    let mut tables = scores(loss, accuracy);
     tables.sort();
     for measurement in measurements::ALL {
         measurement.derive(&mut tables).unwrap();
@@ -245,9 +260,9 @@ fn write_results(folder: &Path) {
 }
 
 /// Every file that was drawn, by its name.
-type Files = BTreeMap<String, Vec<u8>>;
+pub type Files = BTreeMap<String, Vec<u8>>;
 
-fn files(folder: &Path) -> Files {
+pub fn files(folder: &Path) -> Files {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
     entries.map(|entry| (entry.file_name().into_string().unwrap(), fs::read(entry.path()).unwrap())).collect()
 }
@@ -297,6 +312,7 @@ pictures! {
     features_look_as_before: "features-glyphs-mlp",
     iterates_look_as_before: "iterates-glyphs-mlp",
     layers_look_as_before: "layers-glyphs-mlp",
+    learning_curves_look_as_before: "learning-curves-glyphs-mlp",
     margins_look_as_before: "margins-glyphs-mlp",
     similarities_of_matrices_look_as_before: "matrices-glyphs-mlp",
     merged_models_of_several_numbers_look_as_before: "merged-glyphs-mlp",
@@ -324,7 +340,7 @@ fn every_picture_is_expected_and_every_expected_picture_is_drawn() {
 }
 
 #[test]
-fn every_measurement_finds_something_to_draw_but_the_scores_which_the_report_draws() {
+fn every_measurement_finds_something_to_draw_but_classes_and_the_scores_which_the_report_draws() {
     let results = tempfile::tempdir().unwrap();
     write_results(results.path());
     let draws = |measurement: &dyn AnyMeasurement| {
@@ -333,7 +349,7 @@ fn every_measurement_finds_something_to_draw_but_the_scores_which_the_report_dra
         !files(out.path()).is_empty()
     };
     let silent: Vec<usize> = (0..measurements::ALL.len()).filter(|&place| !draws(measurements::ALL[place])).collect();
-    assert_eq!(silent, [0], "a new measurement needs rows in these tests: places in `measurements::ALL`");
+    assert_eq!(silent, [0, 2], "a new measurement needs rows in these tests: places in `measurements::ALL`");
 }
 
 #[test]

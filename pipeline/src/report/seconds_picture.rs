@@ -10,7 +10,7 @@ use plotters::prelude::*;
 
 use super::architectures::{ArchitectureRow, families};
 use super::widths_picture::shared;
-use crate::drawing::{Canvas, Curves, Legend, Picture, Scale, methods_sharing_stages, titled};
+use crate::drawing::{Canvas, Curves, Legend, Picture, Scale, list, methods_sharing_stages};
 use crate::identity::{MethodLabel, PairName};
 use crate::measurements::ModelRow;
 use crate::table::{Csv, Row};
@@ -136,10 +136,17 @@ impl Picture for Seconds {
         (1100, 600)
     }
 
+    fn title(&self) -> String {
+        self.title.clone()
+    }
+
+    fn description(&self) -> String {
+        format!("Seconds of matching over the {}. Methods: {}.", self.panel.along, list(self.legend.names()))
+    }
+
     fn draw<B: DrawingBackend>(&self, area: &DrawingArea<B, Shift>) -> Result<()> {
-        let area = titled(area, &self.title)?;
         let (chart, side) = area.split_horizontally(860);
-        self.panel.draw(&chart, &self.legend)?;
+        self.panel.draw(&chart, &self.legend, &self.panel.axis())?;
         self.legend.draw(&side, &self.notes.iter().map(String::as_str).collect::<Vec<_>>())
     }
 }

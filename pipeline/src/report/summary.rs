@@ -1,7 +1,7 @@
 //! Cells of the table: every metric of every method, summarised over replicates, beside what was reported.
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result};
 use onebasin_matching::barrier;
@@ -26,6 +26,8 @@ pub struct SummaryRow {
     pub reported_sd: Option<f64>,
     pub verdict: String,
     pub source: String,
+    /// As [`Tables::stage_of`] the stages that measured it.
+    pub stage: String,
 }
 
 /// What `summary.csv` and `by-models.csv` say of a cell.
@@ -42,6 +44,7 @@ pub struct Figures {
     pub reported: Option<f64>,
     pub reported_sd: Option<f64>,
     pub verdict: String,
+    pub stage: String,
 }
 
 columns!(Figures {
@@ -55,6 +58,7 @@ columns!(Figures {
     reported: Option<f64>,
     reported_sd: Option<f64>,
     verdict: String,
+    stage: String,
 });
 
 row! {
@@ -99,6 +103,7 @@ impl SummaryRow {
             reported: self.reported,
             reported_sd: self.reported_sd,
             verdict: self.verdict.clone(),
+            stage: self.stage.clone(),
         }
     }
 }
@@ -110,8 +115,17 @@ impl From<&SummaryRow> for ByModelsRow {
     }
 }
 
-/// Values of one cell, by replicate; a replicate may give several (one a model or pair), whose mean counts.
-type Values = BTreeMap<(PairName, MethodLabel, usize, &'static str, &'static str), (Part, BTreeMap<usize, Vec<f64>>)>;
+/// Values of one cell.
+struct Values<'a> {
+    split: Part,
+    /// By replicate; a replicate may give several (one a model or pair), whose mean counts.
+    replicates: BTreeMap<usize, Vec<f64>>,
+    /// The stages that measured them.
+    stages: BTreeSet<&'a str>,
+}
+
+/// What a value is of: the pair of data set and architecture, the method, the number of models, the metric.
+type Measured<'a> = (&'a PairName, &'a MethodLabel, usize, &'static str);
 
 /// Summarises everything measured.
 ///
@@ -120,11 +134,12 @@ type Values = BTreeMap<(PairName, MethodLabel, usize, &'static str, &'static str
 /// # Errors
 /// Points that are no line from λ = 0 to 1, or a loss on one that is not a number.
 pub fn summarise(tables: &Tables, comparison: &Comparison) -> Result<Vec<SummaryRow>> {
-    let mut values = Values::new();
-    let mut add = |pair: &PairName, method: &MethodLabel, models: usize, metric, split: Part, replicate: usize, value: f64| {
+    let mut values: BTreeMap<(PairName, MethodLabel, usize, &'static str, &'static str), Values<'_>> = BTreeMap::new();
+    let mut add = |(pair, method, models, metric): Measured<'_>, split: Part, replicate: usize, value: f64, stage| {
         let cell = values.entry((pair.clone(), method.clone(), models, metric, split.name()));
-        let (_, replicates) = cell.or_insert_with(|| (split, BTreeMap::new()));
-        replicates.entry(replicate).or_default().push(value);
+        let cell = cell.or_insert_with(|| Values { split, replicates: BTreeMap::new(), stages: BTreeSet::new() });
+        cell.replicates.entry(replicate).or_default().push(value);
+        cell.stages.insert(stage);
     };
     let models: &[ModelRow] = tables.of();
     let mut counts: BTreeMap<&PairName, usize> = BTreeMap::new();
@@ -132,12 +147,12 @@ pub fn summarise(tables: &Tables, comparison: &Comparison) -> Result<Vec<Summary
         let alike = |other: &&ModelRow| (&other.pair, other.replicate, other.split) == (&row.pair, row.replicate, row.split);
         let count = models.iter().filter(alike).count();
         counts.insert(&row.pair, count);
-        add(&row.pair, &MethodLabel::Endpoints, count, "loss", row.split, row.replicate, row.loss);
-        add(&row.pair, &MethodLabel::Endpoints, count, "accuracy", row.split, row.replicate, row.accuracy);
+        add((&row.pair, &MethodLabel::Endpoints, count, "loss"), row.split, row.replicate, row.loss, &row.stage);
+        add((&row.pair, &MethodLabel::Endpoints, count, "accuracy"), row.split, row.replicate, row.accuracy, &row.stage);
     }
-    for MergedRow { key, models, split, loss, accuracy, .. } in tables.of() {
-        add(&key.pair, &key.method, *models, "loss", *split, key.replicate, *loss);
-        add(&key.pair, &key.method, *models, "accuracy", *split, key.replicate, *accuracy);
+    for MergedRow { key, models, split, loss, accuracy, stage } in tables.of::<MergedRow>() {
+        add((&key.pair, &key.method, *models, "loss"), *split, key.replicate, *loss, stage);
+        add((&key.pair, &key.method, *models, "accuracy"), *split, key.replicate, *accuracy, stage);
     }
     for points in tables.of::<BarrierRow>().chunk_by(BarrierRow::is_on_line_of) {
         let first = &points[0];
@@ -147,10 +162,10 @@ pub fn summarise(tables: &Tables, comparison: &Comparison) -> Result<Vec<Summary
         let height =
             barrier(&lambdas, &losses).with_context(|| format!("the line from `{}` to `{}` by `{method}`", first.fixed, first.permutee))?;
         let models = counts.get(pair).copied().unwrap_or(2);
-        add(pair, method, models, "barrier_line", first.split, *replicate, height.line);
-        add(pair, method, models, "barrier_mean", first.split, *replicate, height.mean);
+        add((pair, method, models, "barrier_line"), first.split, *replicate, height.line, &first.stage);
+        add((pair, method, models, "barrier_mean"), first.split, *replicate, height.mean, &first.stage);
     }
-    let cells = values.into_iter().filter_map(|((pair, method, models, metric, _), (split, replicates))| {
+    let cells = values.into_iter().filter_map(|((pair, method, models, metric, _), Values { split, replicates, stages })| {
         let means: Vec<f64> = replicates.values().map(|values| values.iter().sum::<f64>() / values.len() as f64).collect();
         let summary = Summary::of(&means)?;
         let figure = comparison.find(&pair, &method, models, metric, split);
@@ -165,6 +180,7 @@ pub fn summarise(tables: &Tables, comparison: &Comparison) -> Result<Vec<Summary
             metric,
             split,
             summary,
+            stage: tables.stage_of(stages),
         })
     });
     Ok(cells.collect())

@@ -1,15 +1,18 @@
 //! The stage that turns measurements into the result files.
 
 use anyhow::{Context as _, Result};
+use onebasin_repro::Fingerprint;
 use serde_json::{Value, json};
 
 use super::architectures::ArchitectureRow;
 use super::{markdown, summary};
 use crate::comparison::Comparison;
 use crate::drawing::MethodRow;
+use crate::identity::PairName;
 use crate::measurements;
 use crate::plan::Recorded;
 use crate::stage::{Context, Recipe, Stage, StageId, Words};
+use crate::store;
 use crate::table::Tables;
 
 /// Writes every CSV of an experiment and `table.md`.
@@ -33,6 +36,10 @@ pub struct Known {
     pub comparison: Comparison,
     /// Pairs without rows, because a stage of theirs failed.
     pub missing: Vec<String>,
+    /// Only so many images of each split were measured; `None`: all.
+    pub images: Option<usize>,
+    /// Pairs whose networks have batch norms.
+    pub batch_norms: Vec<PairName>,
 }
 
 impl Tabulate {
@@ -57,7 +64,7 @@ impl Stage for Tabulate {
     }
 
     fn recipe(&self) -> Recipe {
-        let Known { title, architectures, methods, comparison, missing } = &self.known;
+        let Known { title, architectures, methods, comparison, missing, images, batch_norms } = &self.known;
         let mut settings = json!({
             "title": title,
             "cells": self.recorded.iter().map(Recorded::recipe).collect::<Vec<Value>>(),
@@ -68,12 +75,19 @@ impl Stage for Tabulate {
         if !missing.is_empty() {
             settings["missing"] = json!(missing);
         }
-        Recipe { kind: "tabulate", version: 6, settings }
+        if !batch_norms.is_empty() {
+            settings["batch-norms"] = json!(batch_norms);
+        }
+        if let Some(images) = images {
+            settings["images"] = json!(images);
+        }
+        Recipe { kind: "tabulate", version: 7, settings }
     }
 
     fn run(&self, context: &Context<'_>) -> Result<()> {
-        let Known { title, architectures, methods, comparison, missing } = &self.known;
-        let mut tables = Tables::default();
+        let Known { architectures, methods, comparison, .. } = &self.known;
+        let inputs: Vec<Fingerprint> = context.inputs.iter().map(|artifact| artifact.fingerprint).collect();
+        let mut tables = Tables::made_by(store::fingerprint(&self.recipe(), &inputs).short());
         for (recorded, artifact) in self.recorded.iter().zip(context.inputs) {
             recorded.collect(artifact, &mut tables).with_context(|| format!("stage `{}`", recorded.stage))?;
         }
@@ -89,7 +103,7 @@ impl Stage for Tabulate {
         tables.extend(methods.iter().cloned());
         tables.sort();
         tables.write(context.out)?;
-        let text = markdown::render(title, &cells, &tables, architectures, comparison, missing);
+        let text = markdown::render(&cells, &tables, &self.known);
         std::fs::write(context.out.join("table.md"), text).context("cannot write `table.md`")
     }
 }

@@ -7,22 +7,27 @@ use std::fmt::Write;
 use super::architectures::{ArchitectureRow, Family, families};
 use super::orderings::order;
 use super::summary::SummaryRow;
+use crate::drawing::{MethodRow, method_rank};
 use crate::identity::{MethodLabel, Part};
+use crate::number;
+
+/// Our accuracy and the reported one, by what grows.
+type Points = BTreeMap<usize, (f64, f64)>;
 
 /// A method's test accuracies along something that grows: ours and the reported one, where there is one.
 struct Trend<'a> {
     method: &'a MethodLabel,
-    points: BTreeMap<usize, (f64, f64)>,
+    points: Points,
 }
 
 /// Along the number of models, for the cells of one pair: a table in Markdown, or nothing where no method has two reported figures.
-pub fn along_models(cells: &[&SummaryRow]) -> String {
-    let trends = trends(cells.iter().copied(), |cell| Some(cell.models));
+pub fn along_models(cells: &[&SummaryRow], methods: &[MethodRow]) -> String {
+    let trends = trends(cells.iter().copied(), methods, |cell| Some(cell.models));
     table("Over the number of models, test accuracy:", "models", &trends)
 }
 
 /// Along the width, for the cells of all pairs: a table in Markdown for each data set and family trained alike.
-pub fn along_widths(cells: &[SummaryRow], architectures: &[ArchitectureRow]) -> String {
+pub fn along_widths(cells: &[SummaryRow], architectures: &[ArchitectureRow], methods: &[MethodRow]) -> String {
     let mut text = String::new();
     for Family { dataset, family, widths, .. } in families(architectures) {
         let of_family: Vec<&SummaryRow> =
@@ -34,22 +39,30 @@ pub fn along_widths(cells: &[SummaryRow], architectures: &[ArchitectureRow]) -> 
         };
         let shared = widths.keys().map(|architecture| counts(architecture)).reduce(|one, other| &one & &other).unwrap_or_default();
         let Some(most) = shared.last() else { continue };
-        let trends = trends(of_family.into_iter().filter(|cell| cell.models == *most), |cell| widths.get(&cell.pair.architecture).copied());
+        let at_most = of_family.into_iter().filter(|cell| cell.models == *most);
+        let trends = trends(at_most, methods, |cell| widths.get(&cell.pair.architecture).copied());
         let heading = format!("Over the width of {dataset}'s {family}, test accuracy of {most} models merged:");
         text.push_str(&table(&heading, "widths", &trends));
     }
     if text.is_empty() { text } else { format!("\n## Widths\n{text}") }
 }
 
-/// The trends of the methods with at least two reported test accuracies.
-fn trends<'a>(cells: impl Iterator<Item = &'a SummaryRow>, place: impl Fn(&SummaryRow) -> Option<usize>) -> Vec<Trend<'a>> {
-    let mut trends: BTreeMap<&MethodLabel, BTreeMap<usize, (f64, f64)>> = BTreeMap::new();
+/// The trends of the methods with at least two reported test accuracies, in the order of the spec.
+fn trends<'a>(
+    cells: impl Iterator<Item = &'a SummaryRow>,
+    methods: &[MethodRow],
+    place: impl Fn(&SummaryRow) -> Option<usize>,
+) -> Vec<Trend<'a>> {
+    let mut trends: BTreeMap<(usize, &MethodLabel), Points> = BTreeMap::new();
     for cell in cells.filter(|cell| cell.metric == "accuracy" && cell.split == Part::Test) {
         if let (Some(place), Some(reported)) = (place(cell), cell.reported) {
-            trends.entry(&cell.method).or_default().insert(place, (cell.summary.mean, reported));
+            trends
+                .entry((method_rank(methods, cell.method.name()), &cell.method))
+                .or_default()
+                .insert(place, (cell.summary.mean, reported));
         }
     }
-    trends.into_iter().filter(|(_, points)| points.len() > 1).map(|(method, points)| Trend { method, points }).collect()
+    trends.into_iter().filter(|(_, points)| points.len() > 1).map(|((_, method), points)| Trend { method, points }).collect()
 }
 
 fn table(heading: &str, along: &str, trends: &[Trend<'_>]) -> String {
@@ -60,7 +73,7 @@ fn table(heading: &str, along: &str, trends: &[Trend<'_>]) -> String {
         format!("\n{heading}\n\n| method | {along} | reported | ours | pairs in the reported order |\n| --- | --- | --- | --- | --- |\n");
     for Trend { method, points } in trends {
         let list = |value: &dyn Fn(&(f64, f64)) -> f64| -> String {
-            points.values().map(|point| format!("{:.4}", value(point))).collect::<Vec<_>>().join(", ")
+            points.values().map(|point| number::share(value(point))).collect::<Vec<_>>().join(", ")
         };
         let places: Vec<String> = points.keys().map(usize::to_string).collect();
         let named = points.iter().map(|(place, &(ours, reported))| (place.to_string(), ours, reported)).collect();
@@ -92,6 +105,7 @@ mod tests {
             reported_sd: None,
             verdict: String::new(),
             source: String::new(),
+            stage: String::new(),
         }
     }
 
@@ -104,10 +118,10 @@ mod tests {
             cell("naive", 2, 0.1, Some(0.1)),
             cell("naive", 3, 0.1, None),
         ];
-        let text = along_models(&cells.iter().collect::<Vec<_>>());
+        let text = along_models(&cells.iter().collect::<Vec<_>>(), &[]);
         let row = "| c2m3 | 2, 3, 4 | 0.7900, 0.7000, 0.6000 | 0.5000, 0.4000, 0.4500 | 2 of 3 |";
         assert!(text.contains(row) && !text.contains("naive"), "{text}");
-        assert_eq!(along_models(&[&cells[3]]), "");
+        assert_eq!(along_models(&[&cells[3]], &[]), "");
     }
 
     #[test]
@@ -127,11 +141,11 @@ mod tests {
             cell
         };
         let cells = [of("wide", 3, 0.6, 0.8), of("narrow", 3, 0.5, 0.3), of("wide", 5, 0.1, 0.9)];
-        let text = along_widths(&cells, &[row("wide", 16, "same"), row("narrow", 8, "same")]);
+        let text = along_widths(&cells, &[row("wide", 16, "same"), row("narrow", 8, "same")], &[]);
         assert!(
             text.contains("of 3 models merged") && text.contains("| c2m3 | 8, 16 | 0.3000, 0.8000 | 0.5000, 0.6000 | 1 of 1 |"),
             "{text}"
         );
-        assert_eq!(along_widths(&cells, &[row("wide", 16, "same"), row("narrow", 8, "longer")]), "");
+        assert_eq!(along_widths(&cells, &[row("wide", 16, "same"), row("narrow", 8, "longer")], &[]), "");
     }
 }

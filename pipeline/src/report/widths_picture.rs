@@ -7,7 +7,7 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 
 use super::architectures::{ArchitectureRow, families};
-use crate::drawing::{Canvas, Curves, Legend, Picture, Scale, titled};
+use crate::drawing::{Axis, Canvas, Curves, Legend, Picture, Scale, list};
 use crate::identity::{PairName, Part};
 use crate::measurements::{MergedRow, ModelRow};
 use crate::table::Row;
@@ -98,11 +98,21 @@ impl Picture for Widths {
         (1400, 60 + 470 * self.panels.len().div_ceil(2) as u32)
     }
 
+    fn title(&self) -> String {
+        self.title.clone()
+    }
+
+    fn description(&self) -> String {
+        let methods = list(self.legend.names());
+        format!("Accuracy and loss of merged models over the width of their architecture. Methods: {methods}.")
+    }
+
     fn draw<B: DrawingBackend>(&self, area: &DrawingArea<B, Shift>) -> Result<()> {
-        let area = titled(area, &self.title)?;
         let (charts, side) = area.split_horizontally(1170);
         for (panel, cell) in self.panels.iter().zip(charts.split_evenly((self.panels.len().div_ceil(2), 2))) {
-            panel.draw(&cell, &self.legend)?;
+            // Train and test share an axis.
+            let alike = self.panels.iter().filter(|other| other.metric == panel.metric);
+            panel.draw(&cell, &self.legend, &Axis::showing(panel.scale, alike.flat_map(Curves::values)))?;
         }
         self.legend
             .draw(&side, &["a mark: one draw and", "replicate; line: their", "mean; dashed: mean of", "the models before", "merging"])

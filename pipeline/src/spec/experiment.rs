@@ -1,6 +1,6 @@
 //! What a spec means, once checked: the form that plans are made of.
 
-use onebasin_datasets::{Normalisation, Source, Subset};
+use onebasin_datasets::{Class, Normalisation, Source, Subset};
 use onebasin_matching::Matching;
 use onebasin_network::{Blueprint, Graph};
 use onebasin_repro::Stream;
@@ -54,6 +54,8 @@ pub struct Pair {
     pub stands_for: Option<String>,
     /// Where its images come from.
     pub source: Source,
+    /// The folders of its classes, in the order of their labels; none where classes have no folders.
+    pub classes: Vec<Class>,
     /// Instead of the data set's own.
     pub normalisation: Option<Normalisation>,
     /// The architecture's name in the spec.

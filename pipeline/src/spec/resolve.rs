@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use std::path::Path;
 
 use figment::value::Value;
-use onebasin_datasets::{DatasetError, SearchPaths, Source, Subset, digest, geometry, known_names};
+use onebasin_datasets::{DatasetError, SearchPaths, Source, Subset, classes, digest, geometry, known_names};
 use onebasin_matching::Matching;
 use onebasin_network::{Blueprint, Graph, Shape};
 use onebasin_training::Training;
@@ -201,6 +201,8 @@ impl Resolver<'_> {
             let pair = Pair {
                 dataset: dataset.clone(),
                 stands_for,
+                // What lies there was looked at above.
+                classes: classes(&source, self.places).unwrap_or_default(),
                 source,
                 normalisation: written.normalisation.clone(),
                 architecture: written.architecture.clone(),

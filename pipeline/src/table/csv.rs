@@ -7,8 +7,7 @@ use polars::prelude::{
     Column, CsvParseOptions, CsvReadOptions, CsvWriter, DataFrame, DataType, IntoColumn, NamedFrom, SerReader, SerWriter, Series,
 };
 
-/// Digits after the point of every number in a CSV: more than f32 training can tell apart, few enough to read.
-const DECIMALS: usize = 6;
+use crate::number;
 
 /// A table under construction: columns in the order in which they are added.
 #[derive(Default)]
@@ -38,16 +37,9 @@ impl Table {
         self
     }
 
-    /// Adds a column of numbers with fixed decimals; `None` becomes an empty cell.
-    pub fn number(mut self, name: &str, values: impl IntoIterator<Item = Option<f64>>) -> Table {
-        let values: Vec<Option<f64>> = values.into_iter().collect();
-        self.columns.push(Series::new(name.into(), values).into_column());
-        self
-    }
-
-    /// Adds a column of small numbers such as errors, with four significant digits.
-    pub fn small(self, name: &str, values: impl IntoIterator<Item = f64>) -> Table {
-        self.text(name, values.into_iter().map(|value| if value == 0.0 { "0".to_owned() } else { format!("{value:.3e}") }))
+    /// Adds a column of numbers, see [`number::csv`]; `None` becomes an empty cell.
+    pub fn number(self, name: &str, values: impl IntoIterator<Item = Option<f64>>) -> Table {
+        self.text(name, values.into_iter().map(|value| value.map(number::csv).unwrap_or_default()))
     }
 
     /// Writes the table as CSV.
@@ -58,14 +50,14 @@ impl Table {
         std::fs::write(path, self.bytes()?).with_context(|| format!("cannot write `{}`", path.display()))
     }
 
-    /// The table as CSV: a header, commas, line feeds, fixed decimals, so equal tables have equal bytes.
+    /// The table as CSV: a header, commas, line feeds, a fixed number of digits, so equal tables have equal bytes.
     ///
     /// # Errors
     /// When the columns differ in length.
     pub fn bytes(self) -> Result<Vec<u8>> {
         let mut frame = DataFrame::new_infer_height(self.columns).context("columns of one table must be equally long")?;
         let mut bytes = Vec::new();
-        CsvWriter::new(&mut bytes).with_float_precision(Some(DECIMALS)).with_float_scientific(Some(false)).finish(&mut frame)?;
+        CsvWriter::new(&mut bytes).finish(&mut frame)?;
         Ok(bytes)
     }
 }
@@ -164,17 +156,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn columns_keep_their_order_numbers_their_decimals_and_gaps_stay_empty() {
+    fn columns_keep_their_order_numbers_their_digits_and_gaps_stay_empty() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.csv");
         let table = Table::new()
             .text("name", ["b", "a,c"])
             .whole("count", [1, 20])
             .number("value", [Some(0.5), None])
-            .small("error", [0.0, 1.25e-7])
+            .number("error", [Some(-0.0), Some(1.25e-7)])
             .text("why", ["", "x"]);
         table.write(&path).unwrap();
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "name,count,value,error,why\nb,1,0.500000,0,\n\"a,c\",20,,1.250e-7,x\n");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "name,count,value,error,why\nb,1,0.5,0.0,\n\"a,c\",20,,1.25e-7,x\n");
         let csv = Csv::read(&path).unwrap();
         assert_eq!(csv.texts("name").unwrap(), ["b", "a,c"]);
         assert_eq!(csv.numbers("value").unwrap(), [Some(0.5), None]);

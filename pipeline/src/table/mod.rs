@@ -5,6 +5,6 @@ mod row;
 mod tables;
 
 pub use csv::{Csv, Table};
-pub use row::{Columns, Row, Small};
+pub use row::{Columns, Row};
 pub(crate) use row::{columns, row, text_column};
 pub use tables::Tables;

@@ -101,20 +101,6 @@ impl Columns for Option<f64> {
     }
 }
 
-/// A small number such as an error, written with four significant digits.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Small(pub f64);
-
-impl Columns for Small {
-    fn add<'a>(table: Table, name: &str, values: impl Iterator<Item = &'a Self> + Clone) -> Table {
-        table.small(name, values.map(|value| value.0))
-    }
-
-    fn read(csv: &Csv, name: &str) -> Result<Vec<Self>> {
-        Ok(csv.required(name)?.into_iter().map(Small).collect())
-    }
-}
-
 /// Makes a struct a group of columns: each field is a column, or several, in this order.
 macro_rules! columns {
     ($name:ident { $( $field:ident: $type:ty ),* $(,)? }) => {
@@ -197,25 +183,24 @@ mod tests {
             width: Option<usize>,
             value: f64,
             step: Option<f64>,
-            error: Small,
         }
     }
 
     #[test]
     fn a_row_is_read_back_as_it_was_written() {
         let rows = [
-            Sample { name: "a,c".to_owned(), count: 3, width: None, value: 0.25, step: Some(-1.5), error: Small(1.25e-7) },
-            Sample { name: "b".to_owned(), count: 0, width: Some(16), value: 2.0, step: None, error: Small(0.0) },
+            Sample { name: "a,c".to_owned(), count: 3, width: None, value: 0.25, step: Some(-1.5) },
+            Sample { name: "b".to_owned(), count: 0, width: Some(16), value: 2.0, step: None },
         ];
         let bytes = Sample::table(&rows).bytes().unwrap();
         let text = String::from_utf8(bytes.clone()).unwrap();
-        assert_eq!(text.lines().next(), Some("name,count,width,value,step,error"));
+        assert_eq!(text.lines().next(), Some("name,count,width,value,step"));
         assert_eq!(Sample::read(&Csv::parse(&bytes, "sample.csv").unwrap(), "").unwrap(), rows);
     }
 
     #[test]
     fn a_cell_of_another_type_is_named_by_its_row() {
-        let csv = Csv::parse(b"name,count,width,value,step,error\na,1.5,,1,,0\n", "sample.csv").unwrap();
+        let csv = Csv::parse(b"name,count,width,value,step\na,1.5,,1,\n", "sample.csv").unwrap();
         assert_eq!(Sample::read(&csv, "").unwrap_err().to_string(), "`sample.csv`, row 2: `count` is `1.5`, expected a whole number");
     }
 }

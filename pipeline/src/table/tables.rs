@@ -12,6 +12,8 @@ use super::Row;
 #[derive(Default)]
 pub struct Tables {
     files: BTreeMap<&'static str, Box<dyn File>>,
+    /// The first characters of the fingerprint of the stage that makes the tables.
+    maker: String,
 }
 
 /// The rows of one file, whatever their type.
@@ -41,6 +43,20 @@ impl<R: Row> File for Vec<R> {
 }
 
 impl Tables {
+    /// No rows yet. `maker` is the stage that makes the tables: the first characters of its fingerprint.
+    pub fn made_by(maker: String) -> Tables {
+        Tables { maker, ..Tables::default() }
+    }
+
+    /// The stage of a row that follows from the rows of others: theirs where they have one, else the one that makes the tables.
+    pub fn stage_of<'a>(&self, stages: impl IntoIterator<Item = &'a str>) -> String {
+        let mut stages = stages.into_iter();
+        match stages.next() {
+            Some(first) if stages.all(|other| other == first) => first.to_owned(),
+            _ => self.maker.clone(),
+        }
+    }
+
     /// Makes sure that a file is written even without rows.
     pub fn declare<R: Row>(&mut self) {
         self.extend::<R>([]);
@@ -72,5 +88,18 @@ impl Tables {
     /// When a file cannot be written.
     pub fn write(&self, folder: &Path) -> Result<()> {
         self.files.iter().try_for_each(|(name, file)| file.write(&folder.join(name)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_of_one_stage_names_it_and_a_row_of_several_the_maker_of_the_tables() {
+        let tables = Tables::made_by("maker".to_owned());
+        assert_eq!(tables.stage_of(["a", "a"]), "a");
+        assert_eq!(tables.stage_of(["a", "b"]), "maker");
+        assert_eq!(tables.stage_of([]), "maker");
     }
 }

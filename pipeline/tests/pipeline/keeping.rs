@@ -95,8 +95,15 @@ fn explain_takes_the_beginning_of_a_fingerprint_and_a_row_of_a_table() {
     assert_eq!((code, &by_row), (0, &by_digits), "{error}");
     let (code, _, error) = explain("results/small/merged.csv:1");
     assert!(code == 2 && error.contains("is no row"), "{error}");
-    let (code, _, error) = explain("results/small/summary.csv:2");
+    let (code, _, error) = explain("results/small/methods.csv:2");
     assert!(code == 2 && error.contains("no column `stage`"), "{error}");
+    // Figures over several stages are made by the one that makes the tables.
+    let summary = fs::read_to_string(folder.path().join("results/small/summary.csv")).unwrap();
+    let line = |method: &str| summary.lines().position(|row| row.contains(&format!(",{method},loss,test,"))).unwrap() + 1;
+    let (code, over_models, error) = explain(&format!("results/small/summary.csv:{}", line("endpoints")));
+    assert!(code == 0 && over_models.starts_with("stage        tabulate\n"), "{error}{over_models}");
+    let (code, of_one, error) = explain(&format!("results/small/by-models.csv:{}", line("naive")));
+    assert!(code == 0 && of_one.starts_with("stage        measure/"), "{error}{of_one}");
     assert_eq!(explain("abc").0, 2, "three characters are too few");
     let (_, plan, _) = texts(&onebasin(folder.path(), &["plan", "small.toml"]));
     assert!(plan.lines().any(|line| line.split_whitespace().nth(1) == Some(stage)), "{plan}");

@@ -13,3 +13,4 @@ mod settings;
 mod spec_errors;
 mod spec_keys;
 mod telling;
+mod warnings;

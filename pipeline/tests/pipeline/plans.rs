@@ -207,14 +207,16 @@ fn a_network_without_convolutions_is_not_measured_for_repairs() {
 #[test]
 fn a_changed_training_a_seed_data_and_a_device_change_everything_but_numbered_devices_are_one_kind() {
     let before = planned(SPEC, &[]);
+    assert_eq!(changed(&before, &on(SPEC, &[], "other", "cpu")), ids(&before));
+    // How many images there are depends on the data alone.
+    let counted: BTreeSet<String> = ids(&before).into_iter().filter(|id| !id.starts_with("classes/")).collect();
     for after in [
         planned(SPEC, &["trainings.adam.epochs=4"]),
         planned(SPEC, &["seed=43"]),
         planned(&SPEC.replace("hidden = [8]", "hidden = [9]"), &[]),
-        on(SPEC, &[], "other", "cpu"),
         on(SPEC, &[], "digest", "cuda"),
     ] {
-        assert_eq!(changed(&before, &after), ids(&before));
+        assert_eq!(changed(&before, &after), counted);
     }
     assert_eq!(changed(&on(SPEC, &[], "digest", "cuda:0"), &on(SPEC, &[], "digest", "cuda:1")), BTreeSet::new());
 }

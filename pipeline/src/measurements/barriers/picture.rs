@@ -7,7 +7,7 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 
 use super::BarrierRow;
-use crate::drawing::{Canvas, Legend, LineCurves, Picture, by_pair, line_panel, titled};
+use crate::drawing::{Axis, Canvas, Legend, LineCurves, Picture, Scale, by_pair, curve_values, line_panel, list};
 use crate::identity::Part;
 use crate::table::Row;
 
@@ -16,8 +16,16 @@ struct Lines {
     legend: Legend,
     /// Lines of a method, the fewest and the most.
     lines: (usize, usize),
-    /// Panels in reading order: heading, vertical axis, curves.
-    panels: Vec<(String, &'static str, LineCurves)>,
+    /// In reading order.
+    panels: Vec<Panel>,
+}
+
+struct Panel {
+    heading: String,
+    metric: &'static str,
+    curves: LineCurves,
+    /// One for all splits of a metric.
+    axis: Axis,
 }
 
 /// Draws `barriers-<dataset>-<architecture>` for each pair of data set and architecture.
@@ -25,7 +33,9 @@ pub fn draw(canvas: &Canvas) -> Result<()> {
     for (pair, rows) in by_pair(BarrierRow::read_from(canvas.results())?, |row| &row.key.pair) {
         let mut panels = Vec::new();
         let mut lines = (usize::MAX, 0);
-        for (metric, value) in [("loss", (|row| row.loss) as fn(&BarrierRow) -> f64), ("accuracy", |row| row.accuracy)] {
+        let figures = [("loss", (|row| row.loss) as fn(&BarrierRow) -> f64, Scale::Even), ("accuracy", |row| row.accuracy, Scale::Share)];
+        for (metric, value, scale) in figures {
+            let mut of_splits = Vec::new();
             for split in [Part::Train, Part::Test] {
                 let mut curves = LineCurves::new();
                 for row in rows.iter().filter(|row| row.split == split) {
@@ -38,8 +48,10 @@ pub fn draw(canvas: &Canvas) -> Result<()> {
                 for count in curves.values().map(BTreeMap::len) {
                     lines = (lines.0.min(count), lines.1.max(count));
                 }
-                panels.push((format!("{metric}, {split}"), metric, curves));
+                of_splits.push((format!("{metric}, {split}"), curves));
             }
+            let axis = Axis::showing(scale, of_splits.iter().flat_map(|(_, curves)| curve_values(curves)));
+            panels.extend(of_splits.into_iter().map(|(heading, curves)| Panel { heading, metric, curves, axis: axis.clone() }));
         }
         let title = format!("From one model to another: {}, {}", pair.dataset, pair.architecture);
         let legend = canvas.legend_of(rows.iter().map(|row| &row.key.method));
@@ -53,13 +65,21 @@ impl Picture for Lines {
         (1400, if self.panels.len() > 2 { 1000 } else { 560 })
     }
 
+    fn title(&self) -> String {
+        self.title.clone()
+    }
+
+    fn description(&self) -> String {
+        let headings = list(self.panels.iter().map(|panel| &panel.heading));
+        format!("Curves over λ from one model, at 0, to another, at 1: {headings}. Methods: {}.", list(self.legend.names()))
+    }
+
     fn draw<B: DrawingBackend>(&self, area: &DrawingArea<B, Shift>) -> Result<()> {
-        let area = titled(area, &self.title)?;
         let (charts, side) = area.split_horizontally(1170);
         let columns = if self.panels.len() == 1 { 1 } else { 2 };
         let cells = charts.split_evenly((self.panels.len().div_ceil(columns), columns));
-        for ((heading, metric, curves), cell) in self.panels.iter().zip(&cells) {
-            line_panel(&self.legend, cell, heading, metric, curves)?;
+        for (Panel { heading, metric, curves, axis }, cell) in self.panels.iter().zip(&cells) {
+            line_panel(&self.legend, cell, heading, metric, curves, axis)?;
         }
         let (fewest, most) = self.lines;
         let count = if fewest == most { most.to_string() } else { format!("{fewest} to {most}") };

@@ -7,8 +7,9 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 
 use super::IterateRow;
-use crate::drawing::{Canvas, FONT, Picture, TEXT, backend, blend, by_pair, methods_sharing_stages, titled};
+use crate::drawing::{Canvas, FONT, Picture, TEXT, backend, blend, by_pair, list, methods_sharing_stages};
 use crate::identity::MethodLabel;
+use crate::number;
 use crate::table::Row as _;
 
 /// Sides of a panel's matrix, in pixels, about.
@@ -39,14 +40,14 @@ struct Panels {
 pub fn draw(canvas: &Canvas) -> Result<()> {
     for (pair, rows) in by_pair(IterateRow::read_if_present(canvas.results())?, |row| &row.key.pair) {
         let shared = methods_sharing_stages(rows.iter().map(|row| (&row.key.method, row.stage.as_str())), canvas.styles());
-        let mut of_methods: BTreeMap<&MethodLabel, Vec<&IterateRow>> = BTreeMap::new();
+        let mut of_methods: BTreeMap<(usize, &MethodLabel), Vec<&IterateRow>> = BTreeMap::new();
         for row in rows.iter().filter(|row| !shared.contains(&row.key.method)) {
-            let of_method = of_methods.entry(&row.key.method).or_default();
+            let of_method = of_methods.entry((canvas.styles().rank(row.key.method.name()), &row.key.method)).or_default();
             if of_method.first().is_none_or(|first| first.key.replicate == row.key.replicate) {
                 of_method.push(row);
             }
         }
-        let rows = of_methods.into_iter().flat_map(|(method, rows)| rows_of(method, &rows)).collect();
+        let rows = of_methods.into_iter().flat_map(|((_, method), rows)| rows_of(method, &rows)).collect();
         let title = format!("Soft permutations of the first iterates: {}, {}", pair.dataset, pair.architecture);
         canvas.save(&Panels { title, rows }, "iterates", &pair)?;
     }
@@ -64,7 +65,7 @@ fn rows_of(method: &MethodLabel, rows: &[&IterateRow]) -> Vec<Row> {
         of_iterations.entry(row.iteration).or_default().push(row);
     }
     let panel = |(iteration, entries): (usize, Vec<&IterateRow>)| {
-        let step = entries[0].step.map(|step| format!(", step {step:.3}")).unwrap_or_default();
+        let step = entries[0].step.map(|step| format!(", step {}", number::significant(step, 3))).unwrap_or_default();
         let entries = entries.iter().map(|row| (row.row, row.column, row.value)).collect();
         Panel { heading: format!("iteration {iteration}{step}"), entries }
     };
@@ -84,8 +85,16 @@ impl Picture for Panels {
         (((SIDE + 30) * across as i32 + 40) as u32, ((SIDE + 92) * self.rows.len() as i32 + 84) as u32)
     }
 
+    fn title(&self) -> String {
+        self.title.clone()
+    }
+
+    fn description(&self) -> String {
+        let headings = self.rows.iter().map(|row| &row.heading).filter(|heading| !heading.is_empty());
+        format!("The first soft permutations on the way of a matching, as matrices of shaded cells: {}.", list(headings))
+    }
+
     fn draw<B: DrawingBackend>(&self, area: &DrawingArea<B, Shift>) -> Result<()> {
-        let area = titled(area, &self.title)?;
         let dark = RGBColor(30, 30, 30);
         let font = |size: u32| (FONT, size).into_font().color(&dark);
         for (index, row) in self.rows.iter().enumerate() {

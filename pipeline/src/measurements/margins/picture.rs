@@ -8,7 +8,7 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::MarginRow;
-use crate::drawing::{Canvas, FONT, Legend, Picture, TEXT, backend, by_pair, methods_sharing_stages, range, titled};
+use crate::drawing::{Axis, Canvas, FONT, Legend, Picture, Scale, TEXT, backend, by_pair, list, methods_sharing_stages};
 use crate::table::Row;
 
 /// Groups beside each other; more go into further rows.
@@ -69,8 +69,15 @@ impl Picture for Boxes {
         (1400, (380 * self.groups.len().div_ceil(ACROSS) as u32).max(51 * self.legend.names().len() as u32 + 200) + 60)
     }
 
+    fn title(&self) -> String {
+        self.title.clone()
+    }
+
+    fn description(&self) -> String {
+        format!("Boxes of the margins of units, group by group: {}. Methods: {}.", list(&self.groups), list(self.legend.names()))
+    }
+
     fn draw<B: DrawingBackend>(&self, area: &DrawingArea<B, Shift>) -> Result<()> {
-        let area = titled(area, &self.title)?;
         let (charts, side) = area.split_horizontally(1130);
         let rows = self.groups.len().div_ceil(ACROSS);
         // Groups spread over the rows evenly.
@@ -93,20 +100,19 @@ impl Picture for Boxes {
 
 impl Boxes {
     fn row<B: DrawingBackend>(&self, cell: &DrawingArea<B, Shift>, groups: std::ops::Range<usize>) -> Result<()> {
-        let ends = range(self.boxes.values().flatten().copied().chain([0.0]));
+        let axis = Axis::showing(Scale::FromZero, self.boxes.values().flatten().copied());
+        let bottom = axis.start();
         let (first, last) = (groups.start as f64 - 0.5, groups.end as f64 - 0.5);
         let mut chart = ChartBuilder::on(cell)
             .margin(12)
             .x_label_area_size(46)
-            .y_label_area_size(84)
-            .build_cartesian_2d(first..last, ends.clone())
+            .y_label_area_size(axis.width())
+            .build_cartesian_2d(first..last, axis)
             .map_err(backend)?;
         chart
             .configure_mesh()
             .disable_x_mesh()
             .x_labels(0)
-            .y_labels(7)
-            .y_label_formatter(&|value| format!("{:.2}", if value.abs() < 0.005 { 0.0 } else { *value }))
             .light_line_style(WHITE)
             .bold_line_style(RGBColor(225, 225, 225))
             .x_desc("group of units, from the input on")
@@ -118,7 +124,7 @@ impl Boxes {
         chart.draw_series([PathElement::new([(first, 0.0), (last, 0.0)], RGBColor(120, 120, 120).stroke_width(1))]).map_err(backend)?;
         let (left, top) = cell.get_base_pixel();
         for group in groups.clone() {
-            let (x, y) = chart.backend_coord(&(group as f64, ends.start));
+            let (x, y) = chart.backend_coord(&(group as f64, bottom));
             let style = (FONT, TEXT - 4).into_text_style(cell).pos(Pos::new(HPos::Center, VPos::Top));
             cell.draw(&Text::new(self.groups[group].clone(), (x - left, y - top + 7), style)).map_err(backend)?;
         }

@@ -4,7 +4,6 @@
 mod objectives;
 mod steps;
 
-use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
@@ -12,34 +11,41 @@ use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
 use super::Measurement;
-use crate::drawing::Canvas;
-use crate::identity::{PairName, ResultKey};
+use crate::drawing::{Canvas, method_rank};
+use crate::identity::{MethodLabel, PairName, ResultKey};
+use crate::number;
 use crate::plan::{PairPlanner, Record};
 use crate::spec::{Asked, SpecError};
 use crate::stage::Artifact;
 use crate::stages::Check;
 use crate::stages::files::read_json;
-use crate::table::{Small, Tables, row};
+use crate::table::{Tables, row};
 
 /// The measurement: it reads what alignments write and has no stages of its own.
 pub struct Matching;
 
 row! {
     /// An alignment: a row of `matching.csv`.
-    pub struct MatchingRow in "matching.csv", order |a, b| a.key.cmp(&b.key).then_with(|| by_count(&a.models, &b.models));
+    pub struct MatchingRow in "matching.csv", order |a, b| {
+        (&a.key, !a.names.is_empty(), a.models, &a.names).cmp(&(&b.key, !b.names.is_empty(), b.models, &b.names))
+    };
     {
         key: ResultKey,
-        /// How many models (`5`), which two (`a-b`), or which subset (`a+c`).
-        models: String,
+        /// How many.
+        models: usize,
         /// Sum of inner products over pairs of models.
         objective: f64,
         iterations: usize,
         /// Why it ended.
         outcome: String,
         /// Largest distance of a model from itself after a cycle of maps.
-        cycle_error: Small,
+        cycle_error: f64,
         /// Largest difference of a logit between a model and itself in the frame.
-        function_error: Small,
+        function_error: f64,
+        /// Which models: two (`a-b`), a subset (`a+c`), or empty for the first ones.
+        names: String,
+        /// How far the soft plan that fits worst misses its marginals, as a share of the mass.
+        marginal_error: f64,
         stage: String,
     }
 }
@@ -47,29 +53,26 @@ row! {
 row! {
     /// An iterate of an alignment: a row of `traces.csv`.
     pub struct TraceRow in "traces.csv", order |a, b| {
-        a.key.cmp(&b.key).then_with(|| by_count(&a.models, &b.models)).then(a.iteration.cmp(&b.iteration))
+        let of = |row: &'_ Self| (!row.names.is_empty(), row.models);
+        (&a.key, of(a), &a.names, a.iteration).cmp(&(&b.key, of(b), &b.names, b.iteration))
     };
     {
         key: ResultKey,
-        models: String,
+        models: usize,
         iteration: usize,
         objective: f64,
         /// Step size, where the method has one.
         step: Option<f64>,
+        /// As in `matching.csv`.
+        names: String,
         stage: String,
     }
 }
 
-/// Orders names of models, then their numbers.
-fn by_count(one: &str, other: &str) -> Ordering {
-    let key = |models: &str| models.parse::<usize>().map_or((0, models.to_owned()), |count| (count, String::new()));
-    key(one).cmp(&key(other))
-}
-
 impl TraceRow {
-    /// How many models were matched; `None` for a pair or a subset.
+    /// How many of the first models were matched; `None` for a pair or a subset.
     fn count(&self) -> Option<usize> {
-        self.models.parse().ok()
+        self.names.is_empty().then_some(self.models)
     }
 
     /// What tells the iterates of one alignment from others of its method.
@@ -82,7 +85,8 @@ impl TraceRow {
 #[derive(Serialize)]
 struct AlignmentRecord {
     key: ResultKey,
-    models: String,
+    models: usize,
+    names: String,
 }
 
 /// What tables need of `alignment.json`, which the library of matchings writes.
@@ -93,6 +97,8 @@ struct Alignment {
     iterations: usize,
     outcome: String,
     cycle_error: f64,
+    #[serde(default)]
+    marginal_error: f64,
     trace: Vec<Iterate>,
 }
 
@@ -110,20 +116,23 @@ impl Record for AlignmentRecord {
         let check: Check = read_json(artifact, "check.json")?;
         tables.extend(alignment.trace.iter().enumerate().map(|(iteration, iterate)| TraceRow {
             key: self.key.clone(),
-            models: self.models.clone(),
+            models: self.models,
             iteration,
             objective: iterate.objective,
             step: iterate.step,
+            names: self.names.clone(),
             stage: stage.to_owned(),
         }));
         tables.extend([MatchingRow {
             key: self.key.clone(),
-            models: self.models.clone(),
+            models: self.models,
             objective: alignment.objective,
             iterations: alignment.iterations,
             outcome: alignment.outcome,
-            cycle_error: Small(alignment.cycle_error),
-            function_error: Small(check.function_error),
+            cycle_error: alignment.cycle_error,
+            function_error: check.function_error,
+            names: self.names.clone(),
+            marginal_error: alignment.marginal_error,
             stage: stage.to_owned(),
         }]);
         Ok(())
@@ -139,7 +148,7 @@ impl Measurement for Matching {
 
     fn plan((): &(), planner: &mut PairPlanner<'_, '_>) {
         for alignment in planner.alignments().to_vec() {
-            planner.record(alignment.stage, AlignmentRecord { key: alignment.key, models: alignment.models });
+            planner.record(alignment.stage, AlignmentRecord { key: alignment.key, models: alignment.models, names: alignment.names });
         }
     }
 
@@ -150,22 +159,26 @@ impl Measurement for Matching {
     }
 
     fn section(tables: &Tables, pair: &PairName) -> String {
-        let mut worst: BTreeMap<String, (f64, f64)> = BTreeMap::new();
+        let mut by_method: BTreeMap<(usize, Option<usize>, &MethodLabel), Vec<&MatchingRow>> = BTreeMap::new();
         for row in tables.of::<MatchingRow>().iter().filter(|row| row.key.pair == *pair) {
-            let (cycle, function) = worst.entry(row.key.method.to_string()).or_default();
-            *cycle = row.cycle_error.0.max(*cycle);
-            *function = row.function_error.0.max(*function);
+            let rank = method_rank(tables.of(), row.key.method.name());
+            by_method.entry((rank, row.key.method.draw(), &row.key.method)).or_default().push(row);
         }
-        if worst.is_empty() {
+        if by_method.is_empty() {
             return String::new();
         }
         let mut text =
-            "\nLargest errors of the alignments: how far a model mapped around a cycle of models comes back from itself, and how far \
-                        a permuted model's outputs lie from its own.\n\n| method | cycle error | function error |\n| --- | ---: | ---: |\n"
+            "\nHow the alignments ended, and their largest errors: how far a model mapped around a cycle of models comes back from itself, \
+             how far a permuted model's outputs lie from its own, and what share of the mass a soft plan misplaces.\n\n\
+             | method | ended | cycle error | function error | marginal error |\n| --- | --- | ---: | ---: | ---: |\n"
                 .to_owned();
-        for (method, (cycle, function)) in worst {
-            let [cycle, function] = [cycle, function].map(|error| if error == 0.0 { "0".to_owned() } else { format!("{error:.1e}") });
-            let _ = writeln!(text, "| {method} | {cycle} | {function} |");
+        for ((_, _, method), rows) in by_method {
+            let mut outcomes: BTreeMap<&str, usize> = BTreeMap::new();
+            rows.iter().for_each(|row| *outcomes.entry(&row.outcome).or_default() += 1);
+            let ended: Vec<String> = outcomes.iter().map(|(outcome, count)| format!("{outcome} {count}")).collect();
+            let errors: [fn(&MatchingRow) -> f64; 3] = [|row| row.cycle_error, |row| row.function_error, |row| row.marginal_error];
+            let [cycle, function, marginal] = errors.map(|of| number::spread(rows.iter().map(|row| of(row)).fold(0.0, f64::max)));
+            let _ = writeln!(text, "| {method} | {} | {cycle} | {function} | {marginal} |", ended.join(", "));
         }
         text
     }

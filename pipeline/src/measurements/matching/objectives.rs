@@ -7,7 +7,7 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 
 use super::TraceRow;
-use crate::drawing::{Canvas, FONT, Legend, Picture, TEXT, backend, by_pair, methods_sharing_stages, range, titled};
+use crate::drawing::{Axis, Canvas, FONT, Legend, Picture, Scale, TEXT, backend, by_pair, list, methods_sharing_stages};
 use crate::table::Row;
 
 /// Objectives by iteration, for each replicate of a method.
@@ -42,21 +42,27 @@ impl Picture for Objectives {
         (1200, 640)
     }
 
+    fn title(&self) -> String {
+        self.title.clone()
+    }
+
+    fn description(&self) -> String {
+        format!("The objective of each matching, iterate by iterate. Methods: {}.", list(self.legend.names()))
+    }
+
     fn draw<B: DrawingBackend>(&self, area: &DrawingArea<B, Shift>) -> Result<()> {
-        let area = titled(area, &self.title)?;
         let (left, side) = area.split_horizontally(970);
         let points = || self.traces.values().flat_map(BTreeMap::values).flatten();
         let longest = points().map(|point| point.0).fold(1.0, f64::max);
+        let axis = Axis::showing(Scale::Even, points().map(|point| point.1));
         let mut chart = ChartBuilder::on(&left)
             .margin(14)
             .x_label_area_size(50)
-            .y_label_area_size(92)
-            .build_cartesian_2d(-0.02 * longest..1.02 * longest, range(points().map(|point| point.1)))
+            .y_label_area_size(axis.width())
+            .build_cartesian_2d(Axis::counting(-0.02 * longest..1.02 * longest), axis)
             .map_err(backend)?;
         chart
             .configure_mesh()
-            .x_label_formatter(&|value| if value.fract().abs() < 1e-9 { format!("{value:.0}") } else { String::new() })
-            .y_label_formatter(&|value| format!("{value:.1}"))
             .light_line_style(WHITE)
             .bold_line_style(RGBColor(225, 225, 225))
             .x_desc("iteration (a sweep over all groups, a round over all models, or a Frank–Wolfe step)")

@@ -1,5 +1,6 @@
 //! The step sizes of each ascent, even and odd iterations apart: one step lands near a vertex, the next takes the middle of two.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use anyhow::Result;
@@ -7,7 +8,7 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 
 use super::TraceRow;
-use crate::drawing::{Canvas, FONT, Legend, Picture, TEXT, backend, by_pair, methods_sharing_stages, titled};
+use crate::drawing::{Axis, Canvas, FONT, Legend, Picture, TEXT, backend, by_pair, list, methods_sharing_stages};
 use crate::table::Row;
 
 /// Panels beside each other.
@@ -18,6 +19,9 @@ const MOST_MARKS: f64 = 120.0;
 
 /// Step sizes by iteration, for each replicate and draw.
 type SolverTraces = BTreeMap<String, Vec<(f64, f64)>>;
+
+/// The alignments of one method: of more models first, then by the names of the models.
+type Alignments<'a> = BTreeMap<(Reverse<usize>, &'a str), SolverTraces>;
 
 struct Panel {
     heading: String,
@@ -34,18 +38,18 @@ struct Steps {
 /// for pairs only, of its first pair.
 pub fn draw(canvas: &Canvas) -> Result<()> {
     for (pair, rows) in by_pair(TraceRow::read_from(canvas.results())?, |row| &row.key.pair) {
-        let mut of_methods: BTreeMap<&str, BTreeMap<(usize, &str), SolverTraces>> = BTreeMap::new();
+        let mut of_methods: BTreeMap<(usize, &str), Alignments<'_>> = BTreeMap::new();
         let shared = methods_sharing_stages(rows.iter().map(|row| (&row.key.method, row.stage.as_str())), canvas.styles());
         for row in rows.iter().filter(|row| !shared.contains(&row.key.method)) {
             let Some(step) = row.step else { continue };
-            // More models come first, then pairs by their names.
-            let rank = usize::MAX - row.count().unwrap_or(0);
-            let alignment = of_methods.entry(row.key.method.name()).or_default().entry((rank, &row.models)).or_default();
+            let rank = Reverse(row.count().unwrap_or(0));
+            let name = row.key.method.name();
+            let alignment = of_methods.entry((canvas.styles().rank(name), name)).or_default().entry((rank, &row.names)).or_default();
             alignment.entry(row.line()).or_default().push((row.iteration as f64, step));
         }
-        let panel = |(method, alignments): (&str, BTreeMap<(usize, &str), SolverTraces>)| {
-            let ((_, models), traces) = alignments.into_iter().next()?;
-            let models = if models.parse::<usize>().is_ok() { format!("{models} models") } else { models.to_owned() };
+        let panel = |((_, method), alignments): ((usize, &str), Alignments<'_>)| {
+            let ((Reverse(count), names), traces) = alignments.into_iter().next()?;
+            let models = if names.is_empty() { format!("{count} models") } else { names.to_owned() };
             Some(Panel { heading: format!("{method}, {models}"), traces })
         };
         let panels: Vec<Panel> = of_methods.into_iter().filter_map(panel).collect();
@@ -65,8 +69,16 @@ impl Picture for Steps {
         (620 * across + 230, 380 * rows + 60)
     }
 
+    fn title(&self) -> String {
+        self.title.clone()
+    }
+
+    fn description(&self) -> String {
+        let panels = list(self.panels.iter().map(|panel| &panel.heading));
+        format!("Step sizes by iteration, even and odd ones apart, a chart each for {panels}.")
+    }
+
     fn draw<B: DrawingBackend>(&self, area: &DrawingArea<B, Shift>) -> Result<()> {
-        let area = titled(area, &self.title)?;
         let across = self.panels.len().min(ACROSS);
         let (charts, side) = area.split_horizontally(620 * across as u32);
         let cells = charts.split_evenly((self.panels.len().div_ceil(ACROSS), across));
@@ -85,12 +97,10 @@ impl Panel {
             .margin(12)
             .x_label_area_size(46)
             .y_label_area_size(70)
-            .build_cartesian_2d(-0.02 * longest..1.02 * longest, -0.03..1.03)
+            .build_cartesian_2d(Axis::counting(-0.02 * longest..1.02 * longest), Axis::between(-0.03..1.03))
             .map_err(backend)?;
         chart
             .configure_mesh()
-            .x_label_formatter(&|value| if value.fract().abs() < 1e-9 { format!("{value:.0}") } else { String::new() })
-            .y_label_formatter(&|value| format!("{value:.1}"))
             .light_line_style(WHITE)
             .bold_line_style(RGBColor(225, 225, 225))
             .x_desc("iteration")

@@ -9,7 +9,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::PlaneRow;
 use super::lattice::{RADIUS, corners, half_of, nearest, place, points};
-use crate::drawing::{Canvas, FONT, Picture, TEXT, backend, by_pair, shown_part, titled};
+use crate::drawing::{Canvas, FONT, Picture, TEXT, backend, by_pair, labels, list, shown_part};
 use crate::identity::MethodLabel;
 use crate::table::Row;
 
@@ -53,18 +53,18 @@ type Node = (f64, f64, f64);
 pub fn draw(canvas: &Canvas) -> Result<()> {
     for (pair, rows) in by_pair(PlaneRow::read_if_present(canvas.results())?, |row| &row.key.pair) {
         let split = shown_part(rows.iter().map(|row| row.split));
-        let mut groups: BTreeMap<&MethodLabel, Vec<&PlaneRow>> = BTreeMap::new();
+        let mut groups: BTreeMap<(usize, &MethodLabel), Vec<&PlaneRow>> = BTreeMap::new();
         for row in rows.iter().filter(|row| row.split == split && row.key.replicate == 0) {
-            groups.entry(&row.key.method).or_default().push(row);
+            groups.entry((canvas.styles().rank(row.key.method.name()), &row.key.method)).or_default().push(row);
         }
-        let hexagons = groups.iter().map(|(method, rows)| Hexagon::of(method, rows)).collect::<Result<Vec<_>>>()?;
+        let hexagons = groups.iter().map(|((_, method), rows)| Hexagon::of(method, rows)).collect::<Result<Vec<_>>>()?;
         let all = || hexagons.iter().flat_map(|hexagon| hexagon.losses.values().copied());
         let (least, greatest) = (all().fold(f64::INFINITY, f64::min), all().fold(f64::NEG_INFINITY, f64::max));
         let least = least.min(CLIP);
         let picture = Contours {
             title: format!("Loss of mixtures of three models and the same in the frame ({split}): {}, {}", pair.dataset, pair.architecture),
             clipped: greatest > CLIP,
-            greatest: greatest.min(CLIP).max(least + 1e-9),
+            greatest: greatest.min(CLIP).max(least * (1.0 + 1e-9) + f64::MIN_POSITIVE),
             least,
             hexagons,
         };
@@ -96,14 +96,22 @@ impl Picture for Contours {
         ((across * WIDTH + 290) as u32, (down * HEIGHT + 50) as u32)
     }
 
+    fn title(&self) -> String {
+        self.title.clone()
+    }
+
+    fn description(&self) -> String {
+        let methods = list(self.hexagons.iter().map(|hexagon| &hexagon.heading));
+        format!("The loss over mixtures of three models and the same in the common frame, as filled contours of a hexagon, for {methods}.")
+    }
+
     fn draw<B: DrawingBackend>(&self, area: &DrawingArea<B, Shift>) -> Result<()> {
-        let area = titled(area, &self.title)?;
         let across = self.hexagons.len().clamp(1, 3);
         for (index, hexagon) in self.hexagons.iter().enumerate() {
             let origin = ((index % across) as i32 * WIDTH, (index / across) as i32 * HEIGHT);
-            self.hexagon(&area, hexagon, origin)?;
+            self.hexagon(area, hexagon, origin)?;
         }
-        self.scale(&area, across as i32 * WIDTH + 20)
+        self.scale(area, across as i32 * WIDTH + 20)
     }
 }
 
@@ -210,10 +218,11 @@ impl Contours {
             let y = bottom - step * (band as i32 + 1);
             area.draw(&Rectangle::new([(left, y), (left + 30, y + step)], shade(band).filled())).map_err(backend)?;
         }
-        for band in 0..=BANDS {
+        let levels = labels(&(0..=BANDS).map(|band| self.level(band)).collect::<Vec<_>>());
+        for (band, level) in levels.iter().enumerate() {
             let sign = if band == BANDS && self.clipped { "≥ " } else { "" };
             let style = font.clone().color(&BLACK).pos(Pos::new(HPos::Left, VPos::Center));
-            let text = format!("{sign}{:.2}", self.level(band));
+            let text = format!("{sign}{level}");
             area.draw(&Text::new(text, (left + 40, bottom - step * band as i32), style)).map_err(backend)?;
         }
         let mut y = bottom + 24;

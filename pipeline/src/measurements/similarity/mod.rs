@@ -101,7 +101,7 @@ impl Measurement for Similarity {
                 let values: Vec<PairValues<'_>> =
                     rows.iter().map(|row| PairValues { method: &row.key.method, first: &row.first, second: &row.second }).collect();
                 let title = format!("{what} of two models, flattened: {}, {}", pair.dataset, pair.architecture);
-                canvas.save(&pair_tables(&values, &metrics, title), kind, &pair)?;
+                canvas.save(&pair_tables(&values, &metrics, title, canvas.styles()), kind, &pair)?;
             }
             let values: Vec<LayerValue<'_>> = rows.iter().filter_map(SimilarityRow::of_layer).collect();
             let title = format!("Weights of two models, layer by layer: {}, {}", pair.dataset, pair.architecture);

@@ -1,5 +1,6 @@
 //! The command itself, on the smallest shipped experiment.
 
+mod columns;
 mod ends;
 mod golden;
 mod measurements;

@@ -48,10 +48,10 @@ fn a_changed_key_reruns_exactly_its_dependents() {
     let ran = place.complete(&[]).ran();
     assert_eq!(ran, ["plot", "tabulate"].map(str::to_owned).into());
 
-    // A training: everything.
+    // A training: everything but the counts of images.
     place.edit("epochs = 3", "epochs = 1");
     let ran = place.complete(&[]);
-    assert_eq!(ran.number("ran"), all.len() as u64);
+    assert_eq!(ran.number("ran"), all.iter().filter(|stage| !stage.starts_with("classes/")).count() as u64);
 
     // Back again: all at hand.
     place.edit("epochs = 1", "epochs = 3");

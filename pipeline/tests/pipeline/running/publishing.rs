@@ -78,7 +78,7 @@ fn seconds_are_drawn_from_the_receipts_and_not_again_while_those_stay() {
     let again = publish(&plan, &world.store, &results, &plots).unwrap();
     assert!(again.written.is_empty() && again.stale.is_empty(), "{again:?}");
     let timings = fs::read_to_string(results.join("timings.csv")).unwrap();
-    assert_eq!(timings.lines().filter(|row| row.ends_with(",1.5000")).count(), 3, "{timings}");
+    assert_eq!(timings.lines().filter(|row| row.ends_with(",1.5")).count(), 3, "{timings}");
     assert!(!world.entry(&plan, "plot").join("seconds-x-y.svg").exists(), "times are in no artifact");
 }
 

@@ -1,0 +1,231 @@
+//! How the loss fell while models were trained: `learning-curves.csv`, a picture of loss and learning rate.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use plotters::coord::Shift;
+use plotters::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::Measurement;
+use crate::drawing::{Axis, Canvas, FONT, Legend, Picture, Scale, TEXT, backend, by_pair, list};
+use crate::identity::{PairName, ResultKey, by_length};
+use crate::plan::{PairPlanner, Record};
+use crate::spec::{Asked, SpecError};
+use crate::stage::Artifact;
+use crate::stages::files::read_json;
+use crate::table::{Row, Tables, row};
+
+/// The file of a training.
+const ARTIFACT: &str = "learning-curve.json";
+
+/// Points of a curve, at most.
+const MOST: usize = 200;
+
+/// The measurement: it reads what trainings write and has no stages of its own.
+pub struct LearningCurves;
+
+row! {
+    /// A part of a training: a row of `learning-curves.csv`.
+    pub struct LearningCurveRow in "learning-curves.csv", order |a, b| {
+        (&a.pair, a.replicate, by_length(&a.model), a.step).cmp(&(&b.pair, b.replicate, by_length(&b.model), b.step))
+    };
+    {
+        pair: PairName,
+        replicate: usize,
+        model: String,
+        /// Steps done.
+        step: usize,
+        /// Epochs done.
+        epoch: f64,
+        /// Mean over the steps since the row before, in nats.
+        loss: f64,
+        /// Learning rate of the last step.
+        rate: f64,
+        stage: String,
+    }
+}
+
+/// Which model an artifact is about.
+#[derive(Serialize)]
+struct LearningCurveRecord {
+    pair: PairName,
+    replicate: usize,
+    model: String,
+}
+
+/// An item of the artifact.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+struct Point {
+    step: usize,
+    epoch: f64,
+    loss: f64,
+    rate: f64,
+}
+
+impl Record for LearningCurveRecord {
+    const OF: &'static str = "learning-curve";
+
+    fn collect(&self, artifact: &Artifact, stage: &str, tables: &mut Tables) -> Result<()> {
+        // A model that comes from elsewhere has none.
+        if !artifact.directory.join(ARTIFACT).exists() {
+            return Ok(());
+        }
+        tables.extend(thinned(read_json(artifact, ARTIFACT)?).into_iter().map(|Point { step, epoch, loss, rate }| LearningCurveRow {
+            pair: self.pair.clone(),
+            replicate: self.replicate,
+            model: self.model.clone(),
+            step,
+            epoch,
+            loss,
+            rate,
+            stage: stage.to_owned(),
+        }));
+        Ok(())
+    }
+}
+
+/// At most [`MOST`] points, the last among them: the losses of neighbours are averaged by their steps.
+fn thinned(points: Vec<Point>) -> Vec<Point> {
+    let every = points.len().div_ceil(MOST).max(1);
+    let mut before = 0;
+    let mut found = Vec::with_capacity(points.len().div_ceil(every));
+    for chunk in points.chunks(every) {
+        let (mut sum, mut start) = (0.0, before);
+        for point in chunk {
+            sum += point.loss * (point.step - start) as f64;
+            start = point.step;
+        }
+        let Some(last) = chunk.last() else { continue };
+        let steps = last.step - before;
+        found.push(Point { loss: if steps > 0 { sum / steps as f64 } else { last.loss }, ..*last });
+        before = last.step;
+    }
+    found
+}
+
+impl Measurement for LearningCurves {
+    type Request = ();
+
+    fn check(_: &Asked<'_>) -> Result<Option<()>, SpecError> {
+        Ok(Some(()))
+    }
+
+    fn plan((): &(), planner: &mut PairPlanner<'_, '_>) {
+        for (index, model) in planner.experiment().models.iter().enumerate() {
+            let ResultKey { pair, replicate, .. } = planner.key(None);
+            let record = LearningCurveRecord { pair, replicate, model: model.name.clone() };
+            planner.record(planner.model(index), record);
+        }
+    }
+
+    fn derive(tables: &mut Tables) -> Result<()> {
+        tables.declare::<LearningCurveRow>();
+        Ok(())
+    }
+
+    /// Draws `learning-curves-<dataset>-<architecture>`.
+    fn draw(canvas: &Canvas) -> Result<()> {
+        for (pair, rows) in by_pair(LearningCurveRow::read_if_present(canvas.results())?, |row| &row.pair) {
+            let mut curves = Curves::new();
+            for row in &rows {
+                let of_model = curves.entry(row.model.clone()).or_default();
+                of_model.entry(row.replicate).or_default().push((row.step as f64, row.loss, row.rate));
+            }
+            let mut names: Vec<String> = curves.keys().cloned().collect();
+            names.sort_by(|one, other| by_length(one).cmp(&by_length(other)));
+            let title = format!("Training loss and learning rate: {}, {}", pair.dataset, pair.architecture);
+            canvas.save(&Trainings { title, legend: canvas.legend(names), curves }, "learning-curves", &pair)?;
+        }
+        Ok(())
+    }
+}
+
+/// Step, loss and rate, by model and replicate.
+type Curves = BTreeMap<String, BTreeMap<usize, Vec<(f64, f64, f64)>>>;
+
+struct Trainings {
+    title: String,
+    legend: Legend,
+    curves: Curves,
+}
+
+impl Picture for Trainings {
+    fn size(&self) -> (u32, u32) {
+        (1400, 560.max(160 + 30 * self.legend.names().len() as u32))
+    }
+
+    fn title(&self) -> String {
+        self.title.clone()
+    }
+
+    fn description(&self) -> String {
+        format!(
+            "Curves of the training loss and of the learning rate over the steps of each training. Models: {}.",
+            list(self.legend.names())
+        )
+    }
+
+    fn draw<B: DrawingBackend>(&self, area: &DrawingArea<B, Shift>) -> Result<()> {
+        let (charts, side) = area.split_horizontally(1200);
+        let (losses, rates) = charts.split_horizontally(720);
+        self.chart(&losses, "training loss", |point| point.1)?;
+        self.chart(&rates, "learning rate", |point| point.2)?;
+        self.legend.draw(&side, &["a line for each", "replicate; each point", "the mean since the", "one before"])
+    }
+}
+
+impl Trainings {
+    fn chart<B: DrawingBackend>(&self, cell: &DrawingArea<B, Shift>, metric: &str, of: fn(&(f64, f64, f64)) -> f64) -> Result<()> {
+        let points = || self.curves.values().flat_map(BTreeMap::values).flatten();
+        let axis = Axis::showing(Scale::Excess, points().map(of));
+        let last = points().map(|point| point.0).fold(1.0, f64::max);
+        let mut chart = ChartBuilder::on(cell)
+            .margin(12)
+            .margin_right(24)
+            .x_label_area_size(46)
+            .y_label_area_size(axis.width())
+            .build_cartesian_2d(Axis::counting(0.0..1.02 * last), axis.clone())
+            .map_err(backend)?;
+        chart
+            .configure_mesh()
+            .light_line_style(WHITE)
+            .bold_line_style(RGBColor(225, 225, 225))
+            .x_desc("steps")
+            .y_desc(axis.named(metric))
+            .axis_desc_style((FONT, TEXT))
+            .label_style((FONT, TEXT - 2))
+            .draw()
+            .map_err(backend)?;
+        for (index, name) in self.legend.names().iter().enumerate() {
+            let colour = self.legend.colour(index);
+            for curve in self.curves.get(name).into_iter().flat_map(BTreeMap::values) {
+                let line: Vec<(f64, f64)> = curve.iter().map(|point| (point.0, axis.at(of(point)))).collect();
+                // A mark at another place for each model, so that equal curves can be told apart.
+                let marked = line.get((index + 1) * line.len() / (self.legend.names().len() + 1)).copied();
+                chart.draw_series(LineSeries::new(line, colour.stroke_width(2))).map_err(backend)?;
+                let mark = marked.map(|point| EmptyElement::at(point) + Polygon::new(self.legend.mark(index, 6.0), colour.filled()));
+                chart.draw_series(mark).map_err(backend)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_curves_are_thinned_to_the_means_of_neighbours_and_end_where_they_did() {
+        let point = |step: usize| Point { step, epoch: step as f64, loss: step as f64, rate: 0.1 };
+        let short: Vec<Point> = (1..=5).map(point).collect();
+        assert_eq!(thinned(short.clone()), short);
+        let long = thinned((1..=401).map(point).collect());
+        assert_eq!((long.len(), long[0].step, long[0].loss), (134, 3, 2.0));
+        assert_eq!(long.last().unwrap().step, 401);
+        let steps: f64 =
+            long.iter().scan(0, |before, point| Some((point.step - std::mem::replace(before, point.step)) as f64 * point.loss)).sum();
+        assert!((steps - (401 * 402 / 2) as f64).abs() < 1e-6, "no loss is lost");
+    }
+}
