@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::builder::StyledStr;
+use clap::builder::{Resettable, StyledStr};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgAction, Args, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
@@ -111,9 +111,18 @@ pub fn command() -> clap::Command {
 /// When the usage is wrong, or help or the version is asked for: the error prints itself and knows its exit code.
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Arguments, clap::Error> {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
-    let mut command = command().color(colour(&arguments));
+    let mut command = without_empty_variables(command()).color(colour(&arguments));
     let matches = command.try_get_matches_from_mut(arguments).map_err(|error| suggest(error, &command))?;
     Arguments::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+}
+
+/// A variable of the environment that is empty counts as one that is not set.
+fn without_empty_variables(command: clap::Command) -> clap::Command {
+    let unset = |option: clap::Arg| {
+        let is_empty = option.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
+        if is_empty { option.env(Resettable::Reset) } else { option }
+    };
+    command.mut_args(unset).mut_subcommands(without_empty_variables)
 }
 
 /// The colour that is asked for, also when the rest is wrong.

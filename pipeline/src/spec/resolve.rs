@@ -228,7 +228,33 @@ impl Resolver<'_> {
     }
 
     fn tables<'n, T: DeserializeOwned>(&self, table: &str, entries: &'n BTreeMap<String, Value>) -> Result<BTreeMap<&'n str, T>> {
-        entries.keys().map(|name| Ok((name.as_str(), self.layers.read_at(&path([table, name]))?))).collect()
+        let read = |name: &'n String| {
+            let read = self.layers.read_at(&path([table, name]));
+            Ok((name.as_str(), read.map_err(|error| self.misspelt(table, name, entries, error))?))
+        };
+        entries.keys().map(read).collect()
+    }
+
+    /// An unfinished table that only a layer over the spec has, and that no pair uses, is a slip of the pen.
+    fn misspelt(&self, table: &str, name: &str, entries: &BTreeMap<String, Value>, error: SpecError) -> SpecError {
+        let here = path([table, name]);
+        if self.uses(table, name) || !self.layers.is_above_spec(&here) {
+            return error;
+        }
+        let others = entries.keys().map(String::as_str).filter(|other| *other != name && !self.layers.is_above_spec(&path([table, other])));
+        SpecError::new(format!("the spec has no table `[{table}.{name}]`"))
+            .at(self.layers.place(&here, End::Key))
+            .known(name, others)
+            .hint(format!("a new one needs all its keys: {}", error.message()))
+    }
+
+    /// Whether a pair uses a table.
+    fn uses(&self, table: &str, name: &str) -> bool {
+        self.document.pairs.iter().any(|pair| match table {
+            "architectures" => pair.architecture == name,
+            "trainings" => pair.training == name,
+            _ => pair.dataset == name || pair.stand_in.as_deref() == Some(name),
+        })
     }
 
     fn lookup<T: Clone>(&self, at: &[String], what: &str, table: &str, name: &str, entries: &BTreeMap<&str, T>) -> Result<T> {
