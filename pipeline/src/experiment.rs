@@ -9,7 +9,7 @@ use onebasin_datasets::SearchPaths;
 use crate::measurements;
 use crate::plan::{Plan, PlanBuilder};
 use crate::report::{ArchitectureRow, Known, Plot, Tabulate, method_rows};
-use crate::spec::{self, Experiment, Overrides, SpecError};
+use crate::spec::{self, Experiment, MOST_STAGES, Overrides, SpecError};
 use crate::stage::Stage;
 use crate::task::Task;
 
@@ -47,6 +47,12 @@ pub fn plan(experiment: &Experiment, digests: &BTreeMap<String, String>, device:
             measured: experiment.evaluation.images,
         });
         for replicate in 0..experiment.replicates {
+            anyhow::ensure!(
+                !builder.is_full(),
+                "`{}` has more than {MOST_STAGES} stages\nhint: lower `models`, `replicates` or `matching-seeds`, or measure fewer lines: \
+                 `evaluation.pairs = \"none\"`",
+                experiment.name
+            );
             measurements::plan(&mut builder.pair(pair, task.clone(), replicate));
         }
     }

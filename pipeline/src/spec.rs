@@ -9,9 +9,12 @@ mod error;
 mod experiment;
 mod fault;
 mod layers;
+mod limits;
 mod merge_sets;
+mod notices;
 mod overlay;
 mod override_value;
+mod pairs;
 mod repair;
 mod resolve;
 mod text;
@@ -23,6 +26,7 @@ pub use error::{Excerpt, SpecError};
 pub use experiment::{Evaluation, Experiment, Merging, Method, Model, Pair};
 pub(crate) use fault::{shown, whole};
 pub use layers::Overrides;
+pub use limits::MOST_STAGES;
 pub use repair::{Endpoints, Renormalise, Repair, Reset};
 
 use std::path::Path;
@@ -76,12 +80,18 @@ fn resolve_all(
         let reported = resolve::resolve(&Layers::of(layers.spec().clone(), &alone)?, folder, places, measurements)?;
         experiment.comparison.deviations = deviations::deviations(&experiment, &reported);
     }
+    let (there, mut used) = notices::tables(&layers);
+    let bare = Layers::of(layers.spec().clone(), &Overrides::default())?;
+    used.extend(notices::tables(&bare).1);
     // A fault in a profile is better found before the night on which it is used.
     for profile in layers.profiles() {
         if overrides.profile.as_ref() != Some(&profile) {
             let alone = Overrides { profile: Some(profile), ..Overrides::default() };
-            resolve::resolve(&Layers::of(layers.spec().clone(), &alone)?, folder, places, measurements)?;
+            let other = Layers::of(layers.spec().clone(), &alone)?;
+            used.extend(notices::tables(&other).1);
+            resolve::resolve(&other, folder, places, measurements)?;
         }
     }
+    experiment.notices.extend(notices::unused(&there, &used));
     Ok(experiment)
 }

@@ -78,6 +78,7 @@ fn one(session: &Session, digests: &Digests, plan: &Plan, shared: &Shared, optio
         writable(&plots, "plots")?;
     }
     let console = Console::new();
+    console::notices(&session.experiment.notices);
     console.deviations(&session.experiment.comparison);
     let outcome = runner::run(plan, &store, options, &console).map_err(Failure::Running)?;
     let published = if outcome.is_complete() {

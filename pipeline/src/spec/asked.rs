@@ -123,6 +123,15 @@ impl Asked<'_> {
         self.resolver.within(here, number, range, hint)
     }
 
+    /// Refuses more stages than a run gets through: so many for each draw of each method that merges weights, in each replicate of each
+    /// pair.
+    ///
+    /// # Errors
+    /// There would be too many.
+    pub fn few_stages(&self, here: &[String], what: &str, of_method: usize) -> Result<()> {
+        self.resolver.few_stages(here, what, of_method.saturating_mul(self.resolver.draws()), self.pairs.len())
+    }
+
     /// The index of the model that the value at a path names.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! The layers of settings, each over the one before: defaults, the spec, one of its profiles, the environment, `--set`.
 
+use std::io::Read;
 use std::path::Path;
 
 use figment::value::{Dict, Map, Value};
@@ -18,6 +19,9 @@ seed = 42
 replicates = 1
 evaluation = { lambdas = 25, splits = ["train", "test"] }
 "#;
+
+/// A spec is pages of text; what is longer is another file.
+const LONGEST_SPEC: u64 = 1 << 20;
 
 /// What is laid over a spec.
 #[derive(Clone, Debug, Default)]
@@ -77,10 +81,20 @@ impl Layers {
     /// The file cannot be read, a layer is not TOML, the profile is unknown.
     pub fn read(path: &Path, overrides: &Overrides) -> Result<Layers, SpecError> {
         let name = path.display().to_string();
-        let text = std::fs::read_to_string(path).map_err(|error| {
-            let reason = if path.is_dir() { "it is a folder".to_owned() } else { error.to_string() };
+        let wrong = |reason: String| {
             SpecError::new(format!("cannot read the spec `{name}`: {reason}"))
                 .hint("name a TOML file, for example experiments/quickstart.toml")
+        };
+        let mut bytes = Vec::new();
+        std::fs::File::open(path)
+            .and_then(|file| file.take(LONGEST_SPEC + 1).read_to_end(&mut bytes))
+            .map_err(|error| wrong(if path.is_dir() { "it is a folder".to_owned() } else { error.to_string() }))?;
+        if bytes.len() as u64 > LONGEST_SPEC {
+            return Err(wrong(format!("it is longer than {LONGEST_SPEC} bytes")));
+        }
+        let text = String::from_utf8(bytes).map_err(|error| {
+            let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+            wrong(format!("line {} is not UTF-8", before.iter().filter(|&&byte| byte == b'\n').count() + 1))
         })?;
         Layers::of(Text::parse(&name, text)?, overrides)
     }

@@ -102,6 +102,11 @@ impl Cifar {
         Path::new(&self.directory).file_name().and_then(|name| name.to_str()).unwrap_or(&self.directory)
     }
 
+    /// Bytes of a record.
+    pub(crate) fn record(&self) -> usize {
+        self.labels.record()
+    }
+
     fn classes(&self) -> usize {
         self.classes.unwrap_or(self.labels.classes())
     }

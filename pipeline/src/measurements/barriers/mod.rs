@@ -94,9 +94,14 @@ impl Measurement for Barriers {
     fn check(asked: &Asked<'_>) -> Result<Option<Lines>, SpecError> {
         let here = asked.at(["pairs"]);
         let models = asked.models;
+        let all = || {
+            let here = if asked.value("pairs").is_some() { here.clone() } else { vec!["models".to_owned()] };
+            asked.few_stages(&here, "lines between models", models.len() * (models.len() - 1) / 2)?;
+            Ok(Some(every_pair(models.len())))
+        };
         match asked.value("pairs") {
-            None => Ok(Some(every_pair(models.len()))),
-            Some(Value::String(_, word)) if word == "all" => Ok(Some(every_pair(models.len()))),
+            None => all(),
+            Some(Value::String(_, word)) if word == "all" => all(),
             Some(Value::String(_, word)) if word == "none" => Ok(Some(Vec::new())),
             Some(Value::Array(..)) => {
                 let named: Vec<Vec<String>> = asked.read(&here)?;
@@ -117,6 +122,7 @@ impl Measurement for Barriers {
                     }
                     lines.push((a, b));
                 }
+                asked.few_stages(&here, "lines between models", lines.len())?;
                 Ok(Some(lines))
             }
             Some(_) => Err(asked
