@@ -50,6 +50,10 @@ pub enum Command {
     Verify(Verify),
     /// Show what the store holds, or remove what no spec needs
     Store(Store),
+    /// Write a small whole spec to start from
+    Init(Init),
+    /// Print the JSON schema of a spec, by which editors complete and check
+    Schema,
     /// Print a script that completes commands and options in a shell
     Completions {
         /// The shell
@@ -317,6 +321,14 @@ pub struct Verify {
     /// Options of every command that reads a spec.
     #[command(flatten)]
     pub shared: Shared,
+}
+
+/// `init`.
+#[derive(Debug, Args)]
+pub struct Init {
+    /// The file, which must not be there yet; the experiment is named after it
+    #[arg(value_name = "FILE", default_value = "experiment.toml")]
+    pub file: PathBuf,
 }
 
 /// `store`.

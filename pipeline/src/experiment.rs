@@ -29,6 +29,11 @@ pub fn parse(text: &str, path: &Path, overrides: &Overrides, places: &SearchPath
     spec::parse(text, path, overrides, places, &measurements::evaluation_keys())
 }
 
+/// The JSON schema of a spec.
+pub fn schema() -> serde_json::Value {
+    spec::schema(&measurements::evaluation_keys())
+}
+
 /// The plan of an experiment, from the content digests of its data sets (by their names in the spec) and the kind of device.
 ///
 /// # Errors

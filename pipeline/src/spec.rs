@@ -17,6 +17,7 @@ mod override_value;
 mod pairs;
 mod repair;
 mod resolve;
+mod schema;
 mod text;
 
 pub use asked::{Asked, EvaluationKeys, Requests};
@@ -32,6 +33,9 @@ pub use repair::{Endpoints, Renormalise, Repair, Reset};
 use std::path::Path;
 
 use onebasin_datasets::SearchPaths;
+
+pub(crate) use schema::Either;
+pub use schema::schema;
 
 use layers::Layers;
 use text::Text;

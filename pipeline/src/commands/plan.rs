@@ -52,10 +52,10 @@ pub fn plan(arguments: &cli::Plan) -> Result<Verdict, Failure> {
     let store = Store::new(&arguments.shared.store);
     let absent = over_absent(&session, &plan, &digests.absent);
     let rows = rows(&plan, &store, &absent)?;
-    console::notices(&session.experiment.notices);
     for error in digests.absent.values() {
         console::note(&error_text(&anyhow::anyhow!("{error}")).replacen("error:", "warning:", 1));
     }
+    console::notices(&session.experiment.notices);
     let format = if arguments.json { Format::Json } else { arguments.format };
     console::data(&match format {
         Format::Text => text(&plan, &rows),

@@ -7,6 +7,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use figment::value::Value;
+use schemars::{Schema, SchemaGenerator};
 use serde::de::DeserializeOwned;
 
 use super::error::SpecError;
@@ -18,6 +19,9 @@ use crate::identity::Part;
 pub trait EvaluationKeys: Sync {
     /// The keys.
     fn keys(&self) -> &'static [&'static str];
+
+    /// The forms of their values, in the same order.
+    fn schemas(&self, generator: &mut SchemaGenerator) -> Vec<Schema>;
 
     /// What the spec asks for; `None` where it asks for nothing. Whoever gave it reads it back, by its type.
     ///

@@ -20,6 +20,11 @@ replicates = 1
 evaluation = { lambdas = 25, splits = ["train", "test"] }
 "#;
 
+/// What the lowest layer says.
+pub fn defaults() -> Dict {
+    Text::parse(DEFAULTS_LAYER, DEFAULTS.to_owned()).map(|text| text.values().clone()).unwrap_or_default()
+}
+
 /// A spec is pages of text; what is longer is another file.
 const LONGEST_SPEC: u64 = 1 << 20;
 

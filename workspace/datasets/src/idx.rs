@@ -26,6 +26,7 @@ use header::{Images, Part, wrong};
 /// Files are big-endian: magic `00 00 08 03`, count, rows and columns (u32 each), then one byte per pixel; for labels magic `00 00 08 01`,
 /// count, then one byte per label. Source: Y. LeCun, C. Cortes, C. J. C. Burges, "The MNIST database of handwritten digits".
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Idx {
     /// The folder below a root or beside the spec, or an absolute path.

@@ -20,6 +20,7 @@ use crate::schedule::{Schedule, Span};
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Training {
     /// Passes over the data. With `steps` too, whichever ends first.

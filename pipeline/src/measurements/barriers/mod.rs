@@ -5,6 +5,7 @@ pub mod stage;
 
 use anyhow::Result;
 use figment::value::Value;
+use schemars::{Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 
 use super::Measurement;
@@ -90,6 +91,11 @@ impl Measurement for Barriers {
     type Request = Lines;
 
     const KEYS: &'static [&'static str] = &["pairs"];
+
+    fn schemas(generator: &mut SchemaGenerator) -> Vec<Schema> {
+        let line = generator.subschema_for::<[String; 2]>();
+        vec![json_schema!({ "anyOf": [{ "enum": ["all", "none"] }, { "type": "array", "items": line }] })]
+    }
 
     fn check(asked: &Asked<'_>) -> Result<Option<Lines>, SpecError> {
         let here = asked.at(["pairs"]);

@@ -44,6 +44,7 @@ use crate::{Alignment, Frame, Matcher, MatchingError, Outcome, Problem, Restart}
 /// Source: C²M³ (arXiv 2405.17897), section 3 and algorithm 1. Deviations: the line search is exact, so steps can be 0 or 1; sums over
 /// pairs are sums over models; running statistics are never matched; an iteration without a step ends the ascent.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct C2m3 {
     /// Where to start; default identity, as in the paper.
