@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::builder::StyledStr;
+use clap::builder::{Resettable, StyledStr};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgAction, Args, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
@@ -50,6 +50,10 @@ pub enum Command {
     Verify(Verify),
     /// Show what the store holds, or remove what no spec needs
     Store(Store),
+    /// Write a small whole spec to start from
+    Init(Init),
+    /// Print the JSON schema of a spec, by which editors complete and check
+    Schema,
     /// Print a script that completes commands and options in a shell
     Completions {
         /// The shell
@@ -111,9 +115,18 @@ pub fn command() -> clap::Command {
 /// When the usage is wrong, or help or the version is asked for: the error prints itself and knows its exit code.
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Arguments, clap::Error> {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
-    let mut command = command().color(colour(&arguments));
+    let mut command = without_empty_variables(command()).color(colour(&arguments));
     let matches = command.try_get_matches_from_mut(arguments).map_err(|error| suggest(error, &command))?;
     Arguments::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+}
+
+/// A variable of the environment that is empty counts as one that is not set.
+fn without_empty_variables(command: clap::Command) -> clap::Command {
+    let unset = |option: clap::Arg| {
+        let is_empty = option.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
+        if is_empty { option.env(Resettable::Reset) } else { option }
+    };
+    command.mut_args(unset).mut_subcommands(without_empty_variables)
 }
 
 /// The colour that is asked for, also when the rest is wrong.
@@ -308,6 +321,14 @@ pub struct Verify {
     /// Options of every command that reads a spec.
     #[command(flatten)]
     pub shared: Shared,
+}
+
+/// `init`.
+#[derive(Debug, Args)]
+pub struct Init {
+    /// The file, which must not be there yet; the experiment is named after it
+    #[arg(value_name = "FILE", default_value = "experiment.toml")]
+    pub file: PathBuf,
 }
 
 /// `store`.

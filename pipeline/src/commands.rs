@@ -5,9 +5,11 @@ mod data;
 mod describe;
 mod explain;
 mod gc;
+mod init;
 mod manual;
 mod plan;
 mod run;
+mod schema;
 mod session;
 mod stage_name;
 mod store;
@@ -67,6 +69,8 @@ pub fn execute(arguments: Arguments) -> ExitCode {
         Command::Check(check) => check::check(&check),
         Command::Verify(verify) => verify::verify(&verify),
         Command::Store(store) => store::store(&store),
+        Command::Init(init) => init::init(&init),
+        Command::Schema => schema::schema(),
         Command::Completions { shell } => manual::completions(shell),
         Command::Man { command } => manual::page(command.as_deref()),
     };

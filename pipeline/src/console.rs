@@ -270,6 +270,13 @@ pub fn note(text: &str) {
     }
 }
 
+/// Tells what is right and still worth a word.
+pub fn notices(notices: &[String]) {
+    for notice in notices {
+        note(&line("NOTICE", notice));
+    }
+}
+
 /// As [`note`], also with `--quiet`.
 pub fn error(text: &str) {
     let _ = writeln!(Stderr, "{}", colour::message(text.trim_end_matches('\n'), Stream::Error));

@@ -9,7 +9,7 @@ use onebasin_datasets::SearchPaths;
 use crate::measurements;
 use crate::plan::{Plan, PlanBuilder};
 use crate::report::{ArchitectureRow, Known, Plot, Tabulate, method_rows};
-use crate::spec::{self, Experiment, Overrides, Pair, SpecError};
+use crate::spec::{self, Experiment, MOST_STAGES, Overrides, Pair, SpecError};
 use crate::stage::Stage;
 use crate::task::Task;
 
@@ -27,6 +27,11 @@ pub fn load(path: &Path, overrides: &Overrides, places: &SearchPaths) -> Result<
 /// The first fault found, with its place.
 pub fn parse(text: &str, path: &Path, overrides: &Overrides, places: &SearchPaths) -> Result<Experiment, SpecError> {
     spec::parse(text, path, overrides, places, &measurements::evaluation_keys())
+}
+
+/// The JSON schema of a spec.
+pub fn schema() -> serde_json::Value {
+    spec::schema(&measurements::evaluation_keys())
 }
 
 /// The plan of an experiment, from the content digests of its data sets (by their names in the spec) and the kind of device.
@@ -47,6 +52,12 @@ pub fn plan(experiment: &Experiment, digests: &BTreeMap<String, String>, device:
             measured: experiment.evaluation.images,
         });
         for replicate in 0..experiment.replicates {
+            anyhow::ensure!(
+                !builder.is_full(),
+                "`{}` has more than {MOST_STAGES} stages\nhint: lower `models`, `replicates` or `matching-seeds`, or measure fewer lines: \
+                 `evaluation.pairs = \"none\"`",
+                experiment.name
+            );
             measurements::plan(&mut builder.pair(pair, task.clone(), replicate));
         }
     }

@@ -35,6 +35,9 @@ pub struct Nearest<'a> {
 ///
 /// Costs a comparison with every candidate.
 pub fn nearest<'a>(planned: &Planned, earlier: &'a [Entry]) -> Option<Nearest<'a>> {
+    if earlier.is_empty() {
+        return None;
+    }
     let recipe = planned.stage.recipe();
     let inputs = inputs(planned);
     let best = |same: &dyn Fn(&Entry) -> bool| {

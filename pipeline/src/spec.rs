@@ -4,27 +4,39 @@ mod asked;
 mod comparison;
 mod deviations;
 mod document;
+mod environment;
 mod error;
 mod experiment;
 mod fault;
 mod layers;
+mod limits;
 mod merge_sets;
+mod notices;
+mod overlay;
+mod override_value;
+mod pairs;
 mod repair;
 mod resolve;
+mod schema;
 mod text;
 mod warnings;
 
 pub use asked::{Asked, EvaluationKeys, Requests};
+pub use environment::COMMAND_VARIABLES;
 pub(crate) use error::chain;
 pub use error::{Excerpt, SpecError};
 pub use experiment::{Evaluation, Experiment, Merging, Method, Model, Pair};
 pub(crate) use fault::{shown, whole};
 pub use layers::Overrides;
+pub use limits::MOST_STAGES;
 pub use repair::{Endpoints, Renormalise, Repair, Reset};
 
 use std::path::Path;
 
 use onebasin_datasets::SearchPaths;
+
+pub(crate) use schema::Either;
+pub use schema::schema;
 
 use layers::Layers;
 use text::Text;
@@ -73,12 +85,18 @@ fn resolve_all(
         let reported = resolve::resolve(&Layers::of(layers.spec().clone(), &alone)?, folder, places, measurements)?;
         experiment.comparison.deviations = deviations::deviations(&experiment, &reported);
     }
+    let (there, mut used) = notices::tables(&layers);
+    let bare = Layers::of(layers.spec().clone(), &Overrides::default())?;
+    used.extend(notices::tables(&bare).1);
     // A fault in a profile is better found before the night on which it is used.
     for profile in layers.profiles() {
         if overrides.profile.as_ref() != Some(&profile) {
             let alone = Overrides { profile: Some(profile), ..Overrides::default() };
-            resolve::resolve(&Layers::of(layers.spec().clone(), &alone)?, folder, places, measurements)?;
+            let other = Layers::of(layers.spec().clone(), &alone)?;
+            used.extend(notices::tables(&other).1);
+            resolve::resolve(&other, folder, places, measurements)?;
         }
     }
+    experiment.notices.extend(notices::unused(&there, &used));
     Ok(experiment)
 }

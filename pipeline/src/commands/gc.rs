@@ -102,7 +102,7 @@ fn specs(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
 /// Adds every artifact that a spec could ask for: under each of its profiles, on each device, with and without the keys of the environment.
 fn collect(spec: &Path, options: &cli::Gc, needed: &mut BTreeSet<Fingerprint>) -> Result<(), Failure> {
     let places = SearchPaths::standard(options.data.as_deref(), false);
-    let layered = std::env::vars_os().any(|(name, _)| name.to_string_lossy().starts_with("ONEBASIN_"));
+    let layered = std::env::vars_os().any(|(name, value)| name.to_string_lossy().starts_with("ONEBASIN_") && !value.is_empty());
     let table = read(spec).map_err(Failure::Input)?;
     let stand_ins = stand_ins(&table);
     for profile in profiles(&table) {

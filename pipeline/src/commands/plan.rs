@@ -58,6 +58,7 @@ pub fn plan(arguments: &cli::Plan) -> Result<Verdict, Failure> {
     for warning in session.experiment.warnings() {
         console::note(&format!("warning: {warning}"));
     }
+    console::notices(&session.experiment.notices);
     let format = if arguments.json { Format::Json } else { arguments.format };
     console::data(&match format {
         Format::Text => text(&plan, &rows),

@@ -78,6 +78,7 @@ fn one(session: &Session, digests: &Digests, plan: &Plan, shared: &Shared, optio
         writable(&plots, "plots")?;
     }
     let console = Console::new();
+    console::notices(&session.experiment.notices);
     console.deviations(&session.experiment.comparison);
     for warning in session.experiment.warnings() {
         console::note(&format!("warning: {warning}"));

@@ -76,7 +76,7 @@ impl Session {
         }
         let absent = digests.absent.keys().map(|name| (name.clone(), "absent".to_owned()));
         let all = digests.found.clone().into_iter().chain(absent).collect();
-        experiment::plan(&self.experiment, &all, &shared.device).map_err(Failure::running)
+        experiment::plan(&self.experiment, &all, &shared.device).map_err(Failure::input)
     }
 
     /// The same without the pairs that have one of these stages; `None` where none or all of them have.

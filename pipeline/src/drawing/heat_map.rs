@@ -5,7 +5,7 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::picture::{FONT, Picture, TEXT, backend, blend, titled};
+use super::picture::{FONT, Picture, TEXT, backend, blend, list};
 
 /// Columns beyond this have cells too narrow for numbers.
 const MOST_NUMBERS: usize = 30;
@@ -57,11 +57,20 @@ impl Picture for HeatMap {
         (width.max(700) as u32, (height + 60) as u32)
     }
 
+    fn title(&self) -> String {
+        self.title.clone()
+    }
+
+    fn description(&self) -> String {
+        let headings = list(self.panels.iter().map(|panel| &panel.heading));
+        let rows = list(self.panels.first().into_iter().flat_map(|panel| &panel.rows).map(|(name, _)| name));
+        format!("Cells coloured by their value, a column for each {}: {headings}. Rows: {rows}.", self.along)
+    }
+
     fn draw<B: DrawingBackend>(&self, area: &DrawingArea<B, Shift>) -> Result<()> {
-        let area = titled(area, &self.title)?;
         let mut top = 6;
         for panel in &self.panels {
-            self.panel(&area, panel, top)?;
+            self.panel(area, panel, top)?;
             top += HeatMap::height_of(panel);
         }
         Ok(())

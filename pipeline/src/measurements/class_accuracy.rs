@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 use onebasin_training::Predictions;
+use schemars::{Schema, SchemaGenerator};
 use serde::Serialize;
 
 use super::Measurement;
@@ -88,6 +89,10 @@ impl Measurement for ClassAccuracy {
     type Request = ();
 
     const KEYS: &'static [&'static str] = &["class-accuracy"];
+
+    fn schemas(generator: &mut SchemaGenerator) -> Vec<Schema> {
+        vec![generator.subschema_for::<bool>()]
+    }
 
     fn check(asked: &Asked<'_>) -> Result<Option<()>, SpecError> {
         Ok(asked.is_set("class-accuracy")?.then_some(()))

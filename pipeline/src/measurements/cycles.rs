@@ -8,6 +8,7 @@ use onebasin_matching::{Alignment, cycle};
 use onebasin_network::Weights;
 use plotters::coord::Shift;
 use plotters::prelude::*;
+use schemars::{Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -78,6 +79,10 @@ impl Measurement for Cycles {
     type Request = Vec<Vec<usize>>;
 
     const KEYS: &'static [&'static str] = &["cycles"];
+
+    fn schemas(generator: &mut SchemaGenerator) -> Vec<Schema> {
+        vec![generator.subschema_for::<Vec<Vec<String>>>()]
+    }
 
     fn check(asked: &Asked<'_>) -> Result<Option<Vec<Vec<usize>>>, SpecError> {
         let mut cycles = Vec::new();

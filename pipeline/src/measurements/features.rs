@@ -7,6 +7,7 @@ use figment::value::Value;
 use ndarray::Array2;
 use onebasin_matching::{Alignment, FeatureSimilarity, feature_similarity, to_frame};
 use onebasin_training::{features, penultimate};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -15,7 +16,7 @@ use crate::dataset_cache;
 use crate::drawing::{Canvas, Kind, Metric, PairValues, by_pair, pair_tables};
 use crate::identity::{ResultKey, by_length};
 use crate::plan::{PairPlanner, Record};
-use crate::spec::{Asked, Method, SpecError, chain};
+use crate::spec::{Asked, Either, Method, SpecError, chain};
 use crate::stage::{Artifact, Context, Progress, Recipe, Stage, StageId, Words};
 use crate::stages::files::{self, read_json};
 use crate::table::{Row, Tables, row};
@@ -30,7 +31,8 @@ const MOST_IMAGES: usize = 10_000_000;
 pub struct Features;
 
 /// `evaluation.features` as a table.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "Features")]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 struct Keys {
     images: usize,
@@ -84,6 +86,10 @@ impl Measurement for Features {
     type Request = usize;
 
     const KEYS: &'static [&'static str] = &["features"];
+
+    fn schemas(generator: &mut SchemaGenerator) -> Vec<Schema> {
+        vec![generator.subschema_for::<Either<bool, Keys>>()]
+    }
 
     fn check(asked: &Asked<'_>) -> Result<Option<usize>, SpecError> {
         let here = asked.at(["features"]);

@@ -24,6 +24,7 @@ use std::any::Any;
 use std::sync::Arc;
 
 use anyhow::Result;
+use schemars::{Schema, SchemaGenerator};
 
 use crate::drawing::Canvas;
 use crate::identity::PairName;
@@ -68,6 +69,11 @@ pub trait Measurement: Sync + 'static {
 
     /// Its keys in `[evaluation]`.
     const KEYS: &'static [&'static str] = &[];
+
+    /// The forms of their values, in the same order.
+    fn schemas(_generator: &mut SchemaGenerator) -> Vec<Schema> {
+        Vec::new()
+    }
 
     /// What the spec asks for; `None` where it asks for nothing.
     ///
@@ -129,6 +135,10 @@ pub trait AnyMeasurement: EvaluationKeys {
 impl<M: Measurement> EvaluationKeys for M {
     fn keys(&self) -> &'static [&'static str] {
         M::KEYS
+    }
+
+    fn schemas(&self, generator: &mut SchemaGenerator) -> Vec<Schema> {
+        M::schemas(generator)
     }
 
     fn check(&self, asked: &Asked<'_>) -> Result<Option<Arc<dyn Any + Send + Sync>>, SpecError> {

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result};
 use onebasin_matching::{Alignment, to_frame};
 use onebasin_network::{PermutationSpec, Weights};
+use schemars::{Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -114,6 +115,10 @@ impl Measurement for Norms {
     type Request = ();
 
     const KEYS: &'static [&'static str] = &["norms"];
+
+    fn schemas(generator: &mut SchemaGenerator) -> Vec<Schema> {
+        vec![generator.subschema_for::<bool>()]
+    }
 
     fn check(asked: &Asked<'_>) -> Result<Option<()>, SpecError> {
         if !asked.is_set("norms")? {

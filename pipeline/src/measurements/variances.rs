@@ -11,6 +11,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result};
 use onebasin_matching::{Alignment, to_frame};
 use onebasin_training::{Moments, Statistics};
+use schemars::{Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -86,6 +87,10 @@ impl Measurement for Variances {
     type Request = usize;
 
     const KEYS: &'static [&'static str] = &["variances"];
+
+    fn schemas(generator: &mut SchemaGenerator) -> Vec<Schema> {
+        vec![generator.subschema_for::<usize>()]
+    }
 
     fn check(asked: &Asked<'_>) -> Result<Option<usize>, SpecError> {
         let Some(images) = asked.optional::<usize>("variances")? else { return Ok(None) };

@@ -7,7 +7,7 @@ use onebasin_repro::Stream;
 
 use super::{MergeSet, PlannedAlignment, Record, Recorded};
 use crate::identity::{MethodLabel, ModelNames, ResultKey};
-use crate::spec::{Experiment, Merging, Method, Pair};
+use crate::spec::{Experiment, MOST_STAGES, Merging, Method, Pair};
 use crate::stage::{Stage, StageId};
 use crate::stages::{Merge, Merged, Repair, Train};
 use crate::task::Task;
@@ -48,6 +48,11 @@ impl<'a> PlanBuilder<'a> {
             planner.add(train);
         }
         planner
+    }
+
+    /// Whether there are more stages than any run gets through; whoever plans more should stop.
+    pub fn is_full(&self) -> bool {
+        self.stages.len() > MOST_STAGES
     }
 
     /// The stages in order, and what their artifacts become.

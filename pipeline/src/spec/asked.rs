@@ -7,6 +7,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use figment::value::Value;
+use schemars::{Schema, SchemaGenerator};
 use serde::de::DeserializeOwned;
 
 use super::error::SpecError;
@@ -18,6 +19,9 @@ use crate::identity::Part;
 pub trait EvaluationKeys: Sync {
     /// The keys.
     fn keys(&self) -> &'static [&'static str];
+
+    /// The forms of their values, in the same order.
+    fn schemas(&self, generator: &mut SchemaGenerator) -> Vec<Schema>;
 
     /// What the spec asks for; `None` where it asks for nothing. Whoever gave it reads it back, by its type.
     ///
@@ -121,6 +125,15 @@ impl Asked<'_> {
     /// It is outside of the range.
     pub fn within(&self, here: &[String], number: usize, range: RangeInclusive<usize>, hint: &str) -> Result<()> {
         self.resolver.within(here, number, range, hint)
+    }
+
+    /// Refuses more stages than a run gets through: so many for each draw of each method that merges weights, in each replicate of each
+    /// pair.
+    ///
+    /// # Errors
+    /// There would be too many.
+    pub fn few_stages(&self, here: &[String], what: &str, of_method: usize) -> Result<()> {
+        self.resolver.few_stages(here, what, of_method.saturating_mul(self.resolver.draws()), self.pairs.len())
     }
 
     /// The index of the model that the value at a path names.

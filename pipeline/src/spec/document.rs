@@ -3,48 +3,60 @@
 use std::collections::BTreeMap;
 
 use figment::value::Value;
-use onebasin_datasets::Normalisation;
+use onebasin_datasets::{Normalisation, Source, Subset};
+use onebasin_matching::Matching;
+use onebasin_network::Blueprint;
+use onebasin_training::Training;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::Repair;
+use super::schema::Either;
 use crate::identity::Part;
 
 /// A whole spec. Tables that a library reads are read later, each at its own path.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Document {
     pub name: String,
     pub seed: u64,
     pub replicates: usize,
     /// A number, or a list of [`Model`].
+    #[schemars(with = "Either<usize, Vec<Model>>")]
     pub models: Value,
     pub checkpoint_seconds: usize,
     #[serde(default)]
+    #[schemars(with = "BTreeMap<String, Blueprint>")]
     pub architectures: BTreeMap<String, Value>,
     #[serde(default)]
+    #[schemars(with = "BTreeMap<String, Source>")]
     pub datasets: BTreeMap<String, Value>,
     #[serde(default)]
+    #[schemars(with = "BTreeMap<String, Training>")]
     pub trainings: BTreeMap<String, Value>,
     pub pairs: Vec<Pair>,
     pub methods: Vec<Method>,
     /// A table: the keys of [`Evaluation`], which are read from it, and those of the measurements.
     #[expect(dead_code, reason = "it must be a known key")]
+    #[schemars(with = "Evaluation")]
     evaluation: Value,
     #[serde(default)]
     pub reported: Option<Reported>,
 }
 
 /// One of `models`, when they are listed.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Model {
     pub name: String,
     /// A share, or a table.
     #[serde(default)]
+    #[schemars(with = "Option<Either<f64, Subset>>")]
     pub subset: Option<Value>,
 }
 
 /// One of `[[pairs]]`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Pair {
     pub dataset: String,
@@ -61,11 +73,12 @@ pub struct Pair {
 }
 
 /// One of `[[methods]]`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Method {
     pub name: String,
     #[serde(default)]
+    #[schemars(with = "Option<Matching>")]
     pub matching: Option<Value>,
     #[serde(default)]
     pub merging: Option<Merging>,
@@ -74,11 +87,12 @@ pub struct Method {
     pub matching_seeds: Option<usize>,
     /// A table.
     #[serde(default)]
+    #[schemars(with = "Option<Repair>")]
     pub repair: Option<Value>,
 }
 
 /// The `merging` of a method.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(tag = "by", rename_all = "kebab-case")]
 pub enum Merging {
     Mean(Mean),
@@ -86,7 +100,7 @@ pub enum Merging {
 }
 
 /// Options of the mean.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Mean {
     #[serde(default)]
@@ -94,12 +108,12 @@ pub struct Mean {
 }
 
 /// An ensemble has no options.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Ensemble {}
 
 /// The keys of `[evaluation]` that no measurement owns. Unknown keys are found by [`super::resolve`], which knows the others.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct Evaluation {
     pub lambdas: usize,
@@ -108,6 +122,7 @@ pub struct Evaluation {
     pub images: Option<usize>,
     /// Numbers of models, or lists of their names.
     #[serde(default)]
+    #[schemars(with = "Option<Vec<Either<usize, Vec<String>>>>")]
     pub merges: Option<Vec<Value>>,
     /// Numbers of models, every choice of so many of which is merged.
     #[serde(default)]
@@ -123,7 +138,7 @@ impl Evaluation {
 }
 
 /// `[reported]`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Reported {
     /// A CSV file, relative to the spec; a profile alone says what a run at other settings deviates from.

@@ -70,6 +70,11 @@ impl SpecError {
         }
     }
 
+    /// What is wrong, without place and hints.
+    pub(super) fn message(&self) -> &str {
+        &self.message
+    }
+
     /// Whether a place is given already.
     pub(super) fn is_placed(&self) -> bool {
         self.place.is_some()

@@ -34,6 +34,8 @@ pub struct Experiment {
     pub comparison: Comparison,
     /// Pairs of the spec that are left out because a stage of theirs failed: "`<pair>`: `<stage>`".
     pub missing: Vec<String>,
+    /// What is right and still worth a word, for whoever runs it.
+    pub notices: Vec<String>,
 }
 
 /// One model of every pair.

@@ -4,12 +4,16 @@ use figment::error::{Actual, Kind};
 use figment::value::{Num, Value};
 use serde::de::DeserializeOwned;
 
+use super::environment;
 use super::error::SpecError;
 use super::layers::Layers;
 use super::text::End;
 
 /// Replaces a value to see whether that value is the wrong one; no spec holds it.
 const SENTINEL: &str = "\u{1}";
+
+/// Longer numbers are not quoted as they are written.
+const LONGEST_LITERAL: usize = 60;
 
 /// Explains why the value at `path` could not be read as a `T`.
 pub fn explain<T: DeserializeOwned>(layers: &Layers, path: &[String], value: &Value, error: &figment::Error) -> SpecError {
@@ -39,6 +43,9 @@ pub fn explain<T: DeserializeOwned>(layers: &Layers, path: &[String], value: &Va
             }
             let mut keyed = at.clone();
             keyed.push(name.clone());
+            if at.is_empty() && layers.is_of_environment(&keyed) {
+                return stray(layers, &keyed, known);
+            }
             layers.fault(&keyed, End::Key, format!("unknown key `{name}`{}", inside(&at))).known(name, known.iter().copied())
         }
         Kind::UnknownVariant(name, known) => {
@@ -47,20 +54,76 @@ pub fn explain<T: DeserializeOwned>(layers: &Layers, path: &[String], value: &Va
             }
             layers.fault(&at, End::Value, format!("unknown name `{name}` for `{}`", shown(&at))).known(name, known.iter().copied())
         }
-        Kind::MissingField(name) => layers.fault(&at, End::Key, format!("missing key `{name}`{}", inside(&at))),
+        Kind::MissingField(name) => {
+            let error = layers.fault(&at, End::Key, format!("missing key `{name}`{}", inside(&at)));
+            let inner: Vec<String> = at[path.len()..].iter().cloned().chain([name.to_string()]).collect();
+            match names_of::<T>(value, &inner) {
+                Some(known) => error.known("", known.iter().copied()),
+                None => error,
+            }
+        }
         Kind::InvalidType(actual, expected) | Kind::InvalidValue(actual, expected) => {
             if matches!(here, Value::Dict(..) | Value::Array(..))
                 && let Some(inner) = culprit(&|value| same(&value.to_actual(), actual))
             {
                 at.extend(inner);
             }
-            layers.fault(&at, End::Value, format!("`{}` should be {}, not {}", shown(&at), expected_text(expected), actual_text(actual)))
+            let expected = expected_text(expected);
+            let error = layers.fault(&at, End::Value, format!("`{}` should be {expected}, not {}", shown(&at), came(layers, &at, actual)));
+            match (expected.as_str(), actual) {
+                ("a text", Actual::Bool(_) | Actual::Unsigned(_) | Actual::Signed(_) | Actual::Float(_)) => {
+                    error.hint("put text in double quotes: `\"...\"`")
+                }
+                ("a list", Actual::Map) => {
+                    error.hint("a list is replaced as a whole; where it has elements, each is reached by its name or number")
+                }
+                (expected, Actual::Str(text)) if expected.contains("number") => match text.parse::<f64>() {
+                    Ok(number) => error.hint(format!("write `{number}`")),
+                    Err(_) => error,
+                },
+                _ => error,
+            }
         }
         Kind::InvalidLength(length, expected) => {
+            if let Some(inner) = culprit(&|value| matches!(value, Value::Array(_, items) if items.len() == *length)) {
+                at.extend(inner);
+            }
+            let expected = expected_text(expected);
             layers.fault(&at, End::Value, format!("`{}` has {length} entries, expected {expected}", shown(&at)))
         }
         Kind::Message(text) => layers.fault(&quoted_place(layers, &at, text), End::Value, text.clone()),
         other => layers.fault(&at, End::Value, format!("`{}`: {other}", shown(&at))),
+    }
+}
+
+/// A variable of the environment that is no key of a spec, and does not belong to the command either.
+fn stray(layers: &Layers, path: &[String], keys: &[&str]) -> SpecError {
+    let own = environment::variable(path);
+    let variables: Vec<String> = keys.iter().map(|key| environment::variable(&[(*key).to_owned()])).collect();
+    let known = variables.iter().map(String::as_str).chain(environment::COMMAND_VARIABLES);
+    let error = SpecError::new(format!("`{own}` is neither a key of a spec nor a variable of the command"));
+    let error = error.at(layers.place(path, End::Key));
+    let error = match onebasin_network::did_you_mean(&own, known) {
+        Some(likely) => error.hint(format!("did you mean `{likely}`?")),
+        None => error,
+    };
+    error.hint("variables and keys are listed in experiments/spec.md, \"Layers of settings\"; unset it if it is not for this program")
+}
+
+/// The names that a key inside of `value` takes, where it takes one of a list: asked by giving it a name that is none.
+fn names_of<T: DeserializeOwned>(value: &Value, path: &[String]) -> Option<&'static [&'static str]> {
+    let (key, table) = path.split_last()?;
+    let mut changed = value.clone();
+    let entries = table.iter().try_fold(&mut changed, |here, step| match here {
+        Value::Dict(_, entries) => entries.get_mut(step),
+        Value::Array(_, items) => items.get_mut(step.parse::<usize>().ok()?),
+        _ => None,
+    })?;
+    let Value::Dict(_, entries) = entries else { return None };
+    entries.insert(key.clone(), Value::from(SENTINEL));
+    match T::deserialize(&changed).err()?.kind {
+        Kind::UnknownVariant(name, known) if name == SENTINEL => Some(known),
+        _ => None,
     }
 }
 
@@ -187,6 +250,15 @@ fn same(a: &Actual, b: &Actual) -> bool {
     }
 }
 
+/// The value that came: a number as it is written, since large ones are rounded when they are read.
+fn came(layers: &Layers, at: &[String], actual: &Actual) -> String {
+    let is_number = matches!(actual, Actual::Unsigned(_) | Actual::Signed(_) | Actual::Float(_));
+    match layers.literal(at) {
+        Some(text) if is_number && text.len() <= LONGEST_LITERAL && !text.contains('\n') => format!("`{text}`"),
+        _ => actual_text(actual),
+    }
+}
+
 fn actual_text(actual: &Actual) -> String {
     match actual {
         Actual::Bool(truth) => format!("`{truth}`"),
@@ -211,6 +283,12 @@ fn expected_text(expected: &str) -> String {
         "a sequence" => "a list".to_owned(),
         "a map" => "a table".to_owned(),
         text if text.starts_with("struct ") || text.contains("tagged enum") => "a table".to_owned(),
+        text if text.starts_with("a tuple of size ") || text.starts_with("an array of length ") => {
+            format!("a list of {} values", text.rsplit(' ').next().unwrap_or_default())
+        }
+        text if text.ends_with(" elements in sequence") => {
+            format!("a list of {} values", text.split(' ').next().unwrap_or_default())
+        }
         text if text.starts_with("enum ") => "a name".to_owned(),
         text => text.to_owned(),
     }

@@ -1,15 +1,17 @@
 //! The layers of settings, each over the one before: defaults, the spec, one of its profiles, the environment, `--set`.
 
+use std::io::Read;
 use std::path::Path;
 
-use figment::providers::Env;
-use figment::value::{Dict, Map, Tag, Value};
+use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 use serde::de::DeserializeOwned;
 
 use super::error::{Excerpt, SpecError};
-use super::fault;
+use super::overlay::{self, Unreached};
+use super::override_value::{Override, VARIABLE};
 use super::text::{End, Text};
+use super::{environment, fault};
 
 /// What a spec need not say.
 const DEFAULTS: &str = r#"
@@ -19,15 +21,20 @@ checkpoint-seconds = 60
 evaluation = { lambdas = 25, splits = ["train", "test"] }
 "#;
 
-/// Variables that belong to the command, to data sets or to tests, not to the spec.
-const OPTIONS: [&str; 11] = ["data", "store", "results", "plots", "device", "jobs", "profile", "cache", "mirror", "bless", "test_cache"];
+/// What the lowest layer says.
+pub fn defaults() -> Dict {
+    Text::parse(DEFAULTS_LAYER, DEFAULTS.to_owned()).map(|text| text.values().clone()).unwrap_or_default()
+}
+
+/// A spec is pages of text; what is longer is another file.
+const LONGEST_SPEC: u64 = 1 << 20;
 
 /// What is laid over a spec.
 #[derive(Clone, Debug, Default)]
 pub struct Overrides {
     /// The profile chosen.
     pub profile: Option<String>,
-    /// `key.path=value`, in order.
+    /// `key.path=value`, in order; the value is one TOML value, or a bare word.
     pub sets: Vec<String>,
     /// Whether `ONEBASIN_*` is read.
     pub environment: bool,
@@ -36,16 +43,26 @@ pub struct Overrides {
 /// All layers merged, each value with the layer it came from.
 #[derive(Debug)]
 pub struct Layers {
+    /// Each layer under a profile of its own; it knows whose tag is which layer's.
     figment: Figment,
     merged: Value,
     spec: Text,
-    profile: Option<String>,
+    /// Name and values of the profile chosen.
+    profile: Option<(String, Dict)>,
 }
 
 /// A layer as figment takes it.
 struct Layer {
+    place: usize,
     name: String,
     values: Dict,
+}
+
+impl Layer {
+    /// Figment merges nothing: what lies over what, and how, is [`overlay`]'s to say.
+    fn profile(&self) -> Profile {
+        Profile::new(&format!("layer-{}", self.place))
+    }
 }
 
 impl Provider for Layer {
@@ -54,13 +71,14 @@ impl Provider for Layer {
     }
 
     fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
-        Ok(Profile::Default.collect(self.values.clone()))
+        Ok(Layer::profile(self).collect(self.values.clone()))
     }
 }
 
+/// Names of layers. Those of variables and of `--set` follow, each with what it sets.
+const DEFAULTS_LAYER: &str = "defaults";
 const SPEC: &str = "spec";
 const PROFILE: &str = "profile";
-const ENVIRONMENT: &str = "environment";
 
 impl Layers {
     /// Reads a spec and lays the overrides over it.
@@ -69,10 +87,20 @@ impl Layers {
     /// The file cannot be read, a layer is not TOML, the profile is unknown.
     pub fn read(path: &Path, overrides: &Overrides) -> Result<Layers, SpecError> {
         let name = path.display().to_string();
-        let text = std::fs::read_to_string(path).map_err(|error| {
-            let reason = if path.is_dir() { "it is a folder".to_owned() } else { error.to_string() };
+        let wrong = |reason: String| {
             SpecError::new(format!("cannot read the spec `{name}`: {reason}"))
                 .hint("name a TOML file, for example experiments/quickstart.toml")
+        };
+        let mut bytes = Vec::new();
+        std::fs::File::open(path)
+            .and_then(|file| file.take(LONGEST_SPEC + 1).read_to_end(&mut bytes))
+            .map_err(|error| wrong(if path.is_dir() { "it is a folder".to_owned() } else { error.to_string() }))?;
+        if bytes.len() as u64 > LONGEST_SPEC {
+            return Err(wrong(format!("it is longer than {LONGEST_SPEC} bytes")));
+        }
+        let text = String::from_utf8(bytes).map_err(|error| {
+            let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+            wrong(format!("line {} is not UTF-8", before.iter().filter(|&&byte| byte == b'\n').count() + 1))
         })?;
         Layers::of(Text::parse(&name, text)?, overrides)
     }
@@ -91,10 +119,9 @@ impl Layers {
                 return Err(SpecError::new("`profiles` should be a table: one table for each profile").at(place));
             }
         };
-        let defaults = Text::parse("defaults", DEFAULTS.to_owned())?;
-        let mut figment = Figment::new()
-            .merge(Layer { name: "defaults".to_owned(), values: defaults.values().clone() })
-            .merge(Layer { name: SPEC.to_owned(), values: base });
+        let defaults = Text::parse(DEFAULTS_LAYER, DEFAULTS.to_owned())?;
+        let mut stack = vec![(DEFAULTS_LAYER.to_owned(), defaults.values().clone()), (SPEC.to_owned(), base)];
+        let mut profile = None;
         if let Some(name) = &overrides.profile {
             let values = match profiles.get(name) {
                 Some(Value::Dict(_, values)) => values.clone(),
@@ -109,16 +136,41 @@ impl Layers {
                         .known(name, profiles.keys().map(String::as_str)));
                 }
             };
-            figment = figment.merge(Layer { name: PROFILE.to_owned(), values });
+            stack.push((PROFILE.to_owned(), values.clone()));
+            profile = Some((name.clone(), values));
         }
-        if overrides.environment {
-            figment = figment.merge(Layer { name: ENVIRONMENT.to_owned(), values: environment()? });
+        let variables = if overrides.environment { environment::overrides()? } else { Vec::new() };
+        let sets = overrides.sets.iter().map(|set| Override::set(set)).collect::<Result<Vec<_>, _>>()?;
+        stack.extend(variables.into_iter().chain(sets).map(|it| (it.source.clone(), it.into_values())));
+        let mut layers = Layers { figment: Figment::new(), merged: Value::from(Dict::new()), spec, profile };
+        for (place, (name, values)) in stack.into_iter().enumerate() {
+            layers.lay(Layer { place, name, values })?;
         }
-        for set in &overrides.sets {
-            figment = figment.merge(Layer { name: format!("--set {set}"), values: parse_set(set)? });
-        }
-        let merged = figment.data().map_err(|error| SpecError::new(error.to_string()))?.remove(&Profile::Default).unwrap_or_default();
-        Ok(Layers { figment, merged: Value::Dict(Tag::Default, merged), spec, profile: overrides.profile.clone() })
+        Ok(layers)
+    }
+
+    /// Lays one more layer over the others.
+    fn lay(&mut self, layer: Layer) -> Result<(), SpecError> {
+        let (own, name) = (layer.profile(), layer.name.clone());
+        self.figment = std::mem::take(&mut self.figment).merge(layer);
+        let mut data = self.figment.data().map_err(|error| SpecError::new(error.to_string()))?;
+        let values = data.remove(&own).unwrap_or_default();
+        let merged = std::mem::replace(&mut self.merged, Value::from(false));
+        self.merged = overlay::lay(merged, Value::from(values)).map_err(|unreached| self.unreached(&name, unreached))?;
+        Ok(())
+    }
+
+    fn unreached(&self, layer: &str, unreached: Unreached) -> SpecError {
+        let Unreached { path, known, count } = unreached;
+        let (wrong, list) = path.split_last().map_or(("", path.as_slice()), |(last, list)| (last.as_str(), list));
+        let list = fault::shown(list);
+        let message = match count {
+            0 => format!("`{list}` has no element `{wrong}`"),
+            _ => format!("`{list}` has {count} elements `{wrong}`"),
+        };
+        let error = SpecError::new(message).at(self.place_in(layer, &path, End::Key));
+        let error = if count == 0 { error.known(wrong, known.iter().map(String::as_str)) } else { error };
+        error.hint("elements of a list are reached by name, or by number from 0; a list given as a list replaces the whole")
     }
 
     /// The names of the profiles of the spec.
@@ -166,55 +218,70 @@ impl Layers {
     }
 
     /// Where the value at a path was set: the layer, and the line where the layer is a file.
-    fn place(&self, path: &[String], end: End) -> Excerpt {
-        let deepest = (0..=path.len()).rev().find_map(|length| self.get(&path[..length]).map(|value| (length, value)));
-        let layer = match deepest {
-            Some((length, value)) if length > 0 => {
-                self.figment.get_metadata(value.tag()).map_or(SPEC.to_owned(), |metadata| metadata.name.to_string())
-            }
-            _ => SPEC.to_owned(),
-        };
-        match layer.as_str() {
-            SPEC => self.spec.excerpt(path, end, None),
+    pub fn place(&self, path: &[String], end: End) -> Excerpt {
+        self.place_in(&self.layer(path), path, end)
+    }
+
+    /// The layer that set the deepest part of a path that there is.
+    fn layer(&self, path: &[String]) -> String {
+        let deepest = (1..=path.len()).rev().find_map(|length| self.get(&path[..length]));
+        let metadata = deepest.and_then(|value| self.figment.get_metadata(value.tag()));
+        metadata.map_or(SPEC.to_owned(), |metadata| metadata.name.to_string())
+    }
+
+    /// Whether the spec itself says nothing of the value at a path: a layer over it does.
+    pub fn is_above_spec(&self, path: &[String]) -> bool {
+        ![SPEC, DEFAULTS_LAYER].contains(&self.layer(path).as_str())
+    }
+
+    /// Whether a variable of the environment set the value at a path.
+    pub fn is_of_environment(&self, path: &[String]) -> bool {
+        self.layer(path).starts_with(VARIABLE)
+    }
+
+    /// How the value at a path is written, where it stands in a file.
+    pub fn literal(&self, path: &[String]) -> Option<&str> {
+        match self.layer(path).as_str() {
+            SPEC => self.spec.literal(path),
+            PROFILE => self.spec.literal(&self.in_profile(path)),
+            _ => None,
+        }
+    }
+
+    /// The place of a path in a layer.
+    fn place_in(&self, layer: &str, path: &[String], end: End) -> Excerpt {
+        match layer {
+            SPEC | DEFAULTS_LAYER => self.spec.excerpt(path, end, None),
             PROFILE => {
-                let name = self.profile.clone().unwrap_or_default();
-                let inside: Vec<String> = ["profiles".to_owned(), name.clone()].into_iter().chain(path.iter().cloned()).collect();
-                self.spec.excerpt(&inside, end, Some(format!("profile `{name}`")))
+                let name = self.profile.as_ref().map(|(name, _)| name.clone()).unwrap_or_default();
+                self.spec.excerpt(&self.in_profile(path), end, Some(format!("profile `{name}`")))
             }
-            ENVIRONMENT => {
-                let variable = path.join("__").to_uppercase().replace('-', "_");
-                Excerpt::file(&format!("environment variable `ONEBASIN_{variable}`"))
-            }
-            other => Excerpt::file(&format!("`{other}`")),
+            other if other.starts_with("--set") => Excerpt::file(&format!("`{other}`")),
+            other => Excerpt::file(other),
         }
     }
-}
 
-/// `ONEBASIN_TRAININGS__SGD__EPOCHS=3`: two underscores go one table down, one stands for a dash.
-fn environment() -> Result<Dict, SpecError> {
-    let variables = Env::prefixed("ONEBASIN_").ignore(&OPTIONS).map(|key| key.as_str().replace("__", ".").replace('_', "-").into());
-    let mut layers = variables.data().map_err(|error| SpecError::new(format!("environment: {error}")))?;
-    Ok(layers.remove(&Profile::Default).unwrap_or_default())
-}
-
-/// `key.path=value` is a line of TOML; a bare word as its value is a string.
-fn parse_set(set: &str) -> Result<Dict, SpecError> {
-    let name = format!("--set {set}");
-    let Some((key, value)) = set.split_once('=') else {
-        return Err(SpecError::new(format!("`{name}` sets nothing")).hint("write --set key.path=value"));
-    };
-    let plain = Text::parse(&name, set.to_owned());
-    let bare = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
-    match plain {
-        Ok(text) => Ok(text.values().clone()),
-        Err(_) if !value.is_empty() && value.chars().all(bare) => {
-            Ok(Text::parse(&name, format!("{key}=\"{value}\"")).map_err(|_| not_a_set(set))?.values().clone())
+    /// Where the text of the profile has a path: it may give a list as a table keyed by the names of the elements.
+    fn in_profile(&self, path: &[String]) -> Vec<String> {
+        let Some((name, values)) = &self.profile else { return path.to_vec() };
+        let mut written = vec!["profiles".to_owned(), name.clone()];
+        let whole = Value::from(values.clone());
+        let mut here = Some(&whole);
+        for (depth, step) in path.iter().enumerate() {
+            let key = match (here, self.get(&path[..depth])) {
+                (Some(Value::Dict(_, entries)), Some(Value::Array(_, items))) => {
+                    let meant = entries.keys().find(|key| overlay::element(items, key).is_ok_and(|index| index.to_string() == *step));
+                    meant.unwrap_or(step)
+                }
+                _ => step,
+            };
+            here = here.and_then(|value| match value {
+                Value::Dict(_, entries) => entries.get(key),
+                Value::Array(_, items) => key.parse::<usize>().ok().and_then(|index| items.get(index)),
+                _ => None,
+            });
+            written.push(key.clone());
         }
-        Err(_) => Err(not_a_set(set)),
+        written
     }
-}
-
-fn not_a_set(set: &str) -> SpecError {
-    SpecError::new(format!("`--set {set}` is not `key.path=value` with a TOML value"))
-        .hint("numbers, \"text\", true, [lists] and { tables } are values; put single quotes around the whole for the shell")
 }

@@ -1,9 +1,10 @@
 //! What is done to a merged model before it is measured.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The `repair` of a method.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Repair {
     /// REPAIR: every convolution's output gets the mean and the variance it has in the end points.
@@ -13,7 +14,7 @@ pub enum Repair {
 }
 
 /// Options of REPAIR.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Renormalise {
     /// The models whose statistics are the goal.
@@ -28,7 +29,7 @@ pub struct Renormalise {
 }
 
 /// Options of the re-estimation.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Reset {
     /// The first so many training images; all if not given.
@@ -40,7 +41,7 @@ pub struct Reset {
 }
 
 /// The models whose statistics the repaired model gets.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Endpoints {
     /// The models in the merged model's frame.

@@ -5,11 +5,8 @@ use std::ops::RangeInclusive;
 use std::path::Path;
 
 use figment::value::Value;
-use onebasin_datasets::{DatasetError, SearchPaths, Source, Subset, classes, digest, geometry, known_names};
+use onebasin_datasets::{SearchPaths, Subset};
 use onebasin_matching::Matching;
-use onebasin_network::{Blueprint, Graph, Shape};
-use onebasin_training::Training;
-use serde::de::DeserializeOwned;
 
 use super::asked::{Asked, EvaluationKeys, Requests};
 use super::document::{self, Document};
@@ -25,7 +22,9 @@ pub(super) type Result<T> = std::result::Result<T, SpecError>;
 
 const MOST_REPLICATES: usize = 1000;
 const MOST_SECONDS: usize = 86_400;
-const MOST_LAMBDAS: usize = 10_001;
+const MOST_LAMBDAS: usize = 1001;
+/// A data set, an architecture and a method together are in names of files: 255 bytes at most.
+const LONGEST_NAME: usize = 60;
 const MOST_IMAGES: usize = 1_000_000_000;
 
 /// Checks everything that can be known without reading images.
@@ -37,22 +36,24 @@ pub fn resolve(layers: &Layers, folder: &Path, places: &SearchPaths, measurement
     resolver.within(&path(["replicates"]), document.replicates, 1..=MOST_REPLICATES, "")?;
     resolver.within(&path(["checkpoint-seconds"]), document.checkpoint_seconds, 0..=MOST_SECONDS, "0 keeps no checkpoints")?;
     let models = resolver.models()?;
-    let pairs = resolver.pairs()?;
+    let pairs = resolver.pairs(&models)?;
     let methods = resolver.methods(&models)?;
+    resolver.limits(&models, &pairs, &methods)?;
     let evaluation = resolver.evaluation(&models, &pairs, &methods, measurements)?;
     resolver.coefficients(&methods, &evaluation)?;
     resolver.references(&methods, &evaluation, &models)?;
     let methods = resolver.with_draws(methods)?;
     let comparison = resolver.comparison(folder, &pairs)?;
+    let notices = resolver.notices(&models, &methods);
     let Document { name, seed, replicates, checkpoint_seconds, .. } = document;
-    Ok(Experiment { name, seed, replicates, checkpoint_seconds, models, pairs, methods, evaluation, comparison, missing: Vec::new() })
+    Ok(Experiment { name, seed, replicates, checkpoint_seconds, models, pairs, methods, evaluation, comparison, missing: Vec::new(), notices })
 }
 
 pub(super) struct Resolver<'a> {
     pub(super) layers: &'a Layers,
     pub(super) document: &'a Document,
     pub(super) evaluation: &'a document::Evaluation,
-    places: &'a SearchPaths,
+    pub(super) places: &'a SearchPaths,
 }
 
 /// A path of keys; list indices are written as numbers.
@@ -65,13 +66,17 @@ impl Resolver<'_> {
         self.layers.fault(path, End::Value, message)
     }
 
-    fn name(&self, path: &[String], name: &str) -> Result<()> {
+    pub(super) fn name(&self, path: &[String], name: &str) -> Result<()> {
         let fine = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
         if name.is_empty() || !name.chars().all(fine) || name.starts_with('-') || name.ends_with('-') {
             let key = shown(path);
             return Err(self
                 .wrong(path, format!("`{key}` must be lowercase letters, digits and inner hyphens, got `{name}`"))
                 .hint("names become names of folders and stages, for example `mnist-mlp-2`"));
+        }
+        if name.len() > LONGEST_NAME {
+            let message = format!("`{}` has {} letters, expected at most {LONGEST_NAME}", shown(path), name.len());
+            return Err(self.wrong(path, message).hint("names become names of files, which no file system takes much longer"));
         }
         Ok(())
     }
@@ -132,7 +137,15 @@ impl Resolver<'_> {
         let here = path(["models", &index, "subset"]);
         let subset = match subset {
             None => None,
-            Some(Value::Num(_, number)) => Some(Subset::share(fraction(&number))),
+            Some(Value::Num(_, number)) => {
+                let share = fraction(&number);
+                if !(share > 0.0 && share <= 1.0) {
+                    let message = format!("`{}` should be a share above 0, at most 1, or a table, not `{share}`", shown(&here));
+                    let hint = "`subset = 0.5` takes half of the training images, `subset = { count = 100 }` takes 100";
+                    return Err(self.wrong(&here, message).hint(hint));
+                }
+                Some(Subset::share(share))
+            }
             Some(_) => Some(self.layers.read_at(&here)?),
         };
         if let Some(subset) = &subset {
@@ -140,105 +153,6 @@ impl Resolver<'_> {
             subset.size(usize::MAX >> 12).map_err(|error| self.library(&here, &error))?;
         }
         Ok(Model { name, subset })
-    }
-
-    fn pairs(&self) -> Result<Vec<Pair>> {
-        if self.document.pairs.is_empty() {
-            return Err(self.wrong(&path(["pairs"]), "`pairs` lists no pair of data set and architecture"));
-        }
-        let tables = [
-            ("architectures", &self.document.architectures),
-            ("datasets", &self.document.datasets),
-            ("trainings", &self.document.trainings),
-        ];
-        for (table, entries) in tables {
-            for name in entries.keys() {
-                self.name(&path([table, name]), name)?;
-            }
-        }
-        // Every table is checked, also those that no pair uses yet.
-        let blueprints: BTreeMap<&str, Blueprint> = self.tables("architectures", &self.document.architectures)?;
-        let sources: BTreeMap<&str, Source> = self.tables("datasets", &self.document.datasets)?;
-        let trainings: BTreeMap<&str, Training> = self.tables("trainings", &self.document.trainings)?;
-        for (&name, training) in &trainings {
-            training.check().map_err(|error| self.library(&path(["trainings", name]), &error))?;
-        }
-        let mut pairs: Vec<Pair> = Vec::new();
-        for (index, written) in self.document.pairs.iter().enumerate() {
-            let at = |key: &str| path(["pairs", &index.to_string(), key]);
-            let (mut dataset, mut key, mut stands_for) = (&written.dataset, "dataset", written.stands_for.clone());
-            let mut source = self.source(&at(key), dataset, &sources)?;
-            if let Some(other) = &written.stand_in {
-                let replacement = self.source(&at("stand-in"), other, &sources)?;
-                if !is_present(&source, self.places) {
-                    stands_for = Some(stands_for.unwrap_or_else(|| dataset.clone()));
-                    (dataset, key, source) = (other, "stand-in", replacement);
-                }
-            }
-            let blueprint = self.lookup(&at("architecture"), "architecture", "architectures", &written.architecture, &blueprints)?;
-            let training = self.lookup(&at("training"), "training", "trainings", &written.training, &trainings)?;
-            let images = geometry(&source, self.places).map_err(|error| match sources.get_key_value(dataset.as_str()) {
-                Some((name, _)) => self.library(&path(["datasets", name]), &error),
-                None => self.wrong(&at(key), chain(&error)),
-            })?;
-            let (channels, height, width) = images.shape;
-            let table = path(["architectures", &written.architecture]);
-            let architecture =
-                blueprint.build(Shape { channels, height, width }, images.classes).map_err(|error| self.library(&table, &error))?;
-            let graph = Graph::build(&architecture).map_err(|error| self.library(&table, &error))?;
-            if let Some(constants) = &written.normalisation {
-                let fits = constants.mean.len() == channels && constants.deviation.len() == channels;
-                let finite =
-                    constants.mean.iter().all(|mean| mean.is_finite()) && constants.deviation.iter().all(|d| d.is_finite() && *d > 0.0);
-                if !(fits && finite) {
-                    let message =
-                        format!("`normalisation` should hold a mean and a deviation above 0 for each channel: {channels} of each");
-                    return Err(self
-                        .wrong(&at("normalisation"), message)
-                        .hint("`{ mean = [0.0], deviation = [1.0] }` leaves grey pixels at pixel / 255"));
-                }
-            }
-            let pair = Pair {
-                dataset: dataset.clone(),
-                stands_for,
-                // What lies there was looked at above.
-                classes: classes(&source, self.places).unwrap_or_default(),
-                source,
-                normalisation: written.normalisation.clone(),
-                architecture: written.architecture.clone(),
-                blueprint,
-                graph,
-                training,
-            };
-            if let Some(first) = pairs.iter().position(|earlier| earlier.name() == pair.name()) {
-                return Err(self
-                    .wrong(&at(key), format!("the pair `{}` is listed twice", pair.name()))
-                    .hint(format!("`pairs[{first}]` is the same data set and architecture; give one of the architectures another name")));
-            }
-            pairs.push(pair);
-        }
-        Ok(pairs)
-    }
-
-    fn source(&self, at: &[String], name: &str, sources: &BTreeMap<&str, Source>) -> Result<Source> {
-        match sources.get(name) {
-            Some(source) => Ok(source.clone()),
-            None => Source::named(name).map_err(|_| {
-                let mut known: Vec<&str> = sources.keys().copied().collect();
-                known_names().for_each(|name| known.push(name));
-                self.wrong(at, format!("unknown data set `{name}`")).known(name, known)
-            }),
-        }
-    }
-
-    fn tables<'n, T: DeserializeOwned>(&self, table: &str, entries: &'n BTreeMap<String, Value>) -> Result<BTreeMap<&'n str, T>> {
-        entries.keys().map(|name| Ok((name.as_str(), self.layers.read_at(&path([table, name]))?))).collect()
-    }
-
-    fn lookup<T: Clone>(&self, at: &[String], what: &str, table: &str, name: &str, entries: &BTreeMap<&str, T>) -> Result<T> {
-        entries.get(name).cloned().ok_or_else(|| {
-            self.wrong(at, format!("unknown {what} `{name}`: there is no table `[{table}.{name}]`")).known(name, entries.keys().copied())
-        })
     }
 
     fn methods(&self, models: &[Model]) -> Result<Vec<Method>> {
@@ -301,8 +215,11 @@ impl Resolver<'_> {
             return Err(self.wrong(&at("splits"), "`evaluation.splits` should name `train`, `test` or both"));
         }
         let mut parts = written.splits.clone();
+        if let Some(index) = (1..parts.len()).find(|&index| parts[..index].contains(&parts[index])) {
+            let here = path(["evaluation", "splits", &index.to_string()]);
+            return Err(self.wrong(&here, format!("`evaluation.splits` names `{}` twice", parts[index])).hint("name each split once"));
+        }
         parts.sort_unstable();
-        parts.dedup();
         if written.images == Some(0) {
             return Err(self
                 .wrong(&at("images"), "`evaluation.images` is 0, expected at least 1")
@@ -345,7 +262,7 @@ impl Resolver<'_> {
     }
 
     /// A library's fault about the table at `table`, placed at the key or value it quotes first, if the table has it.
-    fn library(&self, table: &[String], error: &dyn std::error::Error) -> SpecError {
+    pub(super) fn library(&self, table: &[String], error: &dyn std::error::Error) -> SpecError {
         let text = chain(error);
         let within = shown(table);
         let place = quoted_place(self.layers, table, &text);
@@ -367,12 +284,6 @@ fn evaluation_keys(layers: &Layers, measurements: &[&dyn EvaluationKeys]) -> Res
         return Err(error.known(key, known));
     }
     layers.read_at(&here)
-}
-
-/// Whether the files of a data set are on this machine.
-fn is_present(source: &Source, places: &SearchPaths) -> bool {
-    let offline = SearchPaths { fetch: false, ..places.clone() };
-    !matches!(digest(source, &offline), Err(DatasetError::Missing { .. }))
 }
 
 /// `a` to `z`, then `aa`, `ab`, ...

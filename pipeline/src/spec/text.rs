@@ -59,9 +59,25 @@ impl Text {
         Ok(Text { name: name.to_owned(), text, root, values })
     }
 
+    /// A text that is exactly one TOML value: nothing before it, nothing behind it, no comment.
+    pub fn value(text: &str) -> Option<Value> {
+        const KEY: &str = "v = ";
+        let line = format!("{KEY}{text}");
+        let table = DeTable::parse(&line).ok()?;
+        let mut entries = table.get_ref().iter();
+        let (_, value) = entries.next().filter(|(_, value)| value.span() == (KEY.len()..line.len()))?;
+        entries.next().is_none().then(|| mark(value).1)
+    }
+
     /// Every value.
     pub fn values(&self) -> &Dict {
         &self.values
+    }
+
+    /// How the value at a path is written.
+    pub fn literal(&self, path: &[String]) -> Option<&str> {
+        let mark = path.iter().try_fold(&self.root, |here, step| here.inside(step).map(|(_, value)| value))?;
+        self.text.get(mark.span.clone())
     }
 
     /// The lines around the deepest part of `path` that the text has.
@@ -69,12 +85,7 @@ impl Text {
         let mut span = None;
         let mut here = &self.root;
         for (depth, step) in path.iter().enumerate() {
-            let next = match &here.inside {
-                Inside::Leaf => None,
-                Inside::List(items) => step.parse::<usize>().ok().and_then(|index| items.get(index)).map(|item| (&item.span, item)),
-                Inside::Table(entries) => entries.get(step).map(|(key, value)| (key, value)),
-            };
-            let Some((key, value)) = next else { break };
+            let Some((key, value)) = here.inside(step) else { break };
             let last = depth + 1 == path.len();
             span = Some(if last && end == End::Value && !matches!(value.inside, Inside::Table(_)) { &value.span } else { key });
             here = value;
@@ -82,6 +93,17 @@ impl Text {
         match span {
             Some(span) => excerpt(&self.name, &self.text, span, layer),
             None => Excerpt { layer, ..Excerpt::file(&self.name) },
+        }
+    }
+}
+
+impl Mark {
+    /// The span of a key or element, and what it holds.
+    fn inside(&self, step: &str) -> Option<(&Range<usize>, &Mark)> {
+        match &self.inside {
+            Inside::Leaf => None,
+            Inside::List(items) => step.parse::<usize>().ok().and_then(|index| items.get(index)).map(|item| (&item.span, item)),
+            Inside::Table(entries) => entries.get(step).map(|(key, value)| (key, value)),
         }
     }
 }

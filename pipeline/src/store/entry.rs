@@ -56,7 +56,15 @@ impl Entry {
 
 /// Names the artifact of a recipe and of the fingerprints of what it reads.
 pub fn fingerprint(recipe: &Recipe, inputs: &[Fingerprint]) -> Fingerprint {
-    Fingerprint::of_json(&json!({ "format": STORE_FORMAT, "recipe": recipe, "inputs": inputs }))
+    canonical(recipe.kind, recipe.version, &recipe.settings.to_string(), inputs)
+}
+
+/// The fingerprint of the canonical JSON of format, inputs and recipe, written by hand: recipes of tables are large, and a copy of one as
+/// a value takes many times the memory of its text.
+fn canonical(kind: &str, version: u32, settings: &str, inputs: &[Fingerprint]) -> Fingerprint {
+    let inputs = serde_json::to_string(inputs).expect("fingerprints have a JSON form");
+    let recipe = format!(r#"{{"kind":{},"settings":{settings},"version":{version}}}"#, json!(kind));
+    Fingerprint::of_bytes(format!(r#"{{"format":{STORE_FORMAT},"inputs":{inputs},"recipe":{recipe}}}"#).as_bytes())
 }
 
 /// The same from the text of a `recipe.json`; the error is a phrase for a person.
@@ -70,10 +78,7 @@ pub(super) fn fingerprint_of_text(text: &str) -> Result<Fingerprint, String> {
     let settings = text.strip_prefix(&before).and_then(|text| text.strip_suffix(&after));
     let settings = settings.ok_or("its keys are not in the order in which they are written")?;
     let inputs: Vec<Fingerprint> = inputs.iter().map(|input| input.fingerprint).collect();
-    // Key for key the canonical JSON of `fingerprint`.
-    let recipe = format!(r#"{{"kind":{},"settings":{settings},"version":{version}}}"#, json!(kind));
-    let canonical = format!(r#"{{"format":{STORE_FORMAT},"inputs":{},"recipe":{recipe}}}"#, json!(inputs));
-    Ok(Fingerprint::of_bytes(canonical.as_bytes()))
+    Ok(canonical(&kind, version, settings, &inputs))
 }
 
 /// JSON without the spaces between its tokens.

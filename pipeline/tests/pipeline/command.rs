@@ -133,6 +133,68 @@ fn a_variable_of_the_environment_lies_over_the_spec_and_is_named_when_it_is_wron
 }
 
 #[test]
+fn an_empty_variable_is_unset_and_a_strange_one_breaks_only_commands_that_read_a_spec() {
+    let (folder, _) = folder();
+    let run = |name: &str, value: &str, arguments: &[&str]| texts(&command(folder.path(), arguments).env(name, value).output().unwrap());
+    for name in
+        ["ONEBASIN_SEED", "ONEBASIN_JOBS", "ONEBASIN_PROFILE", "ONEBASIN_STORE", "ONEBASIN_DEVICE", "ONEBASIN_QQQQ", "ONEBASIN_DATA"]
+    {
+        let (code, _, error) = run(name, "", &["plan", "small.toml"]);
+        assert_eq!(code, 0, "{name}: {error}");
+    }
+    let (code, _, error) = run("ONEBASIN_STOR", "x", &["plan", "small.toml"]);
+    assert_eq!(code, 2);
+    assert!(error.contains("`ONEBASIN_STOR` is neither a key of a spec nor a variable of the command"), "{error}");
+    assert!(error.contains("did you mean `ONEBASIN_STORE`?") && error.contains("experiments/spec.md"), "{error}");
+    for arguments in [vec!["store"], vec!["schema"], vec!["completions", "bash"], vec!["data", "list"]] {
+        let (code, _, error) = run("ONEBASIN_OFFLINE", "1", &arguments);
+        assert_eq!(code, 0, "{arguments:?}: {error}");
+    }
+}
+
+#[test]
+fn a_value_means_the_same_by_set_and_by_the_environment() {
+    let (folder, _) = folder();
+    for value in
+        ["5e-2", ".05", "[test]", "1_1_1", "2024-01-01", "1#7", "1\n", "1 # one", "\"0.1\"", "{ a = 1 }", &"[".repeat(3000), "0.1 "]
+    {
+        for (key, variable) in [("trainings.adam.optimizer.learning-rate", "TRAININGS__ADAM__OPTIMIZER__LEARNING_RATE"), ("name", "NAME")] {
+            let (set, variable) = (format!("{key}={value}"), format!("ONEBASIN_{variable}"));
+            let by_set = texts(&onebasin(folder.path(), &["plan", "small.toml", "--set", &set]));
+            let by_environment = texts(&command(folder.path(), &["plan", "small.toml"]).env(&variable, value).output().unwrap());
+            assert_eq!((by_set.0, &by_set.1), (by_environment.0, &by_environment.1), "{set}");
+            // What is said differs in where the value came from alone.
+            let said = |text: &str| {
+                text.lines()
+                    .filter(|line| !line.contains("-->"))
+                    .map(|line| line.split_once("`: ").map_or(line, |(_, rest)| rest).to_owned())
+                    .collect::<Vec<_>>()
+            };
+            assert_eq!(said(&by_set.2), said(&by_environment.2), "{set}");
+        }
+    }
+}
+
+#[test]
+fn init_writes_a_whole_spec_that_runs_and_overwrites_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (code, out, error) = texts(&onebasin(folder.path(), &["init", "My first.toml"]));
+    assert_eq!((code, out.as_str()), (0, ""), "{error}");
+    let text = std::fs::read_to_string(folder.path().join("My first.toml")).unwrap();
+    assert!(text.starts_with("#:schema ./onebasin.schema.json\n") && text.contains("name = \"my-first\""), "{text}");
+    let sets = ["datasets.few-glyphs.train=60", "datasets.few-glyphs.test=20", "trainings.adam.epochs=1", "evaluation.lambdas=2"];
+    let sets = sets.iter().flat_map(|set| ["--set", set]);
+    let (code, _, error) = texts(&onebasin(folder.path(), &["run", "My first.toml"].into_iter().chain(sets).collect::<Vec<_>>()));
+    assert_eq!(code, 0, "{error}");
+    assert!(folder.path().join("results/my-first/table.md").exists());
+    let (code, _, error) = texts(&onebasin(folder.path(), &["init", "My first.toml"]));
+    assert_eq!(code, 2);
+    assert!(error.contains("is there already"), "{error}");
+    let (code, _, error) = texts(&onebasin(folder.path(), &["init", "nowhere/a.toml"]));
+    assert_eq!(code, 2, "{error}");
+}
+
+#[test]
 fn plan_and_explain_say_what_changed_since_the_last_run() {
     let (folder, _) = folder();
     let (code, out, _) = texts(&onebasin(folder.path(), &["plan", "small.toml"]));

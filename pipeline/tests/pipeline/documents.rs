@@ -104,6 +104,16 @@ fn every_command_stands_in_the_readme_and_every_command_of_it_exists() {
 }
 
 #[test]
+fn every_variable_of_the_command_stands_in_the_reference_and_every_one_of_it_is_known() {
+    let text = fs::read_to_string(root().join("experiments/spec.md")).unwrap();
+    let section = text.split_once("\n### Variables of the command\n").unwrap().1.split("\n## ").next().unwrap();
+    let cells = section.lines().filter(|line| line.starts_with("| `")).filter_map(|row| row.split('|').nth(1));
+    let told: BTreeSet<&str> =
+        cells.flat_map(|cell| cell.split('`').skip(1).step_by(2)).filter(|name| name.starts_with("ONEBASIN_")).collect();
+    assert_eq!(told, onebasin::spec::COMMAND_VARIABLES.into());
+}
+
+#[test]
 fn every_committed_results_file_stands_in_the_readme() {
     let text = fs::read_to_string(root().join("README.md")).unwrap();
     let told = first_cells(&text, "Results files");

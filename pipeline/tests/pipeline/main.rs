@@ -9,6 +9,7 @@ mod layers;
 mod licences;
 mod plans;
 mod running;
+mod schema;
 mod settings;
 mod spec_errors;
 mod spec_keys;

@@ -150,6 +150,52 @@ fn every_fault_of_a_spec_is_told_with_file_line_key_and_hint() {
             "training = \"adam\"\n[[pairs]]\ndataset = \"glyphs\"\narchitecture = \"small\"\ntraining = \"adam\"",
         ),
         ("a name that is none", "name = \"table-1\"", "name = \"Table 1\""),
+        ("a split named twice", "merges = [2, 3]", "splits = [\"test\", \"test\"]"),
+        ("a share above one", "models = 3", "models = [{ name = \"a\", subset = 2 }, { name = \"b\" }, { name = \"c\" }]"),
+        (
+            "a subset of more images than there are",
+            "models = 3",
+            "models = [{ name = \"a\", subset = { count = 20001 } }, { name = \"b\" }]",
+        ),
+        (
+            "a name longer than a file's",
+            "name = \"matched\"",
+            "name = \"a-method-whose-name-is-longer-than-any-that-fits-into-names-of-files\"",
+        ),
+        ("epochs that never end", "epochs = 3", "epochs = 1_000_000_000_000"),
+        ("more steps than anyone waits for", "epochs = 3", "epochs = 1_000_000"),
+        ("a warm-up longer than the training", "epochs = 3", "epochs = 3\nschedule = { warmup-epochs = 5 }"),
+        ("a batch larger than the data", "epochs = 3", "epochs = 3\nbatch = 20001\ndrop-last = true"),
+        (
+            "a batch of one under a batch norm",
+            "hidden = [32, 32]\n",
+            "hidden = [32, 32]\nnorm = \"batch\"\n\n[trainings.one]\nepochs = 1\nbatch = 1\noptimizer = { kind = \"adam\", learning-rate = 1e-3 }\n\n[[pairs]]\ndataset = \"mnist\"\narchitecture = \"small\"\ntraining = \"one\"\n",
+        ),
+        (
+            "a repair with more images than there are",
+            "matching = { by = \"c2m3\" }",
+            "matching = { by = \"c2m3\" }\nrepair = { kind = \"repair\", images = 20001 }",
+        ),
+        ("more lines than a run gets through", "models = 3", "models = 10000"),
+        ("more numbers than memory in a network", "hidden = [32, 32]", "hidden = [1_000_000, 1_000_000]"),
+        ("more numbers than memory in a cost matrix", "hidden = [32, 32]", "hidden = [1_000_000]"),
+        (
+            "more numbers than memory in all networks",
+            "models = 3\n\n[architectures.small]\nfamily = \"mlp\"\nhidden = [32, 32]",
+            "models = 300\n\n[architectures.small]\nfamily = \"mlp\"\nhidden = [100_000]",
+        ),
+        (
+            "more images than memory",
+            "[[pairs]]\ndataset = \"glyphs\"",
+            "[datasets.mine]\nformat = \"glyphs\"\ntrain = 10_000_000\nsize = 128\ncolour = true\n\n[[pairs]]\ndataset = \"mine\"",
+        ),
+        ("a text that is a number", "name = \"table-1\"", "name = 111"),
+        ("a number beyond 64 bits", "seed = 42", "seed = 99999999999999999999"),
+        ("a fraction where a whole number belongs", "seed = 42", "seed = 1_000.5"),
+        ("three moments", "learning-rate = 1e-3", "learning-rate = 1e-3, betas = [0.9, 0.99, 0.999]"),
+        ("one moment", "learning-rate = 1e-3", "learning-rate = 1e-3, betas = 0.9"),
+        ("a matching without its kind", "matching = { by = \"c2m3\" }", "matching = { iterations = 3 }"),
+        ("a norm without its kind", "family = \"mlp\"\nhidden = [32, 32]", "layers = [{ op = \"flatten\" }, { op = \"norm\" }]"),
         ("not TOML", "seed = 42", "seed = = 42"),
         ("a key twice", "seed = 42", "seed = 42\nseed = 43"),
         ("a negative learning rate", "learning-rate = 1e-3", "learning-rate = -1e-3"),
@@ -245,6 +291,29 @@ fn a_fault_in_a_layer_names_the_layer() {
         ("--set of an unknown key", "seed = 42", "seed = 42", set("trainings.adam.epoch=3")),
         ("--set without a value", "seed = 42", "seed = 42", set("trainings.adam.epochs")),
         ("--set that is not TOML", "seed = 42", "seed = 42", set("models=[1,")),
+        ("--set of a value and a comment", "seed = 42", "seed = 42", set("seed=1#7")),
+        ("--set of two keys", "seed = 42", "seed = 42", set("seed=1\nmodels=9")),
+        ("--set of words without quotes in a list", "seed = 42", "seed = 42", set("evaluation.splits=[test]")),
+        ("--set of nothing", "seed = 42", "seed = 42", set("name=")),
+        ("--set of a key that is none", "seed = 42", "seed = 42", set("a b=1")),
+        ("--set of a number where a text belongs", "seed = 42", "seed = 42", set("name=1_1_1")),
+        ("--set of a text with an equals sign", "seed = 42", "seed = 42", set("name=a=b")),
+        ("--set of a number without its first digit", "seed = 42", "seed = 42", set("trainings.adam.optimizer.learning-rate=.05")),
+        ("--set of a misspelt training", "seed = 42", "seed = 42", set("trainings.adan.epochs=4")),
+        ("--set of a misspelt architecture", "seed = 42", "seed = 42", set("architectures.smal.hidden=[4]")),
+        ("--set of a misspelt table", "seed = 42", "seed = 42", set("trainngs.adam.epochs=4")),
+        ("--set of an unknown method", "seed = 42", "seed = 42", set("methods.mached.matching.iterations=4")),
+        ("--set of a key of a method", "seed = 42", "seed = 42", set("methods.matched.matching.iteration=4")),
+        ("--set beyond a list", "seed = 42", "seed = 42", set("pairs.1.dataset=mnist")),
+        ("--set inside a list that is not there", "merges = [2, 3]", "", set("evaluation.merges.0=2")),
+        ("--set inside a number of models", "seed = 42", "seed = 42", set("models.b.subset=0.5")),
+        ("a misspelt training in a profile", "[profiles.cpu.trainings.adam]", "[profiles.cpu.trainings.adan]", Overrides::default()),
+        (
+            "a fault of the spec under a harmless --set",
+            "architecture = \"small\"\ntraining = \"adam\"",
+            "architecture = \"pooled\"\ntraining = \"adam\"\n\n[architectures.pooled]\nlayers = [{ op = \"flatten\" }]",
+            set("architectures.pooled.family=layers"),
+        ),
         ("an unknown profile", "seed = 42", "seed = 42", profile("cup")),
         ("a fault in the profile that is used", spoiled_profile.0, spoiled_profile.1, profile("cpu")),
         ("a fault in a profile that is not used", spoiled_profile.0, spoiled_profile.1, Overrides::default()),
@@ -263,4 +332,71 @@ fn a_spec_that_is_not_there_or_is_a_folder_is_told() {
     };
     assert!(load("nowhere/spec.toml").starts_with("cannot read the spec `nowhere/spec.toml`: "), "{}", load("nowhere/spec.toml"));
     assert!(load("src").starts_with("cannot read the spec `src`: it is a folder"), "{}", load("src"));
+}
+
+#[test]
+fn a_long_list_of_layers_is_refused_before_it_is_read() {
+    let layers = "{ op = \"relu\" }, ".repeat(20_001);
+    let text = SOUND.replace("family = \"mlp\"\nhidden = [32, 32]", &format!("layers = [{layers}]"));
+    let error = parse(&text, &Overrides::default()).unwrap_err().to_string();
+    assert!(error.starts_with("`architectures.small.layers` has 20001 layers, expected at most 20000"), "{}", &error[..200]);
+}
+
+#[test]
+fn a_file_that_is_no_spec_by_its_length_or_bytes_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let load = |bytes: &[u8]| {
+        let path = folder.path().join("spec.toml");
+        std::fs::write(&path, bytes).unwrap();
+        experiment::load(&path, &Overrides::default(), &SearchPaths::offline([], "/nonexistent")).unwrap_err().to_string()
+    };
+    assert!(load(b"name = \"a\"\nseed = 1 # \xff\n").contains("line 2 is not UTF-8"));
+    assert!(load(&vec![b'#'; (1 << 20) + 1]).contains("it is longer than 1048576 bytes"));
+}
+
+#[test]
+fn what_a_data_set_has_wrong_is_blamed_on_it_and_not_on_the_architecture() {
+    let folder = tempfile::tempdir().unwrap();
+    let spec = |size: &str| {
+        let table = format!("[datasets.own]\nformat = \"idx\"\ndirectory = \"own\"\nclasses = 2{size}\n\n[[pairs]]\ndataset = \"own\"");
+        SOUND.replacen("[[pairs]]\ndataset = \"glyphs\"", &table, 1)
+    };
+    let own = folder.path().join("own");
+    std::fs::create_dir(&own).unwrap();
+    let write = |rows: [u8; 4]| {
+        for split in ["train", "t10k"] {
+            let header = [[0, 0, 8, 3], [0, 0, 0, 3], [0, 0, 0, 4], rows].concat();
+            std::fs::write(own.join(format!("{split}-images-idx3-ubyte")), [header, vec![0; 48]].concat()).unwrap();
+            std::fs::write(own.join(format!("{split}-labels-idx1-ubyte")), [0, 0, 8, 1, 0, 0, 0, 3, 0, 1, 0]).unwrap();
+        }
+    };
+    let places = SearchPaths::offline([folder.path().to_owned()], folder.path().join("cache"));
+    let load =
+        |text: &str| experiment::parse(text, Path::new("table-1.toml"), &Overrides::default(), &places).map_err(|error| error.to_string());
+    write([0, 0, 0, 4]);
+    load(&spec("")).unwrap();
+    let wrong_size = load(&spec("\nsize = [3000, 3000]")).unwrap_err();
+    assert!(
+        wrong_size.contains("size of the images: expected 3000x3000, got 4x4") && wrong_size.contains("[datasets.own]"),
+        "{wrong_size}"
+    );
+    let too_large = load(&spec("\nsize = [10, 2147483648]")).unwrap_err();
+    assert!(too_large.contains("got `[10, 2147483648]`") && too_large.contains("size = ["), "{too_large}");
+    let repaired = spec("").replace("by = \"c2m3\" }", "by = \"c2m3\" }\nrepair = { kind = \"repair\", images = 4 }");
+    let too_few = load(&repaired).unwrap_err();
+    assert!(too_few.contains("`methods[1].repair.images` is 4, but `own` has 3 training images"), "{too_few}");
+    write([128, 0, 0, 0]);
+    let header = load(&spec("")).unwrap_err();
+    assert!(header.contains("train-images-idx3-ubyte`: header: expected images of at most"), "{header}");
+    assert!(header.contains("[datasets.own]") && !header.contains("architectures"), "{header}");
+}
+
+#[test]
+fn tables_that_nothing_uses_and_methods_that_merge_nothing_are_worth_a_word() {
+    let notices = |text: &str| parse(text, &Overrides::default()).unwrap().notices;
+    assert_eq!(notices(SOUND), ["no pair uses `[architectures.deep]`"]);
+    let used = SOUND.replace("[profiles.cpu.trainings.adam]\nepochs = 1", "[profiles.cpu.pairs.0]\narchitecture = \"deep\"");
+    assert_eq!(notices(&used), Vec::<String>::new());
+    let alone = SOUND.replace("models = 3", "models = 1").replace("merges = [2, 3]", "");
+    assert!(notices(&alone).iter().any(|notice| notice.contains("`models` is 1")), "{:?}", notices(&alone));
 }

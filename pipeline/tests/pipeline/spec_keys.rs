@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
+use crate::schema::Tables;
 use onebasin::experiment;
 use onebasin::spec::{Experiment, Overrides, Repair, SpecError};
 use onebasin_datasets::{Augmentation, SearchPaths, Source, known_names};
@@ -192,6 +193,32 @@ fn a_table_is_read_by_heading_with_its_names_and_its_default() {
     assert_eq!(reference.sections.keys().collect::<Vec<_>>(), ["[x.NAME]"]);
     assert_eq!(reference.names("[x.NAME]", "a"), set(["b", "c-d"]));
     assert_eq!(reference.sections["[x.NAME]"]["a"].default, "`\"b\"`");
+}
+
+#[test]
+fn the_schema_has_the_keys_of_the_reference_and_no_others() {
+    let (schema, reference) = (Tables::new(), Reference::read());
+    let mut faults = Vec::new();
+    let mut compare = |section: &str, tables: Vec<&serde_json::Value>, kind: Option<&str>| {
+        let keys = tables.iter().flat_map(|table| table["properties"].as_object().unwrap().keys().cloned());
+        let keys: BTreeSet<String> = keys.filter(|key| Some(key.as_str()) != kind).collect();
+        faults.extend(differences(&keys, &reference.keys(section), &format!("section `{section}`, key of the schema")));
+    };
+    for (section, at) in TABLES {
+        compare(section, schema.at(at).iter().collect(), None);
+    }
+    let families = Kinds { at: "architectures.net", section: "[architectures.NAME]", key: "family", one: "family = \"KIND\"" };
+    for Kinds { at, section, key, one } in KINDS.into_iter().chain([families]) {
+        let tables = schema.at(at);
+        for name in reference.names(section, key) {
+            let own: Vec<&serde_json::Value> = tables.iter().filter(|table| table["properties"][key]["const"] == *name).collect();
+            assert!(!own.is_empty(), "the schema has no table with `{key} = \"{name}\"` at `{at}`");
+            for table in own {
+                compare(&one.replace("KIND", &name), vec![table], Some(key));
+            }
+        }
+    }
+    assert!(faults.is_empty(), "experiments/spec.md and the schema differ:\n  {}", faults.join("\n  "));
 }
 
 /// Every table of keys that the code has, by the heading it should stand under.

@@ -23,6 +23,7 @@ const IMAGE: usize = 3 * 32 * 32;
 /// A file is a sequence of records: one label byte (CIFAR-10) or a coarse and a fine one (CIFAR-100), then 1024 bytes each of red, green
 /// and blue in row-major order. Source: A. Krizhevsky, "Learning multiple layers of features from tiny images", 2009, and the data's page.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Cifar {
     /// The folder below a root or beside the spec, or an absolute path.
@@ -46,6 +47,7 @@ pub struct Cifar {
 
 /// The label bytes before an image.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum CifarLabels {
     /// One byte, as in CIFAR-10.
@@ -100,6 +102,11 @@ impl Cifar {
 
     fn name(&self) -> &str {
         Path::new(&self.directory).file_name().and_then(|name| name.to_str()).unwrap_or(&self.directory)
+    }
+
+    /// Bytes of a record.
+    pub(crate) fn record(&self) -> usize {
+        self.labels.record()
     }
 
     fn classes(&self) -> usize {

@@ -28,6 +28,7 @@ const VERSION: u32 = 1;
 /// Hidden entries and what systems leave behind (`Thumbs.db`, `desktop.ini`, `@eaDir`, `lost+found`, `__MACOSX` and the like) are ignored.
 /// Everything else that cannot be used is an error, all of it in one message.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Folder {
     /// The folder below a root, or an absolute path.

@@ -14,6 +14,7 @@ use crate::digest::of_files;
 use crate::error::{DatasetError, FETCH_AGAIN};
 use crate::kind;
 use crate::known::{self, Known};
+use crate::picture::MOST_SIDE;
 use crate::search_paths::{SearchPaths, Wanted};
 use crate::source::Geometry;
 use crate::split::{Dataset, Normalisation, Split};
@@ -25,6 +26,7 @@ use header::{Images, Part, wrong};
 /// Files are big-endian: magic `00 00 08 03`, count, rows and columns (u32 each), then one byte per pixel; for labels magic `00 00 08 01`,
 /// count, then one byte per label. Source: Y. LeCun, C. Cortes, C. J. C. Burges, "The MNIST database of handwritten digits".
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Idx {
     /// The folder below a root or beside the spec, or an absolute path.
@@ -147,15 +149,18 @@ impl Idx {
 
     pub(crate) fn geometry(&self, search_paths: &SearchPaths) -> Result<Geometry, DatasetError> {
         self.check()?;
-        let (height, width) = match self.size {
-            Some(size) => size,
-            None => {
-                let path = &self.locate(search_paths)?[0];
-                let mut start = Vec::with_capacity(kind::START);
-                reader(path)?.take(kind::START as u64).read_to_end(&mut start).map_err(unreadable(path))?;
-                let images = Images::read(path, &start)?;
-                self.upright(images.rows, images.columns)
-            }
+        let header = |path: &PathBuf| {
+            let mut start = Vec::with_capacity(kind::START);
+            reader(path)?.take(kind::START as u64).read_to_end(&mut start).map_err(unreadable(path))?;
+            // With a key `size` that the header does not have, it is the key that is wrong, or the file.
+            self.length(path, Part::Images, &start)?;
+            let images = Images::read(path, &start)?;
+            Ok::<_, DatasetError>(self.upright(images.rows, images.columns))
+        };
+        let (height, width) = match (self.size, self.locate(search_paths)) {
+            (Some(size), _) if known::known(&self.directory).is_some() => size,
+            (Some(size), Err(_)) => size,
+            (_, located) => header(&located?[0])?,
         };
         let classes = match self.said_classes() {
             Some(classes) => classes,
@@ -191,6 +196,12 @@ impl Idx {
         if let Some(classes) = self.said_classes().filter(|&classes| usize::from(self.first_label) >= classes) {
             let expected = format!("a whole number below `classes`, {classes}");
             return wrong("first-label", &expected, self.first_label.to_string(), "0 is usual, 1 for EMNIST's letters");
+        }
+        if let Some((height, width)) = self.size
+            && !((1..=MOST_SIDE).contains(&height) && (1..=MOST_SIDE).contains(&width))
+        {
+            let expected = format!("from [1, 1] to [{MOST_SIDE}, {MOST_SIDE}]");
+            return wrong("size", &expected, format!("[{height}, {width}]"), "write height, then width, in pixels; or leave it out");
         }
         self.normalisation.as_ref().map_or(Ok(()), |normalisation| normalisation.check(1))
     }

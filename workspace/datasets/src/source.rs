@@ -14,6 +14,7 @@ use crate::split::Dataset;
 
 /// Where images come from: the `[datasets.NAME]` table of a spec, or a known data set.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "format", rename_all = "kebab-case")]
 pub enum Source {
     /// Four files of MNIST's format.

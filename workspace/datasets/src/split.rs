@@ -33,6 +33,7 @@ pub struct Dataset {
 
 /// The mean and the standard deviation of `pixel / 255`, per channel.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Normalisation {
     /// Subtracted first.

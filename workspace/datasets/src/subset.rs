@@ -6,6 +6,7 @@ use crate::split::Split;
 
 /// The part of the training images that a model sees: a share of them or a number.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Subset {
     /// A fraction in (0, 1].

@@ -6,6 +6,7 @@ use crate::{UnitMap, align};
 
 /// The ground metric of a transport: how far two units are from each other, given the weights they read with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Ground {
     /// The Euclidean distance.

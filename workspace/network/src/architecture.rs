@@ -69,6 +69,7 @@ pub struct Architecture {
 ///
 /// Layers with parameters may be given a `name`; the others are counted by kind in graph order: `conv1`, `norm1`, `fc1`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "op", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Layer {
     /// Image to vector, channel after channel.
@@ -143,6 +144,7 @@ pub enum Layer {
 
 /// Over what a normalisation takes mean and variance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum NormKind {
     /// Over the channels, at each pixel of each image by itself.
@@ -173,6 +175,17 @@ impl Width {
 impl From<usize> for Width {
     fn from(count: usize) -> Width {
         Width::Count(count)
+    }
+}
+
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for Width {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Width".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "anyOf": [{ "type": "integer", "minimum": 1 }, { "const": "classes" }] })
     }
 }
 

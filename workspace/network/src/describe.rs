@@ -122,7 +122,9 @@ impl fmt::Display for Description {
         let groups = self.groups.iter().map(|group| [group.name.clone(), group.units.to_string()]);
         table(formatter, std::iter::once(heads).chain(groups).collect(), [false, true])?;
         writeln!(formatter)?;
-        write!(formatter, "{} parameters, {} groups, {} FLOPs per image", self.parameters, self.groups.len(), self.flops)
+        let groups = self.groups.len();
+        let plural = if groups == 1 { "" } else { "s" };
+        write!(formatter, "{} parameters, {groups} group{plural}, {} FLOPs per image", self.parameters, self.flops)
     }
 }
 

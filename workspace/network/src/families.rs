@@ -60,6 +60,7 @@ impl Blueprint {
 
 /// The normalisation behind each hidden layer of a family.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum NormChoice {
     /// Over the channels at each pixel.

@@ -32,6 +32,9 @@ pub enum TrainingError {
         /// What to do about it.
         hint: &'static str,
     },
+    /// Nothing says how long to train.
+    #[error("`epochs` and `steps` are both missing, expected one of them or both\nhint: say how long to train, as in `epochs = 10`")]
+    Endless,
     /// The data do not fit the network.
     #[error("the data do not fit the network: {what} is `{got}`, expected `{expected}`\nhint: {hint}")]
     Data {

@@ -11,6 +11,7 @@ use crate::TrainingError;
 
 /// Where the weights of a network start, named after the library whose defaults these are. Norms start at scale 1, shift 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Initialisation {
     /// Weights and biases uniform in ±1/√fan-in (Kaiming uniform with a = √5).

@@ -5,6 +5,7 @@ use crate::error::impossible;
 
 /// How gradients become updates, with PyTorch's meaning of every option.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Optimizer {
     /// Stochastic gradient descent.
@@ -18,6 +19,7 @@ pub enum Optimizer {
 ///
 /// Source: PyTorch, `torch.optim.SGD`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Sgd {
     /// The peak learning rate.
@@ -38,6 +40,7 @@ pub struct Sgd {
 ///
 /// Source: Kingma and Ba, Adam, algorithm 1; PyTorch, `torch.optim.Adam`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Adam {
     /// The peak learning rate.

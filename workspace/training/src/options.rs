@@ -20,6 +20,7 @@ use crate::schedule::{Schedule, Span};
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Training {
     /// Passes over the data. With `steps` too, whichever ends first.
@@ -71,7 +72,7 @@ impl Training {
     /// Names the first key whose value no training can have.
     pub fn check(&self) -> Result<(), TrainingError> {
         if self.epochs.is_none() && self.steps.is_none() {
-            return Err(impossible("epochs", "absent", "`epochs`, `steps` or both", "say how long to train, as in `epochs = 10`"));
+            return Err(TrainingError::Endless);
         }
         if self.epochs == Some(0) {
             return Err(impossible("epochs", 0, "at least 1", "leave it out when `steps` ends the training"));

@@ -14,6 +14,7 @@ use crate::error::impossible;
 ///
 /// Source: Loshchilov and Hutter, SGDR, equation 5 (cosine, restarts); Goyal et al. 2017, section 2.2 (gradual warm-up).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Schedule {
     /// The shape after the warm-up.
@@ -44,6 +45,7 @@ pub struct Schedule {
 
 /// The shape of a schedule after its warm-up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum ScheduleKind {
     /// The peak rate throughout.
@@ -57,6 +59,7 @@ pub enum ScheduleKind {
 
 /// How often the rate moves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Per {
     /// At each step.

@@ -5,6 +5,7 @@ pub mod stage;
 
 use anyhow::Result;
 use figment::value::Value;
+use schemars::{Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 
 use super::Measurement;
@@ -91,12 +92,22 @@ impl Measurement for Barriers {
 
     const KEYS: &'static [&'static str] = &["pairs"];
 
+    fn schemas(generator: &mut SchemaGenerator) -> Vec<Schema> {
+        let line = generator.subschema_for::<[String; 2]>();
+        vec![json_schema!({ "anyOf": [{ "enum": ["all", "none"] }, { "type": "array", "items": line }] })]
+    }
+
     fn check(asked: &Asked<'_>) -> Result<Option<Lines>, SpecError> {
         let here = asked.at(["pairs"]);
         let models = asked.models;
+        let all = || {
+            let here = if asked.value("pairs").is_some() { here.clone() } else { vec!["models".to_owned()] };
+            asked.few_stages(&here, "lines between models", models.len() * (models.len() - 1) / 2)?;
+            Ok(Some(every_pair(models.len())))
+        };
         match asked.value("pairs") {
-            None => Ok(Some(every_pair(models.len()))),
-            Some(Value::String(_, word)) if word == "all" => Ok(Some(every_pair(models.len()))),
+            None => all(),
+            Some(Value::String(_, word)) if word == "all" => all(),
             Some(Value::String(_, word)) if word == "none" => Ok(Some(Vec::new())),
             Some(Value::Array(..)) => {
                 let named: Vec<Vec<String>> = asked.read(&here)?;
@@ -117,6 +128,7 @@ impl Measurement for Barriers {
                     }
                     lines.push((a, b));
                 }
+                asked.few_stages(&here, "lines between models", lines.len())?;
                 Ok(Some(lines))
             }
             Some(_) => Err(asked

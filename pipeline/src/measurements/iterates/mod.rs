@@ -6,13 +6,14 @@ mod stage;
 use anyhow::Result;
 use figment::value::Value;
 use onebasin_matching::Matching;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 
 use super::Measurement;
 use crate::drawing::Canvas;
 use crate::identity::{ResultKey, by_length};
 use crate::plan::{PairPlanner, Record};
-use crate::spec::{Asked, SpecError, whole};
+use crate::spec::{Asked, Either, SpecError, whole};
 use crate::stage::Artifact;
 use crate::stages::files::read_json;
 use crate::table::{Tables, row};
@@ -25,7 +26,8 @@ const MOST_ITERATES: usize = 24;
 pub struct Iterates;
 
 /// `evaluation.iterates` as a table.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "Iterates")]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 struct Keys {
     count: usize,
@@ -107,6 +109,10 @@ impl Measurement for Iterates {
     type Request = IteratesRequest;
 
     const KEYS: &'static [&'static str] = &["iterates"];
+
+    fn schemas(generator: &mut SchemaGenerator) -> Vec<Schema> {
+        vec![generator.subschema_for::<Either<usize, Keys>>()]
+    }
 
     fn check(asked: &Asked<'_>) -> Result<Option<IteratesRequest>, SpecError> {
         let here = asked.at(["iterates"]);

@@ -4,6 +4,7 @@ mod picture;
 mod stage;
 
 use anyhow::{Context, Result};
+use schemars::{Schema, SchemaGenerator};
 use serde::Serialize;
 
 use super::Measurement;
@@ -67,6 +68,10 @@ impl Measurement for Margins {
     type Request = ();
 
     const KEYS: &'static [&'static str] = &["margins"];
+
+    fn schemas(generator: &mut SchemaGenerator) -> Vec<Schema> {
+        vec![generator.subschema_for::<bool>()]
+    }
 
     fn check(asked: &Asked<'_>) -> Result<Option<()>, SpecError> {
         if !asked.is_set("margins")? {

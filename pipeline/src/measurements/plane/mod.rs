@@ -7,6 +7,7 @@ mod lattice;
 mod stage;
 
 use anyhow::{Context, Result};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 
 use super::Measurement;
@@ -27,7 +28,8 @@ const MOST_IMAGES: usize = 10_000_000;
 pub struct Plane;
 
 /// `evaluation.plane` as it is written.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "Plane")]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 struct Keys {
     /// Three names; the first three models.
@@ -110,6 +112,10 @@ impl Measurement for Plane {
     type Request = PlaneRequest;
 
     const KEYS: &'static [&'static str] = &["plane"];
+
+    fn schemas(generator: &mut SchemaGenerator) -> Vec<Schema> {
+        vec![generator.subschema_for::<Keys>()]
+    }
 
     fn check(asked: &Asked<'_>) -> Result<Option<PlaneRequest>, SpecError> {
         let Some(keys) = asked.optional::<Keys>("plane")? else { return Ok(None) };

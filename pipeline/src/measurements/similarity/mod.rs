@@ -3,6 +3,7 @@
 mod stage;
 
 use anyhow::{Context, Result};
+use schemars::{Schema, SchemaGenerator};
 use serde::Serialize;
 
 use super::Measurement;
@@ -69,6 +70,10 @@ impl Measurement for Similarity {
     type Request = ();
 
     const KEYS: &'static [&'static str] = &["similarity"];
+
+    fn schemas(generator: &mut SchemaGenerator) -> Vec<Schema> {
+        vec![generator.subschema_for::<bool>()]
+    }
 
     fn check(asked: &Asked<'_>) -> Result<Option<()>, SpecError> {
         if !asked.is_set("similarity")? {

@@ -7,6 +7,7 @@ use crate::error::DatasetError;
 
 /// Pads the image with zeros, then crops a window of the old size at one of the `(2 · padding + 1)²` positions, all equally likely.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Crop {
     /// Pixels on each side. Default: 4.

@@ -7,6 +7,7 @@ use crate::error::DatasetError;
 
 /// Mirrors left and right with some probability.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Flip {
     /// The probability, 0 to 1. Default: 0.5.

@@ -54,6 +54,7 @@ pub enum Augmentation {
 
 /// One transformation; the size of the image stays.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Step {
     /// `crop`: pads with zeros, then crops to the old size.

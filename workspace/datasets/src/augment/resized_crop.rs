@@ -12,6 +12,7 @@ use crate::error::DatasetError;
 /// its own shape is outside `ratio`). Numbers are rounded as by torchvision's `RandomResizedCrop` on Pillow images: columns first, to
 /// whole pixel values, then rows.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct ResizedCrop {
     /// Smallest and largest area. Default: 0.08 and 1.

@@ -10,6 +10,7 @@ use crate::error::DatasetError;
 /// Coordinates are fixed-point numbers with 16 fractional bits, as in Pillow, which torchvision's `RandomRotation` calls; the same angle
 /// gives the same picture.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Rotate {
     /// The largest angle either way, 0 to 180. Default: 30.

@@ -37,6 +37,18 @@ impl<'de> Deserialize<'de> for Augmentation {
     }
 }
 
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for Augmentation {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Augmentation".into()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let step = generator.subschema_for::<Step>();
+        schemars::json_schema!({ "anyOf": [{ "enum": Augmentation::NAMES }, step, { "type": "array", "items": step }] })
+    }
+}
+
 struct SpecForm;
 
 impl<'de> Visitor<'de> for SpecForm {

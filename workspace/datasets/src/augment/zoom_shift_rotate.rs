@@ -13,6 +13,7 @@ use crate::error::DatasetError;
 /// right, `log z` is uniform, and the shift `s` is uniform within `±|z - 1| / 2` of height and width.
 /// Source: augmax 0.2.1, `RandomSizedCrop`, `HorizontalFlip` and `Rotate` in a chain.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct ZoomShiftRotate {
     /// Smallest and largest zoom; above 1 the image grows. Default: 0.8 and 1.2.

@@ -20,6 +20,7 @@ const VERSION: u32 = 1;
 /// images or threads. Pixels are made with correctly rounded operations only (no sine, no logarithm), so bytes agree across platforms.
 /// Classes are balanced: every run of `classes` images, from the first, holds each class once.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Glyphs {
     /// 2 to 36: digits first, then letters.

@@ -5,6 +5,7 @@ use std::path::Path;
 use super::Idx;
 use crate::error::{DatasetError, FETCH_AGAIN};
 use crate::kind;
+use crate::picture::MOST_SIDE;
 
 /// What a file of a set holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +55,10 @@ impl Images {
             let expected = "at least one image of at least one pixel";
             return Err(wrong(path, "header", expected, got, "the file holds no images"));
         }
+        if rows > MOST_SIDE || columns > MOST_SIDE {
+            let expected = format!("images of at most {MOST_SIDE}x{MOST_SIDE} pixels");
+            return Err(wrong(path, "header", expected, format!("{rows}x{columns}"), "the header is damaged, or the file is another one"));
+        }
         Ok(Images { count, rows, columns })
     }
 
@@ -68,6 +73,11 @@ pub(super) fn labels(path: &Path, start: &[u8]) -> Result<usize, DatasetError> {
 }
 
 impl Idx {
+    /// How many images a file holds, by its first bytes.
+    pub(crate) fn images(&self, path: &Path, start: &[u8]) -> Result<usize, DatasetError> {
+        Ok(Images::read(path, start)?.count)
+    }
+
     /// Bytes that a file should have, by its first ones.
     pub(super) fn length(&self, path: &Path, part: Part, start: &[u8]) -> Result<u128, DatasetError> {
         let body = match part {

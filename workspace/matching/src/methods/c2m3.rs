@@ -44,6 +44,7 @@ use crate::{Alignment, Frame, Matcher, MatchingError, Outcome, Problem, Restart}
 /// pairs are sums over models; running statistics are never matched; an iteration without a step ends the ascent; permutations are refined
 /// unless `refine = 0`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct C2m3 {
     /// Where to start; default identity, as in the paper.

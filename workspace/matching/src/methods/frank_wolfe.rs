@@ -24,6 +24,7 @@ const MOST_TRIALS: usize = 1000;
 /// Source: C²M³ (arXiv 2405.17897), section 3, equation of two models; 400 iterations at a tolerance of 1e-4 as in the authors' settings. The line
 /// search is exact.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct FrankWolfe {
     /// The model whose units are the frame; default 0.

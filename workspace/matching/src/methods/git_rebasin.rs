@@ -18,6 +18,7 @@ use crate::{Alignment, Certificate, Frame, Iterate, Matcher, MatchingError, Outc
 /// Source: Git Re-Basin (arXiv 2209.04836), algorithm 1. Deviations: gains count relative to the objective, without a gain the old
 /// permutation stays, and a group none of whose neighbours has changed since its last solve is not solved again (it would not change).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct GitReBasin {
     /// The model whose units are the frame; default 0.
@@ -38,6 +39,7 @@ impl Default for GitReBasin {
 
 /// In which order a sweep visits the groups.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Order {
     /// A new uniformly random order for each sweep.

@@ -6,6 +6,7 @@ use crate::{Alignment, Certificate, Frame, Matcher, MatchingError, Problem, Solv
 
 /// No matching: every unit stays where it is, so that a mean in the frame is the naive mean.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Identity {}
 

@@ -15,6 +15,7 @@ use crate::{Alignment, Certificate, Frame, Iterate, Matcher, MatchingError, Outc
 /// Source: Git Re-Basin (arXiv 2209.04836), algorithm 3. Deviations: a matching starts from the model's present map, gains count relative to
 /// the objective, and a model is not matched again while the others stand still.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct MergeMany {
     /// The most rounds over the models; default 100.

@@ -25,6 +25,7 @@ macro_rules! matchings {
         ///
         /// Its serialised form holds every option, defaults filled in.
         #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
         #[serde(tag = "by")]
         pub enum Matching {
             $( $(#[doc = $doc])* #[serde(rename = $name)] $variant($options), )*

@@ -21,6 +21,7 @@ use crate::{Alignment, Certificate, Frame, Matcher, MatchingError, Outcome, Prob
 ///
 /// Source: Singh and Jaggi (arXiv 1910.05653), algorithm 1 with weights as support.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct OtFusion {
     /// The model whose units are the frame; default 0.
@@ -63,6 +64,7 @@ impl Default for OtFusion {
 
 /// How a transport plan is found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum PlanKind {
     /// A plan of least cost.
@@ -74,6 +76,7 @@ pub enum PlanKind {
 
 /// What happens to the class scores.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum OutputUnits {
     /// They stay.

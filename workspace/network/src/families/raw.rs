@@ -13,6 +13,7 @@ use crate::architecture::EPSILON;
 use crate::{Layer, NetworkError, did_you_mean};
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(super) struct Raw {
     family: Option<String>,
@@ -28,6 +29,34 @@ pub(super) struct Raw {
     bias: Option<bool>,
     head_bias: Option<bool>,
     epsilon: Option<f64>,
+}
+
+/// The keys of each family.
+const MLP: &[&str] = &["hidden", "bias", "norm", "epsilon"];
+const VGG: &[&str] = &["depth", "width", "stages", "head", "bias", "norm", "epsilon"];
+const RESNET: &[&str] = &["depth", "width", "stem", "shortcut", "norm", "bias", "head-bias", "epsilon"];
+const LAYERS: &[&str] = &["layers"];
+
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for Blueprint {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Architecture".into()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let every = Raw::json_schema(generator).to_value();
+        let family = |name: &str, keys: &[&str], required: &[&str]| {
+            let own = keys.iter().map(|&key| (key.to_owned(), every["properties"][key].clone()));
+            let properties: serde_json::Map<_, _> = own.chain([("family".to_owned(), serde_json::json!({ "const": name }))]).collect();
+            serde_json::json!({ "type": "object", "properties": properties, "required": required, "additionalProperties": false })
+        };
+        schemars::json_schema!({ "anyOf": [
+            family("mlp", MLP, &["family", "hidden"]),
+            family("vgg", VGG, &["family"]),
+            family("resnet", RESNET, &["family", "depth"]),
+            family("layers", LAYERS, LAYERS),
+        ] })
+    }
 }
 
 impl Raw {
@@ -87,7 +116,7 @@ impl TryFrom<Raw> for Blueprint {
 }
 
 fn listed(raw: Raw) -> Result<Blueprint, NetworkError> {
-    raw.only("layers", &["layers"])?;
+    raw.only("layers", LAYERS)?;
     match raw.layers {
         Some(layers) if !layers.is_empty() => Ok(Blueprint::Layers(Listed { layers })),
         _ => Err(impossible(
@@ -98,7 +127,7 @@ fn listed(raw: Raw) -> Result<Blueprint, NetworkError> {
 }
 
 fn mlp(raw: Raw) -> Result<Blueprint, NetworkError> {
-    raw.only("mlp", &["hidden", "bias", "norm", "epsilon"])?;
+    raw.only("mlp", MLP)?;
     let Some(hidden) = raw.hidden else {
         return Err(impossible("family `mlp` needs `hidden`".to_owned(), "write the hidden layers' units: `hidden = [512, 512]`"));
     };
@@ -107,7 +136,7 @@ fn mlp(raw: Raw) -> Result<Blueprint, NetworkError> {
 }
 
 fn vgg(raw: Raw) -> Result<Blueprint, NetworkError> {
-    raw.only("vgg", &["depth", "width", "stages", "head", "bias", "norm", "epsilon"])?;
+    raw.only("vgg", VGG)?;
     let stages = match (raw.depth, raw.stages, raw.width) {
         (Some(depth), None, width) => Vgg::stages(depth, width.unwrap_or(64))?,
         (None, Some(stages), None) => stages,
@@ -124,7 +153,7 @@ fn vgg(raw: Raw) -> Result<Blueprint, NetworkError> {
 }
 
 fn resnet(raw: Raw) -> Result<Blueprint, NetworkError> {
-    raw.only("resnet", &["depth", "width", "stem", "shortcut", "norm", "bias", "head-bias", "epsilon"])?;
+    raw.only("resnet", RESNET)?;
     let Some(depth) = raw.depth else {
         return Err(impossible("family `resnet` needs `depth`".to_owned(), "write `depth = 20`, 26, 32 .. or 18, 34, 50"));
     };

@@ -48,6 +48,7 @@ pub struct Resnet {
 
 /// The first layers of a residual network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Stem {
     /// Conv 3x3, norm, ReLU.

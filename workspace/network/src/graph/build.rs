@@ -18,6 +18,7 @@ const MOST_NODES: usize = 20_000;
 /// Nodes and permutation spec of an architecture.
 pub(super) fn lay_out(architecture: &Architecture) -> Result<(Vec<Node>, PermutationSpec), NetworkError> {
     let mut builder = Builder { classes: architecture.classes, ..Builder::default() };
+    given_names(&architecture.layers, &mut builder.given);
     builder.input(architecture.input, architecture.classes)?;
     let last = builder.layers(&architecture.layers, 0)?;
     builder.output(last)?;
@@ -44,6 +45,22 @@ struct Builder {
     spaces: Spaces,
     counters: BTreeMap<&'static str, usize>,
     names: BTreeSet<String>,
+    /// Names that the architecture gives; layers without one take others.
+    given: BTreeSet<String>,
+}
+
+/// The names that layers are given, those inside of others included.
+fn given_names(layers: &[Layer], found: &mut BTreeSet<String>) {
+    for layer in layers {
+        match layer {
+            Layer::Linear { name, .. } | Layer::Conv { name, .. } | Layer::Norm { name, .. } => found.extend(name.clone()),
+            Layer::Residual { body, shortcut } => {
+                given_names(body, found);
+                given_names(shortcut, found);
+            }
+            Layer::Flatten {} | Layer::Relu {} | Layer::MaxPool { .. } | Layer::GlobalMean {} => {}
+        }
+    }
 }
 
 impl Builder {
@@ -249,11 +266,16 @@ impl Builder {
         self.claim(name.to_owned())
     }
 
-    /// `conv1`, `conv2` ..
+    /// `conv1`, `conv2` .., without those that a layer is given.
     fn counted(&mut self, kind: &'static str) -> Result<String, NetworkError> {
         let counter = self.counters.entry(kind).or_insert(0);
-        *counter += 1;
-        let name = format!("{kind}{counter}");
+        let name = loop {
+            *counter += 1;
+            let name = format!("{kind}{counter}");
+            if !self.given.contains(&name) {
+                break name;
+            }
+        };
         self.claim(name)
     }
 

@@ -106,7 +106,10 @@ fn impossible_shapes_name_the_layer() {
             "layers = [{ op = 'residual', body = [{ op = 'flatten' }], shortcut = [{ op = 'conv', out = 784, kernel = 28, padding = 0 }] }]",
             "layer `add1`: adds a body of `784` features to a shortcut of shape [784, 1, 1]\nhint: ",
         ),
-        ("layers = [{ op = 'conv', out = 3 }, { op = 'conv', name = 'conv1', out = 3 }]", "layer `conv1`: two layers have this name"),
+        (
+            "layers = [{ op = 'conv', name = 'conv1', out = 3 }, { op = 'conv', name = 'conv1', out = 3 }]",
+            "layer `conv1`: two layers have this name",
+        ),
         ("layers = [{ op = 'conv', name = 'a b', out = 3 }]", "layer `a b`: the name `a b` cannot be a parameter's prefix"),
         ("layers = [{ op = 'conv', name = '', out = 3 }]", "the name `` cannot be a parameter's prefix"),
         ("layers = [{ op = 'conv', out = 99999999 }]", "layer `conv1`: has `99999999` units, expected 1 to 16777216"),
@@ -143,4 +146,13 @@ fn data_without_pixels_or_classes_is_refused() {
     assert!(unbuilt(mlp, [1, 0, 28]).contains("`input` is [1, 0, 28]"));
     assert!(unbuilt(mlp, [1, usize::MAX, 28]).contains("`input` is"));
     assert!(build(mlp, [1, 28, 28], 0).unwrap_err().to_string().contains("`classes` is `0`, expected a positive number"));
+}
+
+#[test]
+fn a_layer_without_a_name_takes_none_that_another_layer_is_given() {
+    let table = "layers = [{ op = 'flatten' }, { op = 'linear', out = 4 }, { op = 'linear', name = 'fc1', out = 4 }, { op = 'linear', out = 'classes' }]";
+    let architecture = build(table, [1, 4, 4], 10).unwrap();
+    let graph = onebasin_network::Graph::build(&architecture).unwrap();
+    let names: Vec<&str> = graph.nodes.iter().map(|node| node.name.as_str()).filter(|name| name.starts_with("fc")).collect();
+    assert_eq!(names, ["fc2", "fc1", "fc3"]);
 }

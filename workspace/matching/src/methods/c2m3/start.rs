@@ -12,6 +12,7 @@ use crate::{GitReBasin, Matcher, MatchingError, MergeMany, Problem};
 
 /// The matrices to start from, one for each model and group.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Start {
     /// Every unit in the slot of its own index.

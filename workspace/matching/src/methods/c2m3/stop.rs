@@ -7,6 +7,7 @@ use crate::methods::{at_least_one, tolerance};
 
 /// When to stop: after `patience` iterations in a row, none of which raised the best objective so far by at least a tolerance.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "rule", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Stop {
     /// The tolerance is a number in the units of the objective, as published. Weights of another scale stop elsewhere.

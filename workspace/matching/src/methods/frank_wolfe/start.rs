@@ -12,6 +12,7 @@ use crate::methods::c2m3::start::nearly_even;
 ///
 /// Source: C²M³ (arXiv 2405.17897), table 6, where the three are compared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Start {
     /// Every unit in the slot of its own index.

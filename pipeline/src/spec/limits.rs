@@ -1,0 +1,180 @@
+//! What no machine could do, told when a spec is read: each limit with what the spec asks for.
+
+use figment::value::Value;
+use onebasin_datasets::{Counts, Geometry};
+use onebasin_matching::Matching;
+
+use super::error::SpecError;
+use super::experiment::{Merging, Method, Model, Pair};
+use super::resolve::{Resolver, Result, path};
+use super::text::End;
+
+/// Bytes of images, of networks or of a cost matrix that are held at once.
+const MOST_BYTES: u128 = 64 << 30;
+
+/// Numbers of an image.
+const MOST_NUMBERS: usize = 1 << 24;
+
+/// Steps of a training.
+const MOST_STEPS: usize = 100_000_000;
+
+/// Layers of a list, those inside of others included; the network's own limit is about as high, but it is looked at later.
+const MOST_LAYERS: usize = 20_000;
+
+/// Stages of a plan.
+pub const MOST_STAGES: usize = 500_000;
+
+impl Resolver<'_> {
+    /// Networks, their groups and the lengths of trainings.
+    pub(super) fn limits(&self, models: &[Model], pairs: &[Pair], methods: &[Method]) -> Result<()> {
+        for (index, pair) in pairs.iter().enumerate() {
+            let architecture = path(["architectures", &pair.architecture]);
+            let bytes = models.len() as u128 * u128::from(pair.graph.bytes());
+            if bytes > MOST_BYTES {
+                let message = format!(
+                    "{} networks `{}` would be {}, expected at most {}",
+                    models.len(),
+                    pair.architecture,
+                    size(bytes),
+                    size(MOST_BYTES)
+                );
+                return Err(self
+                    .layers
+                    .fault(&architecture, End::Key, message)
+                    .hint("all models of a pair are held together to be merged: make it narrower, or lower `models`"));
+            }
+            let matches = |method: &&Method| method.merging != Merging::Ensemble && !matches!(method.matching, Matching::Identity(_));
+            let widest = pair.graph.spec().groups.iter().max_by_key(|group| group.units);
+            if let (Some(method), Some(group)) = (methods.iter().find(matches), widest) {
+                let bytes = 8 * (group.units as u128).pow(2);
+                if bytes > MOST_BYTES {
+                    let message = format!(
+                        "matching the {} units of group `{}` by `{}` would take a matrix of {}, expected at most {}",
+                        group.units,
+                        group.name,
+                        method.name,
+                        size(bytes),
+                        size(MOST_BYTES)
+                    );
+                    return Err(self.layers.fault(&architecture, End::Key, message).hint("make the layer narrower"));
+                }
+            }
+            let training = self.document.pairs[index].training.as_str();
+            for (key, count) in [("epochs", pair.training.epochs), ("steps", pair.training.steps)] {
+                if let Some(count) = count.filter(|&count| count > MOST_STEPS) {
+                    let here = path(["trainings", training, key]);
+                    return Err(self.wrong(&here, format!("`trainings.{training}.{key}` is {count}, expected at most {MOST_STEPS}")));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses images that no network takes: the data set is to blame, not the architecture.
+    pub(super) fn sensible_images(&self, here: &[String], dataset: &str, images: Geometry) -> Result<()> {
+        let (channels, height, width) = images.shape;
+        if channels * height * width > MOST_NUMBERS {
+            let message = format!("an image of `{dataset}` is {channels} x {height} x {width} numbers, expected at most {MOST_NUMBERS}");
+            return Err(self.wrong(here, message).hint("make the images smaller before they are read"));
+        }
+        Ok(())
+    }
+
+    /// Refuses images of a pair that fill more memory than there is.
+    pub(super) fn enough_memory_for_images(&self, here: &[String], pair: &Pair, counts: Counts) -> Result<()> {
+        let images = counts.train as u128 + counts.test as u128;
+        let bytes = images * pair.graph.architecture.input.volume() as u128;
+        if bytes > MOST_BYTES {
+            let message = format!("{images} images of `{}` would be {}, expected at most {}", pair.dataset, size(bytes), size(MOST_BYTES));
+            return Err(self.wrong(here, message).hint("all images are held in memory: take fewer, or smaller ones"));
+        }
+        Ok(())
+    }
+
+    /// Refuses trainings and repairs that the images of a pair do not suffice for. Subsets of models count.
+    pub(super) fn enough_images(&self, pair: &Pair, training: &str, models: &[Model], counts: Counts) -> Result<()> {
+        let table = path(["trainings", training]);
+        for (index, model) in models.iter().enumerate() {
+            let images = match &model.subset {
+                None => counts.train,
+                Some(subset) => {
+                    let here = path(["models", &index.to_string(), "subset"]);
+                    subset.size(counts.train).map_err(|error| {
+                        self.library(&here, &error).hint(format!("`{}` has {} training images", pair.dataset, counts.train))
+                    })?
+                }
+            };
+            let of_pair =
+                |error: SpecError| error.hint(format!("model `{}` of `{}` sees {images} training images", model.name, pair.name()));
+            pair.training.check_norms(&pair.graph, images).map_err(|error| of_pair(self.library(&table, &error)))?;
+            let steps = pair.training.span(images).map_err(|error| of_pair(self.library(&table, &error)))?.steps;
+            if steps > MOST_STEPS {
+                let message = format!("`trainings.{training}` would take {steps} steps, expected at most {MOST_STEPS}");
+                return Err(of_pair(self.layers.fault(&table, End::Key, message)));
+            }
+        }
+        for index in 0..self.document.methods.len() {
+            let here = path(["methods", &index.to_string(), "repair", "images"]);
+            let Some(Value::Num(..)) = self.layers.get(&here) else { continue };
+            let images: usize = self.layers.read_at(&here)?;
+            if images > counts.train {
+                let message = format!("`{}` is {images}, but `{}` has {} training images", super::shown(&here), pair.dataset, counts.train);
+                return Err(self.wrong(&here, message).hint("leave it out to take all"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses a list of layers that is longer than any network, before it is read.
+    pub(super) fn few_layers(&self, here: &[String]) -> Result<()> {
+        let layers = self.layers.get(here).map_or(0, tables);
+        if layers > MOST_LAYERS {
+            let message = format!("`{}` has {layers} layers, expected at most {MOST_LAYERS}", super::shown(here));
+            return Err(self.layers.fault(here, End::Key, message).hint("use fewer, wider layers"));
+        }
+        Ok(())
+    }
+
+    /// Refuses so many stages of one replicate of one pair that the plan as a whole has more than any run gets through.
+    pub(super) fn few_stages(&self, here: &[String], what: &str, of_replicate: usize, pairs: usize) -> Result<()> {
+        let stages = (of_replicate as u128) * (pairs as u128) * (self.document.replicates as u128);
+        if stages > MOST_STAGES as u128 {
+            let message = format!("there would be {stages} {what}, each a stage: expected at most {MOST_STAGES}");
+            return Err(self
+                .wrong(here, message)
+                .hint("lower `models`, `replicates` or `matching-seeds`, or measure fewer lines: `evaluation.pairs = \"none\"`"));
+        }
+        Ok(())
+    }
+
+    /// Methods that merge weights, each counted once for every draw of its matching.
+    pub(super) fn draws(&self) -> usize {
+        let weights = self.document.methods.iter().filter(|method| !matches!(method.merging, Some(super::document::Merging::Ensemble(_))));
+        weights.map(|method| method.matching_seeds.unwrap_or(1)).fold(0, usize::saturating_add)
+    }
+}
+
+/// Tables below a value.
+fn tables(value: &Value) -> usize {
+    match value {
+        Value::Dict(_, entries) => 1 + entries.values().map(tables).sum::<usize>(),
+        Value::Array(_, items) => items.iter().map(tables).sum(),
+        _ => 0,
+    }
+}
+
+/// `64.0 GB`.
+fn size(bytes: u128) -> String {
+    format!("{:.1} GB", bytes as f64 / 1e9)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn layers_inside_of_layers_are_counted() {
+        let layers = super::super::text::Text::value("[{ op = \"residual\", body = [{ op = \"relu\" }] }, { op = \"relu\" }]").unwrap();
+        assert_eq!(tables(&layers), 3);
+    }
+}

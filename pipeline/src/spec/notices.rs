@@ -1,0 +1,51 @@
+//! What is right and still worth a word: tables that nothing uses, methods that have nothing to merge.
+
+use std::collections::BTreeSet;
+
+use figment::value::Value;
+
+use super::experiment::{Method, Model};
+use super::layers::Layers;
+use super::resolve::{Resolver, path};
+
+/// Tables that pairs name.
+const TABLES: [&str; 3] = ["architectures", "datasets", "trainings"];
+
+/// A table: `architectures`, and its name.
+pub type Table = (&'static str, String);
+
+impl Resolver<'_> {
+    /// What a person may not have meant, besides tables that nothing uses.
+    pub(super) fn notices(&self, models: &[Model], methods: &[Method]) -> Vec<String> {
+        let alone = models.len() == 1 && !methods.is_empty();
+        let text = "`models` is 1, so nothing is merged: the methods of the spec are not used";
+        alone.then(|| text.to_owned()).into_iter().collect()
+    }
+}
+
+/// The tables that a spec has under these layers, and those of them that its pairs use.
+pub fn tables(layers: &Layers) -> (BTreeSet<Table>, BTreeSet<Table>) {
+    let mut there = BTreeSet::new();
+    for table in TABLES {
+        if let Some(Value::Dict(_, entries)) = layers.get(&path([table])) {
+            there.extend(entries.keys().map(|name| (table, name.clone())));
+        }
+    }
+    let mut used = BTreeSet::new();
+    if let Some(Value::Array(_, pairs)) = layers.get(&path(["pairs"])) {
+        for pair in pairs {
+            for (table, key) in
+                [("architectures", "architecture"), ("datasets", "dataset"), ("datasets", "stand-in"), ("trainings", "training")]
+            {
+                used.extend(pair.as_dict().and_then(|pair| pair.get(key)?.as_str()).map(|name| (table, name.to_owned())));
+            }
+        }
+    }
+    (there, used)
+}
+
+/// Words about tables that no pair uses.
+pub fn unused(there: &BTreeSet<Table>, used: &BTreeSet<Table>) -> Vec<String> {
+    let unused: Vec<String> = there.difference(used).map(|(table, name)| format!("`[{table}.{name}]`")).collect();
+    if unused.is_empty() { Vec::new() } else { vec![format!("no pair uses {}", unused.join(", "))] }
+}

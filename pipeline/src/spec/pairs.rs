@@ -1,0 +1,161 @@
+//! Pairs of data set and architecture, and the tables that they name.
+
+use std::collections::BTreeMap;
+
+use figment::value::Value;
+use onebasin_datasets::{DatasetError, SearchPaths, Source, classes, counts, digest, geometry, known_names};
+use onebasin_network::{Blueprint, Graph, Shape};
+use onebasin_training::Training;
+use serde::de::DeserializeOwned;
+
+use super::error::{SpecError, chain};
+use super::experiment::{Model, Pair};
+use super::resolve::{Resolver, Result, path};
+use super::text::End;
+
+impl Resolver<'_> {
+    /// Every pair of data set and architecture, with the tables that they name.
+    pub(super) fn pairs(&self, models: &[Model]) -> Result<Vec<Pair>> {
+        if self.document.pairs.is_empty() {
+            return Err(self.wrong(&path(["pairs"]), "`pairs` lists no pair of data set and architecture"));
+        }
+        let tables = [
+            ("architectures", &self.document.architectures),
+            ("datasets", &self.document.datasets),
+            ("trainings", &self.document.trainings),
+        ];
+        for (table, entries) in tables {
+            for name in entries.keys() {
+                self.name(&path([table, name]), name)?;
+            }
+        }
+        // Every table is checked, also those that no pair uses yet.
+        let blueprints: BTreeMap<&str, Blueprint> = self.tables("architectures", &self.document.architectures)?;
+        let sources: BTreeMap<&str, Source> = self.tables("datasets", &self.document.datasets)?;
+        let trainings: BTreeMap<&str, Training> = self.tables("trainings", &self.document.trainings)?;
+        for (&name, training) in &trainings {
+            training.check().map_err(|error| self.library(&path(["trainings", name]), &error))?;
+        }
+        let mut pairs: Vec<Pair> = Vec::new();
+        for (index, written) in self.document.pairs.iter().enumerate() {
+            let at = |key: &str| path(["pairs", &index.to_string(), key]);
+            let (mut dataset, mut key, mut stands_for) = (&written.dataset, "dataset", written.stands_for.clone());
+            let mut source = self.source(&at(key), dataset, &sources)?;
+            if let Some(other) = &written.stand_in {
+                let replacement = self.source(&at("stand-in"), other, &sources)?;
+                if !is_present(&source, self.places) {
+                    stands_for = Some(stands_for.unwrap_or_else(|| dataset.clone()));
+                    (dataset, key, source) = (other, "stand-in", replacement);
+                }
+            }
+            let blueprint = self.lookup(&at("architecture"), "architecture", "architectures", &written.architecture, &blueprints)?;
+            let training = self.lookup(&at("training"), "training", "trainings", &written.training, &trainings)?;
+            let of_dataset = |error: &dyn std::error::Error| match sources.contains_key(dataset.as_str()) {
+                true => self.library(&path(["datasets", dataset]), error),
+                false => self.wrong(&at(key), chain(error)),
+            };
+            let images = geometry(&source, self.places).map_err(|error| of_dataset(&error))?;
+            let of_images = match sources.contains_key(dataset.as_str()) {
+                true if self.layers.get(&path(["datasets", dataset, "size"])).is_some() => path(["datasets", dataset, "size"]),
+                true => path(["datasets", dataset]),
+                false => at(key),
+            };
+            self.sensible_images(&of_images, dataset, images)?;
+            let counts = counts(&source, self.places);
+            let (channels, height, width) = images.shape;
+            let table = path(["architectures", &written.architecture]);
+            let architecture =
+                blueprint.build(Shape { channels, height, width }, images.classes).map_err(|error| self.library(&table, &error))?;
+            let graph = Graph::build(&architecture).map_err(|error| self.library(&table, &error))?;
+            if let Some(constants) = &written.normalisation {
+                let fits = constants.mean.len() == channels && constants.deviation.len() == channels;
+                let finite =
+                    constants.mean.iter().all(|mean| mean.is_finite()) && constants.deviation.iter().all(|d| d.is_finite() && *d > 0.0);
+                if !(fits && finite) {
+                    let message =
+                        format!("`normalisation` should hold a mean and a deviation above 0 for each channel: {channels} of each");
+                    return Err(self
+                        .wrong(&at("normalisation"), message)
+                        .hint("`{ mean = [0.0], deviation = [1.0] }` leaves grey pixels at pixel / 255"));
+                }
+            }
+            let pair = Pair {
+                dataset: dataset.clone(),
+                stands_for,
+                // What lies there was looked at above.
+                classes: classes(&source, self.places).unwrap_or_default(),
+                source,
+                normalisation: written.normalisation.clone(),
+                architecture: written.architecture.clone(),
+                blueprint,
+                graph,
+                training,
+            };
+            if let Some(counts) = counts {
+                self.enough_memory_for_images(&of_images, &pair, counts)?;
+                self.enough_images(&pair, &written.training, models, counts)?;
+            }
+            if let Some(first) = pairs.iter().position(|earlier| earlier.name() == pair.name()) {
+                return Err(self
+                    .wrong(&at(key), format!("the pair `{}` is listed twice", pair.name()))
+                    .hint(format!("`pairs[{first}]` is the same data set and architecture; give one of the architectures another name")));
+            }
+            pairs.push(pair);
+        }
+        Ok(pairs)
+    }
+
+    fn source(&self, at: &[String], name: &str, sources: &BTreeMap<&str, Source>) -> Result<Source> {
+        match sources.get(name) {
+            Some(source) => Ok(source.clone()),
+            None => Source::named(name).map_err(|_| {
+                let mut known: Vec<&str> = sources.keys().copied().collect();
+                known_names().for_each(|name| known.push(name));
+                self.wrong(at, format!("unknown data set `{name}`")).known(name, known)
+            }),
+        }
+    }
+
+    fn tables<'n, T: DeserializeOwned>(&self, table: &str, entries: &'n BTreeMap<String, Value>) -> Result<BTreeMap<&'n str, T>> {
+        let read = |name: &'n String| {
+            self.few_layers(&path([table, name, "layers"]))?;
+            let read = self.layers.read_at(&path([table, name]));
+            Ok((name.as_str(), read.map_err(|error| self.misspelt(table, name, entries, error))?))
+        };
+        entries.keys().map(read).collect()
+    }
+
+    /// An unfinished table that only a layer over the spec has, and that no pair uses, is a slip of the pen.
+    fn misspelt(&self, table: &str, name: &str, entries: &BTreeMap<String, Value>, error: SpecError) -> SpecError {
+        let here = path([table, name]);
+        if self.uses(table, name) || !self.layers.is_above_spec(&here) {
+            return error;
+        }
+        let others = entries.keys().map(String::as_str).filter(|other| *other != name && !self.layers.is_above_spec(&path([table, other])));
+        SpecError::new(format!("the spec has no table `[{table}.{name}]`"))
+            .at(self.layers.place(&here, End::Key))
+            .known(name, others)
+            .hint(format!("a new one needs all its keys: {}", error.message()))
+    }
+
+    /// Whether a pair uses a table.
+    fn uses(&self, table: &str, name: &str) -> bool {
+        self.document.pairs.iter().any(|pair| match table {
+            "architectures" => pair.architecture == name,
+            "trainings" => pair.training == name,
+            _ => pair.dataset == name || pair.stand_in.as_deref() == Some(name),
+        })
+    }
+
+    fn lookup<T: Clone>(&self, at: &[String], what: &str, table: &str, name: &str, entries: &BTreeMap<&str, T>) -> Result<T> {
+        entries.get(name).cloned().ok_or_else(|| {
+            self.wrong(at, format!("unknown {what} `{name}`: there is no table `[{table}.{name}]`")).known(name, entries.keys().copied())
+        })
+    }
+}
+
+/// Whether the files of a data set are on this machine.
+fn is_present(source: &Source, places: &SearchPaths) -> bool {
+    let offline = SearchPaths { fetch: false, ..places.clone() };
+    !matches!(digest(source, &offline), Err(DatasetError::Missing { .. }))
+}
