@@ -7,7 +7,9 @@ use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
 
 use crate::plan::Plan;
+use crate::provenance;
 use crate::report::draw_timings;
+use crate::run_record::{self, RunRecord};
 use crate::stage::{Artifact, StageId};
 use crate::store::{Lookup, Store};
 use crate::whole_file::{WholeFile, is_partial};
@@ -30,16 +32,19 @@ pub struct Published {
     pub stale: Vec<PathBuf>,
 }
 
-/// Copies tables and pictures of a finished run, writes `timings.csv` from the receipts of all stages at hand, and draws its pictures.
+/// Copies tables and pictures of a finished run, writes `timings.csv` and `machine.json` from the receipts of all stages at hand, draws the
+/// pictures of the former, and writes `run.json` where a record is given.
 ///
-/// Receipts hold times, so neither that table nor its pictures are an artifact. Files with the right bytes are not touched, so a fully
+/// Receipts hold times, so none of these is an artifact. Files with the right bytes are not touched, so a fully
 /// cached run writes nothing. The others are all written beside their places first and then renamed, while both folders are locked: of
 /// two runs that publish into the same folders, the files of one stay, not a mixture.
 ///
 /// # Errors
 /// When the run is not finished, or a folder cannot be written.
-pub fn publish(plan: &Plan, store: &Store, results: &Path, plots: &Path) -> Result<Published> {
+pub fn publish(plan: &Plan, store: &Store, results: &Path, plots: &Path, record: Option<&RunRecord>) -> Result<Published> {
     let mut tables = outputs(plan, store, TABLES)?;
+    tables.extend(record.map(|record| (run_record::FILE.to_owned(), record.bytes())));
+    tables.push((provenance::FILE.to_owned(), provenance::bytes(plan, store)));
     tables.push((TIMINGS.to_owned(), timings(plan, store).into_bytes()));
     let mut pictures = outputs(plan, store, PICTURES)?;
     pictures.extend(drawn(&tables, &[plots, results, store.root()])?);

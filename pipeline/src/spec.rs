@@ -9,6 +9,7 @@ mod experiment;
 mod fault;
 mod layers;
 mod merge_sets;
+mod origin;
 mod repair;
 mod resolve;
 mod text;
@@ -16,9 +17,10 @@ mod text;
 pub use asked::{Asked, EvaluationKeys, Requests};
 pub(crate) use error::chain;
 pub use error::{Excerpt, SpecError};
-pub use experiment::{Evaluation, Experiment, Merging, Method, Model, Pair};
+pub use experiment::{Evaluation, Experiment, Lost, Merging, Method, Model, Pair};
 pub(crate) use fault::{shown, whole};
 pub use layers::Overrides;
+pub use origin::{Origin, Override};
 pub use repair::{Endpoints, Renormalise, Repair, Reset};
 
 use std::path::Path;
@@ -67,6 +69,7 @@ fn resolve_all(
 ) -> Result<Experiment, SpecError> {
     let folder = path.parent().unwrap_or(Path::new(""));
     let mut experiment = resolve::resolve(&layers, folder, places, measurements)?;
+    experiment.origin = layers.origin(path);
     if let Some(profile) = &experiment.comparison.profile {
         let alone = Overrides { profile: Some(profile.clone()), ..Overrides::default() };
         let reported = resolve::resolve(&Layers::of(layers.spec().clone(), &alone)?, folder, places, measurements)?;

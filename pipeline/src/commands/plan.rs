@@ -7,6 +7,8 @@ use onebasin_datasets::DatasetError;
 use onebasin_repro::Fingerprint;
 use serde_json::{Value, json};
 
+use super::folders::Folders;
+use super::plan_graph::Graph;
 use super::session::Session;
 use super::{Failure, Verdict};
 use crate::cli::{self, Format};
@@ -28,19 +30,21 @@ struct Row {
     reason: String,
     /// How a stage that misses differs from the nearest earlier recipe of the same stage.
     changes: Vec<Change>,
+    /// Whether a stage before it does the same work, so that it does not run itself.
+    shared: bool,
 }
 
-const HIT: &str = "hit";
-const MISS: &str = "miss";
-const UNNEEDED: &str = "unneeded";
-const NEEDS_DATA: &str = "needs-data";
+pub const HIT: &str = "hit";
+pub const MISS: &str = "miss";
+pub const UNNEEDED: &str = "unneeded";
+pub const NEEDS_DATA: &str = "needs-data";
 
 /// Of a stage that no earlier recipe is like.
 const NEVER_RUN: &str = "never run";
 
 impl Row {
     fn new(word: &'static str, reason: impl Into<String>) -> Row {
-        Row { word, reason: reason.into(), changes: Vec::new() }
+        Row { word, reason: reason.into(), changes: Vec::new(), shared: false }
     }
 }
 
@@ -49,9 +53,9 @@ pub fn plan(arguments: &cli::Plan) -> Result<Verdict, Failure> {
     let session = Session::read(&arguments.spec, &arguments.shared, false)?;
     let digests = session.digests();
     let plan = session.plan(&digests, &arguments.shared)?;
-    let store = Store::new(&arguments.shared.store);
+    let store = Store::new(Folders::of(&arguments.shared).store);
     let absent = over_absent(&session, &plan, &digests.absent);
-    let rows = rows(&plan, &store, &absent)?;
+    let rows = rows(&session, &plan, &store, &absent)?;
     for error in digests.absent.values() {
         console::note(&error_text(&anyhow::anyhow!("{error}")).replacen("error:", "warning:", 1));
     }
@@ -59,10 +63,11 @@ pub fn plan(arguments: &cli::Plan) -> Result<Verdict, Failure> {
     console::data(&match format {
         Format::Text => text(&plan, &rows),
         Format::Json => json(&session, &plan, &rows),
-        Format::Dot => dot(&plan, &rows),
-        Format::Mermaid => mermaid(&plan, &rows),
+        Format::Dot => Graph::of(&plan, &standings(&rows), arguments.full).dot(),
+        Format::Mermaid => Graph::of(&plan, &standings(&rows), arguments.full).mermaid(),
     })?;
-    Ok(Verdict::Fine)
+    let is_done = rows.iter().all(|row| [HIT, UNNEEDED].contains(&row.word));
+    Ok(if arguments.exit_code && !is_done { Verdict::No } else { Verdict::Fine })
 }
 
 /// The stages that stand, directly or not, on data that is not there, each with the reason.
@@ -87,8 +92,9 @@ fn over_absent(session: &Session, plan: &Plan, absent: &BTreeMap<String, Dataset
     found
 }
 
-fn rows(plan: &Plan, store: &Store, absent: &BTreeMap<String, String>) -> Result<Vec<Row>, Failure> {
+fn rows(session: &Session, plan: &Plan, store: &Store, absent: &BTreeMap<String, String>) -> Result<Vec<Row>, Failure> {
     let statuses = runner::survey(plan, store, &publish::targets(), false).map_err(Failure::Running)?;
+    session.inspect(plan, &statuses)?;
     // Earlier recipes are read only when something misses.
     let recipes = OnceCell::new();
     let mut first: BTreeMap<Fingerprint, &StageId> = BTreeMap::new();
@@ -103,7 +109,8 @@ fn rows(plan: &Plan, store: &Store, absent: &BTreeMap<String, String>) -> Result
         let row = match status {
             _ if absent.contains_key(id.as_str()) => Row::new(NEEDS_DATA, &absent[id.as_str()]),
             Status::Hit(_) => Row::new(HIT, ""),
-            Status::Run(_) if twin != id => Row::new(MISS, format!("the same work as {twin}")),
+            Status::Run(_) if twin != id => Row { shared: true, ..Row::new(MISS, format!("the same work as {twin}")) },
+            Status::Run(Reason::Forced) => Row::new(MISS, "asked for"),
             Status::Run(Reason::Damaged(what)) => Row::new(MISS, format!("damaged entry: {what}")),
             Status::Run(Reason::Missing) => missed(planned, recipes.get_or_init(|| store.entries()), &never_run),
             Status::Unneeded if matches!(store.lookup(&planned.fingerprint), Lookup::Hit(_)) => Row::new(HIT, ""),
@@ -129,6 +136,10 @@ fn missed(planned: &Planned, earlier: &[Entry], never_run: &BTreeSet<&StageId>) 
     }
 }
 
+fn standings(rows: &[Row]) -> Vec<&'static str> {
+    rows.iter().map(|row| row.word).collect()
+}
+
 fn text(plan: &Plan, rows: &[Row]) -> String {
     let cells = |(planned, row): (&Planned, &Row)| {
         let fingerprint = if row.word == NEEDS_DATA { "-".to_owned() } else { planned.fingerprint.short() };
@@ -137,7 +148,11 @@ fn text(plan: &Plan, rows: &[Row]) -> String {
     };
     let mut lines = columns(&plan.stages.iter().zip(rows).map(cells).collect::<Vec<_>>());
     let count = |word: &str| rows.iter().filter(|row| row.word == word).count();
-    let mut total = format!("{} stages: {} hit, {} would run", rows.len(), count(HIT), count(MISS));
+    let shared = rows.iter().filter(|row| row.shared).count();
+    let mut total = format!("{} stages: {} hit, {} would run", rows.len(), count(HIT), count(MISS) - shared);
+    if shared > 0 {
+        total.push_str(&format!(", {shared} the same as others"));
+    }
     if count(UNNEEDED) > 0 {
         total.push_str(&format!(", {} not needed", count(UNNEEDED)));
     }
@@ -165,36 +180,4 @@ fn json(session: &Session, plan: &Plan, rows: &[Row]) -> String {
         })
         .collect();
     format!("{:#}", json!({ "name": session.experiment.name, "stages": stages }))
-}
-
-fn dot(plan: &Plan, rows: &[Row]) -> String {
-    let mut lines = vec!["digraph plan {".to_owned(), "  rankdir = LR; node [shape = box, style = filled];".to_owned()];
-    for (planned, row) in plan.stages.iter().zip(rows) {
-        let colour = match row.word {
-            HIT => "#cfe8cf",
-            MISS => "#f7d9b0",
-            _ => "#dddddd",
-        };
-        lines.push(format!("  \"{}\" [fillcolor = \"{colour}\"];", planned.stage.id()));
-        lines.extend(planned.stage.inputs().iter().map(|input| format!("  \"{input}\" -> \"{}\";", planned.stage.id())));
-    }
-    lines.push("}".to_owned());
-    lines.join("\n")
-}
-
-fn mermaid(plan: &Plan, rows: &[Row]) -> String {
-    let numbers: BTreeMap<&str, usize> =
-        plan.stages.iter().enumerate().map(|(index, planned)| (planned.stage.id().as_str(), index)).collect();
-    let mut lines = vec!["flowchart LR".to_owned()];
-    for (index, (planned, row)) in plan.stages.iter().zip(rows).enumerate() {
-        lines.push(format!("  s{index}[\"{}\"]:::{}", planned.stage.id(), row.word.replace('-', "")));
-        lines.extend(
-            planned.stage.inputs().iter().filter_map(|input| numbers.get(input.as_str())).map(|input| format!("  s{input} --> s{index}")),
-        );
-    }
-    lines.push("  classDef hit fill:#cfe8cf".to_owned());
-    lines.push("  classDef miss fill:#f7d9b0".to_owned());
-    lines.push("  classDef unneeded fill:#dddddd".to_owned());
-    lines.push("  classDef needsdata fill:#dddddd".to_owned());
-    lines.join("\n")
 }

@@ -10,6 +10,7 @@ use super::trends::{along_models, along_widths};
 use crate::comparison::Comparison;
 use crate::identity::{MethodLabel, PairName, Part};
 use crate::measurements;
+use crate::spec::Lost;
 use crate::table::Tables;
 
 /// The columns of the main table: heading, metric, split.
@@ -25,16 +26,23 @@ const COLUMNS: [(&str, &str, Part); 6] = [
 /// Writes the cells as Markdown: a table a pair, one over the number of models where it varies, then verdicts with their sources.
 pub fn render(
     title: &str,
+    origin: &str,
     cells: &[SummaryRow],
     tables: &Tables,
     architectures: &[ArchitectureRow],
     comparison: &Comparison,
-    missing: &[String],
+    lost: &[Lost],
 ) -> String {
     let mut text = format!("# {title}\n");
-    if !missing.is_empty() {
-        text.push_str("\n**Incomplete**: these pairs have no rows, because a stage of theirs failed.\n\n");
-        missing.iter().for_each(|missing| text.push_str(&format!("- {missing}\n")));
+    if !origin.is_empty() {
+        let _ = write!(text, "\nRun with {origin}.\n");
+    }
+    if !lost.is_empty() {
+        text.push_str("\n**Incomplete**: these have no rows, because a stage failed.\n\n");
+        for Lost { pair, method, stage } in lost {
+            let method = method.as_ref().map_or_else(String::new, |method| format!(", {method}"));
+            let _ = writeln!(text, "- {pair}{method}: `{stage}`");
+        }
     }
     let pairs: BTreeSet<&PairName> = cells.iter().map(|cell| &cell.pair).collect();
     for pair in pairs {
@@ -44,7 +52,8 @@ pub fn render(
         let found = comparison.deviations_of(pair);
         let deviating = !found.is_empty();
         text.push_str(&deviations(found, &cells));
-        text.push_str(&main_table(&cells));
+        let lost: Vec<&Lost> = lost.iter().filter(|lost| lost.pair == *pair && lost.method.is_some()).collect();
+        text.push_str(&main_table(&cells, &lost));
         text.push_str(&over_models(&cells));
         text.push_str(&along_models(&cells));
         for measurement in measurements::ALL {
@@ -88,7 +97,7 @@ fn deviations(found: &[String], cells: &[&SummaryRow]) -> String {
     text
 }
 
-fn main_table(cells: &[&SummaryRow]) -> String {
+fn main_table(cells: &[&SummaryRow], lost: &[&Lost]) -> String {
     let most = cells.iter().map(|cell| cell.models).max().unwrap_or_default();
     let cells: Vec<&&SummaryRow> = cells.iter().filter(|cell| cell.models == most).collect();
     let columns: Vec<_> =
@@ -108,6 +117,9 @@ fn main_table(cells: &[&SummaryRow]) -> String {
             let cell = cells.iter().find(|cell| cell.method == *method && cell.metric == *metric && cell.split == *split);
             let _ = write!(text, " {} |", cell.map_or_else(String::new, |cell| figure(cell)));
         }
+    }
+    for Lost { method, .. } in lost {
+        let _ = write!(text, "\n| {} | failed |{}", method.as_deref().unwrap_or_default(), " |".repeat(columns.len().saturating_sub(1)));
     }
     text.push('\n');
     text

@@ -9,6 +9,7 @@ use crate::comparison::Comparison;
 use crate::drawing::MethodRow;
 use crate::measurements;
 use crate::plan::Recorded;
+use crate::spec::Lost;
 use crate::stage::{Context, Recipe, Stage, StageId, Words};
 use crate::table::Tables;
 
@@ -31,8 +32,10 @@ pub struct Known {
     pub methods: Vec<MethodRow>,
     /// Figures to compare with.
     pub comparison: Comparison,
-    /// Pairs without rows, because a stage of theirs failed.
-    pub missing: Vec<String>,
+    /// What has no rows, because a stage failed.
+    pub lost: Vec<Lost>,
+    /// The profile and what was laid over it, in words; may be empty.
+    pub origin: String,
 }
 
 impl Tabulate {
@@ -57,7 +60,7 @@ impl Stage for Tabulate {
     }
 
     fn recipe(&self) -> Recipe {
-        let Known { title, architectures, methods, comparison, missing } = &self.known;
+        let Known { title, architectures, methods, comparison, lost, origin } = &self.known;
         let mut settings = json!({
             "title": title,
             "cells": self.recorded.iter().map(Recorded::recipe).collect::<Vec<Value>>(),
@@ -65,14 +68,17 @@ impl Stage for Tabulate {
             "methods": methods,
             "comparison": comparison,
         });
-        if !missing.is_empty() {
-            settings["missing"] = json!(missing);
+        if !lost.is_empty() {
+            settings["lost"] = json!(lost);
+        }
+        if !origin.is_empty() {
+            settings["origin"] = json!(origin);
         }
         Recipe { kind: "tabulate", version: 6, settings }
     }
 
     fn run(&self, context: &Context<'_>) -> Result<()> {
-        let Known { title, architectures, methods, comparison, missing } = &self.known;
+        let Known { title, architectures, methods, comparison, lost, origin } = &self.known;
         let mut tables = Tables::default();
         for (recorded, artifact) in self.recorded.iter().zip(context.inputs) {
             recorded.collect(artifact, &mut tables).with_context(|| format!("stage `{}`", recorded.stage))?;
@@ -89,7 +95,7 @@ impl Stage for Tabulate {
         tables.extend(methods.iter().cloned());
         tables.sort();
         tables.write(context.out)?;
-        let text = markdown::render(title, &cells, &tables, architectures, comparison, missing);
+        let text = markdown::render(title, origin, &cells, &tables, architectures, comparison, lost);
         std::fs::write(context.out.join("table.md"), text).context("cannot write `table.md`")
     }
 }

@@ -6,9 +6,11 @@ use figment::providers::Env;
 use figment::value::{Dict, Map, Tag, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 use serde::de::DeserializeOwned;
+use serde_json::json;
 
 use super::error::{Excerpt, SpecError};
 use super::fault;
+use super::origin::{Origin, Override, variable};
 use super::text::{End, Text};
 
 /// What a spec need not say.
@@ -39,6 +41,7 @@ pub struct Layers {
     merged: Value,
     spec: Text,
     profile: Option<String>,
+    overridden: Vec<Override>,
 }
 
 /// A layer as figment takes it.
@@ -110,14 +113,23 @@ impl Layers {
             };
             figment = figment.merge(Layer { name: PROFILE.to_owned(), values });
         }
+        let below = figment.clone();
+        let mut overridden = Vec::new();
         if overrides.environment {
-            figment = figment.merge(Layer { name: ENVIRONMENT.to_owned(), values: environment()? });
+            let values = environment()?;
+            overridden.extend(Override::of_environment(&values));
+            figment = figment.merge(Layer { name: ENVIRONMENT.to_owned(), values });
         }
         for set in &overrides.sets {
             figment = figment.merge(Layer { name: format!("--set {set}"), values: parse_set(set)? });
+            overridden.extend(Override::of_set(set));
         }
-        let merged = figment.data().map_err(|error| SpecError::new(error.to_string()))?.remove(&Profile::Default).unwrap_or_default();
-        Ok(Layers { figment, merged: Value::Dict(Tag::Default, merged), spec, profile: overrides.profile.clone() })
+        let merged = merged(&figment)?;
+        if json!(merged) == json!(self::merged(&below)?) {
+            overridden.clear();
+        }
+        let profile = overrides.profile.clone();
+        Ok(Layers { figment, merged, spec, profile, overridden: Origin::settled(overridden) })
     }
 
     /// The names of the profiles of the spec.
@@ -125,6 +137,16 @@ impl Layers {
         match self.spec.values().get("profiles") {
             Some(Value::Dict(_, profiles)) => profiles.keys().cloned().collect(),
             _ => Vec::new(),
+        }
+    }
+
+    /// Where the settings come from.
+    pub fn origin(&self, path: &Path) -> Origin {
+        Origin {
+            spec: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            profile: self.profile.clone(),
+            overrides: self.overridden.clone(),
+            settings: json!(self.merged),
         }
     }
 
@@ -180,13 +202,16 @@ impl Layers {
                 let inside: Vec<String> = ["profiles".to_owned(), name.clone()].into_iter().chain(path.iter().cloned()).collect();
                 self.spec.excerpt(&inside, end, Some(format!("profile `{name}`")))
             }
-            ENVIRONMENT => {
-                let variable = path.join("__").to_uppercase().replace('-', "_");
-                Excerpt::file(&format!("environment variable `ONEBASIN_{variable}`"))
-            }
+            ENVIRONMENT => Excerpt::file(&format!("environment variable `{}`", variable(path))),
             other => Excerpt::file(&format!("`{other}`")),
         }
     }
+}
+
+/// All layers as one table.
+fn merged(figment: &Figment) -> Result<Value, SpecError> {
+    let merged = figment.data().map_err(|error| SpecError::new(error.to_string()))?.remove(&Profile::Default).unwrap_or_default();
+    Ok(Value::Dict(Tag::Default, merged))
 }
 
 /// `ONEBASIN_TRAININGS__SGD__EPOCHS=3`: two underscores go one table down, one stands for a dash.

@@ -17,6 +17,7 @@ use super::error::{SpecError, chain};
 use super::experiment::{Evaluation, Experiment, Merging, Method, Model, Pair};
 use super::fault::{fraction, quoted_place, shown, whole};
 use super::layers::Layers;
+use super::origin::Origin;
 use super::repair::Repair;
 use super::text::End;
 use crate::identity::{MethodLabel, MethodName};
@@ -43,7 +44,7 @@ pub fn resolve(layers: &Layers, folder: &Path, places: &SearchPaths, measurement
     let methods = resolver.with_draws(methods)?;
     let comparison = resolver.comparison(folder, &pairs)?;
     let Document { name, seed, replicates, .. } = document;
-    Ok(Experiment { name, seed, replicates, models, pairs, methods, evaluation, comparison, missing: Vec::new() })
+    Ok(Experiment { name, seed, replicates, models, pairs, methods, evaluation, comparison, lost: Vec::new(), origin: Origin::default() })
 }
 
 pub(super) struct Resolver<'a> {

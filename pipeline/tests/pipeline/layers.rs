@@ -83,7 +83,7 @@ const INSIDE: [&[&str]; 13] = [
     &["stage"],
     &["events", "stages", "store"],
     &["plan"],
-    &["explain", "measurements", "runner"],
+    &["explain", "measurements", "provenance", "run_record", "runner"],
     &["report"],
     &["experiment", "publish"],
     &["baseline", "console"],

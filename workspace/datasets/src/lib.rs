@@ -48,7 +48,7 @@ pub use glyphs::Glyphs;
 pub use idx::Idx;
 pub use known::{Known, KnownFile, Remote, known, known_names};
 pub use search_paths::SearchPaths;
-pub use source::{Geometry, Source, classes, geometry, open};
+pub use source::{Geometry, Source, classes, files, geometry, open};
 pub use split::{Dataset, Normalisation, Split};
 pub use subset::{Subset, subset};
 pub use verify::{Finding, Verified, verify, whereabouts};

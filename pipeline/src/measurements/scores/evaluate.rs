@@ -49,18 +49,19 @@ impl Stage for Evaluate {
     fn run(&self, context: &Context<'_>) -> Result<()> {
         let graph = &self.task.graph;
         let weights = files::load(&context.inputs[0], graph)?;
-        let measured = over_parts(context, &self.task, &self.parts, |split, normalisation| {
+        let measured = over_parts(context, &self.task, &self.parts, files::DIVERGED, |split, normalisation| {
             Ok(evaluate(graph, &weights, split, normalisation, context.device)?)
         })?;
         files::write_json(&context.out.join(ARTIFACT), &measured)
     }
 }
 
-/// Measures something on each split in turn, checking for interrupts in between.
+/// Measures something on each split in turn, checking for interrupts in between. `hint` is for a loss that is no number.
 pub(super) fn over_parts(
     context: &Context<'_>,
     task: &Task,
     parts: &[Part],
+    hint: &str,
     measure: impl Fn(&onebasin_datasets::Split, &onebasin_datasets::Normalisation) -> Result<onebasin_training::Evaluation>,
 ) -> Result<Vec<Measured>> {
     let dataset = context.datasets.of(task)?;
@@ -72,7 +73,7 @@ pub(super) fn over_parts(
     for (part, split) in &splits {
         context.check_interrupt()?;
         (context.progress)(Progress::Share { done, total });
-        measured.push(Measured::new(*part, measure(split, normalisation)?)?);
+        measured.push(Measured::new(*part, measure(split, normalisation)?, hint)?);
         done += split.len();
     }
     Ok(measured)

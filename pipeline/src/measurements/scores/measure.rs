@@ -69,14 +69,14 @@ impl Stage for Measure {
         let measured = match self.of {
             Of::Merged => {
                 let (graph, merged) = files::load_own(context.inputs.first().context("a measurement of no model")?, graph)?;
-                over_parts(context, &self.task, &self.parts, |split, normalisation| {
+                over_parts(context, &self.task, &self.parts, files::OVERFLOWED, |split, normalisation| {
                     Ok(evaluate(&graph, &merged, split, normalisation, context.device)?)
                 })?
             }
             Of::Ensemble(averaging) => {
                 let models: Vec<Weights> = context.inputs.iter().map(|artifact| files::load(artifact, graph)).collect::<Result<_>>()?;
                 let models: Vec<&Weights> = models.iter().collect();
-                over_parts(context, &self.task, &self.parts, |split, normalisation| {
+                over_parts(context, &self.task, &self.parts, files::DIVERGED, |split, normalisation| {
                     Ok(evaluate_ensemble(graph, &models, split, normalisation, context.device, averaging)?)
                 })?
             }
