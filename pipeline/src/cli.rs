@@ -187,6 +187,9 @@ pub struct Run {
     /// Check every byte of finished stages first; damaged ones run again
     #[arg(long)]
     pub verify: bool,
+    /// Run once for each of these values; with several keys, for each combination: `--sweep trainings.adam.epochs=1,3,10`
+    #[arg(long, value_name = "KEY.PATH=VALUE,...")]
+    pub sweep: Vec<String>,
     /// Run only these stages and what they need, and publish nothing; named as for `explain`
     #[arg(long, value_name = "STAGE", num_args = 1.., conflicts_with = "until")]
     pub only: Vec<String>,
@@ -286,10 +289,10 @@ pub enum Data {
         #[arg(required = true, value_name = "NAME")]
         names: Vec<String>,
     },
-    /// Check the files of a data set against their known checksums
+    /// Check the files of data sets: of known ones against their checksums, of all others that they can be read
     Verify {
-        /// Names of data sets
-        #[arg(required = true, value_name = "NAME")]
+        /// Names of known data sets, or specs, whose data sets are checked
+        #[arg(required = true, value_name = "NAME|SPEC")]
         names: Vec<String>,
         /// Where files are looked for first; then $ONEBASIN_DATA, then the cache
         #[arg(long, value_name = "DIR")]

@@ -12,8 +12,10 @@ mod plan;
 mod plan_graph;
 mod run;
 mod session;
+mod spec_keys;
 mod stage_name;
 mod store;
+mod sweep_table;
 mod verify;
 
 use std::process::ExitCode;

@@ -201,6 +201,6 @@ fn timings(plan: &Plan, store: &Store) -> String {
 }
 
 /// A cell as CSV writes it.
-fn quoted(cell: &str) -> String {
+pub fn quoted(cell: &str) -> String {
     if cell.contains([',', '"', '\n', '\r']) { format!("\"{}\"", cell.replace('"', "\"\"")) } else { cell.to_owned() }
 }

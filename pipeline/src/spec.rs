@@ -12,6 +12,7 @@ mod merge_sets;
 mod origin;
 mod repair;
 mod resolve;
+mod sweep;
 mod text;
 
 pub use asked::{Asked, EvaluationKeys, Requests};
@@ -22,6 +23,7 @@ pub(crate) use fault::{shown, whole};
 pub use layers::Overrides;
 pub use origin::{Origin, Override};
 pub use repair::{Endpoints, Renormalise, Repair, Reset};
+pub use sweep::Sweep;
 
 use std::path::Path;
 

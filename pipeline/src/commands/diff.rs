@@ -57,12 +57,19 @@ const STAGE: &str = "stage";
 /// Differs between equal runs.
 const TIMINGS: &str = "timings.csv";
 
-/// A row of either table: its key, how many rows before it have the same, its figures, its stage.
+/// What a row is about, and how many rows before it are about the same.
+type RowId = (Vec<String>, usize);
+
+/// The figures of a row and the stage that made them.
+type Found = (Vec<String>, Option<String>);
+
+/// A table.
 struct Rows {
+    /// Those of the figures.
     columns: Vec<String>,
-    rows: BTreeMap<(Vec<String>, usize), (Vec<String>, Option<String>)>,
-    /// The keys in the order of the file.
-    order: Vec<(Vec<String>, usize)>,
+    rows: BTreeMap<RowId, Found>,
+    /// The rows in the order of the file.
+    order: Vec<RowId>,
 }
 
 /// A row that both tables have, with other figures.

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::folders::Folders;
 use super::session::Session;
+use super::spec_keys::in_spec_keys;
 use super::stage_name::find;
 use super::{Failure, Verdict};
 use crate::cli;
@@ -72,7 +73,11 @@ pub fn explain(arguments: &cli::Explain) -> Result<Verdict, Failure> {
         None => lines.push(format!("nothing of the kind `{}` has run before", recipe.kind)),
         Some(nearest) => {
             lines.push(format!("against the nearest other recipe: {}  {}", nearest.earlier.fingerprint.short(), nearest.earlier.stage));
-            lines.extend(nearest.changes.iter().map(|change| format!("  {}", explain::change_text(change))));
+            lines.extend(
+                in_spec_keys(&session, planned.stage.id(), &nearest.changes)
+                    .iter()
+                    .map(|change| format!("  {}", explain::change_text(change))),
+            );
         }
     }
     console::data(&lines.join("\n"))?;

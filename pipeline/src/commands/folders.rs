@@ -37,6 +37,15 @@ impl Folders {
         self.of_experiment(self.plots.as_deref(), "plots", experiment)
     }
 
+    /// The folders of tables and pictures of one setting of a sweep, or of its summary: always of their own.
+    pub fn of_setting(&self, experiment: &Experiment, sets: &[String]) -> (PathBuf, PathBuf) {
+        let label = experiment.origin.label_with(sets).map_or_else(String::new, |label| format!("@{label}"));
+        let folder = |chosen: &Option<PathBuf>, usual: &str| {
+            chosen.clone().unwrap_or_else(|| self.root.join(usual)).join(format!("{}{label}", experiment.name))
+        };
+        (folder(&self.results, "results"), folder(&self.plots, "plots"))
+    }
+
     /// One-off settings have folders of their own, unless the command line chooses: they never go over the spec's results.
     fn of_experiment(&self, chosen: Option<&Path>, usual: &str, experiment: &Experiment) -> PathBuf {
         let name = &experiment.name;

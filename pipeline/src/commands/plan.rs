@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::folders::Folders;
 use super::plan_graph::Graph;
 use super::session::Session;
+use super::spec_keys::in_spec_keys;
 use super::{Failure, Verdict};
 use crate::cli::{self, Format};
 use crate::console::{self, columns};
@@ -112,7 +113,7 @@ fn rows(session: &Session, plan: &Plan, store: &Store, absent: &BTreeMap<String,
             Status::Run(_) if twin != id => Row { shared: true, ..Row::new(MISS, format!("the same work as {twin}")) },
             Status::Run(Reason::Forced) => Row::new(MISS, "asked for"),
             Status::Run(Reason::Damaged(what)) => Row::new(MISS, format!("damaged entry: {what}")),
-            Status::Run(Reason::Missing) => missed(planned, recipes.get_or_init(|| store.entries()), &never_run),
+            Status::Run(Reason::Missing) => missed(session, planned, recipes.get_or_init(|| store.entries()), &never_run),
             Status::Unneeded if matches!(store.lookup(&planned.fingerprint), Lookup::Hit(_)) => Row::new(HIT, ""),
             Status::Unneeded => Row::new(UNNEEDED, "what is made of it is at hand"),
         };
@@ -125,12 +126,13 @@ fn rows(session: &Session, plan: &Plan, store: &Store, absent: &BTreeMap<String,
 }
 
 /// Why a stage misses. Inputs that never ran make it new as well, whatever another experiment has under its name.
-fn missed(planned: &Planned, earlier: &[Entry], never_run: &BTreeSet<&StageId>) -> Row {
+fn missed(session: &Session, planned: &Planned, earlier: &[Entry], never_run: &BTreeSet<&StageId>) -> Row {
     let title = |settings: &Value| settings.get("title").cloned();
     let of_this = |entry: &Entry| entry.stage == *planned.stage.id() && title(&entry.settings) == title(&planned.stage.recipe().settings);
     match explain::nearest(planned, earlier).filter(|nearest| of_this(nearest.earlier)) {
         Some(nearest) if !planned.stage.inputs().iter().all(|input| never_run.contains(input)) || planned.stage.inputs().is_empty() => {
-            Row { changes: nearest.changes.clone(), ..Row::new(MISS, explain::summary(&nearest.changes)) }
+            let changes = in_spec_keys(session, planned.stage.id(), &nearest.changes);
+            Row { reason: explain::summary(&changes), changes, ..Row::new(MISS, "") }
         }
         _ => Row::new(MISS, NEVER_RUN),
     }

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::folders::Folders;
 use super::session::{Digests, Session};
 use super::stage_name::{find, of_kind};
+use super::sweep_table::SweepTable;
 use super::{Failure, Verdict, unwritable};
 use crate::cli::{self, Shared};
 use crate::console::{self, Console, Failed};
@@ -20,6 +21,7 @@ use crate::plan::Plan;
 use crate::publish::{self, Published, publish};
 use crate::run_record::RunRecord;
 use crate::runner::{self, Outcome, RunOptions, Status};
+use crate::spec::Sweep;
 use crate::stage::StageId;
 use crate::store::{Lookup, Store};
 
@@ -50,12 +52,32 @@ pub fn run(arguments: &cli::Run) -> Result<Verdict, Failure> {
     let device = Device::select(&shared.device).map_err(Failure::input)?;
     let folders = Folders::of(shared);
     let mut jobs: Vec<Job> = Vec::with_capacity(arguments.specs.len());
+    let asked = Sweep::parse(&arguments.sweep).map_err(Failure::input)?;
+    let mut sweeps = Vec::new();
+    let mut sessions = Vec::new();
     for path in &arguments.specs {
         let session = Session::read(path, shared, !arguments.offline)?;
+        let sweep = if asked.is_empty() { session.experiment.sweep.clone() } else { asked.clone() };
+        if sweep.is_empty() {
+            let (results, plots) = (folders.results_of(&session.experiment), folders.plots_of(&session.experiment));
+            sessions.push((session, results, plots));
+            continue;
+        }
+        let mut table = SweepTable::new(&sweep, &folders, &session.experiment);
+        for setting in sweep.settings() {
+            let sets = sweep.sets(&setting);
+            let with = Shared { sets: [&shared.sets[..], &sets[..]].concat(), ..shared.clone() };
+            let swept = Session::read(path, &with, !arguments.offline)?;
+            let (results, plots) = folders.of_setting(&session.experiment, &sets);
+            table.add(setting, &results);
+            sessions.push((swept, results, plots));
+        }
+        sweeps.push(table);
+    }
+    for (session, results, plots) in sessions {
         let digests = session.complete()?;
         let plan = session.plan(&digests, shared)?;
         let aim = aim(arguments, &plan)?;
-        let (results, plots) = (folders.results_of(&session.experiment), folders.plots_of(&session.experiment));
         if let Some(other) = jobs.iter().find(|other| other.aim.publishes && aim.publishes && other.results == results) {
             let (one, two) = (&other.session.path, &session.path);
             let both = format!("`{}` and `{}` would both write `{}`", one.display(), two.display(), results.display());
@@ -87,6 +109,11 @@ pub fn run(arguments: &cli::Run) -> Result<Verdict, Failure> {
                 console::note(&format!("`{waiting}` is not run, because `{failed}` is not finished"));
             }
             break;
+        }
+    }
+    if jobs.iter().all(|job| job.aim.publishes) {
+        for table in &sweeps {
+            table.publish().map_err(unwritable)?;
         }
     }
     if arguments.json {
@@ -164,7 +191,7 @@ impl Job {
             if let Some(earlier) = earlier.filter(|earlier| *earlier != record.settings_text()) {
                 console::replaces(results, &earlier, &record.settings_text());
             }
-            if session.experiment.origin.label().is_some() {
+            if results.file_name().is_some_and(|folder| folder.to_string_lossy().contains('@')) {
                 console::note(&format!("results of these settings go to `{}`, plots to `{}`", results.display(), plots.display()));
             }
         }
@@ -191,6 +218,7 @@ impl Job {
         };
         json!({
             "name": self.session.experiment.name,
+            "overrides": self.session.experiment.origin.overrides,
             "stages": self.plan.stages.len(),
             "ran": outcome.ran,
             "cached": outcome.cached,

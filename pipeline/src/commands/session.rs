@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use onebasin_datasets::{DatasetError, SearchPaths, digest, open};
+use onebasin_datasets::{DatasetError, SearchPaths, Source, digest, open, to_unpack};
 use onebasin_training::Device;
 
 use super::Failure;
@@ -52,6 +52,11 @@ impl Session {
             if digests.found.contains_key(&pair.dataset) || digests.absent.contains_key(&pair.dataset) {
                 continue;
             }
+            let packed = to_unpack(&pair.source, &self.places).len();
+            if packed > 0 {
+                let files = if packed == 1 { "1 file".to_owned() } else { format!("{packed} files") };
+                console::note(&format!("unpacking {files} of data set `{}` into the cache (once)", pair.dataset));
+            }
             match digest(&pair.source, &self.places) {
                 Ok(digest) => drop(digests.found.insert(pair.dataset.clone(), digest.to_string())),
                 Err(error) => drop(digests.absent.insert(pair.dataset.clone(), error)),
@@ -81,13 +86,14 @@ impl Session {
 
     /// Reads the data sets of the pairs that have stages to run: a damaged file is better found before anything runs.
     ///
-    /// Data sets that are absent are passed over.
+    /// Data sets that are absent are passed over. Pictures in folders are decoded where they are digested, and generated ones are never damaged.
     pub fn inspect(&self, plan: &Plan, statuses: &[Status]) -> Result<(), Failure> {
         let runs = plan.stages.iter().zip(statuses).filter(|(_, status)| matches!(status, Status::Run(_)));
         let slugs: BTreeSet<&str> = runs.filter_map(|(planned, _)| planned.stage.id().pair_slug()).collect();
         let mut seen = BTreeSet::new();
         for pair in &self.experiment.pairs {
-            if slugs.contains(self.experiment.slug(pair).as_str()) && seen.insert(&pair.dataset) {
+            let is_file = matches!(pair.source, Source::Idx(_) | Source::Cifar(_));
+            if is_file && slugs.contains(self.experiment.slug(pair).as_str()) && seen.insert(&pair.dataset) {
                 match open(&pair.source, &self.places) {
                     Err(DatasetError::Missing { .. } | DatasetError::Fetch { .. } | DatasetError::Interrupted { .. }) | Ok(_) => {}
                     Err(error) => return Err(Failure::Input(anyhow::anyhow!("{}", chain(&error)))),

@@ -30,6 +30,9 @@ pub struct Document {
     evaluation: Value,
     #[serde(default)]
     pub reported: Option<Reported>,
+    /// Tables of keys, with lists of values.
+    #[serde(default)]
+    pub sweep: Option<Value>,
 }
 
 /// One of `models`, when they are listed.

@@ -7,7 +7,7 @@ use onebasin_repro::Stream;
 use onebasin_training::Training;
 use serde::Serialize;
 
-use super::{Origin, Repair, Requests};
+use super::{Origin, Repair, Requests, Sweep};
 use crate::comparison::Comparison;
 use crate::identity::{MethodName, PairName, Part};
 
@@ -32,6 +32,8 @@ pub struct Experiment {
     pub comparison: Comparison,
     /// What is left out because a stage failed.
     pub lost: Vec<Lost>,
+    /// Settings that it is run with in turn.
+    pub sweep: Sweep,
     /// Where its settings come from.
     pub origin: Origin,
 }

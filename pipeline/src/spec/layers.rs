@@ -142,11 +142,14 @@ impl Layers {
 
     /// Where the settings come from.
     pub fn origin(&self, path: &Path) -> Origin {
+        let mut settings = json!(self.merged);
+        // Each setting of a sweep is a run of its own.
+        settings.as_object_mut().and_then(|settings| settings.remove("sweep"));
         Origin {
             spec: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
             profile: self.profile.clone(),
             overrides: self.overridden.clone(),
-            settings: json!(self.merged),
+            settings,
         }
     }
 

@@ -90,18 +90,13 @@ impl Origin {
     ///
     /// `None` without overrides, and where one of them names the experiment anew.
     pub fn label(&self) -> Option<String> {
-        if self.overrides.is_empty() || self.overrides.iter().any(|given| given.key == "name") {
-            return None;
-        }
-        let text = |given: &Override| {
-            let value = given.value.as_str().map_or_else(|| given.value.to_string(), str::to_owned);
-            format!("{}={value}", given.key)
-        };
-        let whole = self.overrides.iter().map(text).collect::<Vec<_>>().join(",");
-        let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.,=".contains(c);
-        let plain: String = whole.chars().map(|c| if is_plain(c) { c } else { '_' }).take(LONGEST_LABEL).collect();
-        // Where something is lost, a hash keeps other settings apart.
-        Some(if plain == whole { plain } else { format!("{plain}~{}", &Fingerprint::of_bytes(whole.as_bytes()).short()[..6]) })
+        if self.overrides.iter().any(|given| given.key == "name") { None } else { label(&self.overrides) }
+    }
+
+    /// As [`Origin::label`], with these `key=value` too, also where they change nothing.
+    pub fn label_with(&self, sets: &[String]) -> Option<String> {
+        let given = sets.iter().filter_map(|set| Override::of_set(set));
+        label(&Origin::settled(self.overrides.iter().cloned().chain(given).collect()))
     }
 
     /// Profile and overrides in words; empty where there are none. Which layer a value came from changes no number, and is left out.
@@ -110,6 +105,22 @@ impl Origin {
         let given = self.overrides.iter().map(|given| format!("`{} = {}`", given.key, given.value));
         profile.into_iter().chain(given).collect::<Vec<_>>().join(", ")
     }
+}
+
+/// Overrides as part of a folder's name; `None` for none.
+fn label(overrides: &[Override]) -> Option<String> {
+    if overrides.is_empty() {
+        return None;
+    }
+    let text = |given: &Override| {
+        let value = given.value.as_str().map_or_else(|| given.value.to_string(), str::to_owned);
+        format!("{}={value}", given.key)
+    };
+    let whole = overrides.iter().map(text).collect::<Vec<_>>().join(",");
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.,=".contains(c);
+    let plain: String = whole.chars().map(|c| if is_plain(c) { c } else { '_' }).take(LONGEST_LABEL).collect();
+    // Where something is lost, a hash keeps other settings apart.
+    Some(if plain == whole { plain } else { format!("{plain}~{}", &Fingerprint::of_bytes(whole.as_bytes()).short()[..6]) })
 }
 
 #[cfg(test)]

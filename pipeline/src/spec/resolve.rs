@@ -43,8 +43,21 @@ pub fn resolve(layers: &Layers, folder: &Path, places: &SearchPaths, measurement
     resolver.references(&methods, &evaluation, &models)?;
     let methods = resolver.with_draws(methods)?;
     let comparison = resolver.comparison(folder, &pairs)?;
+    let sweep = resolver.sweep()?;
     let Document { name, seed, replicates, .. } = document;
-    Ok(Experiment { name, seed, replicates, models, pairs, methods, evaluation, comparison, lost: Vec::new(), origin: Origin::default() })
+    Ok(Experiment {
+        name,
+        seed,
+        replicates,
+        models,
+        pairs,
+        methods,
+        evaluation,
+        comparison,
+        lost: Vec::new(),
+        sweep,
+        origin: Origin::default(),
+    })
 }
 
 pub(super) struct Resolver<'a> {

@@ -75,8 +75,9 @@ fn a_damaged_table_or_picture_is_made_anew_by_a_plain_run() {
 #[test]
 fn verify_without_a_run_finds_nothing_there_and_nothing_damaged() {
     let (folder, _) = folder();
-    let (code, out, _) = texts(&onebasin(folder.path(), &["verify", "small.toml"]));
+    let (code, out, error) = texts(&onebasin(folder.path(), &["verify", "small.toml"]));
     assert!(code == 0 && out.contains("0 whole, 0 damaged") && out.contains("not there"), "{out}");
+    assert_eq!(error, "there is no store at `.store`: nothing has run here\n");
     assert!(!folder.path().join(".store").exists());
 }
 

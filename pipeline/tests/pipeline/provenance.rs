@@ -43,6 +43,11 @@ fn run_json_holds_what_decides_the_numbers_and_machine_json_what_does_not() {
     assert!(maker["first"].as_str().unwrap().ends_with('Z') && maker["machine"]["vectors"].is_string(), "{machine}");
     let table = fs::read_to_string(results.join("table.md")).unwrap();
     assert!(table.starts_with("# small\n\nRun with profile `long`.\n"), "{table}");
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md")).unwrap();
+    for file in fs::read_dir(&results).unwrap() {
+        let name = file.unwrap().file_name().into_string().unwrap();
+        assert!(readme.contains(&format!("\n| `{name}` | ")), "`{name}` does not stand in the README");
+    }
     // Elsewhere, with other threads and another store: the same bytes.
     let other = with_profile();
     run(other.path(), &["--profile", "long", "--jobs", "2"]);

@@ -106,3 +106,44 @@ fn two_results_are_compared_row_by_row() {
         assert!(code == 2 && out.is_empty() && error.starts_with("error: "), "{error}");
     }
 }
+
+#[test]
+fn a_sweep_runs_every_setting_in_folders_of_its_own_and_writes_one_table_over_all() {
+    let (folder, spec) = folder();
+    let args = ["run", "small.toml", "--sweep", "trainings.adam.epochs=1,3", "--sweep", "seed=1,2", "--json"];
+    let (code, out, error) = texts(&onebasin(folder.path(), &args));
+    assert_eq!(code, 0, "{error}");
+    let done: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(done.as_array().unwrap().len(), 4);
+    let results = folder.path().join("results");
+    for (epochs, seed) in [(1, 1), (1, 2), (3, 1), (3, 2)] {
+        assert!(results.join(format!("small@seed={seed},trainings.adam.epochs={epochs}/models.csv")).exists(), "{error}");
+    }
+    let own = results.join("small@sweep=trainings.adam.epochs,seed");
+    let table = fs::read_to_string(own.join("sweep.csv")).unwrap();
+    let mut lines = table.lines();
+    assert!(lines.next().unwrap().starts_with("trainings.adam.epochs,seed,dataset,architecture,method,metric,split,"), "{table}");
+    let settings: Vec<&str> = lines.map(|line| &line[..3]).collect();
+    assert!(settings.is_sorted() && settings.first() == Some(&"1,1") && settings.last() == Some(&"3,2"), "{table}");
+    let text = fs::read_to_string(own.join("sweep.md")).unwrap();
+    assert!(
+        text.contains("| `trainings.adam.epochs` | `seed` | method | test accuracy |") && text.contains("\n| 3 | 2 | weights | 0."),
+        "{text}"
+    );
+    // The same from the spec, where all is at hand.
+    fs::write(&spec, format!("{}\n[sweep]\ntrainings.adam.epochs = [1, 3]\nseed = [1, 2]\n", super::command::SPEC)).unwrap();
+    let (code, out, error) = texts(&onebasin(folder.path(), &["run", "small.toml", "--json"]));
+    let done: Value = serde_json::from_str(&out).unwrap();
+    assert!(code == 0 && done.as_array().unwrap().iter().all(|done| done["ran"] == 0), "{error}");
+    let entries = |more: &[&str]| {
+        let (_, out, _) = texts(&onebasin(folder.path(), &[&["store", "gc", "small.toml", "--json"], more].concat()));
+        serde_json::from_str::<Value>(&out).unwrap()["entries"].as_array().unwrap().len()
+    };
+    assert_eq!(entries(&[]), 0, "what a sweep needs stays");
+    for wrong in ["epochs", "trainings.adam.epochs=1,,2", "trainings.adm.epochs=1"] {
+        assert_eq!(texts(&onebasin(folder.path(), &["run", "small.toml", "--sweep", wrong])).0, 2, "{wrong}");
+    }
+    fs::write(&spec, format!("{}\n[sweep]\nseed = 1\n", super::command::SPEC)).unwrap();
+    let (code, _, error) = texts(&onebasin(folder.path(), &["plan", "small.toml"]));
+    assert!(code == 2 && error.contains("`sweep.seed` should be a list of values"), "{error}");
+}

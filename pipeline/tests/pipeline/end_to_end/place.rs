@@ -63,7 +63,8 @@ impl Place {
         if path.exists() {
             fs::remove_dir_all(&path).unwrap();
         }
-        fs::create_dir(&path).unwrap();
+        // A store of its own, so that one of the project above is not used.
+        fs::create_dir_all(path.join(".store/locks")).unwrap();
         let text = spec.map_or_else(|| fs::read_to_string(shipped()).unwrap(), str::to_owned);
         fs::write(path.join("smoke.toml"), text).unwrap();
         Place { path, _kept: Kept::Lasting(lock) }
