@@ -18,6 +18,7 @@ use crate::error_text::error_text;
 use crate::explain::{self, Change};
 use crate::plan::{Plan, Planned};
 use crate::publish;
+use crate::run_record::RunRecord;
 use crate::runner::{self, Reason, Status};
 use crate::stage::StageId;
 use crate::store::{Entry, Lookup, Store};
@@ -181,5 +182,7 @@ fn json(session: &Session, plan: &Plan, rows: &[Row]) -> String {
             })
         })
         .collect();
-    format!("{:#}", json!({ "name": session.experiment.name, "stages": stages }))
+    // With every key as all layers leave it.
+    let run = RunRecord::new(&session.experiment, plan, &session.device);
+    format!("{:#}", json!({ "name": session.experiment.name, "run": run, "stages": stages }))
 }

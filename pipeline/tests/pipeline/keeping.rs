@@ -53,8 +53,8 @@ fn verify_finds_damage_anywhere_and_a_verifying_run_makes_it_anew() {
     let report: Value = serde_json::from_str(&out).unwrap();
     assert_eq!((code, report[0]["damaged"][0]["stage"].as_str()), (1, Some(MODEL)));
     let (code, _, error) = texts(&onebasin(folder.path(), &["run", "small.toml", "--verify"]));
-    // What was made of it stays, since it comes out the same; the files that change have times.
-    assert!(code == 0 && error.contains("DAMAGED") && error.contains(": 1 run, ") && error.contains("2 files changed"), "{error}");
+    // What was made of it stays, since it comes out the same; what changes has times.
+    assert!(code == 0 && error.contains("DAMAGED") && error.contains(": 1 run, ") && error.contains(" changed"), "{error}");
     assert_eq!(texts(&onebasin(folder.path(), &["verify", "small.toml"])).0, 0);
 }
 

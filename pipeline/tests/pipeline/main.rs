@@ -4,6 +4,7 @@ mod command;
 mod comparing;
 mod documents;
 mod end_to_end;
+mod failing;
 mod keeping;
 mod layers;
 mod licences;

@@ -34,6 +34,9 @@ fn run_json_holds_what_decides_the_numbers_and_machine_json_what_does_not() {
     assert_eq!((&record["overrides"], &record["settings"]["trainings"]["adam"]["epochs"]), (&Value::Array(vec![]), &Value::from(2)));
     assert!(record["settings"].get("profiles").is_none() && record["tabulate"].as_str().unwrap().len() == 12, "{record}");
     let text = fs::read_to_string(results.join("run.json")).unwrap();
+    // A plan shows it without a run.
+    let (_, out, _) = texts(&onebasin(folder.path(), &["plan", "small.toml", "--profile", "long", "--json"]));
+    assert_eq!(serde_json::from_str::<Value>(&out).unwrap()["run"], record);
     let machine = json(&results.join("machine.json"));
     let maker = &machine["made_by"][0];
     assert!(machine["made_by"].as_array().unwrap().len() == 1 && maker["stages"].as_u64() > Some(5), "{machine}");
