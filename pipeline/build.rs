@@ -14,6 +14,7 @@ fn main() {
         println!("cargo::rerun-if-changed={}", root.join(source).display());
     }
     println!("cargo::rustc-env=ONEBASIN_COMMIT={}", commit(&root, &sources).unwrap_or_else(|| "unknown".to_owned()));
+    println!("cargo::rustc-env=ONEBASIN_TOOLCHAIN={}", toolchain().unwrap_or_else(|| "unknown".to_owned()));
     let mut devices = vec!["cpu"];
     for (variable, device) in [("CARGO_FEATURE_NDARRAY", "ndarray"), ("CARGO_FEATURE_CUDA", "cuda")] {
         if std::env::var_os(variable).is_some() {
@@ -21,6 +22,12 @@ fn main() {
         }
     }
     println!("cargo::rustc-env=ONEBASIN_DEVICES={}", devices.join(", "));
+}
+
+/// `rustc 1.95.0 (1a2b3c4d5 2026-04-14)`.
+fn toolchain() -> Option<String> {
+    let output = Command::new(std::env::var_os("RUSTC")?).arg("--version").output().ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
 /// The paths that make the program, as far as they are there.

@@ -15,7 +15,7 @@ use crate::version;
 const EXIT_CODES: &str = "Exit codes:
   0    fine
   1    something failed while running, or a check said no
-  2    the spec, an input file or the usage is wrong
+  2    the spec, an input file, a folder or the usage is wrong, whenever that is found
   130  stopped by Ctrl-C; 143: by a request to terminate";
 
 /// Train networks apart, bring them into one basin, merge them, and measure what was lost.
@@ -46,6 +46,8 @@ pub enum Command {
     Data(Data),
     /// Compare results with reported or earlier figures
     Check(Check),
+    /// Compare the tables of two results folders, row by row
+    Diff(Diff),
     /// Check every byte of the artifacts of experiments; run nothing
     Verify(Verify),
     /// Show what the store holds, or remove what no spec needs
@@ -166,19 +168,19 @@ pub struct Shared {
     /// Where networks run: cpu, ndarray, cuda or cuda:N
     #[arg(long, value_name = "DEVICE", env = "ONEBASIN_DEVICE", default_value = "cpu")]
     pub device: String,
-    /// Where artifacts are kept
-    #[arg(long, value_name = "DIR", env = "ONEBASIN_STORE", default_value = ".store")]
-    pub store: PathBuf,
+    /// Where artifacts are kept [default: .store, here or in the nearest folder above that has one]
+    #[arg(long, value_name = "DIR", env = "ONEBASIN_STORE")]
+    pub store: Option<PathBuf>,
     /// Where files of data sets are looked for first; then $ONEBASIN_DATA, the folder of the spec, the cache
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
-    /// Where results/NAME is written
-    #[arg(long, value_name = "DIR", env = "ONEBASIN_RESULTS", default_value = "results")]
-    pub results: PathBuf,
-    /// Where plots/NAME is written
-    #[arg(long, value_name = "DIR", env = "ONEBASIN_PLOTS", default_value = "plots")]
-    pub plots: PathBuf,
-    /// Run what does not depend on a failed stage
+    /// Where the folder NAME of tables is written [default: results, beside the store]
+    #[arg(long, value_name = "DIR", env = "ONEBASIN_RESULTS")]
+    pub results: Option<PathBuf>,
+    /// Where the folder NAME of pictures is written [default: plots, beside the store]
+    #[arg(long, value_name = "DIR", env = "ONEBASIN_PLOTS")]
+    pub plots: Option<PathBuf>,
+    /// After a failed stage, run what does not depend on it; publish what is whole, marking methods and pairs that failed
     #[arg(long)]
     pub keep_going: bool,
 }
@@ -198,6 +200,18 @@ pub struct Run {
     /// Check every byte of finished stages first; damaged ones run again
     #[arg(long)]
     pub verify: bool,
+    /// Run once for each of these values; with several keys, for each combination: `--sweep trainings.adam.epochs=1,3,10`
+    #[arg(long, value_name = "KEY.PATH=VALUE,...")]
+    pub sweep: Vec<String>,
+    /// Run only these stages and what they need, and publish nothing; named as for `explain`
+    #[arg(long, value_name = "STAGE", num_args = 1.., conflicts_with = "until")]
+    pub only: Vec<String>,
+    /// Run only the stages of this kind and what they need, and publish nothing: train, align, merge, ...
+    #[arg(long, value_name = "KIND")]
+    pub until: Option<String>,
+    /// Run these stages anew even where they are done, and compare the bytes; exit 1 where they differ
+    #[arg(long, value_name = "STAGE", num_args = 1..)]
+    pub force: Vec<String>,
     /// Options of every command that reads a spec.
     #[command(flatten)]
     pub shared: Shared,
@@ -214,6 +228,12 @@ pub struct Plan {
     /// Short for `--format json`
     #[arg(long, conflicts_with = "format")]
     pub json: bool,
+    /// With dot and mermaid, draw every stage; else they are grouped by kind
+    #[arg(long)]
+    pub full: bool,
+    /// Exit with 1 where something would run or needs data
+    #[arg(long)]
+    pub exit_code: bool,
     /// Options of every command that reads a spec.
     #[command(flatten)]
     pub shared: Shared,
@@ -239,6 +259,9 @@ pub struct Explain {
     pub spec: PathBuf,
     /// A stage as `plan` names it, the first characters of a fingerprint, or a row of a results file such as `merged.csv:4`
     pub stage: String,
+    /// Show the whole line of descent too, down to the files of the data sets
+    #[arg(long)]
+    pub deep: bool,
     /// Print for a program
     #[arg(long)]
     pub json: bool,
@@ -279,10 +302,10 @@ pub enum Data {
         #[arg(required = true, value_name = "NAME")]
         names: Vec<String>,
     },
-    /// Check the files of a data set against their known checksums
+    /// Check the files of data sets: of known ones against their checksums, of all others that they can be read
     Verify {
-        /// Names of data sets
-        #[arg(required = true, value_name = "NAME")]
+        /// Names of known data sets, or specs, whose data sets are checked
+        #[arg(required = true, value_name = "NAME|SPEC")]
         names: Vec<String>,
         /// Where files are looked for first; then $ONEBASIN_DATA, then the cache
         #[arg(long, value_name = "DIR")]
@@ -295,9 +318,12 @@ pub enum Data {
 pub struct Check {
     /// The spec whose results are compared
     pub spec: PathBuf,
-    /// Figures and how far ours may lie from them, in the form of experiments/reported/*.csv
+    /// Figures and how far ours may lie from them, in the form of experiments/reported/*.csv [default: the spec's `reported.file`]
     #[arg(long, value_name = "FILE")]
-    pub against: PathBuf,
+    pub against: Option<PathBuf>,
+    /// Say no also where a figure was not run
+    #[arg(long)]
+    pub all: bool,
     /// Write our figures into that file, and the recipes that made them beside it, after showing what changes
     #[arg(long)]
     pub renew: bool,
@@ -307,6 +333,20 @@ pub struct Check {
     /// Options of every command that reads a spec.
     #[command(flatten)]
     pub shared: Shared,
+}
+
+/// `diff`.
+#[derive(Debug, Args)]
+pub struct Diff {
+    /// A results folder, such as results/smoke
+    #[arg(value_name = "FOLDER")]
+    pub first: PathBuf,
+    /// Another one
+    #[arg(value_name = "OTHER")]
+    pub second: PathBuf,
+    /// Print for a program
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `verify`.
@@ -337,9 +377,9 @@ pub struct Store {
     /// What to do; without it, the size is shown.
     #[command(subcommand)]
     pub action: Option<StoreAction>,
-    /// Where artifacts are kept
-    #[arg(long, value_name = "DIR", env = "ONEBASIN_STORE", default_value = ".store", global = true)]
-    pub store: PathBuf,
+    /// Where artifacts are kept [default: .store, here or in the nearest folder above that has one]
+    #[arg(long, value_name = "DIR", env = "ONEBASIN_STORE", global = true)]
+    pub store: Option<PathBuf>,
     /// Print for a program
     #[arg(long, global = true)]
     pub json: bool,

@@ -3,16 +3,21 @@
 mod check;
 mod data;
 mod describe;
+mod diff;
 mod explain;
+mod folders;
 mod gc;
 mod init;
 mod manual;
 mod plan;
+mod plan_graph;
 mod run;
 mod schema;
 mod session;
+mod spec_keys;
 mod stage_name;
 mod store;
+mod sweep_table;
 mod verify;
 
 use std::process::ExitCode;
@@ -49,13 +54,30 @@ impl From<OutputError> for Failure {
     }
 }
 
+/// Why nothing could be published: a folder that is none or may not be written is the command line's fault, a full disk is not.
+fn unwritable(error: anyhow::Error) -> Failure {
+    use std::io::ErrorKind;
+    let wrong = [
+        ErrorKind::PermissionDenied,
+        ErrorKind::ReadOnlyFilesystem,
+        ErrorKind::NotADirectory,
+        ErrorKind::AlreadyExists,
+        ErrorKind::IsADirectory,
+        ErrorKind::InvalidFilename,
+    ];
+    let kinds = error.chain().filter_map(|cause| cause.downcast_ref::<std::io::Error>()).map(std::io::Error::kind);
+    if kinds.into_iter().any(|kind| wrong.contains(&kind)) { Failure::Input(error) } else { Failure::Running(error) }
+}
+
 /// How a command that did its work ends: well, or with a no.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verdict {
     /// Exit code 0.
     Fine,
     /// Exit code 1: a stage failed, or a check said no; what and why has been printed.
     No,
+    /// Exit code 2: a stage failed because of an input file; it has been printed.
+    BadInput,
 }
 
 /// Does what the command line says.
@@ -67,6 +89,7 @@ pub fn execute(arguments: Arguments) -> ExitCode {
         Command::Describe(describe) => describe::describe(&describe),
         Command::Data(data) => data::data(&data),
         Command::Check(check) => check::check(&check),
+        Command::Diff(diff) => diff::diff(&diff),
         Command::Verify(verify) => verify::verify(&verify),
         Command::Store(store) => store::store(&store),
         Command::Init(init) => init::init(&init),
@@ -77,6 +100,7 @@ pub fn execute(arguments: Arguments) -> ExitCode {
     let code = match outcome {
         Ok(Verdict::Fine) => return ExitCode::SUCCESS,
         Ok(Verdict::No) => 1,
+        Ok(Verdict::BadInput) => 2,
         Err(Failure::Running(error)) => {
             console::error(&error_text(&error));
             1

@@ -15,6 +15,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use clap::ColorChoice;
+use onebasin_datasets::DatasetError;
 
 use crate::comparison::Comparison;
 use crate::error_text::error_text;
@@ -88,6 +89,8 @@ pub struct Failed {
     pub stage: StageId,
     /// The error with its causes and hints.
     pub cause: String,
+    /// Whether a file of a data set is to blame.
+    pub is_input: bool,
 }
 
 impl Console {
@@ -106,8 +109,8 @@ impl Console {
         }
     }
 
-    /// Says how a run ended and where its results are.
-    pub fn conclude(&self, name: &str, outcome: &Outcome, published: Option<&Published>, results: &Path, plots: &Path) {
+    /// Says how a run ended and where what it made is.
+    pub fn conclude(&self, name: &str, outcome: &Outcome, published: Option<&Published>, place: &str) {
         if self.bars {
             Bars::shared().end_run();
         }
@@ -120,7 +123,7 @@ impl Console {
                 note(&text);
             }
         }
-        error(&lines::conclusion(name, outcome, published, results, plots));
+        error(&lines::conclusion(name, outcome, published, place));
     }
 
     /// The stages that failed, in that order.
@@ -179,10 +182,11 @@ impl Reporter for Console {
     fn event(&self, event: &Event<'_>) {
         let verbose = verbosity() == Verbosity::Verbose;
         match *event {
-            Event::Surveyed { stages, cached, to_run } => {
+            Event::Surveyed { stages, cached, to_run, shared } => {
                 self.lock().to_run = Some(to_run);
                 if to_run > 0 && cached > 0 {
-                    note(&line("CACHED", &format!("{cached} of {stages} stages, {to_run} to run")));
+                    let shared = if shared > 0 { format!(", {shared} the same as others") } else { String::new() };
+                    note(&line("CACHED", &format!("{cached} of {stages} stages, {to_run} to run{shared}")));
                 }
             }
             Event::Cached { stage } => {
@@ -216,14 +220,20 @@ impl Reporter for Console {
                 self.end(stage);
                 note(&timed(words.past, seconds, stage.as_str()));
             }
+            Event::Compared { stage, same: true } => note(&line("SAME", &format!("{stage}: same bytes"))),
+            Event::Compared { stage, same: false } => {
+                error(&line("DIFFERENT", &format!("{stage}: other bytes than before, which are kept from now on")));
+            }
             Event::Failed { stage, seconds, error: cause } => {
                 self.end(stage);
                 error(&format!("{}\n{}", timed("FAILED", seconds, stage.as_str()), lines::chain(cause)));
-                self.lock().failures.push(Failed { stage: stage.clone(), cause: error_text(cause) });
+                let is_input =
+                    cause.chain().filter_map(|cause| cause.downcast_ref()).any(|error| !matches!(error, DatasetError::Interrupted { .. }));
+                self.lock().failures.push(Failed { stage: stage.clone(), cause: error_text(cause), is_input });
             }
-            Event::Skipped { stages, because } => {
+            Event::Skipped { stages, because, work } => {
                 if self.bars {
-                    Bars::shared().advance_run(stages.len());
+                    Bars::shared().advance_run(work);
                 }
                 let count =
                     if stages.len() == 1 { "1 stage that needs it".to_owned() } else { format!("{} stages that need it", stages.len()) };
@@ -239,6 +249,11 @@ impl Reporter for Console {
             }
         }
     }
+}
+
+/// Says that results of other settings are about to go.
+pub fn replaces(results: &Path, earlier: &str, now: &str) {
+    note(&line("REPLACES", &format!("`{}`: results with {earlier}; now with {now}", results.display())));
 }
 
 /// Standard output could not be written.

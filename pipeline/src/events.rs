@@ -15,6 +15,8 @@ pub enum Event<'a> {
         cached: usize,
         /// Stages to run.
         to_run: usize,
+        /// Stages that are the same work as one of those.
+        shared: usize,
     },
     /// An artifact was at hand.
     Cached {
@@ -65,6 +67,13 @@ pub enum Event<'a> {
         /// How long it ran.
         seconds: f64,
     },
+    /// A stage that was run anew has an artifact to compare with.
+    Compared {
+        /// Which.
+        stage: &'a StageId,
+        /// Whether both have the same bytes.
+        same: bool,
+    },
     /// A stage ended without an artifact.
     Failed {
         /// Which.
@@ -80,6 +89,8 @@ pub enum Event<'a> {
         stages: &'a [&'a StageId],
         /// The one that failed.
         because: &'a StageId,
+        /// How many of them would have run; the others are the same work.
+        work: usize,
     },
     /// The run was asked to end; each running stage stops after its current step.
     Stopping,

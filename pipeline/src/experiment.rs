@@ -9,8 +9,8 @@ use onebasin_datasets::SearchPaths;
 use crate::measurements;
 use crate::plan::{Plan, PlanBuilder};
 use crate::report::{ArchitectureRow, Known, Plot, Tabulate, method_rows};
-use crate::spec::{self, Experiment, MOST_STAGES, Overrides, Pair, SpecError};
-use crate::stage::Stage;
+use crate::spec::{self, Experiment, Lost, MOST_STAGES, Overrides, Pair, SpecError};
+use crate::stage::{Stage, StageId};
 use crate::task::Task;
 
 /// Reads a spec with what is laid over it, and checks it together with each of its profiles.
@@ -61,13 +61,20 @@ pub fn plan(experiment: &Experiment, digests: &BTreeMap<String, String>, device:
             measurements::plan(&mut builder.pair(pair, task.clone(), replicate));
         }
     }
-    let (mut stages, recorded) = builder.finish();
+    let (mut stages, mut recorded) = builder.finish();
+    let slugs: BTreeMap<_, _> = experiment.pairs.iter().map(|pair| (pair.name(), experiment.slug(pair))).collect();
+    let takes = |stage: &StageId, lost: &Lost| {
+        let is_of_pair = slugs.get(&lost.pair).map(String::as_str) == stage.pair_slug();
+        stage.as_str() == lost.stage || (lost.method.is_some() && is_of_pair && stage.method() == lost.method.as_deref())
+    };
+    recorded.retain(|recorded| !experiment.lost.iter().any(|lost| takes(&recorded.stage, lost)));
     let known = Known {
         title: experiment.name.clone(),
         architectures: experiment.pairs.iter().map(ArchitectureRow::new).collect(),
         methods: method_rows(experiment),
         comparison: experiment.comparison.clone(),
-        missing: experiment.missing.clone(),
+        lost: experiment.lost.clone(),
+        origin: experiment.origin.text(),
         images: experiment.evaluation.images,
         batch_norms: experiment.pairs.iter().filter(|pair| pair.has_batch_norms()).map(Pair::name).collect(),
     };

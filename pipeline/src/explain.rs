@@ -85,6 +85,13 @@ fn compare(earlier: &Entry, version: u32, settings: &Value, inputs: &BTreeMap<St
     changes
 }
 
+/// The leaves in which two values differ, under `settings`.
+pub fn value_changes(before: &Value, after: &Value) -> Vec<Change> {
+    let mut changes = Vec::new();
+    differences("settings", before, after, &mut changes);
+    changes
+}
+
 /// Lists the leaves in which two values differ.
 fn differences(path: &str, before: &Value, after: &Value, changes: &mut Vec<Change>) {
     match (before, after) {
@@ -134,7 +141,10 @@ fn brief(value: &Value) -> String {
 
 /// A few changes on one line: those of settings first, then how many inputs.
 pub fn summary(changes: &[Change]) -> String {
-    let (inputs, settings): (Vec<&Change>, Vec<&Change>) = changes.iter().partition(|change| change.path.starts_with("input "));
+    // What `table.md` says of the profile and of keys laid over the spec follows from the other changes, where there are any.
+    let told = |change: &&Change| changes.len() == 1 || change.path != "settings.origin";
+    let (inputs, settings): (Vec<&Change>, Vec<&Change>) =
+        changes.iter().filter(told).partition(|change| change.path.starts_with("input "));
     let mut parts: Vec<String> = settings.iter().take(3).map(|change| change_text(change)).collect();
     if settings.len() > 3 {
         parts.push(format!("{} more settings changed", settings.len() - 3));

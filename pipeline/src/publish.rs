@@ -10,7 +10,9 @@ use tempfile::TempDir;
 
 use crate::number;
 use crate::plan::Plan;
+use crate::provenance;
 use crate::report::draw_timings;
+use crate::run_record::{self, RunRecord};
 use crate::stage::{Artifact, StageId};
 use crate::store::{Lookup, Store};
 use crate::whole_file::{WholeFile, is_partial};
@@ -36,16 +38,19 @@ pub struct Published {
     pub stale: Vec<PathBuf>,
 }
 
-/// Copies tables and pictures of a finished run, writes `timings.csv` from the receipts of all stages at hand, and draws its pictures.
+/// Copies tables and pictures of a finished run, writes `timings.csv` and `machine.json` from the receipts of all stages at hand, draws the
+/// pictures of the former, and writes `run.json` where a record is given.
 ///
-/// Receipts hold times, so neither that table nor its pictures are an artifact. Files with the right bytes are not touched, so a fully
+/// Receipts hold times, so none of these is an artifact. Files with the right bytes are not touched, so a fully
 /// cached run writes nothing. The others are all written beside their places first and then renamed, while both folders are locked: of
 /// two runs that publish into the same folders, the files of one stay, not a mixture.
 ///
 /// # Errors
 /// When the run is not finished, or a folder cannot be written.
-pub fn publish(plan: &Plan, store: &Store, results: &Path, plots: &Path) -> Result<Published> {
+pub fn publish(plan: &Plan, store: &Store, results: &Path, plots: &Path, record: Option<&RunRecord>) -> Result<Published> {
     let mut tables = outputs(plan, store, TABLES)?;
+    tables.extend(record.map(|record| (run_record::FILE.to_owned(), record.bytes())));
+    tables.push((provenance::FILE.to_owned(), provenance::bytes(plan, store)));
     tables.push((TIMINGS.to_owned(), timings(plan, store).into_bytes()));
     let mut pictures = outputs(plan, store, PICTURES)?;
     for (_, text) in tables.iter_mut().filter(|(name, _)| name == TABLE) {
@@ -206,6 +211,6 @@ fn timings(plan: &Plan, store: &Store) -> String {
 }
 
 /// A cell as CSV writes it.
-fn quoted(cell: &str) -> String {
+pub fn quoted(cell: &str) -> String {
     if cell.contains([',', '"', '\n', '\r']) { format!("\"{}\"", cell.replace('"', "\"\"")) } else { cell.to_owned() }
 }

@@ -45,6 +45,8 @@ pub struct RunOptions {
     pub interrupted: &'static AtomicBool,
     /// The stages whose artifacts are wanted; if there are none, those that no stage depends on.
     pub targets: Vec<StageId>,
+    /// Stages that run anew even where their artifacts are at hand; the bytes of both are compared.
+    pub force: Vec<StageId>,
 }
 
 impl RunOptions {
@@ -53,7 +55,7 @@ impl RunOptions {
         static NEVER: AtomicBool = AtomicBool::new(false);
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let (keep_going, verify) = (false, false);
-        RunOptions { jobs: cores, cores, keep_going, verify, device, datasets, interrupted: &NEVER, targets: Vec::new() }
+        RunOptions { jobs: cores, cores, keep_going, verify, device, datasets, interrupted: &NEVER, targets: Vec::new(), force: Vec::new() }
     }
 
     /// Threads of each stage.
@@ -69,6 +71,10 @@ pub struct Outcome {
     pub ran: usize,
     /// Stages whose artifacts were at hand, or not needed.
     pub cached: usize,
+    /// Stages that are the same work as one that ran.
+    pub shared: usize,
+    /// Stages that were run anew and came out with other bytes, which are kept.
+    pub different: Vec<StageId>,
     /// Stages that ran and failed, in the order of the plan.
     pub failed: Vec<StageId>,
     /// Stages that could not run because of those.
@@ -106,6 +112,8 @@ pub enum Reason {
     Missing,
     /// The artifact cannot be used, and why.
     Damaged(String),
+    /// It is at hand, and asked to be made anew.
+    Forced,
 }
 
 /// What a run would do, for each stage of the plan in its order. Reads the store, writes and runs nothing.
@@ -116,7 +124,7 @@ pub enum Reason {
 /// # Errors
 /// A target that is no stage of the plan.
 pub fn survey(plan: &Plan, store: &Store, targets: &[StageId], verify_contents: bool) -> Result<Vec<Status>> {
-    let graph = Graph::new(plan, targets)?;
+    let graph = Graph::new(plan, targets, &[])?;
     let statuses = graph.survey(store, verify_contents);
     Ok(graph.node_of_stage.iter().map(|&node| statuses[node].clone()).collect())
 }
@@ -131,21 +139,23 @@ pub fn survey(plan: &Plan, store: &Store, targets: &[StageId], verify_contents: 
 /// When nothing can run: a target that is no stage, a store that cannot be written. Failures of stages are in the outcome.
 pub fn run(plan: &Plan, store: &Store, options: &RunOptions, reporter: &dyn Reporter) -> Result<Outcome> {
     let begun = Instant::now();
-    let graph = Graph::new(plan, &options.targets)?;
+    let mut graph = Graph::new(plan, &options.targets, &options.force)?;
     // Nobody removes what the survey finds. A store that is not there yet, or cannot be written to, has nothing to remove.
     let _in_use = store.share().ok();
-    let mut ran = 0;
+    let (mut ran, mut shared) = (0, 0);
+    let mut different = Vec::new();
     let mut repaired: BTreeSet<usize> = BTreeSet::new();
     loop {
         let statuses = graph.survey(store, options.verify);
         let to_run = statuses.iter().filter(|status| matches!(status, Status::Run(_))).count();
-        let damaged = (0..statuses.len()).filter(|&node| matches!(statuses[node], Status::Run(Reason::Damaged(_))));
+        let damaged = (0..statuses.len()).filter(|&node| matches!(statuses[node], Status::Run(Reason::Damaged(_) | Reason::Forced)));
         let damaged: Vec<usize> = damaged.filter(|&node| repaired.insert(node)).collect();
         let _prepared = if to_run > 0 { Some(store.prepare()?) } else { None };
         // A second survey is told of only where it finds something.
         if ran == 0 || to_run > 0 {
             let cached = graph.count(|node| !matches!(statuses[node], Status::Run(_)));
-            reporter.event(&Event::Surveyed { stages: plan.stages.len(), cached, to_run });
+            let shared = plan.stages.len() - cached - to_run;
+            reporter.event(&Event::Surveyed { stages: plan.stages.len(), cached, to_run, shared });
             announce(&graph, &statuses, reporter);
         }
         let schedule = Schedule::new(&graph, statuses, store, options, reporter);
@@ -154,10 +164,13 @@ pub fn run(plan: &Plan, store: &Store, options: &RunOptions, reporter: &dyn Repo
         }
         let outcome = schedule.conclude();
         ran += outcome.ran;
+        shared += outcome.shared;
+        different.extend(outcome.different.iter().cloned());
+        graph.forced.clear();
         // Other bytes in the place of a damaged artifact make what was made of it stale, which the next survey finds.
         if damaged.is_empty() || !outcome.is_complete() {
-            let cached = (outcome.cached + outcome.ran).saturating_sub(ran);
-            return Ok(Outcome { ran, cached, seconds: begun.elapsed().as_secs_f64(), ..outcome });
+            let cached = (outcome.cached + outcome.ran + outcome.shared).saturating_sub(ran + shared);
+            return Ok(Outcome { ran, cached, shared, different, seconds: begun.elapsed().as_secs_f64(), ..outcome });
         }
     }
 }
@@ -172,7 +185,7 @@ fn announce(graph: &Graph<'_>, statuses: &[Status], reporter: &dyn Reporter) {
             Status::Hit(_) | Status::Unneeded => reporter.event(&Event::Cached { stage }),
             Status::Run(_) if stage != first => reporter.event(&Event::Shared { stage, with: first }),
             Status::Run(Reason::Damaged(problem)) => reporter.event(&Event::Damaged { stage, problem }),
-            Status::Run(Reason::Missing) => {}
+            Status::Run(Reason::Missing | Reason::Forced) => {}
         }
     }
 }

@@ -12,12 +12,14 @@ mod layers;
 mod limits;
 mod merge_sets;
 mod notices;
+mod origin;
 mod overlay;
 mod override_value;
 mod pairs;
 mod repair;
 mod resolve;
 mod schema;
+mod sweep;
 mod text;
 mod warnings;
 
@@ -25,11 +27,13 @@ pub use asked::{Asked, EvaluationKeys, Requests};
 pub use environment::COMMAND_VARIABLES;
 pub(crate) use error::chain;
 pub use error::{Excerpt, SpecError};
-pub use experiment::{Evaluation, Experiment, Merging, Method, Model, Pair};
+pub use experiment::{Evaluation, Experiment, Lost, Merging, Method, Model, Pair};
 pub(crate) use fault::{shown, whole};
 pub use layers::Overrides;
 pub use limits::MOST_STAGES;
+pub use origin::{Origin, Override};
 pub use repair::{Endpoints, Renormalise, Repair, Reset};
+pub use sweep::Sweep;
 
 use std::path::Path;
 
@@ -80,6 +84,7 @@ fn resolve_all(
 ) -> Result<Experiment, SpecError> {
     let folder = path.parent().unwrap_or(Path::new(""));
     let mut experiment = resolve::resolve(&layers, folder, places, measurements)?;
+    experiment.origin = layers.origin(path);
     if let Some(profile) = &experiment.comparison.profile {
         let alone = Overrides { profile: Some(profile.clone()), ..Overrides::default() };
         let reported = resolve::resolve(&Layers::of(layers.spec().clone(), &alone)?, folder, places, measurements)?;

@@ -28,6 +28,20 @@ impl StageId {
         &self.0
     }
 
+    /// The first part: what is done.
+    pub fn first(&self) -> &str {
+        self.0.split('/').next().unwrap_or_default()
+    }
+
+    /// The method it works for, without its draw; `None` for a stage that serves several.
+    pub fn method(&self) -> Option<&str> {
+        let mut parts = self.0.split('/').skip(2);
+        let (method, next) = (parts.next()?, parts.next()?);
+        // A pair's own stages have the replicate in that place: a model called so is followed by nothing.
+        let is_replicate = |part: &str| part.strip_prefix("replicate-").is_some_and(|number| number.parse::<usize>().is_ok());
+        (is_replicate(next) && parts.next().is_some()).then(|| method.split('#').next().unwrap_or(method))
+    }
+
     /// What it calls its pair of data set and architecture; `None` for a stage of the whole experiment.
     pub fn pair_slug(&self) -> Option<&str> {
         self.0.split('/').nth(1)

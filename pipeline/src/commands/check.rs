@@ -1,72 +1,106 @@
 //! `onebasin check`: our figures against reported or earlier ones.
 
-use serde_json::json;
+use std::path::{Path, PathBuf};
 
+use anyhow::anyhow;
+use serde_json::{Value, json};
+
+use super::folders::Folders;
 use super::session::Session;
 use super::{Failure, Verdict};
 use crate::baseline::{self, Changed, Recipes};
 use crate::cli;
 use crate::console::{self, columns};
-
 use crate::plan::Plan;
 use crate::report::{self, Compared};
 
 /// Compares the results of a spec with a file; says no when a figure is out of its band, and what may have moved it.
 pub fn check(arguments: &cli::Check) -> Result<Verdict, Failure> {
     let session = Session::read(&arguments.spec, &arguments.shared, false)?;
-    let results = arguments.shared.results.join(&session.experiment.name);
+    let results = Folders::of(&arguments.shared).results_of(&session.experiment);
+    let against = match &arguments.against {
+        Some(file) => file.clone(),
+        None => reported(&session)?,
+    };
     // Fingerprints tell of recipes only where the data are.
     let digests = session.digests();
     let plan = session.plan(&digests, &arguments.shared)?;
     // Without the data no fingerprint is known, and nothing can be said.
-    let foreign = |rows: &[Compared]| {
-        let known = digests.absent.is_empty();
-        known && rows.iter().flat_map(|row| &row.stages).any(|stage| !Recipes::plans(&plan, stage))
-    };
+    let known = digests.absent.is_empty();
+    let foreign = |rows: &[Compared]| known && rows.iter().flat_map(|row| &row.stages).any(|stage| !Recipes::plans(&plan, stage));
     let elsewhere = format!("the results in `{}` were made at other settings than these, or by another version", results.display());
     if arguments.renew {
         if foreign(&report::made(&results).map_err(Failure::Input)?) {
-            return Err(Failure::Input(anyhow::anyhow!("{elsewhere}\nhint: run the spec with the same profile and `--set` first")));
+            return Err(Failure::Input(anyhow!("{elsewhere}\nhint: run the spec with the same profile and `--set` first")));
         }
-        let (figures, differences) = report::renewed(&results, &arguments.against).map_err(Failure::Input)?;
+        let (figures, differences) = report::renewed(&results, &against).map_err(Failure::Input)?;
         let none = vec!["nothing changes".to_owned()];
         console::data(&if differences.is_empty() { none } else { differences }.join("\n"))?;
-        baseline::renew(&arguments.against, &figures, &Recipes::of(&plan)).map_err(Failure::Running)?;
+        baseline::renew(&against, &figures, &Recipes::of(&plan)).map_err(Failure::Running)?;
         return Ok(Verdict::Fine);
     }
-    let compared = report::check(&results, &arguments.against).map_err(Failure::Input)?;
+    let compared = report::check(&results, &against).map_err(Failure::Input)?;
+    // Results of a profile are found by the spec alone too: figures of other settings are figures still.
     if foreign(&compared) {
         console::note(&format!("warning: {elsewhere}"));
     }
-    let recipes = Recipes::beside(&arguments.against).map_err(Failure::Input)?;
+    let recipes = Recipes::beside(&against).map_err(Failure::Input)?;
     let reasons: Vec<Vec<Changed>> = compared.iter().map(|row| reasons(row, recipes.as_ref(), &plan)).collect();
-    let fine = compared.iter().all(|row| row.holds);
+    let count = |standing: &str| compared.iter().filter(|row| row.standing() == standing).count();
+    let (fine, out, not_run) = (count("fine"), count("out"), count("not-run"));
+    let holds = out == 0 && (not_run == 0 || !arguments.all);
     if arguments.json {
-        let figures: Vec<_> = compared.iter().zip(&reasons).map(|(row, changed)| json!({ "figure": row, "changed": changed })).collect();
-        console::data(&format!("{:#}", json!({ "holds": fine, "figures": figures })))?;
+        let figures: Vec<Value> = compared
+            .iter()
+            .zip(&reasons)
+            .map(|(row, changed)| json!({ "figure": row, "standing": row.standing(), "changed": changed }))
+            .collect();
+        let report = json!({ "holds": holds, "fine": fine, "out": out, "not_run": not_run, "figures": figures });
+        console::data(&format!("{report:#}"))?;
     } else {
         let row = |row: &Compared| {
-            let ours = row.ours.map_or("absent".to_owned(), |ours| format!("{ours:.4}"));
+            let ours = row.ours.map_or("-".to_owned(), |ours| format!("{ours:.4}"));
             [row.cell.clone(), format!("{ours:>8}"), format!("{:.4} to {:.4}", row.low, row.high)]
         };
         let figures = columns(&compared.iter().map(row).collect::<Vec<_>>());
         let mut lines = Vec::new();
         for ((row, changed), figure) in compared.iter().zip(&reasons).zip(figures) {
-            let verdict = console::word(if row.holds { "fine" } else { "OUT " });
-            let mut line = format!("{verdict}  {figure}");
-            if let Some(outside) = row.outside().filter(|_| !row.holds) {
+            let word = match row.standing() {
+                "out" => "OUT",
+                "fine" => "fine",
+                _ => "not run",
+            };
+            let mut line = format!("{}  {figure}", console::word(&format!("{word:<7}")));
+            let outside = row.outside().filter(|_| !row.holds);
+            if let Some(outside) = outside {
                 line.push_str(&format!("  off by {outside:.4}, made by {}", row.stages.join(", ")));
             }
             lines.push(line);
-            lines.extend(changed.iter().map(|changed| format!("      {}: {}", changed.stage, changed.how)));
-            let planned = digests.absent.is_empty() && row.stages.iter().all(|stage| Recipes::plans(&plan, stage));
-            if !row.holds && row.ours.is_some() && recipes.is_some() && changed.is_empty() && planned {
-                lines.push("      no recipe on the way to it changed: the program or the platform did".to_owned());
+            lines.extend(changed.iter().map(|changed| format!("         {}: {}", changed.stage, changed.how)));
+            let planned = known && row.stages.iter().all(|stage| Recipes::plans(&plan, stage));
+            if outside.is_some() && recipes.is_some() && changed.is_empty() && planned {
+                lines.push("         no recipe on the way to it changed: the program or the platform did".to_owned());
             }
         }
+        lines.push(format!("{fine} fine, {out} out, {not_run} not run"));
         console::data(&lines.join("\n"))?;
     }
-    Ok(if fine { Verdict::Fine } else { Verdict::No })
+    if fine + out == 0 {
+        console::note("warning: no figure was compared: the results have none of these");
+    }
+    Ok(if holds { Verdict::Fine } else { Verdict::No })
+}
+
+/// The file that the spec compares itself with.
+fn reported(session: &Session) -> Result<PathBuf, Failure> {
+    let file = session.experiment.origin.settings["reported"]["file"].as_str();
+    let file = file.map(|file| session.path.parent().unwrap_or(Path::new("")).join(file));
+    file.ok_or_else(|| {
+        let spec = session.path.display();
+        Failure::Input(anyhow!(
+            "`{spec}` names no reported figures to compare with\nhint: say `--against FILE`, or set `reported.file` in the spec"
+        ))
+    })
 }
 
 /// What changed on the way to a figure out of its band, as far as the recipes of the expected one are known.

@@ -1,5 +1,6 @@
 //! `onebasin data`: the data sets known by name.
 
+use std::collections::BTreeSet;
 use std::io::IsTerminal;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -9,13 +10,15 @@ use indicatif::{ProgressBar, ProgressStyle};
 use onebasin_datasets::{
     DatasetError, Fetching, Finding, Known, SearchPaths, Source, Transfer, Verified, fetch, fetch_missing, known, known_names,
 };
-use onebasin_datasets::{verify, whereabouts};
+use onebasin_datasets::{incomplete, open, verify, whereabouts};
 use serde_json::{Value, json};
 
+use super::session::Session;
 use super::{Failure, Verdict};
 use crate::cli::Data;
 use crate::console::{self, Verbosity, columns};
 use crate::interrupt;
+use crate::spec::{Overrides, chain};
 
 /// Lists, fetches or verifies.
 pub fn data(command: &Data) -> Result<Verdict, Failure> {
@@ -62,12 +65,16 @@ fn standing(known: &Known, places: &SearchPaths) -> String {
     if known.files.is_empty() {
         return "generated".to_owned();
     }
-    match whereabouts(known, places) {
-        Some(folder) => folder.display().to_string(),
-        None => match known.archive {
-            Some(archive) => format!("not found; fetches {} MB", archive.bytes.div_ceil(1_000_000)),
-            None => "not found".to_owned(),
-        },
+    if let Some(folder) = whereabouts(known, places) {
+        return folder.display().to_string();
+    }
+    let found = match incomplete(known, places) {
+        Some((folder, count)) => format!("{count} of {} files in {}", known.files.len(), folder.display()),
+        None => "not found".to_owned(),
+    };
+    match known.archive {
+        Some(archive) => format!("{found}; fetches {} MB", archive.bytes.div_ceil(1_000_000)),
+        None => found,
     }
 }
 
@@ -86,6 +93,12 @@ fn fetch_all(names: &[String]) -> Result<Verdict, Failure> {
             console::note(&format!("{}: generated, there is nothing to fetch", known.name));
             continue;
         }
+        // A copy that the user keeps is used as it is; what was fetched before is checked, and mended.
+        if let Some(folder) = whereabouts(known, &places).filter(|folder| *folder != places.fetched(known.name)) {
+            console::note(&format!("{}: already at `{}`; `onebasin data verify {}` checks it", known.name, folder.display(), known.name));
+            console::data(&folder.display().to_string())?;
+            continue;
+        }
         let files = with_bar(|progress| fetch(known, &places, &Fetching::standard(known), progress)).map_err(Failure::running)?;
         console::data(&files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join("\n"))?;
     }
@@ -99,6 +112,22 @@ pub fn fetch_for(source: &Source, places: &SearchPaths) -> Result<(), DatasetErr
 
 /// Hears how far a transfer has come, and says whether it goes on.
 type Watch<'a> = dyn FnMut(&Transfer<'_>) -> ControlFlow<()> + 'a;
+
+/// Reads a data set of one's own, whose content nobody states: whether it can be used, and what it holds.
+fn own(name: &str, source: &Source, places: &SearchPaths, verdict: &mut Verdict) -> String {
+    let line = |word: &str, text: String| format!("{}  {name}  {text}", console::word(&format!("{word:<10}")));
+    match open(source, places) {
+        Ok(set) => {
+            let (train, test, classes) = (set.train.len(), set.test.len(), set.train.classes);
+            line("readable", format!("{}: {train} + {test} images, {classes} classes, content {}", source.format(), set.digest.short()))
+        }
+        Err(error) => {
+            *verdict = Verdict::No;
+            let word = if matches!(error, DatasetError::Missing { .. }) { "MISSING" } else { "UNREADABLE" };
+            line(word, chain(&error))
+        }
+    }
+}
 
 /// Shows a bar on a terminal, and a line for each file elsewhere, once something is fetched.
 fn with_bar<T, E>(work: impl FnOnce(&mut Watch<'_>) -> Result<T, E>) -> Result<T, E> {
@@ -114,7 +143,8 @@ fn with_bar<T, E>(work: impl FnOnce(&mut Watch<'_>) -> Result<T, E>) -> Result<T
             }
             if !terminal {
                 let doing = if transfer.unpacking { "unpacking" } else { "fetching" };
-                console::note(&format!("{doing} {} ({} of {})", transfer.file, transfer.index + 1, transfer.files));
+                let size = super::store::size(transfer.total);
+                console::note(&format!("{doing} {}, {size} ({} of {})", transfer.file, transfer.index + 1, transfer.files));
             }
             let new = if terminal { ProgressBar::new(transfer.total) } else { ProgressBar::hidden() };
             if let Ok(style) = ProgressStyle::with_template("{msg} [{bar:30}] {bytes}/{total_bytes} {bytes_per_sec} {eta}") {
@@ -134,11 +164,25 @@ fn with_bar<T, E>(work: impl FnOnce(&mut Watch<'_>) -> Result<T, E>) -> Result<T
     result
 }
 
+/// Checks known sets, and all sets of specs.
 fn verify_all(names: &[String], data: Option<&Path>) -> Result<Verdict, Failure> {
-    let sets = names.iter().map(|name| named(name)).collect::<Result<Vec<&'static Known>, Failure>>()?;
+    let is_spec = |name: &&String| Path::new(name).extension().is_some_and(|extension| extension == "toml");
+    let (specs, names): (Vec<&String>, Vec<&String>) = names.iter().partition(is_spec);
+    let mut sets = names.iter().map(|name| named(name)).collect::<Result<Vec<&'static Known>, Failure>>()?;
     let places = SearchPaths::standard(data, false);
     let mut verdict = Verdict::Fine;
     let mut lines = Vec::new();
+    let mut seen = BTreeSet::new();
+    for spec in specs {
+        let session = Session::load(Path::new(spec), &Overrides { environment: true, ..Overrides::default() }, places.clone())?;
+        for pair in session.experiment.pairs.iter().filter(|pair| seen.insert((spec, pair.dataset.clone()))) {
+            match known(&pair.dataset).filter(|known| known.source() == pair.source) {
+                Some(known) if !sets.iter().any(|other| other.name == known.name) => sets.push(known),
+                Some(_) => {}
+                None => lines.push(own(&pair.dataset, &pair.source, &session.places, &mut verdict)),
+            }
+        }
+    }
     for known in sets {
         if known.files.is_empty() {
             lines.push(format!("{}: generated, there is nothing to verify", known.name));

@@ -109,6 +109,14 @@ fn collect(spec: &Path, options: &cli::Gc, needed: &mut BTreeSet<Fingerprint>) -
         for environment in if layered { vec![false, true] } else { vec![false] } {
             let overrides = Overrides { profile: profile.clone(), environment, ..Overrides::default() };
             let session = Session::load(spec, &overrides, places.clone())?;
+            for setting in session.experiment.sweep.settings() {
+                let sets = session.experiment.sweep.sets(&setting);
+                let swept = Session::load(spec, &Overrides { sets, ..overrides.clone() }, places.clone())?;
+                let digests = swept.digests();
+                if let Some(rest) = swept.with_data(&digests) {
+                    keep(&rest, &digests.found, needed)?;
+                }
+            }
             let digests = session.digests();
             if !options.forget_absent_data {
                 let absent = digests.absent.iter().map(|(name, error)| (name.clone(), error_text(&anyhow!("{error}"))));

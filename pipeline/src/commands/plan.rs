@@ -7,7 +7,10 @@ use onebasin_datasets::DatasetError;
 use onebasin_repro::Fingerprint;
 use serde_json::{Value, json};
 
+use super::folders::Folders;
+use super::plan_graph::Graph;
 use super::session::Session;
+use super::spec_keys::in_spec_keys;
 use super::{Failure, Verdict};
 use crate::cli::{self, Format};
 use crate::console::{self, columns};
@@ -15,6 +18,7 @@ use crate::error_text::error_text;
 use crate::explain::{self, Change};
 use crate::plan::{Plan, Planned};
 use crate::publish;
+use crate::run_record::RunRecord;
 use crate::runner::{self, Reason, Status};
 use crate::stage::StageId;
 use crate::store::{Entry, Lookup, Store};
@@ -28,19 +32,21 @@ struct Row {
     reason: String,
     /// How a stage that misses differs from the nearest earlier recipe of the same stage.
     changes: Vec<Change>,
+    /// Whether a stage before it does the same work, so that it does not run itself.
+    shared: bool,
 }
 
-const HIT: &str = "hit";
-const MISS: &str = "miss";
-const UNNEEDED: &str = "unneeded";
-const NEEDS_DATA: &str = "needs-data";
+pub const HIT: &str = "hit";
+pub const MISS: &str = "miss";
+pub const UNNEEDED: &str = "unneeded";
+pub const NEEDS_DATA: &str = "needs-data";
 
 /// Of a stage that no earlier recipe is like.
 const NEVER_RUN: &str = "never run";
 
 impl Row {
     fn new(word: &'static str, reason: impl Into<String>) -> Row {
-        Row { word, reason: reason.into(), changes: Vec::new() }
+        Row { word, reason: reason.into(), changes: Vec::new(), shared: false }
     }
 }
 
@@ -49,9 +55,9 @@ pub fn plan(arguments: &cli::Plan) -> Result<Verdict, Failure> {
     let session = Session::read(&arguments.spec, &arguments.shared, false)?;
     let digests = session.digests();
     let plan = session.plan(&digests, &arguments.shared)?;
-    let store = Store::new(&arguments.shared.store);
+    let store = Store::new(Folders::of(&arguments.shared).store);
     let absent = over_absent(&session, &plan, &digests.absent);
-    let rows = rows(&plan, &store, &absent)?;
+    let rows = rows(&session, &plan, &store, &absent)?;
     for error in digests.absent.values() {
         console::note(&error_text(&anyhow::anyhow!("{error}")).replacen("error:", "warning:", 1));
     }
@@ -63,10 +69,11 @@ pub fn plan(arguments: &cli::Plan) -> Result<Verdict, Failure> {
     console::data(&match format {
         Format::Text => text(&plan, &rows),
         Format::Json => json(&session, &plan, &rows),
-        Format::Dot => dot(&plan, &rows),
-        Format::Mermaid => mermaid(&plan, &rows),
+        Format::Dot => Graph::of(&plan, &standings(&rows), arguments.full).dot(),
+        Format::Mermaid => Graph::of(&plan, &standings(&rows), arguments.full).mermaid(),
     })?;
-    Ok(Verdict::Fine)
+    let is_done = rows.iter().all(|row| [HIT, UNNEEDED].contains(&row.word));
+    Ok(if arguments.exit_code && !is_done { Verdict::No } else { Verdict::Fine })
 }
 
 /// The stages that stand, directly or not, on data that is not there, each with the reason.
@@ -91,8 +98,9 @@ fn over_absent(session: &Session, plan: &Plan, absent: &BTreeMap<String, Dataset
     found
 }
 
-fn rows(plan: &Plan, store: &Store, absent: &BTreeMap<String, String>) -> Result<Vec<Row>, Failure> {
+fn rows(session: &Session, plan: &Plan, store: &Store, absent: &BTreeMap<String, String>) -> Result<Vec<Row>, Failure> {
     let statuses = runner::survey(plan, store, &publish::targets(), false).map_err(Failure::Running)?;
+    session.inspect(plan, &statuses)?;
     // Earlier recipes are read only when something misses.
     let recipes = OnceCell::new();
     let mut first: BTreeMap<Fingerprint, &StageId> = BTreeMap::new();
@@ -107,9 +115,10 @@ fn rows(plan: &Plan, store: &Store, absent: &BTreeMap<String, String>) -> Result
         let row = match status {
             _ if absent.contains_key(id.as_str()) => Row::new(NEEDS_DATA, &absent[id.as_str()]),
             Status::Hit(_) => Row::new(HIT, ""),
-            Status::Run(_) if twin != id => Row::new(MISS, format!("the same work as {twin}")),
+            Status::Run(_) if twin != id => Row { shared: true, ..Row::new(MISS, format!("the same work as {twin}")) },
+            Status::Run(Reason::Forced) => Row::new(MISS, "asked for"),
             Status::Run(Reason::Damaged(what)) => Row::new(MISS, format!("damaged entry: {what}")),
-            Status::Run(Reason::Missing) => missed(planned, recipes.get_or_init(|| store.entries()), &never_run),
+            Status::Run(Reason::Missing) => missed(session, planned, recipes.get_or_init(|| store.entries()), &never_run),
             Status::Unneeded if matches!(store.lookup(&planned.fingerprint), Lookup::Hit(_)) => Row::new(HIT, ""),
             Status::Unneeded => Row::new(UNNEEDED, "what is made of it is at hand"),
         };
@@ -122,15 +131,20 @@ fn rows(plan: &Plan, store: &Store, absent: &BTreeMap<String, String>) -> Result
 }
 
 /// Why a stage misses. Inputs that never ran make it new as well, whatever another experiment has under its name.
-fn missed(planned: &Planned, earlier: &[Entry], never_run: &BTreeSet<&StageId>) -> Row {
+fn missed(session: &Session, planned: &Planned, earlier: &[Entry], never_run: &BTreeSet<&StageId>) -> Row {
     let title = |settings: &Value| settings.get("title").cloned();
     let of_this = |entry: &Entry| entry.stage == *planned.stage.id() && title(&entry.settings) == title(&planned.stage.recipe().settings);
     match explain::nearest(planned, earlier).filter(|nearest| of_this(nearest.earlier)) {
         Some(nearest) if !planned.stage.inputs().iter().all(|input| never_run.contains(input)) || planned.stage.inputs().is_empty() => {
-            Row { changes: nearest.changes.clone(), ..Row::new(MISS, explain::summary(&nearest.changes)) }
+            let changes = in_spec_keys(session, planned.stage.id(), &nearest.changes);
+            Row { reason: explain::summary(&changes), changes, ..Row::new(MISS, "") }
         }
         _ => Row::new(MISS, NEVER_RUN),
     }
+}
+
+fn standings(rows: &[Row]) -> Vec<&'static str> {
+    rows.iter().map(|row| row.word).collect()
 }
 
 fn text(plan: &Plan, rows: &[Row]) -> String {
@@ -141,7 +155,11 @@ fn text(plan: &Plan, rows: &[Row]) -> String {
     };
     let mut lines = columns(&plan.stages.iter().zip(rows).map(cells).collect::<Vec<_>>());
     let count = |word: &str| rows.iter().filter(|row| row.word == word).count();
-    let mut total = format!("{} stages: {} hit, {} would run", rows.len(), count(HIT), count(MISS));
+    let shared = rows.iter().filter(|row| row.shared).count();
+    let mut total = format!("{} stages: {} hit, {} would run", rows.len(), count(HIT), count(MISS) - shared);
+    if shared > 0 {
+        total.push_str(&format!(", {shared} the same as others"));
+    }
     if count(UNNEEDED) > 0 {
         total.push_str(&format!(", {} not needed", count(UNNEEDED)));
     }
@@ -168,37 +186,7 @@ fn json(session: &Session, plan: &Plan, rows: &[Row]) -> String {
             })
         })
         .collect();
-    format!("{:#}", json!({ "name": session.experiment.name, "stages": stages }))
-}
-
-fn dot(plan: &Plan, rows: &[Row]) -> String {
-    let mut lines = vec!["digraph plan {".to_owned(), "  rankdir = LR; node [shape = box, style = filled];".to_owned()];
-    for (planned, row) in plan.stages.iter().zip(rows) {
-        let colour = match row.word {
-            HIT => "#cfe8cf",
-            MISS => "#f7d9b0",
-            _ => "#dddddd",
-        };
-        lines.push(format!("  \"{}\" [fillcolor = \"{colour}\"];", planned.stage.id()));
-        lines.extend(planned.stage.inputs().iter().map(|input| format!("  \"{input}\" -> \"{}\";", planned.stage.id())));
-    }
-    lines.push("}".to_owned());
-    lines.join("\n")
-}
-
-fn mermaid(plan: &Plan, rows: &[Row]) -> String {
-    let numbers: BTreeMap<&str, usize> =
-        plan.stages.iter().enumerate().map(|(index, planned)| (planned.stage.id().as_str(), index)).collect();
-    let mut lines = vec!["flowchart LR".to_owned()];
-    for (index, (planned, row)) in plan.stages.iter().zip(rows).enumerate() {
-        lines.push(format!("  s{index}[\"{}\"]:::{}", planned.stage.id(), row.word.replace('-', "")));
-        lines.extend(
-            planned.stage.inputs().iter().filter_map(|input| numbers.get(input.as_str())).map(|input| format!("  s{input} --> s{index}")),
-        );
-    }
-    lines.push("  classDef hit fill:#cfe8cf".to_owned());
-    lines.push("  classDef miss fill:#f7d9b0".to_owned());
-    lines.push("  classDef unneeded fill:#dddddd".to_owned());
-    lines.push("  classDef needsdata fill:#dddddd".to_owned());
-    lines.join("\n")
+    // With every key as all layers leave it.
+    let run = RunRecord::new(&session.experiment, plan, &session.device);
+    format!("{:#}", json!({ "name": session.experiment.name, "run": run, "stages": stages }))
 }

@@ -1,62 +1,119 @@
 //! `onebasin run`: does what a plan says and publishes the results.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use onebasin_training::Device;
 use serde_json::{Value, json};
 
+use super::folders::Folders;
 use super::session::{Digests, Session};
-use super::{Failure, Verdict};
+use super::stage_name::{find, of_kind};
+use super::sweep_table::SweepTable;
+use super::{Failure, Verdict, unwritable};
 use crate::cli::{self, Shared};
 use crate::console::{self, Console, Failed};
 use crate::dataset_cache::DatasetCache;
 use crate::interrupt;
 use crate::plan::Plan;
-use crate::publish::{self, publish};
-use crate::runner::{self, RunOptions, Status};
-use crate::store::Store;
+use crate::publish::{self, Published, publish};
+use crate::run_record::RunRecord;
+use crate::runner::{self, Outcome, RunOptions, Status};
+use crate::spec::Sweep;
+use crate::stage::StageId;
+use crate::store::{Lookup, Store};
+
+/// One spec, ready to run.
+struct Job {
+    session: Session,
+    digests: Digests,
+    plan: Plan,
+    /// What is run, and published.
+    aim: Aim,
+    results: PathBuf,
+    plots: PathBuf,
+}
+
+/// What a run is for.
+struct Aim {
+    /// The stages whose artifacts are wanted.
+    targets: Vec<StageId>,
+    /// Those that run anew.
+    force: Vec<StageId>,
+    /// Whether tables and pictures are among them.
+    publishes: bool,
+}
 
 /// Runs every spec, one after the other; all are checked before the first starts.
 pub fn run(arguments: &cli::Run) -> Result<Verdict, Failure> {
     let shared = &arguments.shared;
     let device = Device::select(&shared.device).map_err(Failure::input)?;
-    let mut planned = Vec::with_capacity(arguments.specs.len());
+    let folders = Folders::of(shared);
+    let mut jobs: Vec<Job> = Vec::with_capacity(arguments.specs.len());
+    let asked = Sweep::parse(&arguments.sweep).map_err(Failure::input)?;
+    let mut sweeps = Vec::new();
+    let mut sessions = Vec::new();
     for path in &arguments.specs {
         let session = Session::read(path, shared, !arguments.offline)?;
+        let sweep = if asked.is_empty() { session.experiment.sweep.clone() } else { asked.clone() };
+        if sweep.is_empty() {
+            let (results, plots) = (folders.results_of(&session.experiment), folders.plots_of(&session.experiment));
+            sessions.push((session, results, plots));
+            continue;
+        }
+        let mut table = SweepTable::new(&sweep, &folders, &session.experiment);
+        for setting in sweep.settings() {
+            let sets = sweep.sets(&setting);
+            let with = Shared { sets: [&shared.sets[..], &sets[..]].concat(), ..shared.clone() };
+            let swept = Session::read(path, &with, !arguments.offline)?;
+            let (results, plots) = folders.of_setting(&session.experiment, &sets);
+            table.add(setting, &results);
+            sessions.push((swept, results, plots));
+        }
+        sweeps.push(table);
+    }
+    for (session, results, plots) in sessions {
         let digests = session.complete()?;
         let plan = session.plan(&digests, shared)?;
-        planned.push((session, digests, plan));
+        let aim = aim(arguments, &plan)?;
+        if let Some(other) = jobs.iter().find(|other| other.aim.publishes && aim.publishes && other.results == results) {
+            let (one, two) = (&other.session.path, &session.path);
+            let both = format!("`{}` and `{}` would both write `{}`", one.display(), two.display(), results.display());
+            return Err(Failure::Input(anyhow!("{both}\nhint: give one another `name`, or run them apart, each with its `--results DIR`")));
+        }
+        jobs.push(Job { session, digests, plan, aim, results, plots });
     }
-    let Some((first, ..)) = planned.first() else { return Ok(Verdict::Fine) };
+    let Some(first) = jobs.first() else { return Ok(Verdict::Fine) };
     let options = RunOptions {
         jobs: shared.jobs(),
         keep_going: shared.keep_going,
         verify: arguments.verify,
         interrupted: interrupt::install(),
-        targets: publish::targets(),
-        ..RunOptions::new(device, Arc::new(DatasetCache::new(first.places.clone())))
+        ..RunOptions::new(device, Arc::new(DatasetCache::new(first.session.places.clone())))
     };
-    let mut done = Vec::with_capacity(planned.len());
+    let mut done = Vec::with_capacity(jobs.len());
     let mut verdict = Verdict::Fine;
-    for (session, digests, plan) in &planned {
+    for job in &jobs {
         // Each spec has its own folder, beside which its data may lie.
-        let options = RunOptions { datasets: Arc::new(DatasetCache::new(session.places.clone())), ..options.clone() };
-        let (report, complete) = one(session, digests, plan, shared, &options)?;
+        let datasets = Arc::new(DatasetCache::new(job.session.places.clone()));
+        let (targets, force) = (job.aim.targets.clone(), job.aim.force.clone());
+        let options = RunOptions { datasets, targets, force, ..options.clone() };
+        let (report, ended) = job.run(shared, &Store::new(&folders.store), &options)?;
         done.push(report);
-        if !complete {
-            verdict = Verdict::No;
-            if !shared.keep_going {
-                for (waiting, ..) in &planned[done.len()..] {
-                    console::note(&format!(
-                        "`{}` is not run, because `{}` is not finished",
-                        waiting.experiment.name, session.experiment.name
-                    ));
-                }
-                break;
+        verdict = verdict.max(ended);
+        if ended != Verdict::Fine && !shared.keep_going {
+            for waiting in &jobs[done.len()..] {
+                let (waiting, failed) = (&waiting.session.experiment.name, &job.session.experiment.name);
+                console::note(&format!("`{waiting}` is not run, because `{failed}` is not finished"));
             }
+            break;
+        }
+    }
+    if jobs.iter().all(|job| job.aim.publishes) {
+        for table in &sweeps {
+            table.publish().map_err(unwritable)?;
         }
     }
     if arguments.json {
@@ -65,57 +122,124 @@ pub fn run(arguments: &cli::Run) -> Result<Verdict, Failure> {
     Ok(verdict)
 }
 
-/// Runs one plan; says what was done and whether all of it was.
-fn one(session: &Session, digests: &Digests, plan: &Plan, shared: &Shared, options: &RunOptions) -> Result<(Value, bool), Failure> {
-    let name = &session.experiment.name;
-    let (results, plots) = (shared.results.join(name), shared.plots.join(name));
-    let store = Store::new(&shared.store);
-    // A first look, to see whether anything runs; the run itself verifies.
-    let statuses = runner::survey(plan, &store, &options.targets, false).map_err(Failure::Running)?;
-    if statuses.iter().any(|status| matches!(status, Status::Run(_))) {
-        // Better found now than after the night.
-        writable(&results, "results")?;
-        writable(&plots, "plots")?;
-    }
-    let console = Console::new();
-    console::notices(&session.experiment.notices);
-    console.deviations(&session.experiment.comparison);
-    for warning in session.experiment.warnings() {
-        console::note(&format!("warning: {warning}"));
-    }
-    let outcome = runner::run(plan, &store, options, &console).map_err(Failure::Running)?;
-    let published = if outcome.is_complete() {
-        Some(publish(plan, &store, &results, &plots).map_err(Failure::Running)?)
-    } else {
-        match session.without(&outcome.failed).filter(|_| shared.keep_going && !outcome.interrupted && outcome.left == 0) {
-            // The other pairs are whole: their tables say what is missing.
-            Some(rest) => {
-                let plan = rest.plan(digests, shared)?;
-                let rest = runner::run(&plan, &store, options, &console).map_err(Failure::Running)?;
-                if rest.is_complete() { Some(publish(&plan, &store, &results, &plots).map_err(Failure::Running)?) } else { None }
-            }
-            None => None,
-        }
+/// The stages that the command line asks for.
+fn aim(arguments: &cli::Run, plan: &Plan) -> Result<Aim, Failure> {
+    let ids =
+        |names: &[String]| -> Result<Vec<StageId>, Failure> { names.iter().map(|name| Ok(find(plan, name)?.stage.id().clone())).collect() };
+    let force = ids(&arguments.force)?;
+    let targets = match &arguments.until {
+        Some(kind) => of_kind(plan, kind)?,
+        None if arguments.only.is_empty() => return Ok(Aim { targets: publish::targets(), force, publishes: true }),
+        None => ids(&arguments.only)?,
     };
-    console.conclude(name, &outcome, published.as_ref(), &results, &plots);
-    // A path that is not UTF-8 has no place in JSON; this is as near as it gets.
-    let text = |path: &Path| path.display().to_string();
-    let report = json!({
-        "name": name,
-        "stages": plan.stages.len(),
-        "ran": outcome.ran,
-        "cached": outcome.cached,
-        "failed": outcome.failed,
-        "causes": console.failures().into_iter().map(|Failed { stage, cause }| (stage.to_string(), cause)).collect::<BTreeMap<_, _>>(),
-        "skipped": outcome.skipped,
-        "left": outcome.left,
-        "interrupted": outcome.interrupted,
-        "seconds": outcome.seconds,
-        "results": text(&results),
-        "plots": text(&plots),
-        "written": published.as_ref().map(|published| published.written.iter().map(|path| text(path)).collect::<Vec<_>>()),
-    });
-    Ok((report, outcome.is_complete()))
+    Ok(Aim { targets, force, publishes: false })
+}
+
+impl Job {
+    /// Runs the plan; says what was done and how it ended.
+    fn run(&self, shared: &Shared, store: &Store, options: &RunOptions) -> Result<(Value, Verdict), Failure> {
+        let Job { session, digests, plan, results, plots, .. } = self;
+        let name = &session.experiment.name;
+        self.prepare(store, options)?;
+        let console = Console::new();
+        console::notices(&session.experiment.notices);
+        console.deviations(&session.experiment.comparison);
+        for warning in session.experiment.warnings() {
+            console::note(&format!("warning: {warning}"));
+        }
+        let outcome = runner::run(plan, store, options, &console).map_err(Failure::Running)?;
+        let record = RunRecord::new(&session.experiment, plan, &shared.device);
+        let published = match () {
+            () if !self.aim.publishes => None,
+            () if outcome.is_complete() => Some(publish(plan, store, results, plots, Some(&record)).map_err(unwritable)?),
+            // What is whole is published, and says what is missing.
+            () if shared.keep_going && !outcome.interrupted && outcome.left == 0 => match session.without(plan, &outcome) {
+                Some(rest) => {
+                    let plan = rest.plan(digests, shared)?;
+                    let options = RunOptions { force: Vec::new(), ..options.clone() };
+                    let outcome = runner::run(&plan, store, &options, &console).map_err(Failure::Running)?;
+                    let record = RunRecord::new(&rest.experiment, &plan, &shared.device);
+                    if outcome.is_complete() {
+                        Some(publish(&plan, store, results, plots, Some(&record)).map_err(unwritable)?)
+                    } else {
+                        None
+                    }
+                }
+                None => None,
+            },
+            () => None,
+        };
+        let place = match self.aim.publishes {
+            true => format!("results in `{}`, plots in `{}`", results.display(), plots.display()),
+            false => format!("artifacts in `{}`", store.root().display()),
+        };
+        console.conclude(name, &outcome, published.as_ref(), &place);
+        let failures = console.failures();
+        let verdict = match () {
+            () if failures.iter().any(|failed| failed.is_input) => Verdict::BadInput,
+            () if outcome.is_complete() && outcome.different.is_empty() => Verdict::Fine,
+            () => Verdict::No,
+        };
+        Ok((self.report(store, &outcome, failures, published.as_ref()), verdict))
+    }
+
+    /// Tells what will be written where, and finds out whether it can be: better now than after the night.
+    fn prepare(&self, store: &Store, options: &RunOptions) -> Result<(), Failure> {
+        let Job { session, plan, results, plots, .. } = self;
+        // A first look, to see whether anything runs; the run itself verifies.
+        let statuses = runner::survey(plan, store, &options.targets, false).map_err(Failure::Running)?;
+        let runs = !options.force.is_empty() || statuses.iter().any(|status| matches!(status, Status::Run(_)));
+        if self.aim.publishes {
+            let record = RunRecord::new(&session.experiment, plan, &session.device);
+            let earlier = RunRecord::read(results).map(|earlier| earlier.settings_text());
+            if let Some(earlier) = earlier.filter(|earlier| *earlier != record.settings_text()) {
+                console::replaces(results, &earlier, &record.settings_text());
+            }
+            if results.file_name().is_some_and(|folder| folder.to_string_lossy().contains('@')) {
+                console::note(&format!("results of these settings go to `{}`, plots to `{}`", results.display(), plots.display()));
+            }
+        }
+        if runs {
+            session.inspect(plan, &statuses)?;
+            if self.aim.publishes {
+                writable(results, "results")?;
+                writable(plots, "plots")?;
+            }
+            if !store.root().exists() {
+                console::note(&format!("new store at `{}`", store.root().display()));
+            }
+            drop(store.prepare().map_err(Failure::Input)?);
+        }
+        Ok(())
+    }
+
+    fn report(&self, store: &Store, outcome: &Outcome, failures: Vec<Failed>, published: Option<&Published>) -> Value {
+        // A path that is not UTF-8 has no place in JSON; this is as near as it gets.
+        let text = |path: &Path| path.display().to_string();
+        let artifact = |id: &StageId| match store.lookup(&self.plan.find(id.as_str())?.fingerprint) {
+            Lookup::Hit(artifact) => Some((id.to_string(), text(&artifact.directory))),
+            Lookup::Miss | Lookup::Damaged(_) => None,
+        };
+        json!({
+            "name": self.session.experiment.name,
+            "overrides": self.session.experiment.origin.overrides,
+            "stages": self.plan.stages.len(),
+            "ran": outcome.ran,
+            "cached": outcome.cached,
+            "shared": outcome.shared,
+            "different": outcome.different,
+            "failed": outcome.failed,
+            "causes": failures.into_iter().map(|Failed { stage, cause, .. }| (stage.to_string(), cause)).collect::<BTreeMap<_, _>>(),
+            "skipped": outcome.skipped,
+            "left": outcome.left,
+            "interrupted": outcome.interrupted,
+            "seconds": outcome.seconds,
+            "artifacts": self.aim.targets.iter().filter_map(artifact).collect::<BTreeMap<_, _>>(),
+            "results": Some(text(&self.results)).filter(|_| self.aim.publishes),
+            "plots": Some(text(&self.plots)).filter(|_| self.aim.publishes),
+            "written": published.map(|published| published.written.iter().map(|path| text(path)).collect::<Vec<_>>()),
+        })
+    }
 }
 
 fn writable(folder: &Path, option: &str) -> Result<(), Failure> {

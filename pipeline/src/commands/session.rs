@@ -1,37 +1,48 @@
 //! What every command that reads a spec starts from.
 
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
-use onebasin_datasets::{DatasetError, SearchPaths, digest};
+use onebasin_datasets::{DatasetError, SearchPaths, Source, digest, open, to_unpack};
 use onebasin_training::Device;
 
 use super::Failure;
 use crate::cli::Shared;
+use crate::console;
 use crate::experiment;
 use crate::plan::Plan;
-use crate::spec::{Experiment, Overrides, Pair, chain};
+use crate::runner::{Outcome, Status};
+use crate::spec::{Experiment, Lost, Overrides, Pair, chain};
 use crate::stage::StageId;
 
 /// A checked spec and the places of its data.
+#[derive(Clone)]
 pub struct Session {
+    /// The file.
+    pub path: PathBuf,
     pub experiment: Experiment,
     pub places: SearchPaths,
+    /// Where networks run.
+    pub device: String,
 }
 
 impl Session {
-    /// Reads a spec under the options of the command line.
+    /// Reads a spec under the options of the command line, and tells what they change in it.
     pub fn read(path: &Path, shared: &Shared, fetch: bool) -> Result<Session, Failure> {
         let places = SearchPaths::standard(shared.data.as_deref(), fetch);
         let overrides = Overrides { profile: shared.profile.clone(), sets: shared.sets.clone(), environment: true };
-        Session::load(path, &overrides, places)
+        let session = Session::load(path, &overrides, places)?;
+        for given in &session.experiment.origin.overrides {
+            console::note(&format!("overridden: {}", given.text()));
+        }
+        Ok(Session { device: shared.device.clone(), ..session })
     }
 
     /// Reads a spec with what is laid over it.
     pub fn load(path: &Path, overrides: &Overrides, places: SearchPaths) -> Result<Session, Failure> {
         let places = places.with_spec_folder(path.parent().unwrap_or(Path::new("")));
         let experiment = experiment::load(path, overrides, &places).map_err(Failure::input)?;
-        Ok(Session { experiment, places })
+        Ok(Session { path: path.to_owned(), experiment, places, device: "cpu".to_owned() })
     }
 
     /// The names of the data's content, as far as the data is there.
@@ -40,6 +51,11 @@ impl Session {
         for pair in &self.experiment.pairs {
             if digests.found.contains_key(&pair.dataset) || digests.absent.contains_key(&pair.dataset) {
                 continue;
+            }
+            let packed = to_unpack(&pair.source, &self.places).len();
+            if packed > 0 {
+                let files = if packed == 1 { "1 file".to_owned() } else { format!("{packed} files") };
+                console::note(&format!("unpacking {files} of data set `{}` into the cache (once)", pair.dataset));
             }
             match digest(&pair.source, &self.places) {
                 Ok(digest) => drop(digests.found.insert(pair.dataset.clone(), digest.to_string())),
@@ -68,6 +84,25 @@ impl Session {
         }
     }
 
+    /// Reads the data sets of the pairs that have stages to run: a damaged file is better found before anything runs.
+    ///
+    /// Data sets that are absent are passed over. Pictures in folders are decoded where they are digested, and generated ones are never damaged.
+    pub fn inspect(&self, plan: &Plan, statuses: &[Status]) -> Result<(), Failure> {
+        let runs = plan.stages.iter().zip(statuses).filter(|(_, status)| matches!(status, Status::Run(_)));
+        let slugs: BTreeSet<&str> = runs.filter_map(|(planned, _)| planned.stage.id().pair_slug()).collect();
+        let mut seen = BTreeSet::new();
+        for pair in &self.experiment.pairs {
+            let is_file = matches!(pair.source, Source::Idx(_) | Source::Cifar(_));
+            if is_file && slugs.contains(self.experiment.slug(pair).as_str()) && seen.insert(&pair.dataset) {
+                match open(&pair.source, &self.places) {
+                    Err(DatasetError::Missing { .. } | DatasetError::Fetch { .. } | DatasetError::Interrupted { .. }) | Ok(_) => {}
+                    Err(error) => return Err(Failure::Input(anyhow::anyhow!("{}", chain(&error)))),
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// The plan; stages over absent data get fingerprints that no artifact has.
     pub fn plan(&self, digests: &Digests, shared: &Shared) -> Result<Plan, Failure> {
         // A device that this build or machine lacks may be there where the plan is run; a name that is none is nowhere.
@@ -79,21 +114,36 @@ impl Session {
         experiment::plan(&self.experiment, &all, &shared.device).map_err(Failure::input)
     }
 
-    /// The same without the pairs that have one of these stages; `None` where none or all of them have.
-    pub fn without(&self, failed: &[StageId]) -> Option<Session> {
+    /// The same without what a run could not make: of a pair, the methods that failed, or all of it where a model as trained did.
+    ///
+    /// `None` where nothing is left.
+    pub fn without(&self, plan: &Plan, outcome: &Outcome) -> Option<Session> {
         let mut experiment = self.experiment.clone();
-        let of = |pair: &Pair| failed.iter().find(|stage| stage.pair_slug() == Some(&self.experiment.slug(pair)));
-        experiment.missing = experiment.pairs.iter().filter_map(|pair| Some(format!("{}: `{}`", pair.name(), of(pair)?))).collect();
-        experiment.pairs.retain(|pair| of(pair).is_none());
-        let some = !experiment.missing.is_empty() && !experiment.pairs.is_empty();
-        some.then(|| Session { experiment, places: self.places.clone() })
+        let of_pair = |stage: &StageId, pair: &Pair| stage.pair_slug() == Some(&self.experiment.slug(pair));
+        for pair in &self.experiment.pairs {
+            let mut failed = outcome.failed.iter().filter(|stage| of_pair(stage, pair));
+            if let Some(stage) = failed.find(|stage| stage.method().is_none() && ["train", "evaluate"].contains(&stage.first())) {
+                experiment.lost.push(Lost { pair: pair.name(), method: None, stage: stage.to_string() });
+                experiment.pairs.retain(|other| other.name() != pair.name());
+                continue;
+            }
+            // In the order of the plan, so that the first stage to go is named; a shared stage takes every method with it.
+            let gone: BTreeSet<&StageId> = outcome.failed.iter().chain(&outcome.skipped).collect();
+            for stage in plan.stages.iter().map(|planned| planned.stage.id()).filter(|id| of_pair(id, pair) && gone.contains(id)) {
+                let method = stage.method().map(str::to_owned);
+                if !experiment.lost.iter().any(|lost| lost.pair == pair.name() && lost.method == method && lost.method.is_some()) {
+                    experiment.lost.push(Lost { pair: pair.name(), method, stage: stage.to_string() });
+                }
+            }
+        }
+        (!experiment.lost.is_empty() && !experiment.pairs.is_empty()).then(|| Session { experiment, ..self.clone() })
     }
 
     /// The same without the pairs whose data is absent; `None` where all of it is.
     pub fn with_data(&self, digests: &Digests) -> Option<Session> {
         let mut experiment = self.experiment.clone();
         experiment.pairs.retain(|pair| digests.found.contains_key(&pair.dataset));
-        (!experiment.pairs.is_empty()).then(|| Session { experiment, places: self.places.clone() })
+        (!experiment.pairs.is_empty()).then(|| Session { experiment, ..self.clone() })
     }
 }
 

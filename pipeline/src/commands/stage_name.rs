@@ -9,6 +9,7 @@ use onebasin_network::did_you_mean;
 
 use super::Failure;
 use crate::plan::{Plan, Planned};
+use crate::stage::StageId;
 
 /// Shorter beginnings of a fingerprint are more likely a mistake.
 const LEAST: usize = 4;
@@ -39,6 +40,22 @@ pub fn find<'a>(plan: &'a Plan, text: &str) -> Result<&'a Planned, Failure> {
         None => "`onebasin plan SPEC` lists the stages and their fingerprints".to_owned(),
     };
     Err(Failure::Input(anyhow!("unknown stage `{text}`\nhint: {hint}")))
+}
+
+/// The stages of a kind, as the first part of their names or their recipes call it.
+pub fn of_kind(plan: &Plan, kind: &str) -> Result<Vec<StageId>, Failure> {
+    let word = |planned: &'_ Planned| planned.stage.id().as_str().split('/').next().unwrap_or_default().to_owned();
+    let of = plan.stages.iter().filter(|planned| word(planned) == kind || planned.stage.recipe().kind == kind);
+    let found: Vec<StageId> = of.map(|planned| planned.stage.id().clone()).collect();
+    if found.is_empty() {
+        let known: BTreeSet<String> = plan.stages.iter().map(word).collect();
+        let hint = match did_you_mean(kind, known.iter().map(String::as_str)) {
+            Some(likely) => format!("did you mean `{likely}`?"),
+            None => format!("the kinds of this plan are {}", known.iter().map(|kind| format!("`{kind}`")).collect::<Vec<_>>().join(", ")),
+        };
+        return Err(Failure::Input(anyhow!("no stage of the kind `{kind}`\nhint: {hint}")));
+    }
+    Ok(found)
 }
 
 /// The stage whose fingerprint alone begins so.
@@ -75,7 +92,7 @@ fn stage_of_row(file: &Path, line: usize) -> Result<String> {
 }
 
 /// The cells of a line of CSV.
-fn cells(line: &str) -> Vec<String> {
+pub fn cells(line: &str) -> Vec<String> {
     let mut cells = vec![String::new()];
     let mut quoted = false;
     for character in line.chars() {

@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde_json::{Value, json};
 
 use super::gc::gc;
-use super::{Failure, Verdict};
+use super::{Failure, Verdict, folders};
 use crate::cli::{self, StoreAction};
 use crate::console::{self, columns};
 use crate::store::{Holding, Store};
@@ -15,7 +15,7 @@ use crate::store::{Holding, Store};
 pub fn store(arguments: &cli::Store) -> Result<Verdict, Failure> {
     match &arguments.action {
         None => summary(arguments),
-        Some(StoreAction::Gc(options)) => gc(options, &Store::new(&arguments.store), arguments.json),
+        Some(StoreAction::Gc(options)) => gc(options, &Store::new(folders::store(arguments.store.as_deref())), arguments.json),
     }
 }
 
@@ -27,7 +27,7 @@ struct Sum {
 }
 
 fn summary(arguments: &cli::Store) -> Result<Verdict, Failure> {
-    let store = Store::new(&arguments.store);
+    let store = Store::new(folders::store(arguments.store.as_deref()));
     let holdings = store.holdings().map_err(Failure::Running)?;
     let mut kinds: BTreeMap<&str, Sum> = BTreeMap::new();
     for holding in &holdings {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::folders::Folders;
 use super::session::Session;
 use super::{Failure, Verdict};
 use crate::cli;
@@ -14,7 +15,10 @@ use crate::store::{Lookup, Store};
 
 /// Reads every artifact of the specs; says no when one is damaged. Runs nothing and repairs nothing.
 pub fn verify(arguments: &cli::Verify) -> Result<Verdict, Failure> {
-    let store = Store::new(&arguments.shared.store);
+    let store = Store::new(Folders::of(&arguments.shared).store);
+    if !store.root().exists() {
+        console::note(&format!("there is no store at `{}`: nothing has run here", store.root().display()));
+    }
     let mut verdict = Verdict::Fine;
     let mut reports: Vec<Value> = Vec::new();
     let mut lines = Vec::new();

@@ -42,7 +42,7 @@ impl Bars {
 
     /// Shows how many stages of a run are done.
     pub fn start_run(&self, stages: usize) {
-        let bar = ProgressBar::new(stages as u64).with_style(style("{prefix:>9} [{elapsed:>6}] {pos} of {len} stages"));
+        let bar = ProgressBar::new(stages as u64).with_style(style("{prefix:>9} [{elapsed:>6}] {pos} of {len} stages, about {eta} left"));
         let bar = self.area.add(bar.with_prefix("running"));
         bar.enable_steady_tick(Duration::from_millis(200));
         self.lock().run = Some(bar);

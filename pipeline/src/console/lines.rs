@@ -53,7 +53,7 @@ fn indented(text: &str) -> String {
 /// The causes of failures, each once with the stages that it stopped.
 pub(super) fn causes(failures: &[Failed]) -> Vec<String> {
     let mut stages: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for Failed { stage, cause } in failures {
+    for Failed { stage, cause, .. } in failures {
         stages.entry(cause).or_default().push(stage.as_str());
     }
     let mut seen: Vec<&str> = Vec::new();
@@ -87,10 +87,18 @@ pub(super) fn by_folder(files: &[PathBuf]) -> Vec<(PathBuf, String)> {
 }
 
 /// The last line of a run.
-pub(super) fn conclusion(name: &str, outcome: &Outcome, published: Option<&Published>, results: &Path, plots: &Path) -> String {
-    let Outcome { ran, cached, failed, skipped, left, interrupted, seconds } = outcome;
+///
+/// `place` says where the results are, or the artifacts where nothing is published.
+pub(super) fn conclusion(name: &str, outcome: &Outcome, published: Option<&Published>, place: &str) -> String {
+    let Outcome { ran, cached, shared, failed, skipped, left, interrupted, seconds, different } = outcome;
     let mut counts = vec![format!("{ran} run"), format!("{cached} cached")];
-    for (count, what) in [(failed.len(), "failed"), (skipped.len(), "skipped"), (*left, "not finished")] {
+    for (count, what) in [
+        (*shared, "the same as others"),
+        (different.len(), "different"),
+        (failed.len(), "failed"),
+        (skipped.len(), "skipped"),
+        (*left, "not finished"),
+    ] {
         if count > 0 {
             counts.push(format!("{count} {what}"));
         }
@@ -108,8 +116,9 @@ pub(super) fn conclusion(name: &str, outcome: &Outcome, published: Option<&Publi
                 1 => "1 file changed".to_owned(),
                 count => format!("{count} files changed"),
             };
-            format!("; results in `{}`, plots in `{}`, {change}", results.display(), plots.display())
+            format!("; {place}, {change}")
         }
+        None if outcome.is_complete() => format!("; {place}"),
         None => "; what is finished is kept".to_owned(),
     };
     timed(word, *seconds, &format!("{name}: {}{place}", counts.join(", ")))
@@ -138,7 +147,7 @@ mod tests {
 
     #[test]
     fn a_cause_that_stopped_several_stages_is_told_once() {
-        let failed = |stage: &str, cause: &str| Failed { stage: StageId::new(stage), cause: cause.to_owned() };
+        let failed = |stage: &str, cause: &str| Failed { stage: StageId::new(stage), cause: cause.to_owned(), is_input: false };
         let failures = [failed("d", "error: z"), failed("a", "error: y\nhint: h"), failed("b", "error: z")];
         let room = " ".repeat(20);
         let expected =
@@ -164,12 +173,15 @@ mod tests {
 
     #[test]
     fn the_last_line_counts_what_happened_and_says_where_the_results_are() {
-        let (results, plots) = (Path::new("results/x"), Path::new("plots/x"));
+        let place = "results in `results/x`, plots in `plots/x`";
         let cached = Outcome { cached: 7, ..Outcome::default() };
-        let text = conclusion("x", &cached, Some(&Published::default()), results, plots);
+        let text = conclusion("x", &cached, Some(&Published::default()), place);
         assert_eq!(text, "   CACHED [   0.0s] x: 0 run, 7 cached; results in `results/x`, plots in `plots/x`, unchanged");
         let failed = Outcome { ran: 1, failed: vec![StageId::new("a")], skipped: vec![StageId::new("b")], left: 2, ..Outcome::default() };
-        let text = conclusion("x", &failed, None, results, plots);
+        let text = conclusion("x", &failed, None, place);
         assert_eq!(text, "   FAILED [   0.0s] x: 1 run, 0 cached, 1 failed, 1 skipped, 2 not finished; what is finished is kept");
+        let again = Outcome { ran: 1, cached: 2, shared: 3, different: vec![StageId::new("a")], ..Outcome::default() };
+        let text = conclusion("x", &again, None, "artifacts in `.store`");
+        assert_eq!(text, "     DONE [   0.0s] x: 1 run, 2 cached, 3 the same as others, 1 different; artifacts in `.store`");
     }
 }

@@ -30,6 +30,15 @@ pub struct Compared {
 }
 
 impl Compared {
+    /// `fine`, `out`, or `not-run`: a figure that the results do not have is neither.
+    pub fn standing(&self) -> &'static str {
+        match (self.ours, self.holds) {
+            (_, true) => "fine",
+            (Some(_), false) => "out",
+            (None, false) => "not-run",
+        }
+    }
+
     /// How far our figure lies outside of its band; 0 within.
     pub fn outside(&self) -> Option<f64> {
         self.ours.map(|ours| (self.low - ours).max(ours - self.high).max(0.0))
@@ -239,13 +248,14 @@ mod tests {
     }
 
     #[test]
-    fn a_figure_inside_its_band_holds_and_an_absent_one_does_not() {
+    fn a_figure_inside_its_band_holds_and_an_absent_one_was_not_run() {
         let folder = results();
         let compared = check(folder.path(), &bands(folder.path(), &[("c2m3", 0.983), ("c2m3", 0.99), ("naive", 0.5)])).unwrap();
         assert_eq!(compared.iter().map(|row| row.holds).collect::<Vec<_>>(), [true, false, false]);
         assert_eq!(compared[0].stages, ["bbb"]);
         assert!((compared[1].outside().unwrap() - 0.004).abs() < 1e-12);
         assert_eq!((compared[2].ours, compared[2].outside()), (None, None));
+        assert_eq!(compared.iter().map(Compared::standing).collect::<Vec<_>>(), ["fine", "out", "not-run"]);
     }
 
     #[test]

@@ -12,6 +12,7 @@ use crate::drawing::{MethodRow, method_rank};
 use crate::identity::{MethodLabel, Part};
 use crate::measurements;
 use crate::number;
+use crate::spec::Lost;
 use crate::table::Tables;
 
 /// A column of the main table.
@@ -40,11 +41,17 @@ const COLUMNS: [(&str, Column); 8] = [
 /// Writes the cells as Markdown: a table a pair, in the order of the spec, one over the number of models where it varies, then verdicts
 /// with their sources.
 pub fn render(cells: &[SummaryRow], tables: &Tables, known: &Known) -> String {
-    let Known { title, architectures, methods, comparison, missing, .. } = known;
+    let Known { title, architectures, methods, comparison, lost, origin, .. } = known;
     let mut text = format!("# {title}\n");
-    if !missing.is_empty() {
-        text.push_str("\n**Incomplete**: these pairs have no rows, because a stage of theirs failed.\n\n");
-        missing.iter().for_each(|missing| text.push_str(&format!("- {missing}\n")));
+    if !origin.is_empty() {
+        let _ = write!(text, "\nRun with {origin}.\n");
+    }
+    if !lost.is_empty() {
+        text.push_str("\n**Incomplete**: these have no rows, because a stage failed.\n\n");
+        for Lost { pair, method, stage } in lost {
+            let method = method.as_ref().map_or_else(String::new, |method| format!(", {method}"));
+            let _ = writeln!(text, "- {pair}{method}: `{stage}`");
+        }
     }
     for pair in architectures.iter().map(|row| &row.pair) {
         let cells: Vec<&SummaryRow> = cells.iter().filter(|cell| cell.pair == *pair).collect();
@@ -57,7 +64,8 @@ pub fn render(cells: &[SummaryRow], tables: &Tables, known: &Known) -> String {
         let deviating = !found.is_empty();
         text.push_str(&deviations(found, &cells));
         let notes = Notes::of(pair, tables, known);
-        text.push_str(&main_table(&cells, methods, &notes));
+        let lost: Vec<&Lost> = lost.iter().filter(|lost| lost.pair == *pair && lost.method.is_some()).collect();
+        text.push_str(&main_table(&cells, methods, &notes, &lost));
         text.push_str(&over_models(&cells, methods));
         text.push_str(&along_models(&cells, methods));
         for measurement in measurements::ALL {
@@ -170,7 +178,7 @@ fn table(names: &[String], columns: &[(String, Vec<String>)]) -> String {
     text
 }
 
-fn main_table(cells: &[&SummaryRow], methods: &[MethodRow], notes: &Notes) -> String {
+fn main_table(cells: &[&SummaryRow], methods: &[MethodRow], notes: &Notes, lost: &[&Lost]) -> String {
     let most = cells.iter().map(|cell| cell.models).max().unwrap_or_default();
     let cells: Vec<&SummaryRow> = cells.iter().copied().filter(|cell| cell.models == most).collect();
     let labels = in_order(&cells, methods);
@@ -208,7 +216,11 @@ fn main_table(cells: &[&SummaryRow], methods: &[MethodRow], notes: &Notes) -> St
             let _ = write!(text, " {sentence}");
         }
     }
-    format!("{text}\n\n{}{}", table(&names, &columns), notes.text())
+    let mut rows = table(&names, &columns);
+    for Lost { method, .. } in lost {
+        let _ = writeln!(rows, "| {} | failed |{}", method.as_deref().unwrap_or_default(), " |".repeat(columns.len().saturating_sub(1)));
+    }
+    format!("{text}\n\n{rows}{}", notes.text())
 }
 
 fn over_models(cells: &[&SummaryRow], methods: &[MethodRow]) -> String {
@@ -295,7 +307,8 @@ mod tests {
             architectures: pairs.iter().map(architecture).collect(),
             methods: [("naive", "mean"), ("ensemble", "ensemble"), ("c2m3", "mean"), ("also", "mean")].map(method).to_vec(),
             comparison: Comparison::default(),
-            missing: Vec::new(),
+            lost: Vec::new(),
+            origin: String::new(),
             images: None,
             batch_norms: Vec::new(),
         }

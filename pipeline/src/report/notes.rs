@@ -227,7 +227,8 @@ mod tests {
                 method(["ensemble", "identity", "ensemble", ""]),
             ],
             comparison: Comparison::default(),
-            missing: Vec::new(),
+            lost: Vec::new(),
+            origin: String::new(),
             images: None,
             batch_norms: Vec::new(),
         }

@@ -11,6 +11,7 @@ use crate::drawing::MethodRow;
 use crate::identity::PairName;
 use crate::measurements;
 use crate::plan::Recorded;
+use crate::spec::Lost;
 use crate::stage::{Context, Recipe, Stage, StageId, Words};
 use crate::store;
 use crate::table::Tables;
@@ -34,8 +35,10 @@ pub struct Known {
     pub methods: Vec<MethodRow>,
     /// Figures to compare with.
     pub comparison: Comparison,
-    /// Pairs without rows, because a stage of theirs failed.
-    pub missing: Vec<String>,
+    /// What has no rows, because a stage failed.
+    pub lost: Vec<Lost>,
+    /// The profile and what was laid over it, in words; may be empty.
+    pub origin: String,
     /// Only so many images of each split were measured; `None`: all.
     pub images: Option<usize>,
     /// Pairs whose networks have batch norms.
@@ -64,7 +67,7 @@ impl Stage for Tabulate {
     }
 
     fn recipe(&self) -> Recipe {
-        let Known { title, architectures, methods, comparison, missing, images, batch_norms } = &self.known;
+        let Known { title, architectures, methods, comparison, lost, origin, images, batch_norms } = &self.known;
         let mut settings = json!({
             "title": title,
             "cells": self.recorded.iter().map(Recorded::recipe).collect::<Vec<Value>>(),
@@ -72,8 +75,11 @@ impl Stage for Tabulate {
             "methods": methods,
             "comparison": comparison,
         });
-        if !missing.is_empty() {
-            settings["missing"] = json!(missing);
+        if !lost.is_empty() {
+            settings["lost"] = json!(lost);
+        }
+        if !origin.is_empty() {
+            settings["origin"] = json!(origin);
         }
         if !batch_norms.is_empty() {
             settings["batch-norms"] = json!(batch_norms);

@@ -1,6 +1,6 @@
 //! A plan as the runner sees it: one node for each fingerprint.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result};
 use onebasin_repro::Fingerprint;
@@ -18,6 +18,8 @@ pub(super) struct Graph<'a> {
     pub node_of_stage: Vec<usize>,
     /// Nodes whose artifacts are wanted.
     targets: Vec<usize>,
+    /// Nodes that run although their artifacts are at hand.
+    pub forced: BTreeSet<usize>,
 }
 
 pub(super) struct Node {
@@ -33,7 +35,7 @@ pub(super) struct Node {
 }
 
 impl<'a> Graph<'a> {
-    pub fn new(plan: &'a Plan, targets: &[StageId]) -> Result<Graph<'a>> {
+    pub fn new(plan: &'a Plan, targets: &[StageId], force: &[StageId]) -> Result<Graph<'a>> {
         let mut nodes: Vec<Node> = Vec::new();
         let mut node_of_stage = Vec::with_capacity(plan.stages.len());
         let mut by_fingerprint: BTreeMap<Fingerprint, usize> = BTreeMap::new();
@@ -60,12 +62,16 @@ impl<'a> Graph<'a> {
             }
         }
         nodes.iter_mut().for_each(|node| node.dependents.reverse());
-        let wanted = targets.iter().map(|target| by_id.get(target).copied().with_context(|| format!("no stage is called `{target}`")));
-        let mut targets: Vec<usize> = wanted.collect::<Result<_>>()?;
+        let find = |ids: &[StageId]| -> Result<Vec<usize>> {
+            ids.iter().map(|id| by_id.get(id).copied().with_context(|| format!("no stage is called `{id}`"))).collect()
+        };
+        let mut targets = find(targets)?;
+        let forced = find(force)?;
         if targets.is_empty() {
             targets = (0..nodes.len()).filter(|&node| nodes[node].dependents.is_empty()).collect();
         }
-        Ok(Graph { plan, nodes, node_of_stage, targets })
+        targets.extend(&forced);
+        Ok(Graph { plan, nodes, node_of_stage, targets, forced: forced.into_iter().collect() })
     }
 
     /// The stage that stands for a node.
@@ -98,6 +104,7 @@ impl<'a> Graph<'a> {
             let Node { fingerprint, inputs, .. } = &self.nodes[node];
             let found = if read[node] { store.verify(fingerprint) } else { store.lookup(fingerprint) };
             statuses[node] = match found {
+                Lookup::Hit(_) if self.forced.contains(&node) => Status::Run(Reason::Forced),
                 Lookup::Hit(artifact) => Status::Hit(artifact),
                 Lookup::Miss if !wanted[node] => Status::Unneeded,
                 Lookup::Miss => Status::Run(Reason::Missing),

@@ -24,6 +24,8 @@ pub(super) struct Job<'a> {
     pub store: &'a Store,
     pub options: &'a RunOptions,
     pub reporter: &'a dyn Reporter,
+    /// Whether an artifact that is at hand is made anew.
+    pub forced: bool,
 }
 
 /// The artifact of a job.
@@ -31,6 +33,8 @@ pub(super) struct Made {
     pub artifact: Artifact,
     /// Whether the stage ran. It does not where another run made the artifact in the meantime.
     pub ran: bool,
+    /// Whether the bytes are those of the artifact that was there before, where that is compared.
+    pub same: Option<bool>,
 }
 
 /// A thread that performs jobs, with a pool of threads for the work inside a stage. The pool is made for the first job.
@@ -63,10 +67,12 @@ impl Job<'_> {
     /// When the stage fails, panics or is interrupted, or the store cannot be written.
     pub fn perform(self, worker: &mut Worker) -> Result<Made> {
         // Only a whole entry saves the work: a damaged one is replaced, unless another run did so before.
-        if let Lookup::Hit(artifact) = self.store.verify(self.claim.fingerprint()) {
-            return Ok(Made { artifact, ran: false });
-        }
-        let Job { planned, claim, inputs, store, options, reporter } = self;
+        let earlier = match self.store.verify(self.claim.fingerprint()) {
+            Lookup::Hit(artifact) if !self.forced => return Ok(Made { artifact, ran: false, same: None }),
+            Lookup::Hit(artifact) => Some(self.store.receipt(&artifact.fingerprint)?.contents()),
+            Lookup::Miss | Lookup::Damaged(_) => None,
+        };
+        let Job { planned, claim, inputs, store, options, reporter, .. } = self;
         let stage = &*planned.stage;
         reporter.event(&Event::Started { stage: stage.id(), words: stage.words() });
         let begun = Instant::now();
@@ -96,9 +102,9 @@ impl Job<'_> {
         let read = read.map(|(id, artifact)| Input { stage: id.clone(), fingerprint: artifact.fingerprint });
         let entry = Entry::new(planned.fingerprint, stage.id(), stage.recipe(), read.collect());
         let cost = StageCost { seconds: begun.elapsed().as_secs_f64(), work: work.get().copied(), threads, device: options.device.name() };
-        let artifact = store.commit(workdir, &entry, cost)?;
+        let (artifact, contents) = store.commit(workdir, &entry, cost)?;
         checkpoint.remove();
-        Ok(Made { artifact, ran: true })
+        Ok(Made { artifact, ran: true, same: earlier.map(|earlier| earlier == contents) })
     }
 }
 

@@ -48,7 +48,7 @@ enum Fate {
     Unneeded,
     Hit(Artifact),
     Open,
-    Ran(Artifact),
+    Ran(Artifact, Option<bool>),
     Failed,
     Skipped,
 }
@@ -56,7 +56,7 @@ enum Fate {
 impl Fate {
     fn artifact(&self) -> Option<&Artifact> {
         match self {
-            Fate::Hit(artifact) | Fate::Ran(artifact) => Some(artifact),
+            Fate::Hit(artifact) | Fate::Ran(artifact, _) => Some(artifact),
             Fate::Unneeded | Fate::Open | Fate::Failed | Fate::Skipped => None,
         }
     }
@@ -126,8 +126,11 @@ impl<'a> Schedule<'a> {
             let id = planned.stage.id();
             match &state.nodes[node] {
                 Fate::Unneeded | Fate::Hit(_) => outcome.cached += 1,
-                Fate::Ran(_) if id == self.graph.id(node) => outcome.ran += 1,
-                Fate::Ran(_) => outcome.cached += 1,
+                Fate::Ran(_, same) if id == self.graph.id(node) => {
+                    outcome.ran += 1;
+                    outcome.different.extend((*same == Some(false)).then(|| id.clone()));
+                }
+                Fate::Ran(..) => outcome.shared += 1,
                 Fate::Open => outcome.left += 1,
                 Fate::Failed if id == self.graph.id(node) => outcome.failed.push(id.clone()),
                 Fate::Failed | Fate::Skipped => outcome.skipped.push(id.clone()),
@@ -178,7 +181,8 @@ impl<'a> Schedule<'a> {
                 let inputs = inputs.map(|&input| state.nodes[input].artifact().expect("ready means that all inputs are there").clone());
                 let (inputs, planned) = (inputs.collect(), self.graph.planned(node));
                 let (store, options, reporter) = (self.store, self.options, self.reporter);
-                return Some((node, claim.map(|claim| Job { planned, claim, inputs, store, options, reporter })));
+                let forced = self.graph.forced.contains(&node);
+                return Some((node, claim.map(|claim| Job { planned, claim, inputs, store, options, reporter, forced })));
             }
             let refused = state.refused.entry(node).or_insert(0);
             *refused += 1;
@@ -197,11 +201,14 @@ impl<'a> Schedule<'a> {
         let mut state = self.lock();
         state.running -= 1;
         let fate = match made {
-            Ok(Made { artifact, ran: true }) => {
+            Ok(Made { artifact, ran: true, same }) => {
                 self.reporter.event(&Event::Finished { stage, words: self.graph.planned(node).stage.words(), seconds });
-                Fate::Ran(artifact)
+                if let Some(same) = same {
+                    self.reporter.event(&Event::Compared { stage, same });
+                }
+                Fate::Ran(artifact, same)
             }
-            Ok(Made { artifact, ran: false }) => {
+            Ok(Made { artifact, ran: false, .. }) => {
                 self.reporter.event(&Event::Cached { stage });
                 Fate::Hit(artifact)
             }
@@ -234,17 +241,19 @@ impl<'a> Schedule<'a> {
     /// Gives up everything that needs a node that failed.
     fn skip(&self, state: &mut State, failed: usize) {
         let mut lost = BTreeSet::from([failed]);
-        let mut skipped: Vec<&StageId> = Vec::new();
         // Inputs come first, so one pass finds all.
         for node in failed + 1..self.graph.nodes.len() {
             if matches!(state.nodes[node], Fate::Open) && self.graph.nodes[node].inputs.iter().any(|input| lost.contains(input)) {
                 lost.insert(node);
                 state.nodes[node] = Fate::Skipped;
-                skipped.push(self.graph.id(node));
             }
         }
+        // Counted as everywhere: by stages, also where several are the same work.
+        let because = self.graph.id(failed);
+        let stages = self.graph.plan.stages.iter().map(|planned| planned.stage.id()).zip(&self.graph.node_of_stage);
+        let skipped: Vec<&StageId> = stages.filter(|(id, node)| lost.contains(node) && *id != because).map(|(id, _)| id).collect();
         if !skipped.is_empty() {
-            self.reporter.event(&Event::Skipped { stages: &skipped, because: self.graph.id(failed) });
+            self.reporter.event(&Event::Skipped { stages: &skipped, because, work: lost.len() - 1 });
         }
     }
 

@@ -42,6 +42,10 @@ pub struct Document {
     evaluation: Value,
     #[serde(default)]
     pub reported: Option<Reported>,
+    /// Tables of keys, with lists of values.
+    #[serde(default)]
+    #[schemars(with = "Option<BTreeMap<String, serde_json::Value>>")]
+    pub sweep: Option<Value>,
 }
 
 /// One of `models`, when they are listed.

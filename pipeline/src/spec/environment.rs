@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 use super::error::SpecError;
-use super::override_value::Override;
+use super::override_value::Assignment;
 
 /// What every variable that is read begins with.
 const PREFIX: &str = "ONEBASIN_";
@@ -29,11 +29,11 @@ pub const COMMAND_VARIABLES: [&str; 11] = [
 ///
 /// # Errors
 /// A value cannot be read.
-pub fn overrides() -> Result<Vec<Override>, SpecError> {
+pub fn overrides() -> Result<Vec<Assignment>, SpecError> {
     of(std::env::vars_os())
 }
 
-fn of(variables: impl Iterator<Item = (OsString, OsString)>) -> Result<Vec<Override>, SpecError> {
+fn of(variables: impl Iterator<Item = (OsString, OsString)>) -> Result<Vec<Assignment>, SpecError> {
     let mut named: Vec<(String, OsString)> = variables
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
         .filter(|(name, value)| name.starts_with(PREFIX) && !value.is_empty() && !COMMAND_VARIABLES.contains(&name.as_str()))
@@ -47,7 +47,7 @@ fn of(variables: impl Iterator<Item = (OsString, OsString)>) -> Result<Vec<Overr
             return Err(SpecError::new(format!("environment variable `{name}` names no key"))
                 .hint("`ONEBASIN_TRAININGS__SGD__EPOCHS` sets `trainings.sgd.epochs`"));
         }
-        Override::variable(name, steps, text)
+        Assignment::variable(name, steps, text)
     };
     named.iter().map(read).collect()
 }

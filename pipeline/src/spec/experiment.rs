@@ -7,7 +7,7 @@ use onebasin_repro::Stream;
 use onebasin_training::Training;
 use serde::Serialize;
 
-use super::{Repair, Requests};
+use super::{Origin, Repair, Requests, Sweep};
 use crate::comparison::Comparison;
 use crate::identity::{MethodName, PairName, Part};
 
@@ -32,10 +32,25 @@ pub struct Experiment {
     pub evaluation: Evaluation,
     /// Figures to compare with.
     pub comparison: Comparison,
-    /// Pairs of the spec that are left out because a stage of theirs failed: "`<pair>`: `<stage>`".
-    pub missing: Vec<String>,
     /// What is right and still worth a word, for whoever runs it.
     pub notices: Vec<String>,
+    /// What is left out because a stage failed.
+    pub lost: Vec<Lost>,
+    /// Settings that it is run with in turn.
+    pub sweep: Sweep,
+    /// Where its settings come from.
+    pub origin: Origin,
+}
+
+/// Rows that are left out of the results because a stage failed.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Lost {
+    /// Of this pair.
+    pub pair: PairName,
+    /// Of this method, draws and all. `None`: of the whole pair, or what the stage itself measures for several methods.
+    pub method: Option<String>,
+    /// The stage that failed, or the first one that needs it.
+    pub stage: String,
 }
 
 /// One model of every pair.

@@ -6,10 +6,12 @@ use std::path::Path;
 use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 use serde::de::DeserializeOwned;
+use serde_json::json;
 
 use super::error::{Excerpt, SpecError};
+use super::origin::{Origin, Override};
 use super::overlay::{self, Unreached};
-use super::override_value::{Override, VARIABLE};
+use super::override_value::{Assignment, VARIABLE};
 use super::text::{End, Text};
 use super::{environment, fault};
 
@@ -49,6 +51,7 @@ pub struct Layers {
     spec: Text,
     /// Name and values of the profile chosen.
     profile: Option<(String, Dict)>,
+    overridden: Vec<Override>,
 }
 
 /// A layer as figment takes it.
@@ -140,11 +143,21 @@ impl Layers {
             profile = Some((name.clone(), values));
         }
         let variables = if overrides.environment { environment::overrides()? } else { Vec::new() };
-        let sets = overrides.sets.iter().map(|set| Override::set(set)).collect::<Result<Vec<_>, _>>()?;
-        stack.extend(variables.into_iter().chain(sets).map(|it| (it.source.clone(), it.into_values())));
-        let mut layers = Layers { figment: Figment::new(), merged: Value::from(Dict::new()), spec, profile };
+        let sets = overrides.sets.iter().map(|set| Assignment::set(set)).collect::<Result<Vec<_>, _>>()?;
+        let mut layers = Layers { figment: Figment::new(), merged: Value::from(Dict::new()), spec, profile, overridden: Vec::new() };
+        let files = stack.len();
         for (place, (name, values)) in stack.into_iter().enumerate() {
             layers.lay(Layer { place, name, values })?;
+        }
+        let below = json!(layers.merged);
+        let mut overridden = Vec::new();
+        for (place, given) in variables.into_iter().chain(sets).enumerate() {
+            overridden.push(Override::of(&given));
+            layers.lay(Layer { place: files + place, name: given.source.clone(), values: given.into_values() })?;
+        }
+        // What changes nothing overrides nothing.
+        if json!(layers.merged) != below {
+            layers.overridden = Origin::settled(overridden);
         }
         Ok(layers)
     }
@@ -178,6 +191,19 @@ impl Layers {
         match self.spec.values().get("profiles") {
             Some(Value::Dict(_, profiles)) => profiles.keys().cloned().collect(),
             _ => Vec::new(),
+        }
+    }
+
+    /// Where the settings come from.
+    pub fn origin(&self, path: &Path) -> Origin {
+        let mut settings = json!(self.merged);
+        // Each setting of a sweep is a run of its own.
+        settings.as_object_mut().and_then(|settings| settings.remove("sweep"));
+        Origin {
+            spec: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            profile: self.profile.as_ref().map(|(name, _)| name.clone()),
+            overrides: self.overridden.clone(),
+            settings,
         }
     }
 

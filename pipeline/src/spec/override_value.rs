@@ -16,7 +16,7 @@ const LONGEST_QUOTE: usize = 60;
 
 /// A key path and the value it is set to.
 #[derive(Clone, Debug)]
-pub struct Override {
+pub struct Assignment {
     /// What messages call it: `--set seed=7`, ``environment variable `ONEBASIN_SEED` ``.
     pub source: String,
     /// From the top of the spec to the key.
@@ -24,12 +24,12 @@ pub struct Override {
     value: Value,
 }
 
-impl Override {
+impl Assignment {
     /// Reads `key.path=value`.
     ///
     /// # Errors
     /// There is no `=`, or either side of it cannot be read.
-    pub fn set(text: &str) -> Result<Override, SpecError> {
+    pub fn set(text: &str) -> Result<Assignment, SpecError> {
         let source = format!("--set {}", quotable(text));
         let Some((key, value)) = text.split_once('=') else {
             return Err(SpecError::new(format!("`{source}` sets nothing")).hint("write --set key.path=value"));
@@ -38,16 +38,26 @@ impl Override {
             SpecError::new(format!("`{source}`: `{}` is not a key path", quotable(key)))
                 .hint("a key path is names joined by dots, such as `trainings.adam.epochs` or `methods.c2m3.matching.iterations`")
         })?;
-        Ok(Override { value: read(&source, value)?, source, steps })
+        Ok(Assignment { value: read(&source, value)?, source, steps })
     }
 
     /// Reads a variable whose name, without the prefix, has the steps of a key path.
     ///
     /// # Errors
     /// The value cannot be read.
-    pub fn variable(name: &str, steps: Vec<String>, value: &str) -> Result<Override, SpecError> {
+    pub fn variable(name: &str, steps: Vec<String>, value: &str) -> Result<Assignment, SpecError> {
         let source = format!("{VARIABLE}`{name}`");
-        Ok(Override { value: read(&source, value)?, source, steps })
+        Ok(Assignment { value: read(&source, value)?, source, steps })
+    }
+
+    /// The key path, joined by dots.
+    pub fn key(&self) -> String {
+        self.steps.join(".")
+    }
+
+    /// The value.
+    pub fn value(&self) -> &Value {
+        &self.value
     }
 
     /// The value inside the tables that its path names.

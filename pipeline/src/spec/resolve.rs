@@ -14,6 +14,7 @@ use super::error::{SpecError, chain};
 use super::experiment::{Evaluation, Experiment, Merging, Method, Model, Pair};
 use super::fault::{fraction, quoted_place, shown, whole};
 use super::layers::Layers;
+use super::origin::Origin;
 use super::repair::Repair;
 use super::text::End;
 use crate::identity::{MethodLabel, MethodName};
@@ -45,8 +46,23 @@ pub fn resolve(layers: &Layers, folder: &Path, places: &SearchPaths, measurement
     let methods = resolver.with_draws(methods)?;
     let comparison = resolver.comparison(folder, &pairs)?;
     let notices = resolver.notices(&models, &methods);
+    let sweep = resolver.sweep()?;
     let Document { name, seed, replicates, checkpoint_seconds, .. } = document;
-    Ok(Experiment { name, seed, replicates, checkpoint_seconds, models, pairs, methods, evaluation, comparison, missing: Vec::new(), notices })
+    Ok(Experiment {
+        name,
+        seed,
+        replicates,
+        checkpoint_seconds,
+        models,
+        pairs,
+        methods,
+        evaluation,
+        comparison,
+        lost: Vec::new(),
+        notices,
+        sweep,
+        origin: Origin::default(),
+    })
 }
 
 pub(super) struct Resolver<'a> {

@@ -13,6 +13,13 @@ use crate::identity::Part;
 use crate::stage::Artifact;
 
 const WEIGHTS: &str = "weights.safetensors";
+/// What to do where a network as trained gives no finite loss.
+pub(crate) const DIVERGED: &str = "its training diverged; lower the learning rate";
+
+/// What to do where a network made of trained ones gives none, though those do.
+pub(crate) const OVERFLOWED: &str =
+    "the models as trained may be fine: look at the coefficients, the matching and the repair of the method";
+
 const STATISTICS: &str = "statistics.json";
 const LEARNING_CURVE: &str = "learning-curve.json";
 
@@ -26,10 +33,10 @@ pub(crate) struct Measured {
 }
 
 impl Measured {
-    /// Refuses what is not a number, which neither JSON nor a table could say.
-    pub fn new(part: Part, evaluation: Evaluation) -> Result<Measured> {
+    /// Refuses what is not a number, which neither JSON nor a table could say; `hint` knows what kind of network was measured.
+    pub fn new(part: Part, evaluation: Evaluation, hint: &str) -> Result<Measured> {
         let Evaluation { loss, accuracy, count } = evaluation;
-        ensure!(loss.is_finite(), "the loss on the {part} split is `{loss}`\nhint: the model diverged; lower its learning rate");
+        ensure!(loss.is_finite(), "the loss on the {part} split is `{loss}`: expected a finite number\nhint: {hint}");
         Ok(Measured { split: part, loss, accuracy, count })
     }
 }

@@ -9,6 +9,8 @@ use std::sync::OnceLock;
 use onebasin_repro::Fingerprint;
 use serde::{Deserialize, Serialize};
 
+use crate::version::Build;
+
 /// `receipt.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Receipt {
@@ -28,6 +30,12 @@ pub struct Receipt {
     pub device: String,
     /// Name and version of the program.
     pub program: String,
+    /// What the program was built from. Receipts of earlier versions lack it, and the time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub build: Option<Build>,
+    /// When the stage ended: `2026-11-28T11:24:51Z`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made: Option<String>,
     /// Where.
     pub machine: Machine,
 }
@@ -42,7 +50,7 @@ pub struct FileRecord {
 }
 
 /// A kind of machine; nothing that names a particular one.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Machine {
     /// `linux`, ...
     pub system: String,
@@ -50,6 +58,9 @@ pub struct Machine {
     pub architecture: String,
     /// The processor's name as the system tells it; empty where it does not.
     pub processor: String,
+    /// The widest vector instructions that products use: `avx512`, `avx2`, `sse2`, `neon`. Bytes depend on it. Empty where it is not known.
+    #[serde(default)]
+    pub vectors: String,
     /// Cores that a process may use.
     pub cores: usize,
 }
@@ -123,9 +134,24 @@ impl Machine {
             system: std::env::consts::OS.to_owned(),
             architecture: std::env::consts::ARCH.to_owned(),
             processor: processor().unwrap_or_default(),
+            vectors: vectors().to_owned(),
             cores: std::thread::available_parallelism().map_or(1, usize::from),
         })
     }
+}
+
+/// The level by which the kernels choose their instructions.
+fn vectors() -> &'static str {
+    #[cfg(target_arch = "x86_64")]
+    return match () {
+        () if std::is_x86_feature_detected!("avx512f") => "avx512",
+        () if std::is_x86_feature_detected!("avx2") && std::is_x86_feature_detected!("fma") => "avx2",
+        () => "sse2",
+    };
+    #[cfg(target_arch = "aarch64")]
+    return "neon";
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    ""
 }
 
 fn processor() -> Option<String> {

@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context, Result, bail};
+use onebasin_repro::Fingerprint;
 use serde::Serialize;
 
 use super::{Claim, Entry, FileRecord, Lookup, Machine, RECEIPT, RECIPE, Receipt, Store};
 use crate::stage::Artifact;
-use crate::version;
+use crate::version::{self, Build};
 
 /// A folder to fill; removed with everything in it unless it is committed.
 #[derive(Debug)]
@@ -59,11 +60,11 @@ impl Store {
 
     /// Makes a filled folder the artifact: writes recipe and receipt, brings all to the disk, renames.
     ///
-    /// An entry that is there already and whole stays; a damaged one is replaced.
+    /// An entry that is there already stays if it is whole and has the same contents, and is replaced otherwise. Also returns the contents.
     ///
     /// # Errors
     /// When the folder holds something other than files and folders, a file of a reserved name, or cannot be written.
-    pub fn commit(&self, workdir: Workdir, entry: &Entry, cost: StageCost) -> Result<Artifact> {
+    pub fn commit(&self, workdir: Workdir, entry: &Entry, cost: StageCost) -> Result<(Artifact, Fingerprint)> {
         let folder = workdir.path();
         for name in [RECIPE, RECEIPT] {
             if folder.join(name).exists() {
@@ -77,19 +78,24 @@ impl Store {
         let read = entry.inputs.iter().map(|input| input.fingerprint);
         let inputs = read.filter_map(|input| Some((input, self.receipt(&input).ok()?.contents()))).collect();
         let program = format!("onebasin {}", version::SHORT);
-        let receipt = Receipt { files, inputs, seconds, work, threads, device, program, machine: Machine::here().clone() };
+        let made = humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string();
+        let (build, made, machine) = (Some(Build::this()), Some(made), Machine::here().clone());
+        let receipt = Receipt { files, inputs, seconds, work, threads, device, program, build, made, machine };
         write_json(&folder.join(RECEIPT), &receipt)?;
         seal(&folder.join(RECEIPT))?;
         synchronise(folder)?;
-        self.finish(&workdir)
+        let contents = receipt.contents();
+        Ok((self.finish(&workdir, &contents)?, contents))
     }
 
     /// Renames a folder that is whole to the place of its artifact.
-    fn finish(&self, workdir: &Workdir) -> Result<Artifact> {
+    fn finish(&self, workdir: &Workdir, contents: &Fingerprint) -> Result<Artifact> {
         let fingerprint = *workdir.claim.fingerprint();
         let directory = self.directory(&fingerprint);
         if fs::symlink_metadata(&directory).is_ok() {
-            if let Lookup::Hit(artifact) = self.verify(&fingerprint) {
+            if let Lookup::Hit(artifact) = self.verify(&fingerprint)
+                && self.receipt(&fingerprint).is_ok_and(|there| there.contents() == *contents)
+            {
                 return Ok(artifact);
             }
             self.discard(&workdir.claim)?;

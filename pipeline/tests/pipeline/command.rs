@@ -81,6 +81,7 @@ fn help_tells_the_commands_and_their_options() {
         vec!["describe", "--help"],
         vec!["data", "--help"],
         vec!["check", "--help"],
+        vec!["diff", "--help"],
         vec!["verify", "--help"],
         vec!["store", "--help"],
         vec!["store", "gc", "--help"],
@@ -213,7 +214,23 @@ fn plan_and_explain_say_what_changed_since_the_last_run() {
         folder.path(),
         &[&["explain", "small.toml", "align/few-glyphs-mlp/weights/replicate-0/2"], set.as_slice()].concat(),
     ));
-    assert!(out.contains("matching.sweeps changed from 100 to 7"), "{out}");
+    assert!(out.contains("  methods.weights.matching.sweeps changed from 100 to 7"), "{out}");
+    // In the keys of the spec, not of recipes.
+    let reason = |set: &str| {
+        let (_, out, _) = texts(&onebasin(folder.path(), &["plan", "small.toml", "--set", set]));
+        out.lines().next().unwrap().rsplit("  ").next().unwrap().to_owned()
+    };
+    assert_eq!(reason("trainings.adam.epochs=2"), "trainings.adam.epochs changed from 1 to 2");
+    assert_eq!(reason("seed=7"), "seed changed from 42 to 7");
+}
+
+#[test]
+fn plan_exits_with_1_on_demand_where_something_would_run() {
+    let (folder, _) = folder();
+    let plan = || texts(&onebasin(folder.path(), &["plan", "small.toml", "--exit-code"])).0;
+    assert_eq!(plan(), 1);
+    assert_eq!(texts(&onebasin(folder.path(), &["run", "small.toml"])).0, 0);
+    assert_eq!(plan(), 0);
 }
 
 #[test]
@@ -226,18 +243,45 @@ fn check_says_no_when_a_figure_is_out_of_its_band_or_not_there() {
     assert_eq!(check().0, 2, "nothing has run yet");
     assert_eq!(texts(&onebasin(folder.path(), &["run", "small.toml"])).0, 0);
     let (code, out, _) = check();
-    assert!(code == 0 && out.starts_with("fine  few-glyphs mlp naive of 2 accuracy test"), "{out}");
+    assert!(code == 0 && out.starts_with("fine     few-glyphs mlp naive of 2 accuracy test"), "{out}");
     bands("few-glyphs,mlp,naive,2,accuracy,test,1.5,,0.1,too high\nfew-glyphs,mlp,other,2,accuracy,test,0.5,,0.5,no such method\n");
     let (code, out, _) = check();
-    assert_eq!(code, 1);
-    assert!(out.lines().all(|line| line.starts_with("OUT")) && out.contains("absent"), "{out}");
+    assert!(code == 1 && out.starts_with("OUT      few-glyphs") && out.ends_with("0 fine, 1 out, 1 not run\n"), "{out}");
+}
+
+#[test]
+fn a_figure_that_was_not_run_is_neither_fine_nor_out_unless_all_are_asked_for() {
+    let (folder, spec) = folder();
+    std::fs::write(&spec, format!("{SPEC}\n[reported]\nfile = \"bands.csv\"\n")).unwrap();
+    let header = "dataset,architecture,method,models,metric,split,value,sd,tolerance,source\n";
+    let row = |method: &str, models: usize| format!("few-glyphs,mlp,{method},{models},accuracy,test,0.5,,0.5,anything\n");
+    std::fs::write(folder.path().join("bands.csv"), [header, &row("naive", 2), &row("naive", 5), &row("other", 2)].concat()).unwrap();
+    assert_eq!(texts(&onebasin(folder.path(), &["run", "small.toml"])).0, 0);
+    // The spec names the file, wherever the command is run.
+    let below = folder.path().join("below");
+    std::fs::create_dir(&below).unwrap();
+    let (code, out, error) = texts(&onebasin(&below, &["check", "../small.toml"]));
+    assert!(code == 0 && error.is_empty() && out.ends_with("1 fine, 0 out, 2 not run\n"), "{out}{error}");
+    assert_eq!(out.lines().filter(|line| line.starts_with("not run  ")).count(), 2, "{out}");
+    assert_eq!(texts(&onebasin(&below, &["check", "../small.toml", "--all"])).0, 1);
+    let (code, out, _) = texts(&onebasin(&below, &["check", "../small.toml", "--json"]));
+    let report: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, &report["holds"], &report["not_run"]), (0, &Value::from(true), &Value::from(2)));
+    assert_eq!(report["figures"][1]["standing"], "not-run");
+    std::fs::write(folder.path().join("plain.toml"), SPEC).unwrap();
+    let (code, _, error) = texts(&onebasin(folder.path(), &["check", "plain.toml"]));
+    assert!(code == 2 && error.contains("hint: say `--against FILE`"), "{error}");
 }
 
 #[test]
 fn check_tells_which_recipe_moved_a_figure_and_renews_only_on_demand() {
     let (folder, _) = folder();
-    let check = |more: &[&str]| texts(&onebasin(folder.path(), &[&["check", "small.toml", "--against", "expected.csv"], more].concat()));
-    let run = |set: &[&str]| assert_eq!(texts(&onebasin(folder.path(), &[&["run", "small.toml"], set].concat())).0, 0);
+    // In one folder, whatever is set.
+    let here = ["--results", "results", "-q"];
+    let check = |more: &[&str]| {
+        texts(&onebasin(folder.path(), &[&["check", "small.toml", "--against", "expected.csv"], &here[..2], more].concat()))
+    };
+    let run = |set: &[&str]| assert_eq!(texts(&onebasin(folder.path(), &[&["run", "small.toml"], &here[..], set].concat())).0, 0);
     run(&[]);
     let (code, out, _) = check(&["--renew"]);
     assert!(code == 0 && out.contains("few-glyphs mlp naive of 2 accuracy test: new, "), "{out}");
@@ -252,7 +296,7 @@ fn check_tells_which_recipe_moved_a_figure_and_renews_only_on_demand() {
     assert!(code == 0 && error.contains("warning: the results in"), "{error}");
     run(&set);
     let (code, out, error) = check(&set);
-    assert!(code == 1 && error.is_empty(), "{out}{error}");
+    assert!(code == 1 && error == "overridden: trainings.adam.epochs = 60 (--set)\n", "{out}{error}");
     assert!(out.contains("off by ") && out.contains("made by "), "{out}");
     assert!(out.contains("train/few-glyphs-mlp/replicate-0/a: training.epochs changed from 1 to 60"), "{out}");
     assert_eq!(std::fs::read_to_string(folder.path().join("expected.csv")).unwrap(), expected, "a check writes nothing");
@@ -269,10 +313,20 @@ fn check_tells_which_recipe_moved_a_figure_and_renews_only_on_demand() {
 #[test]
 fn plan_draws_the_graph_for_other_programs() {
     let (folder, _) = folder();
-    let (_, dot, _) = texts(&onebasin(folder.path(), &["plan", "small.toml", "--format", "dot"]));
+    let plan =
+        |format: &str, more: &[&str]| texts(&onebasin(folder.path(), &[&["plan", "small.toml", "--format", format], more].concat())).1;
+    let dot = plan("dot", &["--full"]);
     assert!(dot.starts_with("digraph plan {") && dot.contains("\"tabulate\" -> \"plot\";"), "{dot}");
-    let (_, mermaid, _) = texts(&onebasin(folder.path(), &["plan", "small.toml", "--format", "mermaid"]));
+    assert!(dot.contains("\"train/few-glyphs-mlp/replicate-0/a\" -> "), "{dot}");
+    let mermaid = plan("mermaid", &["--full"]);
     assert!(mermaid.starts_with("flowchart LR") && mermaid.contains("[\"tabulate\"]:::miss"), "{mermaid}");
+    // By kind, however many stages there are.
+    let dot = plan("dot", &["--set", "models=20"]);
+    assert!(dot.contains("\"train\" [label = \"train\\n20 would run\"") && dot.contains("\"legend miss\""), "{dot}");
+    assert!(dot.lines().count() < 40, "{dot}");
+    let mermaid = plan("mermaid", &["--set", "models=20"]);
+    assert!(mermaid.contains("s0[\"train<br/>20 would run\"]:::miss") && mermaid.contains("subgraph legend"), "{mermaid}");
+    assert!(mermaid.lines().count() < 40, "{mermaid}");
     let (_, json, _) = texts(&onebasin(folder.path(), &["plan", "small.toml", "--format", "json"]));
     let json: Value = serde_json::from_str(&json).unwrap();
     assert!(json["stages"].as_array().unwrap().iter().all(|stage| stage["standing"] == "miss"));
@@ -318,4 +372,21 @@ fn data_lists_every_known_set() {
     let (code, out, _) = texts(&onebasin(folder.path(), &["data", "verify", "mnist", "glyphs"]));
     assert_eq!(code, 1);
     assert!(out.contains("MISSING") && out.contains("glyphs: generated"), "{out}");
+}
+
+#[test]
+fn data_that_lies_elsewhere_is_not_fetched_and_an_incomplete_set_is_counted() {
+    let (folder, _) = folder();
+    let own = folder.path().join("own/mnist");
+    std::fs::create_dir_all(&own).unwrap();
+    let run =
+        |arguments: &[&str]| texts(&command(folder.path(), arguments).env("ONEBASIN_DATA", folder.path().join("own")).output().unwrap());
+    let names = ["train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"];
+    let write = |names: &[&str]| names.iter().for_each(|name| std::fs::write(own.join(name), "").unwrap());
+    write(&names[..3]);
+    let (_, out, _) = run(&["data", "list"]);
+    assert!(out.lines().any(|line| line.starts_with("mnist ") && line.contains("3 of 4 files in ")), "{out}");
+    write(&names);
+    let (code, out, error) = run(&["data", "fetch", "mnist"]);
+    assert!(code == 0 && out.trim_end().ends_with("own/mnist") && error.starts_with("mnist: already at `"), "{out}{error}");
 }

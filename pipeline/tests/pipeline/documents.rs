@@ -103,6 +103,25 @@ fn every_command_stands_in_the_readme_and_every_command_of_it_exists() {
     assert_eq!(known, told, "commands of the program, and those in the table of the section `Commands`");
 }
 
+/// The long options of all commands below one.
+fn options(command: &clap::Command) -> BTreeSet<String> {
+    let own = command.get_arguments().filter(|option| !option.is_hide_set()).filter_map(|option| option.get_long());
+    own.map(|name| format!("--{name}")).chain(command.get_subcommands().flat_map(options)).collect()
+}
+
+#[test]
+fn every_option_of_a_command_stands_in_the_readme() {
+    let text = fs::read_to_string(root().join("README.md")).unwrap();
+    let section = text.split_once("\n## Commands\n").unwrap().1.split("\n## ").next().unwrap().to_owned();
+    let told = |option: &String| section.contains(&format!("`{option}`")) || section.contains(&format!("`{option} "));
+    // Each has a letter, which is told.
+    let short = ["--quiet", "--verbose"].map(str::to_owned);
+    assert!(section.contains("`-q`") && section.contains("`-v`"));
+    let missing: Vec<String> =
+        options(&Arguments::command()).into_iter().filter(|option| !told(option) && !short.contains(option)).collect();
+    assert!(missing.is_empty(), "options that the section `Commands` of README.md does not tell: {missing:?}");
+}
+
 #[test]
 fn every_variable_of_the_command_stands_in_the_reference_and_every_one_of_it_is_known() {
     let text = fs::read_to_string(root().join("experiments/spec.md")).unwrap();
@@ -119,7 +138,8 @@ fn every_committed_results_file_stands_in_the_readme() {
     let told = first_cells(&text, "Results files");
     let folders = fs::read_dir(root().join("results")).unwrap().map(|folder| folder.unwrap().path()).filter(|folder| folder.is_dir());
     let files = folders.flat_map(|folder| fs::read_dir(folder).unwrap()).map(|file| file.unwrap().path());
-    let files = files.filter(|file| file.extension().is_some_and(|extension| extension == "csv" || extension == "md"));
+    let files =
+        files.filter(|file| file.extension().is_some_and(|extension| extension == "csv" || extension == "md" || extension == "json"));
     let found: BTreeSet<String> = files.filter_map(|file| Some(file.file_name()?.to_str()?.to_owned())).collect();
     assert!(found.len() > 15, "{found:?}");
     let missing: Vec<&String> = found.difference(&told).collect();

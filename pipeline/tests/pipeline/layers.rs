@@ -84,7 +84,7 @@ const INSIDE: [&[&str]; 14] = [
     &["stage"],
     &["events", "stages", "store"],
     &["plan"],
-    &["explain", "measurements", "runner"],
+    &["explain", "measurements", "provenance", "run_record", "runner"],
     &["report"],
     &["experiment", "publish"],
     &["baseline", "console"],

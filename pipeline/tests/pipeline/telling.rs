@@ -2,6 +2,11 @@
 
 use std::process::Stdio;
 
+use onebasin::console::Console;
+use onebasin::events::{Event, Reporter};
+use onebasin::stage::StageId;
+use onebasin_datasets::DatasetError;
+
 use super::command::{SPEC, command, folder, onebasin, texts};
 
 #[test]
@@ -17,6 +22,22 @@ fn quiet_leaves_errors_and_the_last_line_and_verbose_adds_cached_stages() {
     let (code, _, error) = texts(&onebasin(folder.path(), &["-q", "run", "none.toml"]));
     assert!(code == 2 && error.starts_with("error: "), "{error}");
     assert_eq!(texts(&onebasin(folder.path(), &["run", "small.toml", "-q", "-v"])).0, 2);
+}
+
+#[test]
+fn a_stage_that_fails_over_a_file_of_data_is_told_from_others() {
+    let [key, text] = ["classes", "x"];
+    let setting = DatasetError::Setting { key, expected: text.to_owned(), got: text.to_owned(), hint: text.to_owned() };
+    let errors = [
+        (anyhow::Error::new(setting).context("cannot open the data set"), true),
+        (anyhow::Error::new(DatasetError::Interrupted { file: text.to_owned() }), false),
+        (anyhow::anyhow!("the loss is no number"), false),
+    ];
+    for (error, is_input) in errors {
+        let (console, stage) = (Console::new(), StageId::new("train/a-b/replicate-0/a"));
+        console.event(&Event::Failed { stage: &stage, seconds: 0.0, error: &error });
+        assert_eq!(console.failures()[0].is_input, is_input, "{error:#}");
+    }
 }
 
 #[test]

@@ -1,14 +1,16 @@
 use std::ops::ControlFlow;
+use std::path::PathBuf;
 
 use onebasin_repro::Fingerprint;
 use rayon::prelude::*;
 
 use crate::bounded::DataFile;
+use crate::content::Packing;
 use crate::digest_cache::DigestCache;
 use crate::error::DatasetError;
 use crate::fetch_missing::fetch_missing;
 use crate::search_paths::SearchPaths;
-use crate::source::Source;
+use crate::source::{Source, files};
 use crate::unpacked;
 
 /// The hash of a data set's content.
@@ -31,6 +33,17 @@ pub fn digest(source: &Source, search_paths: &SearchPaths) -> Result<Digest, Dat
         Source::Folder(folder) => folder.digest(search_paths),
     }
     .map_err(|error| error.of_set(source.known()))
+}
+
+/// The files that [`digest`] would have to decompress, which takes seconds: those of slow formats that no call has read before.
+pub fn to_unpack(source: &Source, search_paths: &SearchPaths) -> Vec<PathBuf> {
+    let packed = files(source, search_paths).unwrap_or_default().into_iter().filter(|path| Packing::of(path) == Packing::Xz);
+    let packed: Vec<PathBuf> = packed.collect();
+    if packed.is_empty() {
+        return packed;
+    }
+    let cache = DigestCache::load(&search_paths.cache);
+    packed.into_iter().filter(|path| cache.lookup(path).is_none()).collect()
 }
 
 /// The digest of each file's decompressed content, from the cache where the file has not changed.

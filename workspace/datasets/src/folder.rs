@@ -107,7 +107,7 @@ impl Folder {
     }
 
     /// The first folder below a root that has both splits.
-    fn locate(&self, search_paths: &SearchPaths) -> Result<PathBuf, DatasetError> {
+    pub(crate) fn locate(&self, search_paths: &SearchPaths) -> Result<PathBuf, DatasetError> {
         let mut search = Search::default();
         for candidate in search_paths.candidates(&self.directory, &[]).into_iter().filter(|candidate| !candidate.loose) {
             let missing: Vec<String> = [&self.train, &self.test]

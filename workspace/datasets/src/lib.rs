@@ -40,7 +40,7 @@ pub use augment::{Augmentation, Crop, Flip, ResizedCrop, Rotate, Step, ZoomShift
 pub use batches::batches;
 pub use cifar::{Cifar, CifarLabels};
 pub use counts::{Counts, counts};
-pub use digest::{Digest, digest};
+pub use digest::{Digest, digest, to_unpack};
 pub use download::Patience;
 pub use error::DatasetError;
 pub use fetch::{Fetching, Transfer, fetch};
@@ -50,7 +50,7 @@ pub use glyphs::Glyphs;
 pub use idx::Idx;
 pub use known::{Known, KnownFile, Remote, known, known_names};
 pub use search_paths::SearchPaths;
-pub use source::{Geometry, Source, classes, geometry, open};
+pub use source::{Geometry, Source, classes, files, geometry, open};
 pub use split::{Dataset, Normalisation, Split};
 pub use subset::{Subset, subset};
-pub use verify::{Finding, Verified, verify, whereabouts};
+pub use verify::{Finding, Verified, incomplete, verify, whereabouts};

@@ -1,4 +1,5 @@
 use std::ops::ControlFlow;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -100,6 +101,20 @@ pub fn classes(source: &Source, search_paths: &SearchPaths) -> Result<Vec<Class>
         Source::Folder(folder) => folder.classes(search_paths),
         Source::Idx(_) | Source::Glyphs(_) | Source::Cifar(_) => Ok(Vec::new()),
     }
+}
+
+/// The files that [`open`] reads; of a folder of pictures, that folder; none of a generated set.
+///
+/// # Errors
+/// When they are not all in one place.
+pub fn files(source: &Source, search_paths: &SearchPaths) -> Result<Vec<PathBuf>, DatasetError> {
+    match source {
+        Source::Idx(idx) => idx.locate(search_paths),
+        Source::Glyphs(_) => Ok(Vec::new()),
+        Source::Cifar(cifar) => Ok(cifar.locate(search_paths)?.0),
+        Source::Folder(folder) => Ok(vec![folder.locate(search_paths)?]),
+    }
+    .map_err(|error| error.of_set(source.known()))
 }
 
 /// Reads or generates both splits.

@@ -78,6 +78,20 @@ pub fn whereabouts(known: &Known, search_paths: &SearchPaths) -> Option<PathBuf>
     candidates.map(|candidate| candidate.path).find(|folder| known.files.iter().all(|file| present(folder, file.name).is_some()))
 }
 
+/// The folder that holds some, but not all, files of a known set, and how many; the one with the most.
+pub fn incomplete(known: &Known, search_paths: &SearchPaths) -> Option<(PathBuf, usize)> {
+    if whereabouts(known, search_paths).is_some() {
+        return None;
+    }
+    let candidates = search_paths.candidates(known.name, known.nested).into_iter().map(|candidate| candidate.path);
+    let counted = candidates.map(|folder| {
+        let count = known.files.iter().filter(|file| present(&folder, file.name).is_some()).count();
+        (folder, count)
+    });
+    // The first of several, as they are searched.
+    counted.filter(|(_, count)| *count > 0).rev().max_by_key(|(_, count)| *count)
+}
+
 fn check(file: &KnownFile, path: &Path) -> Result<Finding, DatasetError> {
     if let (Packing::Gzip, Some(packed)) = (Packing::of(path), file.packed.and_then(|packed| packed.sha256)) {
         let found = sha256(open_file(path)?).map_err(DatasetError::io("read", path))?;

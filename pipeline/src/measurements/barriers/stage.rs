@@ -237,7 +237,8 @@ fn points(parts: &[Part], count: usize, measured: Vec<Vec<Evaluation>>) -> Resul
     let mut points: Vec<Point> = Vec::with_capacity(parts.len() * count);
     for (&part, evaluations) in parts.iter().zip(measured) {
         for (lambda, evaluation) in lambdas(count).into_iter().zip(evaluations) {
-            let Measured { split, loss, accuracy, .. } = Measured::new(part, evaluation).with_context(|| format!("at λ = {lambda}"))?;
+            let Measured { split, loss, accuracy, .. } =
+                Measured::new(part, evaluation, files::OVERFLOWED).with_context(|| format!("at λ = {lambda}"))?;
             points.push(Point { split, lambda, loss, accuracy });
         }
     }

@@ -104,7 +104,7 @@ impl Stage for PlaneStage {
             let network = mean(&corners, Some(&lattice::shares(point, half)))?;
             let evaluation = evaluate(graph, &network, &images, normalisation, context.device)?;
             let Measured { split, loss, accuracy, .. } =
-                Measured::new(self.request.part, evaluation).with_context(|| format!("at ({x}, {y})"))?;
+                Measured::new(self.request.part, evaluation, files::OVERFLOWED).with_context(|| format!("at ({x}, {y})"))?;
             let corner = lattice::corners(half).iter().position(|corner| *corner == point);
             Ok(Mixture { split, x, y, corner, loss, accuracy })
         };

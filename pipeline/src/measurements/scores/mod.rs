@@ -112,7 +112,7 @@ pub fn measure_model(planner: &mut PairPlanner<'_, '_>, index: usize) -> StageId
     let experiment = planner.experiment();
     let id = planner.id("predict", None, &experiment.models[index].name);
     if planner.is_new(&id) {
-        let predict = Predict::model(id.clone(), planner.model(index), planner.task(), experiment.evaluation.parts.clone());
+        let predict = Predict::trained(id.clone(), planner.model(index), planner.task(), experiment.evaluation.parts.clone());
         planner.add(predict);
     }
     id
@@ -127,7 +127,7 @@ pub fn measure_merged(planner: &mut PairPlanner<'_, '_>, method: &Method, set: &
     }
     let parts = planner.experiment().evaluation.parts.clone();
     let predict = match planner.merged_model(method, set) {
-        Some(merged) => Predict::model(id.clone(), merged, planner.task(), parts),
+        Some(merged) => Predict::merged(id.clone(), merged, planner.task(), parts),
         None => {
             let models = models.iter().map(|&model| planner.model(model)).collect();
             Predict::ensemble(id.clone(), models, planner.task(), parts)

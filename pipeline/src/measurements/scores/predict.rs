@@ -28,16 +28,33 @@ pub struct Predict {
 /// Whose predictions they are.
 #[derive(Clone, Copy)]
 enum Of {
-    /// One model's: trained, merged, or repaired with an architecture of its own.
-    Model,
+    /// A trained model's.
+    Trained,
+    /// Those of a merged model, or a repaired one with an architecture of its own.
+    Merged,
     /// Those of several, averaged.
     Ensemble(Averaging),
 }
 
+impl Of {
+    /// What to do where a loss is no number.
+    fn hint(self) -> &'static str {
+        match self {
+            Of::Trained | Of::Ensemble(_) => files::DIVERGED,
+            Of::Merged => files::OVERFLOWED,
+        }
+    }
+}
+
 impl Predict {
-    /// Those of the model that `model` trains, merges or repairs.
-    pub fn model(id: StageId, model: StageId, task: Arc<Task>, parts: Vec<Part>) -> Predict {
-        Predict { id, inputs: vec![model], task, parts, of: Of::Model }
+    /// Those of the model that `model` trains.
+    pub fn trained(id: StageId, model: StageId, task: Arc<Task>, parts: Vec<Part>) -> Predict {
+        Predict { id, inputs: vec![model], task, parts, of: Of::Trained }
+    }
+
+    /// Those of the model that `model` merges or repairs.
+    pub fn merged(id: StageId, model: StageId, task: Arc<Task>, parts: Vec<Part>) -> Predict {
+        Predict { id, inputs: vec![model], task, parts, of: Of::Merged }
     }
 
     /// The mean of the probabilities that `models` give.
@@ -61,7 +78,7 @@ impl Predict {
             context.check_interrupt()?;
             (context.progress)(Progress::Share { done, total });
             let predictions = ask(split, normalisation)?;
-            measured.push(Measured::new(*part, predictions.evaluation())?);
+            measured.push(Measured::new(*part, predictions.evaluation(), self.of.hint())?);
             let path = context.out.join(file(*part));
             std::fs::write(&path, predictions.to_bytes()?).with_context(|| format!("cannot write `{}`", path.display()))?;
             done += split.len();
@@ -97,7 +114,8 @@ impl Stage for Predict {
 
     fn recipe(&self) -> Recipe {
         let of = match self.of {
-            Of::Model => json!("model"),
+            Of::Trained => json!("trained"),
+            Of::Merged => json!("merged"),
             Of::Ensemble(averaging) => json!({ "ensemble": averaging }),
         };
         let settings = json!({ "data": self.task.measured_recipe(), "parts": self.parts, "of": of, "device": self.task.device });
@@ -107,7 +125,7 @@ impl Stage for Predict {
     fn run(&self, context: &Context<'_>) -> Result<()> {
         let graph = &self.task.graph;
         match self.of {
-            Of::Model => {
+            Of::Trained | Of::Merged => {
                 let (graph, model) = files::load_own(context.inputs.first().context("predictions of no model")?, graph)?;
                 self.over_parts(context, |split, normalisation| Ok(predict(&graph, &model, split, normalisation, context.device)?))
             }

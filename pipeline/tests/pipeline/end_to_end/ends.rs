@@ -111,7 +111,7 @@ fn two_processes_on_one_store_do_each_stage_once() {
     for run in &ended {
         assert_eq!(run.code, Some(0), "{}", run.stderr);
     }
-    let [one, two] = ended.map(|run| (run.number("ran"), run.number("stages"), run.number("cached")));
+    let [one, two] = ended.map(|run| (run.number("ran"), run.number("stages"), run.number("cached") + run.number("shared")));
     assert_eq!(one.0 + two.0, smoke().ended.number("ran"));
     assert_eq!((one.0 + one.2, two.0 + two.2), (one.1, two.1));
     place.assert_same_bytes(&smoke().place);

@@ -63,7 +63,8 @@ impl Place {
         if path.exists() {
             fs::remove_dir_all(&path).unwrap();
         }
-        fs::create_dir(&path).unwrap();
+        // A store of its own, so that one of the project above is not used.
+        fs::create_dir_all(path.join(".store/locks")).unwrap();
         let text = spec.map_or_else(|| fs::read_to_string(shipped()).unwrap(), str::to_owned);
         fs::write(path.join("smoke.toml"), text).unwrap();
         Place { path, _kept: Kept::Lasting(lock) }
@@ -138,14 +139,14 @@ impl Place {
         ended
     }
 
-    /// Every published file but the timings and their pictures, by its path.
+    /// Every published file but the timings, their pictures and the machine, by its path.
     pub fn published(&self) -> BTreeMap<PathBuf, Vec<u8>> {
         let mut files = BTreeMap::new();
         for folder in ["results/smoke", "plots/smoke"] {
             for item in fs::read_dir(self.path().join(folder)).unwrap() {
                 let name = item.unwrap().file_name();
                 let path = Path::new(folder).join(&name);
-                if name != "timings.csv" && !name.to_string_lossy().starts_with("seconds-") {
+                if name != "timings.csv" && name != "machine.json" && !name.to_string_lossy().starts_with("seconds-") {
                     files.insert(path.clone(), fs::read(self.path().join(&path)).unwrap());
                 }
             }

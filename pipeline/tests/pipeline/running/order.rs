@@ -121,7 +121,7 @@ fn equal_work_under_two_names_is_done_once() {
     assert_eq!(fingerprint(&both, "one"), fingerprint(&both, "two"));
     let (outcome, record) = world.run_with(&both, |options| options.jobs = 2);
     assert_eq!(runs.load(Ordering::SeqCst), 1);
-    assert_eq!((outcome.ran, outcome.cached), (2, 1));
+    assert_eq!((outcome.ran, outcome.cached, outcome.shared), (2, 0, 1));
     assert_eq!(record.count("shared two with one"), 1);
     assert_eq!(world.text(&both, "end"), "end(equal(),equal())");
     let entry = world.store.entries().into_iter().find(|entry| entry.stage.as_str() == "end").unwrap();

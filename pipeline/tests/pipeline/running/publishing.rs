@@ -27,15 +27,15 @@ fn only_files_whose_bytes_differ_are_written() {
     let (results, plots) = (world.folder.path().join("results/x"), world.folder.path().join("plots/x"));
     let first = experiment("1");
     world.run_with(&first, |options| options.targets = targets());
-    let published = publish(&first, &world.store, &results, &plots).unwrap();
-    assert_eq!(published.written.len(), 5);
-    assert_eq!(names(&results), ["models.csv", "text", "timings.csv"]);
+    let published = publish(&first, &world.store, &results, &plots, None).unwrap();
+    assert_eq!(published.written.len(), 6);
+    assert_eq!(names(&results), ["machine.json", "models.csv", "text", "timings.csv"]);
     assert_eq!(names(&plots), ["barriers.svg", "text"]);
     let before = modified(&plots.join("barriers.svg"));
-    assert_eq!(publish(&first, &world.store, &results, &plots).unwrap().written, Vec::<std::path::PathBuf>::new());
+    assert_eq!(publish(&first, &world.store, &results, &plots, None).unwrap().written, Vec::<std::path::PathBuf>::new());
     let second = experiment("2");
     world.run(&second);
-    let published = publish(&second, &world.store, &results, &plots).unwrap();
+    let published = publish(&second, &world.store, &results, &plots, None).unwrap();
     assert!(published.written.contains(&results.join("models.csv")) && !published.written.contains(&plots.join("barriers.svg")));
     assert_eq!(modified(&plots.join("barriers.svg")), before);
     assert_eq!(fs::read_to_string(results.join("models.csv")).unwrap(), "2");
@@ -47,7 +47,7 @@ fn timings_list_every_stage_at_hand_and_quote_their_names() {
     let (results, plots) = (world.folder.path().join("results"), world.folder.path().join("plots"));
     let plan = experiment("1");
     world.run(&plan);
-    publish(&plan, &world.store, &results, &plots).unwrap();
+    publish(&plan, &world.store, &results, &plots, None).unwrap();
     let text = fs::read_to_string(results.join("timings.csv")).unwrap();
     let rows: Vec<&str> = text.lines().collect();
     assert_eq!(rows[0], "stage,kind,seconds,threads,device,fingerprint,work");
@@ -73,9 +73,9 @@ fn seconds_are_drawn_from_the_receipts_and_not_again_while_those_stay() {
     stages.extend([tabulate, mock("plot", &["tabulate"])]);
     let plan = plan(stages);
     world.run(&plan);
-    publish(&plan, &world.store, &results, &plots).unwrap();
+    publish(&plan, &world.store, &results, &plots, None).unwrap();
     assert_eq!(names(&plots), ["seconds-x-y.png", "seconds-x-y.svg", "text"]);
-    let again = publish(&plan, &world.store, &results, &plots).unwrap();
+    let again = publish(&plan, &world.store, &results, &plots, None).unwrap();
     assert!(again.written.is_empty() && again.stale.is_empty(), "{again:?}");
     let timings = fs::read_to_string(results.join("timings.csv")).unwrap();
     assert_eq!(timings.lines().filter(|row| row.ends_with(",1.5")).count(), 3, "{timings}");
@@ -90,7 +90,7 @@ fn files_of_earlier_runs_stay_and_are_named() {
     fs::write(plots.join("old.svg"), "old").unwrap();
     let plan = experiment("1");
     world.run(&plan);
-    let published = publish(&plan, &world.store, &results, &plots).unwrap();
+    let published = publish(&plan, &world.store, &results, &plots, None).unwrap();
     assert_eq!(published.stale, [plots.join("old.svg")]);
     assert!(plots.join("old.svg").exists());
 }
@@ -101,10 +101,10 @@ fn a_folder_that_cannot_be_written_is_an_error_with_a_hint_and_nothing_is_publis
     let file = world.folder.path().join("file");
     fs::write(&file, "").unwrap();
     let plan = experiment("1");
-    let error = publish(&plan, &world.store, &file.join("results"), &file.join("plots")).unwrap_err();
+    let error = publish(&plan, &world.store, &file.join("results"), &file.join("plots"), None).unwrap_err();
     assert_eq!(error.to_string(), "stage `tabulate` has not run");
     world.run(&plan);
-    let error = publish(&plan, &world.store, &file.join("results"), &file.join("plots")).unwrap_err();
+    let error = publish(&plan, &world.store, &file.join("results"), &file.join("plots"), None).unwrap_err();
     assert!(
         error.to_string().contains("cannot write `") && error.to_string().contains("hint: choose another folder with `--results DIR`"),
         "{error}"
@@ -130,7 +130,7 @@ fn two_runs_that_publish_into_the_same_folders_leave_the_files_of_one() {
             for plan in &plans {
                 scope.spawn(|| {
                     together.wait();
-                    publish(plan, &world.store, &results, &plots).unwrap();
+                    publish(plan, &world.store, &results, &plots, None).unwrap();
                 });
             }
         });
@@ -152,7 +152,7 @@ fn a_name_that_leads_out_of_its_entry_is_not_published() {
     let receipt = fs::read_to_string(entry.join("receipt.json")).unwrap();
     for name in ["../evil.csv", "/evil.csv", "a/../../evil.csv", "a//evil.csv"] {
         super::damage::overwrite(&entry.join("receipt.json"), &receipt.replace("\"models.csv\"", &format!("\"{name}\"")));
-        let error = publish(&plan, &world.store, &results, &plots).unwrap_err().to_string();
+        let error = publish(&plan, &world.store, &results, &plots, None).unwrap_err().to_string();
         assert!(error.contains("invalid receipt") && error.contains(name), "{error}");
     }
     assert!(!world.folder.path().join("results/evil.csv").exists());

@@ -111,7 +111,7 @@ impl Record {
 impl Reporter for Record {
     fn event(&self, event: &Event<'_>) {
         let line = match event {
-            Event::Surveyed { stages, cached, to_run } => format!("surveyed {stages}: {cached} cached, {to_run} to run"),
+            Event::Surveyed { stages, cached, to_run, .. } => format!("surveyed {stages}: {cached} cached, {to_run} to run"),
             Event::Cached { stage } => format!("cached {stage}"),
             Event::Shared { stage, with } => format!("shared {stage} with {with}"),
             Event::Damaged { stage, problem } => format!("damaged {stage}: {problem}"),
@@ -119,8 +119,9 @@ impl Reporter for Record {
             Event::Started { stage, .. } => format!("started {stage}"),
             Event::Advanced { stage, progress } => format!("advanced {stage} {progress:?}"),
             Event::Finished { stage, .. } => format!("finished {stage}"),
+            Event::Compared { stage, same } => format!("compared {stage}: {}", if *same { "same" } else { "different" }),
             Event::Failed { stage, error, .. } => format!("failed {stage}: {error:#}"),
-            Event::Skipped { stages, because } => {
+            Event::Skipped { stages, because, .. } => {
                 let stages: Vec<&str> = stages.iter().map(|stage| stage.as_str()).collect();
                 format!("skipped {} because of {because}", stages.join(", "))
             }

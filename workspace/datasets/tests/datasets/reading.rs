@@ -1,4 +1,7 @@
-use onebasin_datasets::{Finding, Geometry, Idx, SearchPaths, Source, digest, geometry, known, known_names, open, verify, whereabouts};
+use onebasin_datasets::{
+    Finding, Geometry, Idx, SearchPaths, Source, digest, files, geometry, incomplete, known, known_names, open, to_unpack, verify,
+    whereabouts,
+};
 
 use crate::house::{House, gzip, xz};
 
@@ -57,6 +60,31 @@ fn images_and_labels_are_read_in_order_plain_or_compressed() {
         assert_eq!(open(&source("own"), &packed.search_paths()).unwrap(), plain);
         assert_eq!(digest(&source("own"), &packed.search_paths()).unwrap(), digest(&source("own"), &house.search_paths()).unwrap());
     }
+}
+
+#[test]
+fn slow_files_are_to_be_unpacked_once_and_the_files_of_a_set_are_told() {
+    let packed = House::new();
+    NAMES.iter().zip(contents()).for_each(|(name, bytes)| packed.write(&format!("own/{name}.xz"), &xz(&bytes, false)));
+    let places = packed.search_paths();
+    let slow = to_unpack(&source("own"), &places);
+    assert_eq!((slow.len(), &slow), (4, &files(&source("own"), &places).unwrap()));
+    digest(&source("own"), &places).unwrap();
+    assert!(to_unpack(&source("own"), &places).is_empty());
+    let plain = house_with("own");
+    assert!(to_unpack(&source("own"), &plain.search_paths()).is_empty());
+    assert!(files(&source("other"), &plain.search_paths()).is_err());
+}
+
+#[test]
+fn a_known_set_of_which_files_are_missing_is_incomplete() {
+    let (house, mnist) = (house_with("mnist"), known("mnist").unwrap());
+    assert_eq!(incomplete(mnist, &house.search_paths()), None);
+    assert_eq!(incomplete(mnist, &House::new().search_paths()), None);
+    let some = House::new();
+    NAMES[..3].iter().zip(contents()).for_each(|(name, bytes)| some.write(&format!("mnist/{name}"), &bytes));
+    let (folder, count) = incomplete(mnist, &some.search_paths()).unwrap();
+    assert!(folder.ends_with("mnist") && count == 3, "{} {count}", folder.display());
 }
 
 #[test]

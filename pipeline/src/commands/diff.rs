@@ -1,0 +1,260 @@
+//! `onebasin diff`: the tables of two results folders, row by row.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result, anyhow, bail};
+use serde::Serialize;
+use serde_json::json;
+
+use super::stage_name::cells;
+use super::{Failure, Verdict};
+use crate::cli;
+use crate::console;
+use crate::explain::{self, Change};
+use crate::run_record::RunRecord;
+
+/// The columns that say what a row is about; all others but `stage` are what was found.
+const KEYS: [&str; 35] = [
+    "dataset",
+    "architecture",
+    "method",
+    "replicate",
+    "model",
+    "models",
+    "names",
+    "fixed",
+    "permutee",
+    "split",
+    "lambda",
+    "metric",
+    "cycle",
+    "first",
+    "second",
+    "group",
+    "units",
+    "iteration",
+    "row",
+    "column",
+    "unit",
+    "form",
+    "parameter",
+    "subset",
+    "matched",
+    "x",
+    "y",
+    "vertex",
+    "frame",
+    "ends",
+    "line",
+    "label",
+    "class",
+    "image",
+    "pair",
+];
+const STAGE: &str = "stage";
+/// Differs between equal runs.
+const TIMINGS: &str = "timings.csv";
+
+/// What a row is about, and how many rows before it are about the same.
+type RowId = (Vec<String>, usize);
+
+/// The figures of a row and the stage that made them.
+type Found = (Vec<String>, Option<String>);
+
+/// A table.
+struct Rows {
+    /// Those of the figures.
+    columns: Vec<String>,
+    rows: BTreeMap<RowId, Found>,
+    /// The rows in the order of the file.
+    order: Vec<RowId>,
+}
+
+/// A row that both tables have, with other figures.
+#[derive(Serialize)]
+struct Differing {
+    key: Vec<String>,
+    /// Column, first, second.
+    columns: Vec<(String, String, String)>,
+    stages: [Option<String>; 2],
+}
+
+/// How two tables of one name differ.
+#[derive(Default, Serialize)]
+struct Difference {
+    file: String,
+    differing: Vec<Differing>,
+    only_in_first: Vec<Vec<String>>,
+    only_in_second: Vec<Vec<String>>,
+    /// Rows with equal figures that other stages made.
+    other_stages: usize,
+}
+
+impl Difference {
+    fn is_none(&self) -> bool {
+        self.differing.is_empty() && self.only_in_first.is_empty() && self.only_in_second.is_empty()
+    }
+}
+
+/// Compares two folders; says no when a row differs or only one of them has it.
+pub fn diff(arguments: &cli::Diff) -> Result<Verdict, Failure> {
+    let (first, second) = (&arguments.first, &arguments.second);
+    let names = [tables(first).map_err(Failure::Input)?, tables(second).map_err(Failure::Input)?];
+    let all: BTreeSet<&String> = names[0].union(&names[1]).collect();
+    let mut found = Vec::new();
+    for &name in &all {
+        found.push(compare(name, first, second).map_err(Failure::Input)?);
+    }
+    let settings = settings(first, second);
+    let equal = found.iter().all(Difference::is_none);
+    if arguments.json {
+        let changed: Vec<&Difference> = found.iter().filter(|found| !found.is_none() || found.other_stages > 0).collect();
+        console::data(&format!("{:#}", json!({ "equal": equal, "settings": settings, "files": changed })))?;
+    } else {
+        let mut lines: Vec<String> =
+            settings.iter().map(|change| format!("{}  {}", console::word("SETTING  "), explain::change_text(change))).collect();
+        found.iter().for_each(|found| lines.extend(text(found)));
+        let sum = |of: fn(&Difference) -> usize| found.iter().map(of).sum::<usize>();
+        let mut total = format!(
+            "{} tables: {} rows differ, {} only in `{}`, {} only in `{}`",
+            all.len(),
+            sum(|found| found.differing.len()),
+            sum(|found| found.only_in_first.len()),
+            first.display(),
+            sum(|found| found.only_in_second.len()),
+            second.display()
+        );
+        let elsewhere = sum(|found| found.other_stages);
+        if elsewhere > 0 {
+            total.push_str(&format!("; {elsewhere} equal rows were made by other stages"));
+        }
+        lines.push(total);
+        console::data(&lines.join("\n"))?;
+    }
+    Ok(if equal { Verdict::Fine } else { Verdict::No })
+}
+
+/// What differs in the settings, where both folders say theirs.
+fn settings(first: &Path, second: &Path) -> Vec<Change> {
+    let Some((first, second)) = RunRecord::read(first).zip(RunRecord::read(second)) else { return Vec::new() };
+    // Neither is a key of a spec, and both decide numbers.
+    let whole = |record: RunRecord| {
+        let mut whole = record.settings;
+        (whole["device"], whole["program"]) = (json!(record.device), json!(record.program));
+        whole
+    };
+    explain::value_changes(&whole(first), &whole(second))
+}
+
+fn text(found: &Difference) -> Vec<String> {
+    let file = &found.file;
+    let word = |word: &str| console::word(&format!("{word:<9}"));
+    let mut lines = Vec::new();
+    for Differing { key, columns, stages } in &found.differing {
+        let columns: Vec<String> = columns.iter().map(|(column, one, two)| format!("{column} {one} and {two}")).collect();
+        let stages = match stages {
+            [Some(one), Some(two)] if one == two => format!("; stage {one}"),
+            [Some(one), Some(two)] => format!("; stages {one} and {two}"),
+            _ => String::new(),
+        };
+        lines.push(format!("{}  {file}  {}: {}{stages}", word("DIFFERENT"), key.join(" "), columns.join(", ")));
+    }
+    lines.extend(found.only_in_first.iter().map(|key| format!("{}  {file}  {}", word("FIRST"), key.join(" "))));
+    lines.extend(found.only_in_second.iter().map(|key| format!("{}  {file}  {}", word("SECOND"), key.join(" "))));
+    lines
+}
+
+/// The names of the tables of a results folder.
+fn tables(folder: &Path) -> Result<BTreeSet<String>> {
+    let mut names = BTreeSet::new();
+    for item in fs::read_dir(folder).with_context(|| format!("cannot read the results folder `{}`", folder.display()))? {
+        let name = item?.file_name().to_string_lossy().into_owned();
+        if name.ends_with(".csv") && name != TIMINGS {
+            names.insert(name);
+        }
+    }
+    if names.is_empty() {
+        bail!("`{}` holds no table\nhint: name a results folder, such as `results/smoke`", folder.display());
+    }
+    Ok(names)
+}
+
+fn compare(name: &str, first: &Path, second: &Path) -> Result<Difference> {
+    let [one, two] = [read(&first.join(name))?, read(&second.join(name))?];
+    let mut found = Difference { file: name.to_owned(), ..Difference::default() };
+    for id in &one.order {
+        let (ours, stage) = &one.rows[id];
+        let Some((theirs, other)) = two.rows.get(id) else {
+            found.only_in_first.push(id.0.clone());
+            continue;
+        };
+        // A column that one table lacks is nothing there.
+        let cell = |rows: &Rows, cells: &[String], column: &str| {
+            rows.columns.iter().position(|name| name == column).map(|place| cells[place].clone()).unwrap_or_default()
+        };
+        let columns: BTreeSet<&String> = one.columns.iter().chain(&two.columns).collect();
+        let both = columns.into_iter().map(|column| (column.clone(), cell(&one, ours, column), cell(&two, theirs, column)));
+        let columns: Vec<(String, String, String)> = both.filter(|(_, one, two)| one != two).collect();
+        if !columns.is_empty() {
+            found.differing.push(Differing { key: id.0.clone(), columns, stages: [stage.clone(), other.clone()] });
+        } else if stage != other {
+            found.other_stages += 1;
+        }
+    }
+    found.only_in_second = two.order.iter().filter(|id| !one.rows.contains_key(id)).map(|(key, _)| key.clone()).collect();
+    Ok(found)
+}
+
+/// The rows of a table; none where there is no such file.
+fn read(path: &Path) -> Result<Rows> {
+    let text = match fs::read_to_string(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        text => text.with_context(|| format!("cannot read `{}`", path.display()))?,
+    };
+    let mut lines = text.lines();
+    let header = cells(lines.next().unwrap_or_default());
+    let is_key = |name: &String| KEYS.contains(&name.as_str());
+    let is_figure = |name: &String| !is_key(name) && name != STAGE;
+    let columns = header.iter().filter(|name| is_figure(name)).cloned().collect();
+    let mut found = Rows { columns, rows: BTreeMap::new(), order: Vec::new() };
+    let mut seen: BTreeMap<Vec<String>, usize> = BTreeMap::new();
+    for (number, line) in lines.enumerate() {
+        let row = cells(line);
+        if row.len() != header.len() {
+            return Err(anyhow!("`{}`, line {}: {} cells, the header has {}", path.display(), number + 2, row.len(), header.len()));
+        }
+        let of = |wanted: &dyn Fn(&String) -> bool| -> Vec<String> {
+            header.iter().zip(&row).filter(|(name, _)| wanted(name)).map(|(_, cell)| cell.clone()).collect()
+        };
+        let key = of(&is_key);
+        let before = seen.entry(key.clone()).or_default();
+        let id = (key, *before);
+        *before += 1;
+        let stage = header.iter().position(|name| name == STAGE).map(|place| row[place].clone());
+        found.rows.insert(id.clone(), (of(&is_figure), stage));
+        found.order.push(id);
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_key_columns_of_every_committed_table_name_its_rows() {
+        let results = Path::new(env!("CARGO_MANIFEST_DIR")).join("../results");
+        let mut tables = 0;
+        for folder in fs::read_dir(results).unwrap().map(|folder| folder.unwrap().path()).filter(|folder| folder.is_dir()) {
+            for name in super::tables(&folder).unwrap() {
+                let rows = read(&folder.join(&name)).unwrap();
+                let twice = rows.order.iter().find(|(_, before)| *before > 0);
+                assert!(twice.is_none(), "{}/{name}: {:?}", folder.display(), twice.unwrap().0);
+                tables += 1;
+            }
+        }
+        assert!(tables > 50, "{tables}");
+    }
+}

@@ -1,0 +1,87 @@
+//! Where a command keeps artifacts, tables and pictures.
+
+use std::path::{Path, PathBuf};
+
+use crate::cli::Shared;
+use crate::spec::Experiment;
+
+/// The name of the store's folder.
+const STORE: &str = ".store";
+
+/// The folders of one command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Folders {
+    /// The store.
+    pub store: PathBuf,
+    results: Option<PathBuf>,
+    plots: Option<PathBuf>,
+    /// The folder of the project, as seen from here.
+    root: PathBuf,
+}
+
+impl Folders {
+    /// As the options say; else beside the store that is here, or in the nearest folder above. Without one, here.
+    pub fn of(shared: &Shared) -> Folders {
+        let root = root(&std::env::current_dir().unwrap_or_default());
+        let store = shared.store.clone().unwrap_or_else(|| root.join(STORE));
+        Folders { store, results: shared.results.clone(), plots: shared.plots.clone(), root }
+    }
+
+    /// The folder of an experiment's tables.
+    pub fn results_of(&self, experiment: &Experiment) -> PathBuf {
+        self.of_experiment(self.results.as_deref(), "results", experiment)
+    }
+
+    /// The folder of an experiment's pictures.
+    pub fn plots_of(&self, experiment: &Experiment) -> PathBuf {
+        self.of_experiment(self.plots.as_deref(), "plots", experiment)
+    }
+
+    /// The folders of tables and pictures of one setting of a sweep, or of its summary: always of their own.
+    pub fn of_setting(&self, experiment: &Experiment, sets: &[String]) -> (PathBuf, PathBuf) {
+        let label = experiment.origin.label_with(sets).map_or_else(String::new, |label| format!("@{label}"));
+        let folder = |chosen: &Option<PathBuf>, usual: &str| {
+            chosen.clone().unwrap_or_else(|| self.root.join(usual)).join(format!("{}{label}", experiment.name))
+        };
+        (folder(&self.results, "results"), folder(&self.plots, "plots"))
+    }
+
+    /// One-off settings have folders of their own, unless the command line chooses: they never go over the spec's results.
+    fn of_experiment(&self, chosen: Option<&Path>, usual: &str, experiment: &Experiment) -> PathBuf {
+        let name = &experiment.name;
+        match (chosen, experiment.origin.label()) {
+            (Some(folder), _) => folder.join(name),
+            (None, None) => self.root.join(usual).join(name),
+            (None, Some(label)) => self.root.join(usual).join(format!("{name}@{label}")),
+        }
+    }
+}
+
+/// The store that commands without a spec use.
+pub fn store(chosen: Option<&Path>) -> PathBuf {
+    chosen.map_or_else(|| root(&std::env::current_dir().unwrap_or_default()).join(STORE), Path::to_owned)
+}
+
+/// The way from a folder to the nearest one at or above it that has a store: `""`, `..`, `../..`.
+fn root(here: &Path) -> PathBuf {
+    // Another program's folder of this name has no locks in it.
+    let depth = here.ancestors().position(|folder| folder.join(STORE).join("locks").is_dir());
+    (0..depth.unwrap_or(0)).map(|_| "..").collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_store_above_is_found_and_a_folder_of_that_name_alone_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let below = folder.path().join("a/b");
+        std::fs::create_dir_all(below.join(STORE)).unwrap();
+        assert_eq!(root(&below), Path::new(""));
+        std::fs::create_dir_all(folder.path().join(STORE).join("locks")).unwrap();
+        assert_eq!(root(&below), Path::new("../.."));
+        std::fs::create_dir_all(below.join(STORE).join("locks")).unwrap();
+        assert_eq!(root(&below), Path::new(""));
+    }
+}

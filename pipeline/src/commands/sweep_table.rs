@@ -1,0 +1,137 @@
+//! One table over all settings of a sweep: `sweep.csv`, and `sweep.md` for a person.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use super::folders::Folders;
+use super::stage_name::cells;
+use crate::console;
+use crate::publish::quoted;
+use crate::spec::{Experiment, Sweep};
+use crate::whole_file;
+
+/// The table whose rows are joined.
+const SUMMARY: &str = "summary.csv";
+
+/// What a person looks at: heading, metric, split.
+const COLUMNS: [(&str, &str, &str); 3] =
+    [("test accuracy", "accuracy", "test"), ("test loss", "loss", "test"), ("test barrier", "barrier_line", "test")];
+
+/// The settings of a sweep and the results of each.
+pub struct SweepTable {
+    name: String,
+    keys: Vec<String>,
+    /// Where the table goes.
+    folder: PathBuf,
+    /// Values of the keys, and where their results are.
+    settings: Vec<(Vec<String>, PathBuf)>,
+}
+
+/// One cell of a summary.
+struct Row {
+    values: Vec<String>,
+    cells: Vec<String>,
+}
+
+impl SweepTable {
+    /// No settings yet.
+    pub fn new(sweep: &Sweep, folders: &Folders, experiment: &Experiment) -> SweepTable {
+        let keys: Vec<String> = sweep.keys().map(str::to_owned).collect();
+        let (folder, _) = folders.of_setting(experiment, &[format!("sweep=\"{}\"", keys.join(","))]);
+        SweepTable { name: experiment.name.clone(), keys, folder, settings: Vec::new() }
+    }
+
+    /// One more setting.
+    pub fn add(&mut self, values: Vec<String>, results: &Path) {
+        self.settings.push((values, results.to_owned()));
+    }
+
+    /// Writes the table of every setting that has results.
+    ///
+    /// # Errors
+    /// When a summary cannot be read or the folder cannot be written.
+    pub fn publish(&self) -> Result<()> {
+        let mut header: Vec<String> = Vec::new();
+        let mut rows: Vec<Row> = Vec::new();
+        let mut absent = 0;
+        for (values, results) in &self.settings {
+            let path = results.join(SUMMARY);
+            let text = match fs::read_to_string(&path) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                    absent += 1;
+                    continue;
+                }
+                text => text.with_context(|| format!("cannot read `{}`", path.display()))?,
+            };
+            let mut lines = text.lines();
+            header = cells(lines.next().unwrap_or_default());
+            rows.extend(lines.map(|line| Row { values: values.clone(), cells: cells(line) }));
+        }
+        if absent > 0 {
+            console::note(&format!("{absent} of {} settings have no results", self.settings.len()));
+        }
+        for (name, text) in [("sweep.csv", self.csv(&header, &rows)), ("sweep.md", self.markdown(&header, &rows))] {
+            let path = self.folder.join(name);
+            if !fs::read(&path).is_ok_and(|present| present == text.as_bytes()) {
+                let failure = || format!("cannot write `{}`\nhint: choose another folder with `--results DIR`", path.display());
+                whole_file::write(&path, text.as_bytes()).with_context(failure)?;
+            }
+        }
+        console::note(&format!("one table over {} settings in `{}`", self.settings.len(), self.folder.display()));
+        Ok(())
+    }
+
+    fn csv(&self, header: &[String], rows: &[Row]) -> String {
+        let line = |one: &[String], two: &[String]| one.iter().chain(two).map(|cell| quoted(cell)).collect::<Vec<_>>().join(",") + "\n";
+        let rows = rows.iter().map(|Row { values, cells }| {
+            // A text without the quotes that TOML needs.
+            let values: Vec<String> = values.iter().map(|value| value.trim_matches('"').to_owned()).collect();
+            line(&values, cells)
+        });
+        line(&self.keys, header) + &rows.collect::<String>()
+    }
+
+    fn markdown(&self, header: &[String], rows: &[Row]) -> String {
+        let place = |name: &str| header.iter().position(|column| column == name);
+        let cell = |row: &Row, name: &str| place(name).and_then(|place| row.cells.get(place)).cloned().unwrap_or_default();
+        let mut text = format!("# {}: sweep\n", self.name);
+        let mut pairs: Vec<(String, String)> = Vec::new();
+        for row in rows {
+            let pair = (cell(row, "dataset"), cell(row, "architecture"));
+            if !pairs.contains(&pair) {
+                pairs.push(pair);
+            }
+        }
+        for (dataset, architecture) in pairs {
+            let of_pair = |row: &&Row| cell(row, "dataset") == dataset && cell(row, "architecture") == architecture;
+            let rows: Vec<&Row> = rows.iter().filter(of_pair).collect();
+            let is = |row: &Row, (_, metric, split): &(&str, &str, &str)| cell(row, "metric") == *metric && cell(row, "split") == *split;
+            let columns: Vec<_> = COLUMNS.iter().filter(|column| rows.iter().any(|row| is(row, column))).collect();
+            let _ = write!(text, "\n## {dataset}, {architecture}\n\n|");
+            self.keys.iter().for_each(|key| text.push_str(&format!(" `{key}` |")));
+            text.push_str(" method |");
+            columns.iter().for_each(|(heading, ..)| text.push_str(&format!(" {heading} |")));
+            let _ = write!(text, "\n|{}", " --- |".repeat(self.keys.len() + 1) + &" ---: |".repeat(columns.len()));
+            let mut seen: BTreeSet<(&[String], String)> = BTreeSet::new();
+            for row in &rows {
+                let method = cell(row, "method");
+                if !seen.insert((&row.values, method.clone())) {
+                    continue;
+                }
+                let _ = write!(text, "\n| {} | {method} |", row.values.join(" | "));
+                for column in &columns {
+                    let found =
+                        rows.iter().find(|other| other.values == row.values && cell(other, "method") == method && is(other, column));
+                    let mean = found.and_then(|row| cell(row, "mean").parse::<f64>().ok());
+                    text.push_str(&mean.map_or_else(|| " |".to_owned(), |mean| format!(" {mean:.4} |")));
+                }
+            }
+            text.push('\n');
+        }
+        text
+    }
+}

@@ -1,0 +1,69 @@
+//! `run.json`: everything that decides the numbers of a results folder, the same on every machine.
+
+use std::fs;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::plan::Plan;
+use crate::spec::{Experiment, Override};
+use crate::version;
+
+/// The name of the file.
+pub const FILE: &str = "run.json";
+
+/// What a run was asked for and by which program it was made.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunRecord {
+    /// The experiment.
+    pub name: String,
+    /// The name of the spec's file.
+    pub spec: String,
+    /// The profile, if one was chosen.
+    pub profile: Option<String>,
+    /// Keys that the environment or `--set` changed, each with that layer.
+    pub overrides: Vec<Override>,
+    /// The kind of device that networks ran on.
+    pub device: String,
+    /// The version of the program.
+    pub program: String,
+    /// The stage that made the tables: the first characters of its fingerprint, which names everything that went into them.
+    pub tabulate: String,
+    /// Every key of the spec as all layers leave it.
+    pub settings: serde_json::Value,
+}
+
+impl RunRecord {
+    /// That of a plan.
+    pub fn new(experiment: &Experiment, plan: &Plan, device: &str) -> RunRecord {
+        let origin = experiment.origin.clone();
+        RunRecord {
+            name: experiment.name.clone(),
+            spec: origin.spec,
+            profile: origin.profile,
+            overrides: origin.overrides,
+            device: device.split(':').next().unwrap_or(device).to_owned(),
+            program: version::VERSION.to_owned(),
+            tabulate: plan.find("tabulate").map(|planned| planned.fingerprint.short()).unwrap_or_default(),
+            settings: origin.settings,
+        }
+    }
+
+    /// That of a results folder; `None` where it has none, or one of another version.
+    pub fn read(results: &Path) -> Option<RunRecord> {
+        serde_json::from_slice(&fs::read(results.join(FILE)).ok()?).ok()
+    }
+
+    /// The file's bytes.
+    pub fn bytes(&self) -> Vec<u8> {
+        format!("{:#}\n", serde_json::json!(self)).into_bytes()
+    }
+
+    /// Profile, overrides and device in words.
+    pub fn settings_text(&self) -> String {
+        let profile = self.profile.as_ref().map_or_else(|| "no profile".to_owned(), |profile| format!("profile `{profile}`"));
+        let device = Some(format!("device {}", self.device)).filter(|_| self.device != "cpu");
+        let given = self.overrides.iter().map(|given| format!("`{} = {}`", given.key, given.value));
+        std::iter::once(profile).chain(given).chain(device).collect::<Vec<_>>().join(", ")
+    }
+}

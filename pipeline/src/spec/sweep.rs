@@ -1,0 +1,155 @@
+//! Settings that are run one after the other: `[sweep]` of a spec, or `--sweep`.
+
+use figment::value::Value;
+use serde_json::json;
+
+use super::error::SpecError;
+use super::origin::leaves;
+use super::resolve::{Resolver, Result, path};
+
+/// A sweep is no more than a person can look at.
+const MOST_SETTINGS: usize = 1000;
+
+/// Keys, each with the values that it takes in turn, as TOML.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sweep(Vec<(String, Vec<String>)>);
+
+impl Sweep {
+    /// Of arguments `key.path=value,value,...`.
+    ///
+    /// # Errors
+    /// An argument without a key or a value, a key twice, or too many settings.
+    pub fn parse(arguments: &[String]) -> Result<Sweep> {
+        let mut keys: Vec<(String, Vec<String>)> = Vec::new();
+        for argument in arguments {
+            let wrong = |what: &str| SpecError::new(format!("`--sweep {argument}` {what}")).hint("write --sweep key.path=value,value");
+            let (key, values) = argument.split_once('=').ok_or_else(|| wrong("has no values"))?;
+            let (key, values) = (key.trim(), split(values));
+            if key.is_empty() || values.iter().any(String::is_empty) {
+                return Err(wrong("has an empty key or value"));
+            }
+            if keys.iter().any(|(known, _)| known == key) {
+                return Err(wrong("names a key that another one names"));
+            }
+            keys.push((key.to_owned(), values));
+        }
+        Sweep(keys).checked()
+    }
+
+    fn checked(self) -> Result<Sweep> {
+        let count = self.0.iter().fold(1_usize, |count, (_, values)| count.saturating_mul(values.len()));
+        if count > MOST_SETTINGS {
+            return Err(SpecError::new(format!("a sweep of {count} settings: expected at most {MOST_SETTINGS}")));
+        }
+        Ok(self)
+    }
+
+    /// Whether nothing is swept.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The keys.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(key, _)| key.as_str())
+    }
+
+    /// Every combination of values, in the order of the keys; the last key changes fastest.
+    pub fn settings(&self) -> Vec<Vec<String>> {
+        let mut settings: Vec<Vec<String>> = vec![Vec::new()];
+        for (_, values) in &self.0 {
+            settings = settings
+                .iter()
+                .flat_map(|setting| values.iter().map(|value| [&setting[..], std::slice::from_ref(value)].concat()))
+                .collect();
+        }
+        settings
+    }
+
+    /// One combination as arguments of `--set`.
+    pub fn sets(&self, setting: &[String]) -> Vec<String> {
+        self.keys().zip(setting).map(|(key, value)| format!("{key}={value}")).collect()
+    }
+}
+
+impl Resolver<'_> {
+    /// What `[sweep]` asks for: tables of keys, with a list of values for each.
+    pub(super) fn sweep(&self) -> Result<Sweep> {
+        let Some(written) = &self.document.sweep else { return Ok(Sweep::default()) };
+        let Value::Dict(_, table) = written else {
+            return Err(self.wrong(&path(["sweep"]), "`sweep` should be a table of keys, each with a list of values"));
+        };
+        let mut keys = Vec::new();
+        for (steps, value) in leaves(table) {
+            let here: Vec<String> = std::iter::once("sweep".to_owned()).chain(steps.iter().cloned()).collect();
+            let key = steps.join(".");
+            let Some(items) = value.as_array().filter(|items| !items.is_empty()) else {
+                return Err(self
+                    .wrong(&here, format!("`sweep.{key}` should be a list of values"))
+                    .hint("`trainings.adam.epochs = [1, 3, 10]`"));
+            };
+            let text = |item: &Value| toml::Value::try_from(json!(item)).map(|item| item.to_string());
+            let values = items.iter().map(text).collect::<std::result::Result<_, _>>();
+            keys.push((key, values.map_err(|error| self.wrong(&here, error.to_string()))?));
+        }
+        Sweep(keys).checked().map_err(|error| self.layers.placed(&path(["sweep"]), error))
+    }
+}
+
+/// Parts at the commas that stand in no list, table or text.
+fn split(values: &str) -> Vec<String> {
+    let mut parts = vec![String::new()];
+    let (mut depth, mut quote) = (0_usize, None);
+    for character in values.chars() {
+        match (quote, character) {
+            (Some(open), _) if character == open => quote = None,
+            (Some(_), _) => {}
+            (None, '"' | '\'') => quote = Some(character),
+            (None, '[' | '{') => depth += 1,
+            (None, ']' | '}') => depth = depth.saturating_sub(1),
+            (None, ',') if depth == 0 => {
+                parts.push(String::new());
+                continue;
+            }
+            (None, _) => {}
+        }
+        if let Some(part) = parts.last_mut() {
+            part.push(character);
+        }
+    }
+    parts.iter().map(|part| part.trim().to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(arguments: &[&str]) -> Result<Sweep> {
+        Sweep::parse(&arguments.iter().map(|argument| (*argument).to_owned()).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn a_sweep_is_the_grid_of_its_values() {
+        let sweep = parse(&["a.b=1,3", "c=x, y"]).unwrap();
+        assert_eq!(sweep.keys().collect::<Vec<_>>(), ["a.b", "c"]);
+        let sets: Vec<String> = sweep.settings().iter().map(|setting| sweep.sets(setting).join(" ")).collect();
+        assert_eq!(sets, ["a.b=1 c=x", "a.b=1 c=y", "a.b=3 c=x", "a.b=3 c=y"]);
+        assert_eq!(parse(&[]).unwrap().settings(), [Vec::<String>::new()]);
+    }
+
+    #[test]
+    fn commas_of_lists_tables_and_texts_part_nothing() {
+        let sweep = parse(&[r#"a=[1, 2],{ b = 1, c = "," },"d,e""#]).unwrap();
+        let values: Vec<String> = sweep.settings().concat();
+        assert_eq!(values, ["[1, 2]", r#"{ b = 1, c = "," }"#, "\"d,e\""]);
+    }
+
+    #[test]
+    fn what_is_no_sweep_is_refused() {
+        for wrong in [&["a"][..], &["a="], &["=1"], &["a=1,,2"], &["a=1", "a=2"]] {
+            assert!(parse(wrong).unwrap_err().to_string().contains("--sweep"), "{wrong:?}");
+        }
+        let many: Vec<String> = (0..1001).map(|number| number.to_string()).collect();
+        assert!(parse(&[&format!("a={}", many.join(","))]).unwrap_err().to_string().contains("at most 1000"));
+    }
+}

@@ -1,0 +1,116 @@
+//! What fails by whose fault: exit codes, methods that fail alone, and counts that agree.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::command::{SPEC, folder, onebasin, texts};
+
+#[cfg(unix)]
+#[test]
+fn a_folder_that_is_none_exits_with_2_whatever_it_is_for_and_whether_anything_runs() {
+    let (folder, _) = folder();
+    std::fs::write(folder.path().join("file"), "").unwrap();
+    let run = |option: &str, place: &str| {
+        let (code, out, error) = texts(&onebasin(folder.path(), &["run", "small.toml", option, place]));
+        assert_eq!((code, out.as_str()), (2, ""), "{option}: {error}");
+        assert!(error.contains("hint: choose another"), "{error}");
+    };
+    for option in ["--store", "--results", "--plots"] {
+        run(option, "file");
+    }
+    assert_eq!(texts(&onebasin(folder.path(), &["run", "small.toml"])).0, 0);
+    // All is at hand, and has nowhere to go.
+    run("--results", "file");
+    run("--plots", "file/below");
+}
+
+/// Ten pictures of four pixels and their labels, as IDX files.
+fn write_idx(folder: &Path, labels: &[u8]) {
+    std::fs::create_dir_all(folder).unwrap();
+    let images = [&[0, 0, 8, 3, 0, 0, 0, labels.len() as u8, 0, 0, 0, 2, 0, 0, 0, 2][..], &vec![7; labels.len() * 4]].concat();
+    let labels = [&[0, 0, 8, 1, 0, 0, 0, labels.len() as u8][..], labels].concat();
+    for split in ["train", "t10k"] {
+        std::fs::write(folder.join(format!("{split}-images-idx3-ubyte")), &images).unwrap();
+        std::fs::write(folder.join(format!("{split}-labels-idx1-ubyte")), &labels).unwrap();
+    }
+}
+
+#[test]
+fn damaged_files_of_data_are_found_before_anything_runs_and_exit_with_2() {
+    let (folder, spec) = folder();
+    let text = SPEC.replace("format = \"glyphs\"\ntrain = 200\ntest = 50\nsize = 12", "format = \"idx\"\ndirectory = \"set\"\nclasses = 3");
+    std::fs::write(&spec, text.replace("epochs = 1", "epochs = 1\nbatch = 5")).unwrap();
+    let set = folder.path().join("set");
+    let command = |command: &str| texts(&onebasin(folder.path(), &[command, "small.toml"]));
+    write_idx(&set, &[0, 1, 2, 0, 1, 2, 0, 1, 2, 0]);
+    let (code, out, _) = texts(&onebasin(folder.path(), &["data", "verify", "small.toml"]));
+    assert!(code == 0 && out.contains("readable    few-glyphs  idx: 10 + 10 images, 3 classes, content "), "{out}");
+    let labels = set.join("t10k-labels-idx1-ubyte");
+    let whole = std::fs::read(&labels).unwrap();
+    let change = |place: usize, to: u8| {
+        let mut bytes = whole.clone();
+        bytes[place] = to;
+        bytes
+    };
+    for (what, bytes) in [("label", change(10, 9)), ("magic", change(2, 9)), ("count", change(7, 9)), ("length", whole[..12].to_vec())] {
+        std::fs::write(&labels, bytes).unwrap();
+        for name in ["plan", "run"] {
+            let (code, out, error) = command(name);
+            assert!((code, out.as_str()) == (2, "") && error.contains("t10k-labels-idx1-ubyte"), "{what}, {name}: {code} {out}{error}");
+        }
+        let (code, out, _) = texts(&onebasin(folder.path(), &["data", "verify", "small.toml"]));
+        assert!(code == 1 && out.starts_with("UNREADABLE  few-glyphs  "), "{what}: {out}");
+    }
+    assert!(!folder.path().join(".store").exists(), "nothing ran");
+    std::fs::write(&labels, whole).unwrap();
+    let (code, _, error) = command("run");
+    assert_eq!(code, 0, "{error}");
+}
+
+/// A method whose mean overflows.
+const EXTRAPOLATED: &str = r#"
+[[methods]]
+name = "extrapolated"
+matching = { by = "identity" }
+merging = { by = "mean", coefficients = [1000000000000000.0, -999999999999999.0] }
+
+[evaluation]
+pairs = "none""#;
+
+#[test]
+fn a_method_that_fails_loses_its_own_rows_and_is_marked() {
+    let (folder, spec) = folder();
+    // Three layers of such weights are beyond f32.
+    std::fs::write(&spec, SPEC.replace("[evaluation]", EXTRAPOLATED).replace("hidden = [8]", "hidden = [8, 8]")).unwrap();
+    let (code, out, error) = texts(&onebasin(folder.path(), &["run", "small.toml", "--keep-going", "--json"]));
+    assert_eq!(code, 1, "{error}");
+    let stage = "measure/few-glyphs-mlp/extrapolated/replicate-0/2";
+    let done: Value = serde_json::from_str(&out).unwrap();
+    let cause = done[0]["causes"][stage].as_str().unwrap();
+    assert!(cause.contains("hint: the models as trained may be fine") && !cause.contains("learning rate"), "{cause}");
+    let read = |name: &str| std::fs::read_to_string(folder.path().join("results/small").join(name)).unwrap();
+    let merged = read("merged.csv");
+    assert!(merged.contains(",naive,") && merged.contains(",weights,") && !merged.contains(",extrapolated,"), "{merged}");
+    let table = read("table.md");
+    assert!(table.contains(&format!("- few-glyphs-mlp, extrapolated: `{stage}`")), "{table}");
+    assert!(table.contains("\n| extrapolated | failed |") && table.contains("\n| naive | 0."), "{table}");
+    assert!(folder.path().join("plots/small").read_dir().unwrap().count() > 0);
+    // The counts agree: the failed stage, and tables and pictures that need it.
+    assert!(error.contains("SKIPPED           2 stages that need it") && error.contains("1 failed, 2 skipped"), "{error}");
+}
+
+#[test]
+fn stages_that_share_their_work_are_counted_alike_by_plan_and_run() {
+    let (folder, spec) = folder();
+    let twin = "[[methods]]\nname = \"twin\"\nmatching = { by = \"identity\" }\n\n[evaluation]";
+    std::fs::write(&spec, SPEC.replace("[evaluation]", twin)).unwrap();
+    let (_, out, _) = texts(&onebasin(folder.path(), &["plan", "small.toml"]));
+    let planned = out.lines().last().unwrap().to_owned();
+    let (_, out, error) = texts(&onebasin(folder.path(), &["run", "small.toml", "--json"]));
+    let done: Value = serde_json::from_str(&out).unwrap();
+    let (ran, shared, stages) = (&done[0]["ran"], &done[0]["shared"], &done[0]["stages"]);
+    assert!(shared.as_u64() > Some(1) && done[0]["cached"] == 0, "{out}");
+    assert_eq!(planned, format!("{stages} stages: 0 hit, {ran} would run, {shared} the same as others"));
+    assert!(error.contains(&format!(": {ran} run, 0 cached, {shared} the same as others; ")), "{error}");
+}

@@ -1,0 +1,149 @@
+//! Runs of some stages alone, runs anew, and comparisons of two results.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::command::{folder, onebasin, texts};
+
+const MODEL: &str = "train/few-glyphs-mlp/replicate-0/a";
+
+fn run(folder: &Path, more: &[&str]) -> (i32, Value, String) {
+    let (code, out, error) = texts(&onebasin(folder, &[&["run", "small.toml", "--json"], more].concat()));
+    (code, serde_json::from_str::<Value>(&out).map(|done| done[0].clone()).unwrap_or_default(), error)
+}
+
+/// The folder of a stage's artifact.
+fn entry(folder: &Path, stage: &str) -> PathBuf {
+    let (_, out, _) = texts(&onebasin(folder, &["plan", "small.toml", "--json"]));
+    let plan: Value = serde_json::from_str(&out).unwrap();
+    let found = plan["stages"].as_array().unwrap().iter().find(|found| found["stage"] == stage).unwrap();
+    folder.join(".store").join(found["fingerprint"].as_str().unwrap())
+}
+
+#[test]
+fn only_some_stages_and_what_they_need_are_run_and_nothing_is_published() {
+    let (folder, _) = folder();
+    let (code, done, error) = run(folder.path(), &["--only", MODEL]);
+    assert_eq!((code, &done["ran"]), (0, &Value::from(1)), "{error}");
+    assert!(done["artifacts"][MODEL].is_string() && done["results"].is_null(), "{done}");
+    assert!(error.contains("artifacts in `.store`") && !folder.path().join("results").exists(), "{error}");
+    // Two more: the other model and its alignment with this one.
+    let (_, done, _) = run(folder.path(), &["--only", "align/few-glyphs-mlp/weights/replicate-0/2", MODEL]);
+    assert_eq!(done["ran"], 2);
+    let (_, done, _) = run(folder.path(), &["--until", "train"]);
+    assert_eq!(done["ran"], 0);
+    let (code, _, error) = run(folder.path(), &["--until", "trian"]);
+    assert!(code == 2 && error.contains("no stage of the kind `trian`") && error.contains("did you mean `train`?"), "{error}");
+    let (code, _, error) = run(folder.path(), &["--only", "train/few-glyphs-mlp/replicate-0/z"]);
+    assert!(code == 2 && error.contains("unknown stage"), "{error}");
+    let (code, _, error) = run(folder.path(), &[]);
+    assert!(code == 0 && folder.path().join("results/small/merged.csv").exists(), "{error}");
+    // A stage can be named by a row of a table.
+    let (_, done, _) = run(folder.path(), &["--only", "results/small/merged.csv:2"]);
+    assert_eq!((&done["ran"], done["artifacts"].as_object().unwrap().len()), (&Value::from(0), 1));
+}
+
+#[test]
+fn a_forced_stage_runs_anew_and_tells_whether_the_bytes_are_the_same() {
+    let (folder, _) = folder();
+    run(folder.path(), &[]);
+    let (code, done, error) = run(folder.path(), &["--force", MODEL]);
+    assert_eq!((code, &done["ran"], &done["different"]), (0, &Value::from(1), &Value::Array(vec![])), "{error}");
+    assert!(error.contains(&format!("SAME           {MODEL}: same bytes")), "{error}");
+    // An artifact that no longer comes out so, with a receipt that agrees with it.
+    let entry = entry(folder.path(), "evaluate/few-glyphs-mlp/replicate-0/a");
+    let file = entry.join("evaluation.json");
+    let text = fs::read_to_string(&file).unwrap().replace("\"loss\": ", "\"loss\": 1");
+    let overwrite = |path: &Path, text: &str| {
+        fs::remove_file(path).unwrap();
+        fs::write(path, text).unwrap();
+    };
+    let receipt: Value = serde_json::from_slice(&fs::read(entry.join("receipt.json")).unwrap()).unwrap();
+    let mut changed = receipt.clone();
+    changed["files"]["evaluation.json"]["bytes"] = text.len().into();
+    changed["files"]["evaluation.json"]["digest"] = onebasin_repro::Fingerprint::of_bytes(text.as_bytes()).to_string().into();
+    overwrite(&file, &text);
+    overwrite(&entry.join("receipt.json"), &changed.to_string());
+    run(folder.path(), &[]);
+    let wrong = fs::read_to_string(folder.path().join("results/small/models.csv")).unwrap();
+    let (code, done, error) = run(folder.path(), &["--force", "evaluate/few-glyphs-mlp/replicate-0/a"]);
+    assert_eq!((code, &done["different"][0]), (1, &Value::from("evaluate/few-glyphs-mlp/replicate-0/a")), "{error}");
+    assert!(error.contains("DIFFERENT") && error.contains("1 different"), "{error}");
+    // What was made of it follows.
+    assert_ne!(fs::read_to_string(folder.path().join("results/small/models.csv")).unwrap(), wrong);
+    assert_eq!(run(folder.path(), &[]).0, 0);
+}
+
+#[test]
+fn two_results_are_compared_row_by_row() {
+    let (folder, _) = folder();
+    run(folder.path(), &[]);
+    run(folder.path(), &["--set", "trainings.adam.epochs=30"]);
+    run(folder.path(), &["--results", "again"]);
+    let diff = |other: &str, more: &[&str]| texts(&onebasin(folder.path(), &[&["diff", "results/small", other], more].concat()));
+    let (code, out, error) = diff("again/small", &[]);
+    assert!(code == 0 && out.contains("0 rows differ, 0 only in") && out.lines().count() == 1, "{out}{error}");
+    let other = "results/small@trainings.adam.epochs=30";
+    let (code, out, _) = diff(other, &[]);
+    assert_eq!(code, 1, "{out}");
+    assert!(out.contains("SETTING    trainings.adam.epochs changed from 1 to 30"), "{out}");
+    assert!(out.contains("DIFFERENT  models.csv  few-glyphs mlp 0 a test: ") && out.contains("; stages "), "{out}");
+    let (code, out, _) = diff(other, &["--json"]);
+    let report: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, &report["equal"]), (1, &Value::from(false)));
+    let found = report["files"].as_array().unwrap().iter().find(|file| file["file"] == "merged.csv").unwrap();
+    assert!(found["differing"][0]["stages"][0].is_string() && !found["differing"][0]["columns"].as_array().unwrap().is_empty(), "{found}");
+    // A row that only one of them has.
+    let table = folder.path().join("again/small/merged.csv");
+    let text = fs::read_to_string(&table).unwrap();
+    fs::write(&table, text.lines().take(2).map(|line| format!("{line}\n")).collect::<String>()).unwrap();
+    let (code, out, _) = diff("again/small", &[]);
+    assert!(code == 1 && out.contains("FIRST      merged.csv  few-glyphs mlp ") && out.contains(" 0 rows differ, "), "{out}");
+    for wrong in ["nowhere", "."] {
+        let (code, out, error) = diff(wrong, &[]);
+        assert!(code == 2 && out.is_empty() && error.starts_with("error: "), "{error}");
+    }
+}
+
+#[test]
+fn a_sweep_runs_every_setting_in_folders_of_its_own_and_writes_one_table_over_all() {
+    let (folder, spec) = folder();
+    let args = ["run", "small.toml", "--sweep", "trainings.adam.epochs=1,3", "--sweep", "seed=1,2", "--json"];
+    let (code, out, error) = texts(&onebasin(folder.path(), &args));
+    assert_eq!(code, 0, "{error}");
+    let done: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(done.as_array().unwrap().len(), 4);
+    let results = folder.path().join("results");
+    for (epochs, seed) in [(1, 1), (1, 2), (3, 1), (3, 2)] {
+        assert!(results.join(format!("small@seed={seed},trainings.adam.epochs={epochs}/models.csv")).exists(), "{error}");
+    }
+    let own = results.join("small@sweep=trainings.adam.epochs,seed");
+    let table = fs::read_to_string(own.join("sweep.csv")).unwrap();
+    let mut lines = table.lines();
+    assert!(lines.next().unwrap().starts_with("trainings.adam.epochs,seed,dataset,architecture,method,metric,split,"), "{table}");
+    let settings: Vec<&str> = lines.map(|line| &line[..3]).collect();
+    assert!(settings.is_sorted() && settings.first() == Some(&"1,1") && settings.last() == Some(&"3,2"), "{table}");
+    let text = fs::read_to_string(own.join("sweep.md")).unwrap();
+    assert!(
+        text.contains("| `trainings.adam.epochs` | `seed` | method | test accuracy |") && text.contains("\n| 3 | 2 | weights | 0."),
+        "{text}"
+    );
+    // The same from the spec, where all is at hand.
+    fs::write(&spec, format!("{}\n[sweep]\ntrainings.adam.epochs = [1, 3]\nseed = [1, 2]\n", super::command::SPEC)).unwrap();
+    let (code, out, error) = texts(&onebasin(folder.path(), &["run", "small.toml", "--json"]));
+    let done: Value = serde_json::from_str(&out).unwrap();
+    assert!(code == 0 && done.as_array().unwrap().iter().all(|done| done["ran"] == 0), "{error}");
+    let entries = |more: &[&str]| {
+        let (_, out, _) = texts(&onebasin(folder.path(), &[&["store", "gc", "small.toml", "--json"], more].concat()));
+        serde_json::from_str::<Value>(&out).unwrap()["entries"].as_array().unwrap().len()
+    };
+    assert_eq!(entries(&[]), 0, "what a sweep needs stays");
+    for wrong in ["epochs", "trainings.adam.epochs=1,,2", "trainings.adm.epochs=1"] {
+        assert_eq!(texts(&onebasin(folder.path(), &["run", "small.toml", "--sweep", wrong])).0, 2, "{wrong}");
+    }
+    fs::write(&spec, format!("{}\n[sweep]\nseed = 1\n", super::command::SPEC)).unwrap();
+    let (code, _, error) = texts(&onebasin(folder.path(), &["plan", "small.toml"]));
+    assert!(code == 2 && error.contains("`sweep.seed` should be a list of values"), "{error}");
+}
