@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
+use onebasin_training::CurvePoint;
 use plotters::coord::Shift;
 use plotters::prelude::*;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::Measurement;
 use crate::drawing::{Axis, Canvas, FONT, Legend, Picture, Scale, TEXT, backend, by_pair, list};
@@ -13,14 +14,8 @@ use crate::identity::{PairName, ResultKey, by_length};
 use crate::plan::{PairPlanner, Record};
 use crate::spec::{Asked, SpecError};
 use crate::stage::Artifact;
-use crate::stages::files::read_json;
+use crate::stages::files;
 use crate::table::{Row, Tables, row};
-
-/// The file of a training.
-const ARTIFACT: &str = "learning-curve.json";
-
-/// Points of a curve, at most.
-const MOST: usize = 200;
 
 /// The measurement: it reads what trainings write and has no stages of its own.
 pub struct LearningCurves;
@@ -28,16 +23,16 @@ pub struct LearningCurves;
 row! {
     /// A part of a training: a row of `learning-curves.csv`.
     pub struct LearningCurveRow in "learning-curves.csv", order |a, b| {
-        (&a.pair, a.replicate, by_length(&a.model), a.step).cmp(&(&b.pair, b.replicate, by_length(&b.model), b.step))
+        (&a.pair, a.replicate, by_length(&a.model), a.steps).cmp(&(&b.pair, b.replicate, by_length(&b.model), b.steps))
     };
     {
         pair: PairName,
         replicate: usize,
         model: String,
-        /// Steps done.
-        step: usize,
-        /// Epochs done.
-        epoch: f64,
+        /// Done so far.
+        steps: usize,
+        /// Done so far.
+        epochs: f64,
         /// Mean over the steps since the row before, in nats.
         loss: f64,
         /// Learning rate of the last step.
@@ -54,54 +49,22 @@ struct LearningCurveRecord {
     model: String,
 }
 
-/// An item of the artifact.
-#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
-struct Point {
-    step: usize,
-    epoch: f64,
-    loss: f64,
-    rate: f64,
-}
-
 impl Record for LearningCurveRecord {
     const OF: &'static str = "learning-curve";
 
     fn collect(&self, artifact: &Artifact, stage: &str, tables: &mut Tables) -> Result<()> {
-        // A model that comes from elsewhere has none.
-        if !artifact.directory.join(ARTIFACT).exists() {
-            return Ok(());
-        }
-        tables.extend(thinned(read_json(artifact, ARTIFACT)?).into_iter().map(|Point { step, epoch, loss, rate }| LearningCurveRow {
+        tables.extend(files::load_learning_curve(artifact)?.into_iter().map(|CurvePoint { step, epoch, loss, rate }| LearningCurveRow {
             pair: self.pair.clone(),
             replicate: self.replicate,
             model: self.model.clone(),
-            step,
-            epoch,
+            steps: step,
+            epochs: epoch,
             loss,
             rate,
             stage: stage.to_owned(),
         }));
         Ok(())
     }
-}
-
-/// At most [`MOST`] points, the last among them: the losses of neighbours are averaged by their steps.
-fn thinned(points: Vec<Point>) -> Vec<Point> {
-    let every = points.len().div_ceil(MOST).max(1);
-    let mut before = 0;
-    let mut found = Vec::with_capacity(points.len().div_ceil(every));
-    for chunk in points.chunks(every) {
-        let (mut sum, mut start) = (0.0, before);
-        for point in chunk {
-            sum += point.loss * (point.step - start) as f64;
-            start = point.step;
-        }
-        let Some(last) = chunk.last() else { continue };
-        let steps = last.step - before;
-        found.push(Point { loss: if steps > 0 { sum / steps as f64 } else { last.loss }, ..*last });
-        before = last.step;
-    }
-    found
 }
 
 impl Measurement for LearningCurves {
@@ -130,7 +93,7 @@ impl Measurement for LearningCurves {
             let mut curves = Curves::new();
             for row in &rows {
                 let of_model = curves.entry(row.model.clone()).or_default();
-                of_model.entry(row.replicate).or_default().push((row.step as f64, row.loss, row.rate));
+                of_model.entry(row.replicate).or_default().push((row.steps as f64, row.loss, row.rate));
             }
             let mut names: Vec<String> = curves.keys().cloned().collect();
             names.sort_by(|one, other| by_length(one).cmp(&by_length(other)));
@@ -209,23 +172,5 @@ impl Trainings {
             }
         }
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn long_curves_are_thinned_to_the_means_of_neighbours_and_end_where_they_did() {
-        let point = |step: usize| Point { step, epoch: step as f64, loss: step as f64, rate: 0.1 };
-        let short: Vec<Point> = (1..=5).map(point).collect();
-        assert_eq!(thinned(short.clone()), short);
-        let long = thinned((1..=401).map(point).collect());
-        assert_eq!((long.len(), long[0].step, long[0].loss), (134, 3, 2.0));
-        assert_eq!(long.last().unwrap().step, 401);
-        let steps: f64 =
-            long.iter().scan(0, |before, point| Some((point.step - std::mem::replace(before, point.step)) as f64 * point.loss)).sum();
-        assert!((steps - (401 * 402 / 2) as f64).abs() < 1e-6, "no loss is lost");
     }
 }

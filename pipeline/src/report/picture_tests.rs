@@ -31,7 +31,7 @@ glyphs,mlp,git-re-basin,0,a-b-c,test,1,0.8,0.7,2.5,t
     ),
     (
         "learning-curves.csv",
-        "dataset,architecture,replicate,model,step,epoch,loss,rate,stage
+        "dataset,architecture,replicate,model,steps,epochs,loss,rate,stage
 glyphs,mlp,0,a,10,0.5,2.3,0.1,s
 glyphs,mlp,0,a,20,1,0.9,0.05,s
 glyphs,mlp,0,b,10,0.5,2.4,0.1,t

@@ -74,6 +74,11 @@ pub(crate) fn save_learning_curve(folder: &Path, curve: &[CurvePoint]) -> Result
     write_json(&folder.join(LEARNING_CURVE), &curve)
 }
 
+/// The learning curve of a training.
+pub(crate) fn load_learning_curve(artifact: &Artifact) -> Result<Vec<CurvePoint>> {
+    read_json(artifact, LEARNING_CURVE)
+}
+
 /// Writes statistics of activations into a folder.
 pub(crate) fn save_statistics(folder: &Path, statistics: &Statistics) -> Result<()> {
     write_json(&folder.join(STATISTICS), statistics)

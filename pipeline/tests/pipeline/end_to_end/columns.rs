@@ -97,3 +97,16 @@ fn classes_are_listed_with_their_images() {
     let counts: Vec<usize> = ["train", "test"].map(|split| classes.rows.iter().map(|row| classes.number(row, split) as usize).sum()).into();
     assert_eq!((classes.rows.len(), counts[1]), (10, 500), "{counts:?}");
 }
+
+#[test]
+fn learning_curves_fall_from_the_first_row_to_the_last_step_of_every_training() {
+    let curves = Rows::read(everything(), "learning-curves.csv");
+    assert_eq!(curves.columns.join(","), "dataset,architecture,replicate,model,steps,epochs,loss,rate,stage");
+    for model in ["a", "b", "c"] {
+        let rows = curves.with(&[("model", model)]);
+        let (first, last) = (rows[0], rows[rows.len() - 1]);
+        assert!((2..=200).contains(&rows.len()) && curves.number(last, "epochs") == 3.0, "{model}: {} rows, {last:?}", rows.len());
+        assert!(curves.number(last, "loss") < 0.5 * curves.number(first, "loss"), "{model}");
+    }
+    assert!(everything().plot("learning-curves-tiny-glyphs-mlp.svg").exists());
+}
