@@ -5,6 +5,7 @@
 //! plans ([`plan`]), runs them and reports. It is the only one that prints.
 
 pub mod baseline;
+pub mod checkpoint_file;
 pub mod cli;
 pub mod commands;
 pub mod comparison;

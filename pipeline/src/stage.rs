@@ -9,8 +9,8 @@ use onebasin_repro::Fingerprint;
 use onebasin_training::Device;
 use serde::{Deserialize, Serialize};
 
+use crate::checkpoint_file::CheckpointFile;
 use crate::dataset_cache::DatasetCache;
-use crate::store::CheckpointFile;
 
 /// The name of a stage in its plan, for example `train/glyphs-mlp/replicate-0/a`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

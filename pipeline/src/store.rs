@@ -29,7 +29,6 @@ use crate::stage::Artifact;
 
 use receipt::read_file;
 
-pub use checkpoint::CheckpointFile;
 pub use claim::{Claim, InUse};
 pub use entry::{Entry, Input, fingerprint};
 pub use garbage::{Holding, Removed};

@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn labels_are_names_of_folders_and_settings_that_differ_have_different_ones() {
-        let labels = ["a=[1, 2]", "a=[1; 2]", "a=../x", "a=..%x"].map(|set| label(&[set]).unwrap());
+        let labels = ["a=[1, 2]", "a=\"[1; 2]\"", "a=../x", "a=\"..%x\""].map(|set| label(&[set]).unwrap());
         for label in &labels {
             assert!(label.starts_with("a=") && !label.contains(['/', ' ', '[']), "{label}");
             assert!(labels.iter().filter(|other| *other == label).count() == 1, "{labels:?}");

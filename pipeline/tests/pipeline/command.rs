@@ -168,6 +168,7 @@ fn a_value_means_the_same_by_set_and_by_the_environment() {
             let said = |text: &str| {
                 text.lines()
                     .filter(|line| !line.contains("-->"))
+                    .map(|line| if line.starts_with("overridden: ") { line.split_once(" (").map_or(line, |(said, _)| said) } else { line })
                     .map(|line| line.split_once("`: ").map_or(line, |(_, rest)| rest).to_owned())
                     .collect::<Vec<_>>()
             };
@@ -185,7 +186,8 @@ fn init_writes_a_whole_spec_that_runs_and_overwrites_nothing() {
     assert!(text.starts_with("#:schema ./onebasin.schema.json\n") && text.contains("name = \"my-first\""), "{text}");
     let sets = ["datasets.few-glyphs.train=60", "datasets.few-glyphs.test=20", "trainings.adam.epochs=1", "evaluation.lambdas=2"];
     let sets = sets.iter().flat_map(|set| ["--set", set]);
-    let (code, _, error) = texts(&onebasin(folder.path(), &["run", "My first.toml"].into_iter().chain(sets).collect::<Vec<_>>()));
+    let (code, _, error) =
+        texts(&onebasin(folder.path(), &["run", "My first.toml", "--results", "results"].into_iter().chain(sets).collect::<Vec<_>>()));
     assert_eq!(code, 0, "{error}");
     assert!(folder.path().join("results/my-first/table.md").exists());
     let (code, _, error) = texts(&onebasin(folder.path(), &["init", "My first.toml"]));

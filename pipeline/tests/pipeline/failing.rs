@@ -85,7 +85,7 @@ fn a_method_that_fails_loses_its_own_rows_and_is_marked() {
     std::fs::write(&spec, SPEC.replace("[evaluation]", EXTRAPOLATED).replace("hidden = [8]", "hidden = [8, 8]")).unwrap();
     let (code, out, error) = texts(&onebasin(folder.path(), &["run", "small.toml", "--keep-going", "--json"]));
     assert_eq!(code, 1, "{error}");
-    let stage = "measure/few-glyphs-mlp/extrapolated/replicate-0/2";
+    let stage = "predict/few-glyphs-mlp/extrapolated/replicate-0/2";
     let done: Value = serde_json::from_str(&out).unwrap();
     let cause = done[0]["causes"][stage].as_str().unwrap();
     assert!(cause.contains("hint: the models as trained may be fine") && !cause.contains("learning rate"), "{cause}");
@@ -94,7 +94,7 @@ fn a_method_that_fails_loses_its_own_rows_and_is_marked() {
     assert!(merged.contains(",naive,") && merged.contains(",weights,") && !merged.contains(",extrapolated,"), "{merged}");
     let table = read("table.md");
     assert!(table.contains(&format!("- few-glyphs-mlp, extrapolated: `{stage}`")), "{table}");
-    assert!(table.contains("\n| extrapolated | failed |") && table.contains("\n| naive | 0."), "{table}");
+    assert!(table.contains("\n| extrapolated | failed |") && table.contains("\n| naive "), "{table}");
     assert!(folder.path().join("plots/small").read_dir().unwrap().count() > 0);
     // The counts agree: the failed stage, and tables and pictures that need it.
     assert!(error.contains("SKIPPED           2 stages that need it") && error.contains("1 failed, 2 skipped"), "{error}");

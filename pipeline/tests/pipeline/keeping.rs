@@ -104,7 +104,7 @@ fn explain_takes_the_beginning_of_a_fingerprint_and_a_row_of_a_table() {
     let (code, over_models, error) = explain(&format!("results/small/summary.csv:{}", line("endpoints")));
     assert!(code == 0 && over_models.starts_with("stage        tabulate\n"), "{error}{over_models}");
     let (code, of_one, error) = explain(&format!("results/small/by-models.csv:{}", line("naive")));
-    assert!(code == 0 && of_one.starts_with("stage        measure/"), "{error}{of_one}");
+    assert!(code == 0 && of_one.starts_with("stage        predict/"), "{error}{of_one}");
     assert_eq!(explain("abc").0, 2, "three characters are too few");
     let (_, plan, _) = texts(&onebasin(folder.path(), &["plan", "small.toml"]));
     assert!(plan.lines().any(|line| line.split_whitespace().nth(1) == Some(stage)), "{plan}");

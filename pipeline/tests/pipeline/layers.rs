@@ -76,7 +76,7 @@ fn heavy_libraries_live_in_one_package_each() {
 
 /// The modules of the command, from the lowest layer to the highest. A module uses only modules of layers below its own.
 const INSIDE: [&[&str]; 14] = [
-    &["error_text", "interrupt", "number", "statistics", "version", "whole_file"],
+    &["checkpoint_file", "error_text", "interrupt", "number", "statistics", "version", "whole_file"],
     &["table"],
     &["identity"],
     &["comparison", "drawing", "task"],

@@ -250,9 +250,9 @@ fn what_is_asked_for_besides_leaves_every_other_stage_as_it_was() {
         "align/#/b..c",
         "cycle/#/c..b..a",
         "features/#/all",
-        "predict/#/a+c",
         "merge/#/a+c",
         "plane/#/a..b..c",
+        "predict/#/a+c",
         "similarity/#/all",
     ];
     assert_eq!(new, names.map(|name| name.replace('#', "glyphs-mlp/weights/replicate-0")));

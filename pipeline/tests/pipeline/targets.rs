@@ -53,7 +53,7 @@ fn a_forced_stage_runs_anew_and_tells_whether_the_bytes_are_the_same() {
     assert_eq!((code, &done["ran"], &done["different"]), (0, &Value::from(1), &Value::Array(vec![])), "{error}");
     assert!(error.contains(&format!("SAME           {MODEL}: same bytes")), "{error}");
     // An artifact that no longer comes out so, with a receipt that agrees with it.
-    let entry = entry(folder.path(), "evaluate/few-glyphs-mlp/replicate-0/a");
+    let entry = entry(folder.path(), "predict/few-glyphs-mlp/replicate-0/a");
     let file = entry.join("evaluation.json");
     let text = fs::read_to_string(&file).unwrap().replace("\"loss\": ", "\"loss\": 1");
     let overwrite = |path: &Path, text: &str| {
@@ -68,8 +68,8 @@ fn a_forced_stage_runs_anew_and_tells_whether_the_bytes_are_the_same() {
     overwrite(&entry.join("receipt.json"), &changed.to_string());
     run(folder.path(), &[]);
     let wrong = fs::read_to_string(folder.path().join("results/small/models.csv")).unwrap();
-    let (code, done, error) = run(folder.path(), &["--force", "evaluate/few-glyphs-mlp/replicate-0/a"]);
-    assert_eq!((code, &done["different"][0]), (1, &Value::from("evaluate/few-glyphs-mlp/replicate-0/a")), "{error}");
+    let (code, done, error) = run(folder.path(), &["--force", "predict/few-glyphs-mlp/replicate-0/a"]);
+    assert_eq!((code, &done["different"][0]), (1, &Value::from("predict/few-glyphs-mlp/replicate-0/a")), "{error}");
     assert!(error.contains("DIFFERENT") && error.contains("1 different"), "{error}");
     // What was made of it follows.
     assert_ne!(fs::read_to_string(folder.path().join("results/small/models.csv")).unwrap(), wrong);
