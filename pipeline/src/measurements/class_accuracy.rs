@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::Measurement;
 use super::scores::{self, predictions};
-use crate::drawing::{Canvas, HeatMap, HeatPanel, by_pair};
+use crate::drawing::{Canvas, HeatMap, HeatPanel, MethodRow, by_pair, method_rank};
 use crate::identity::{MethodLabel, Part, ResultKey, by_length};
 use crate::plan::{MergeSet, PairPlanner, Record};
 use crate::spec::{Asked, SpecError};
@@ -119,6 +119,7 @@ impl Measurement for ClassAccuracy {
 
     /// Draws `class-accuracy-<dataset>-<architecture>`: end points, and each method's merge of the most models; means over draws and replicates.
     fn draw(canvas: &Canvas) -> Result<()> {
+        let methods = MethodRow::read_if_present(canvas.results())?;
         for (pair, rows) in by_pair(ClassAccuracyRow::read_if_present(canvas.results())?, |row| &row.key.pair) {
             let most = rows.iter().map(|row| row.models).max().unwrap_or_default();
             let classes: BTreeSet<usize> = rows.iter().map(|row| row.class).collect();
@@ -126,14 +127,16 @@ impl Measurement for ClassAccuracy {
             let panels = splits.into_iter().map(|split| {
                 let of_split = rows.iter().filter(|row| row.split.name() == split);
                 let shown = of_split.filter(|row| row.key.method.is_endpoints() || row.models == most);
-                let mut cells: BTreeMap<(bool, String), BTreeMap<usize, Vec<f64>>> = BTreeMap::new();
+                let mut cells: BTreeMap<(Option<usize>, String), BTreeMap<usize, Vec<f64>>> = BTreeMap::new();
                 for row in shown {
                     let name = line(&row.key.method, &row.model);
-                    let values = cells.entry((!row.key.method.is_endpoints(), name)).or_default().entry(row.class).or_default();
+                    // End points first, then methods in the order of the spec.
+                    let rank = (!row.key.method.is_endpoints()).then(|| method_rank(&methods, row.key.method.name()));
+                    let values = cells.entry((rank, name)).or_default().entry(row.class).or_default();
                     values.extend(row.accuracy);
                 }
                 let mean = |values: &Vec<f64>| (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64);
-                let row = |((_, name), cells): ((bool, String), BTreeMap<usize, Vec<f64>>)| {
+                let row = |((_, name), cells): ((Option<usize>, String), BTreeMap<usize, Vec<f64>>)| {
                     (name, classes.iter().map(|class| cells.get(class).and_then(mean)).collect())
                 };
                 HeatPanel { heading: format!("accuracy on the {split} split"), rows: cells.into_iter().map(row).collect() }

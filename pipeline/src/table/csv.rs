@@ -37,7 +37,7 @@ impl Table {
         self
     }
 
-    /// Adds a column of numbers, see [`number::csv`]; `None` becomes an empty cell.
+    /// Adds a column of numbers, as `number::csv` writes them; `None` becomes an empty cell.
     pub fn number(self, name: &str, values: impl IntoIterator<Item = Option<f64>>) -> Table {
         self.text(name, values.into_iter().map(|value| value.map(number::csv).unwrap_or_default()))
     }
