@@ -16,7 +16,7 @@ use crate::explain::{self, Change};
 use crate::run_record::RunRecord;
 
 /// The columns that say what a row is about; all others but `stage` are what was found.
-const KEYS: [&str; 35] = [
+const KEYS: [&str; 37] = [
     "dataset",
     "architecture",
     "method",
@@ -40,6 +40,8 @@ const KEYS: [&str; 35] = [
     "unit",
     "form",
     "parameter",
+    "layer",
+    "steps",
     "subset",
     "matched",
     "x",

@@ -95,6 +95,7 @@ impl Measurement for Variances {
     fn check(asked: &Asked<'_>) -> Result<Option<usize>, SpecError> {
         let Some(images) = asked.optional::<usize>("variances")? else { return Ok(None) };
         asked.within(&asked.at(["variances"]), images, 2..=1_000_000, "1000 training images tell enough")?;
+        asked.enough_training_images(&asked.at(["variances"]), images)?;
         asked.several_models("variances")?;
         Ok(Some(images))
     }

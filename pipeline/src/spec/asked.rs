@@ -7,6 +7,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use figment::value::Value;
+use onebasin_datasets::counts;
 use schemars::{Schema, SchemaGenerator};
 use serde::de::DeserializeOwned;
 
@@ -134,6 +135,21 @@ impl Asked<'_> {
     /// There would be too many.
     pub fn few_stages(&self, here: &[String], what: &str, of_method: usize) -> Result<()> {
         self.resolver.few_stages(here, what, of_method.saturating_mul(self.resolver.draws()), self.pairs.len())
+    }
+
+    /// Refuses more training images than a pair has, where that is known before images are read.
+    ///
+    /// # Errors
+    /// There are fewer.
+    pub fn enough_training_images(&self, here: &[String], images: usize) -> Result<()> {
+        for pair in self.pairs {
+            let there = counts(&pair.source, self.resolver.places).map(|counts| counts.train);
+            if let Some(there) = there.filter(|&there| images > there) {
+                let message = format!("`{}` is {images}, but `{}` has {there} training images", super::shown(here), pair.dataset);
+                return Err(self.wrong(here, message).hint(format!("at most {there}")));
+            }
+        }
+        Ok(())
     }
 
     /// The index of the model that the value at a path names.

@@ -231,6 +231,7 @@ fn every_fault_of_a_spec_is_told_with_file_line_key_and_hint() {
         ("iterates that are a text", "merges = [2, 3]", "iterates = \"six\""),
         ("an unknown key of iterates", "merges = [2, 3]", "iterates = { counts = 6 }"),
         ("iterates of another ascent", "by = \"c2m3\" }\n\n[evaluation]", "by = \"frank-wolfe\" }\n\n[evaluation]\niterates = 6"),
+        ("variances over more images than there are", "[evaluation]", "[evaluation]\nvariances = 1000000"),
         ("margins of nothing", "by = \"c2m3\" }\n\n[evaluation]", "by = \"identity\" }\n\n[evaluation]\nmargins = true"),
         ("a subset with an unknown model", "merges = [2, 3]", "merges = [2, [\"a\", \"d\"]]"),
         ("a subset of one", "merges = [2, 3]", "merges = [2, [\"a\"]]"),
