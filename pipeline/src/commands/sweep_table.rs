@@ -10,6 +10,7 @@ use anyhow::{Context, Result};
 use super::folders::Folders;
 use super::stage_name::cells;
 use crate::console;
+use crate::identity::MethodLabel;
 use crate::publish::quoted;
 use crate::spec::{Experiment, Sweep};
 use crate::whole_file;
@@ -18,13 +19,21 @@ use crate::whole_file;
 const SUMMARY: &str = "summary.csv";
 
 /// What a person looks at: heading, metric, split.
-const COLUMNS: [(&str, &str, &str); 3] =
-    [("test accuracy", "accuracy", "test"), ("test loss", "loss", "test"), ("test barrier", "barrier_line", "test")];
+const COLUMNS: [(&str, &str, &str); 6] = [
+    ("accuracy, train", "accuracy", "train"),
+    ("accuracy, test", "accuracy", "test"),
+    ("loss, train", "loss", "train"),
+    ("loss, test", "loss", "test"),
+    ("barrier, train", "barrier_line", "train"),
+    ("barrier, test", "barrier_line", "test"),
+];
 
 /// The settings of a sweep and the results of each.
 pub struct SweepTable {
     name: String,
     keys: Vec<String>,
+    /// Methods in the order of the spec.
+    methods: Vec<String>,
     /// Where the table goes.
     folder: PathBuf,
     /// Values of the keys, and where their results are.
@@ -42,7 +51,8 @@ impl SweepTable {
     pub fn new(sweep: &Sweep, folders: &Folders, experiment: &Experiment) -> SweepTable {
         let keys: Vec<String> = sweep.keys().map(str::to_owned).collect();
         let (folder, _) = folders.of_setting(experiment, &[format!("sweep=\"{}\"", keys.join(","))]);
-        SweepTable { name: experiment.name.clone(), keys, folder, settings: Vec::new() }
+        let methods = experiment.methods.iter().map(|method| method.name.name.clone()).collect();
+        SweepTable { name: experiment.name.clone(), keys, methods, folder, settings: Vec::new() }
     }
 
     /// One more setting.
@@ -85,6 +95,14 @@ impl SweepTable {
         Ok(())
     }
 
+    /// The place of a method among those of a setting.
+    fn rank(&self, method: &str) -> (Option<usize>, Option<usize>) {
+        match method.parse() {
+            Ok(MethodLabel::Endpoints) | Err(_) => (None, None),
+            Ok(label) => (Some(self.methods.iter().position(|name| name == label.name()).unwrap_or(usize::MAX)), label.draw()),
+        }
+    }
+
     fn csv(&self, header: &[String], rows: &[Row]) -> String {
         let line = |one: &[String], two: &[String]| one.iter().chain(two).map(|cell| quoted(cell)).collect::<Vec<_>>().join(",") + "\n";
         let rows = rows.iter().map(|Row { values, cells }| {
@@ -108,7 +126,10 @@ impl SweepTable {
         }
         for (dataset, architecture) in pairs {
             let of_pair = |row: &&Row| cell(row, "dataset") == dataset && cell(row, "architecture") == architecture;
-            let rows: Vec<&Row> = rows.iter().filter(of_pair).collect();
+            let mut rows: Vec<&Row> = rows.iter().filter(of_pair).collect();
+            // Settings as they come; of each, the end points, then methods in the order of the spec.
+            let setting = |row: &Row| self.settings.iter().position(|(values, _)| *values == row.values);
+            rows.sort_by_cached_key(|row| (setting(row), self.rank(&cell(row, "method"))));
             let is = |row: &Row, (_, metric, split): &(&str, &str, &str)| cell(row, "metric") == *metric && cell(row, "split") == *split;
             let columns: Vec<_> = COLUMNS.iter().filter(|column| rows.iter().any(|row| is(row, column))).collect();
             let _ = write!(text, "\n## {dataset}, {architecture}\n\n|");

@@ -10,6 +10,9 @@ use super::picture::{FONT, Picture, TEXT, backend, blend, list};
 /// Columns beyond this have cells too narrow for numbers.
 const MOST_NUMBERS: usize = 30;
 
+/// Longer names of columns are cut.
+const LONGEST: usize = 16;
+
 /// Height of a row, in pixels.
 const ROW: i32 = 26;
 
@@ -45,15 +48,30 @@ impl HeatMap {
         30 + 10 * names.max().unwrap_or_default() as i32
     }
 
-    fn height_of(panel: &HeatPanel) -> i32 {
-        ROW * panel.rows.len() as i32 + 84
+    /// The names of columns as far as there is room.
+    fn names(&self) -> impl Iterator<Item = String> {
+        let short = |name: &String| match name.char_indices().nth(LONGEST) {
+            Some(_) => name.chars().take(LONGEST - 1).chain(['…']).collect(),
+            None => name.clone(),
+        };
+        self.columns.iter().map(short)
+    }
+
+    /// Room above the cells for names of columns that are wider than these and stand upright; nothing where all lie.
+    fn upright(&self) -> Option<i32> {
+        let longest = self.names().map(|name| name.chars().count()).max().unwrap_or_default() as i32;
+        (longest > 3 && 9 * longest > self.cell()).then_some(8 * longest)
+    }
+
+    fn height_of(&self, panel: &HeatPanel) -> i32 {
+        ROW * panel.rows.len() as i32 + 84 + self.upright().unwrap_or_default()
     }
 }
 
 impl Picture for HeatMap {
     fn size(&self) -> (u32, u32) {
         let width = self.margin() + self.cell() * self.columns.len() as i32 + 40;
-        let height: i32 = self.panels.iter().map(HeatMap::height_of).sum();
+        let height: i32 = self.panels.iter().map(|panel| self.height_of(panel)).sum();
         (width.max(700) as u32, (height + 60) as u32)
     }
 
@@ -71,7 +89,7 @@ impl Picture for HeatMap {
         let mut top = 6;
         for panel in &self.panels {
             self.panel(area, panel, top)?;
-            top += HeatMap::height_of(panel);
+            top += self.height_of(panel);
         }
         Ok(())
     }
@@ -86,9 +104,17 @@ impl HeatMap {
         area.draw(&Text::new(heading, (left, top + 10), at(TEXT, dark, HPos::Left))).map_err(backend)?;
         // With narrow cells every tenth column is named.
         let named = if self.columns.len() <= MOST_NUMBERS { 1 } else { 10 };
-        for (place, name) in self.columns.iter().enumerate().step_by(named) {
+        let top = top + self.upright().unwrap_or_default();
+        for (place, name) in self.names().enumerate().step_by(named) {
             let middle = left + cell * place as i32 + cell / 2;
-            area.draw(&Text::new(name.clone(), (middle, top + 36), at(14, dark, HPos::Center))).map_err(backend)?;
+            let (above, style) = match self.upright() {
+                Some(_) => {
+                    let upright = (FONT, 14).into_text_style(area).color(&dark).transform(FontTransform::Rotate270);
+                    (44, upright.pos(Pos::new(HPos::Left, VPos::Center)))
+                }
+                None => (36, at(14, dark, HPos::Center).into_text_style(area)),
+            };
+            area.draw(&Text::new(name, (middle, top + above), style)).map_err(backend)?;
         }
         for (row, (name, values)) in panel.rows.iter().enumerate() {
             let y = top + 48 + ROW * row as i32;
@@ -117,6 +143,23 @@ impl HeatMap {
 mod tests {
     use super::super::picture::save;
     use super::*;
+
+    #[test]
+    fn names_wider_than_a_cell_stand_upright_and_the_longest_are_cut() {
+        let map = |names: &[&str]| HeatMap {
+            title: "title".to_owned(),
+            along: "class".to_owned(),
+            columns: names.iter().map(|name| (*name).to_owned()).collect(),
+            panels: vec![HeatPanel { heading: "test".to_owned(), rows: vec![("c2m3".to_owned(), vec![Some(0.25); names.len()])] }],
+        };
+        let (short, long) = (map(&["0", "1"]), map(&["0 aeroplane", "1 a-name-without-an-end"]));
+        assert!(short.upright().is_none() && long.upright().is_some() && long.size().1 > short.size().1);
+        assert_eq!(long.names().collect::<Vec<_>>(), ["0 aeroplane", "1 a-name-withou…"]);
+        let folder = tempfile::tempdir().unwrap();
+        save(&long, folder.path(), "drawn").unwrap();
+        let picture = std::fs::read_to_string(folder.path().join("drawn.svg")).unwrap();
+        assert!(picture.contains("rotate(270") && picture.contains("0 aeroplane"), "{picture}");
+    }
 
     #[test]
     fn few_columns_show_their_numbers_and_many_only_colours() {

@@ -26,4 +26,4 @@ pub use method_style::MethodStyles;
 pub use method_style::{BEFORE, MethodRow, mark, method_rank};
 pub use pair_tables::{Kind, Metric, PairValues, pair_tables};
 pub use picture::{FONT, Picture, TEXT, backend, blend, list, names_width};
-pub use ticks::labels;
+pub use ticks::{Tick, ticks};

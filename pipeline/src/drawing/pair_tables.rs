@@ -9,7 +9,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::method_style::{BEFORE, MethodStyles};
 use super::picture::{FONT, Picture, TEXT, backend, blend, list};
-use crate::identity::{MethodLabel, by_length};
+use crate::identity::MethodLabel;
 use crate::number;
 
 /// Tables beside each other.
@@ -67,8 +67,13 @@ struct Tables {
 
 /// A table for each metric and method, the models before matching first; means over replicates.
 pub fn pair_tables(rows: &[PairValues<'_>], metrics: &[Metric], title: String, styles: &MethodStyles) -> impl Picture + use<> {
-    let models: BTreeSet<(usize, &str)> = rows.iter().flat_map(|row| [by_length(row.first), by_length(row.second)]).collect();
-    let models: Vec<&str> = models.into_iter().map(|(_, name)| name).collect();
+    // The first model of a spec stands before all others in the rows, the second before all but it, and so on.
+    let mut models: Vec<&str> = Vec::new();
+    for model in rows.iter().flat_map(|row| [row.first, row.second]) {
+        if !models.contains(&model) {
+            models.push(model);
+        }
+    }
     let place = |name: &str| models.iter().position(|model| *model == name).unwrap_or_default();
     let methods: BTreeSet<(usize, &MethodLabel)> = rows.iter().map(|row| (styles.rank(row.method.name()), row.method)).collect();
     let mut tables = Vec::new();
@@ -232,6 +237,16 @@ mod tests {
         for value in ["0.25", "0.50", "0.75"] {
             assert_eq!(picture.matches(value).count(), 2, "{value}: once on each side of the diagonal");
         }
+    }
+
+    #[test]
+    fn models_stand_in_the_order_of_the_rows_which_is_that_of_the_spec() {
+        let endpoints = MethodLabel::Endpoints;
+        let rows = [("left", "right-1"), ("left", "third"), ("right-1", "third")];
+        let rows = rows.map(|(first, second)| PairValues { method: &endpoints, first, second });
+        let metrics = [Metric { name: "cosine", values: vec![Some(0.25); 3], kind: Kind::Likeness }];
+        let picture = pair_tables(&rows, &metrics, "weights".to_owned(), &MethodStyles::default());
+        assert!(picture.description().contains("models left, right-1 and third"), "{}", picture.description());
     }
 
     #[test]

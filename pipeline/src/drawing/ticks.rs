@@ -32,19 +32,6 @@ pub fn ticks(low: f64, high: f64, most: usize) -> Vec<Tick> {
     }
 }
 
-/// Values at hand, rounded to as many digits as tell neighbours well apart: their labels.
-pub fn labels(values: &[f64]) -> Vec<String> {
-    let gaps = values.windows(2).map(|pair| (pair[1] - pair[0]).abs()).filter(|gap| *gap > 0.0 && gap.is_finite());
-    let largest = values.iter().fold(0.0, |largest: f64, value| largest.max(value.abs()));
-    let least = gaps.fold(f64::INFINITY, f64::min).min(largest);
-    if !(least.is_finite() && least > 0.0 && largest.is_finite()) {
-        return values.iter().map(|value| crate::number::shown(*value)).collect();
-    }
-    let power = least.log10().floor() as i32 - 1;
-    let unit = exact(1, power);
-    labelled(values.iter().map(|value| (value / unit).round() as i128).collect(), power).into_iter().map(|tick| tick.label).collect()
-}
-
 /// `factor` × 10^`power`, as near as a number comes.
 fn exact(factor: i128, power: i32) -> f64 {
     format!("{factor}e{power}").parse().unwrap_or(f64::NAN)
@@ -124,13 +111,5 @@ mod tests {
                 }
             }
         }
-    }
-
-    #[test]
-    fn levels_that_are_not_round_get_as_many_digits_as_they_need() {
-        assert_eq!(labels(&[0.031, 0.412_7, 0.794_4]), ["0.03", "0.41", "0.79"]);
-        assert_eq!(labels(&[2.302_583_1, 2.302_585_2, 2.302_587_3]), ["2.3025831", "2.3025852", "2.3025873"]);
-        assert_eq!(labels(&[1.5e-7, 3.1e-7]), ["1.5e-7", "3.1e-7"]);
-        assert_eq!(labels(&[0.0, 0.0]), ["0", "0"]);
     }
 }

@@ -24,7 +24,7 @@ impl ModelNames {
     }
 }
 
-/// Orders a, b, ... z before aa.
+/// Orders `wide-2x` before `wide-16x`.
 pub fn by_length(name: &str) -> (usize, &str) {
     (name.len(), name)
 }

@@ -8,10 +8,10 @@ use onebasin_training::Predictions;
 use schemars::{Schema, SchemaGenerator};
 use serde::Serialize;
 
-use super::Measurement;
 use super::scores::{self, predictions};
+use super::{ClassRow, Measurement};
 use crate::drawing::{Canvas, HeatMap, HeatPanel, MethodRow, by_pair, method_rank};
-use crate::identity::{MethodLabel, Part, ResultKey, by_length};
+use crate::identity::{MethodLabel, Part, ResultKey};
 use crate::plan::{MergeSet, PairPlanner, Record};
 use crate::spec::{Asked, SpecError};
 use crate::stage::Artifact;
@@ -21,10 +21,8 @@ use crate::table::{Row, Tables, row};
 pub struct ClassAccuracy;
 
 row! {
-    /// A class of a split: a row of `class-accuracy.csv`.
-    struct ClassAccuracyRow in "class-accuracy.csv", order |a, b| {
-        (&a.key, a.models, by_length(&a.model), a.split.name(), a.class).cmp(&(&b.key, b.models, by_length(&b.model), b.split.name(), b.class))
-    };
+    /// A class of a split: a row of `class-accuracy.csv`. Models stay in the order of the spec.
+    struct ClassAccuracyRow in "class-accuracy.csv", order |a, b| (&a.key, a.models).cmp(&(&b.key, b.models));
     {
         key: ResultKey,
         /// How many models; 1 for an end point.
@@ -56,7 +54,9 @@ impl Record for ClassRecord {
     const OF: &'static str = "class-accuracy";
 
     fn collect(&self, artifact: &Artifact, stage: &str, tables: &mut Tables) -> Result<()> {
-        for &split in &self.parts {
+        let mut parts = self.parts.clone();
+        parts.sort_by_key(|part| part.name());
+        for split in parts {
             let found = by_class(&predictions(artifact, split)?, self.classes);
             tables.extend(found.into_iter().enumerate().map(|(class, (right, images))| ClassAccuracyRow {
                 key: self.key.clone(),
@@ -120,6 +120,7 @@ impl Measurement for ClassAccuracy {
     /// Draws `class-accuracy-<dataset>-<architecture>`: end points, and each method's merge of the most models; means over draws and replicates.
     fn draw(canvas: &Canvas) -> Result<()> {
         let methods = MethodRow::read_if_present(canvas.results())?;
+        let named = ClassRow::read_if_present(canvas.results())?;
         for (pair, rows) in by_pair(ClassAccuracyRow::read_if_present(canvas.results())?, |row| &row.key.pair) {
             let most = rows.iter().map(|row| row.models).max().unwrap_or_default();
             let classes: BTreeSet<usize> = rows.iter().map(|row| row.class).collect();
@@ -141,16 +142,29 @@ impl Measurement for ClassAccuracy {
                 };
                 HeatPanel { heading: format!("accuracy on the {split} split"), rows: cells.into_iter().map(row).collect() }
             });
+            let of_dataset: Vec<&ClassRow> = named.iter().filter(|row| row.dataset == pair.dataset).collect();
+            let names = class_names(&classes, &of_dataset);
             let map = HeatMap {
-                title: format!("Accuracy of each class: {}, {}, {most} models merged", pair.dataset, pair.architecture),
-                along: "label".to_owned(),
-                columns: classes.iter().map(usize::to_string).collect(),
+                title: match most {
+                    1 => format!("Accuracy of each class: {}, {}", pair.dataset, pair.architecture),
+                    most => format!("Accuracy of each class: {}, {}, {most} models merged", pair.dataset, pair.architecture),
+                },
+                along: if names.is_some() { "class" } else { "label" }.to_owned(),
+                columns: names.unwrap_or_else(|| classes.iter().map(usize::to_string).collect()),
                 panels: panels.collect(),
             };
             canvas.save(&map, "class-accuracy", &pair)?;
         }
         Ok(())
     }
+}
+
+/// What the picture calls columns: `3 cat` where classes have names; `None` where no label has one that says more than itself.
+fn class_names(labels: &BTreeSet<usize>, rows: &[&ClassRow]) -> Option<Vec<String>> {
+    let class = |label: usize| rows.iter().find(|row| row.label == label).map_or("", |row| row.class.as_str());
+    let says_more = |label: usize| !class(label).is_empty() && class(label) != label.to_string();
+    let name = |label: usize| if class(label).is_empty() { label.to_string() } else { format!("{label} {}", class(label)) };
+    labels.iter().any(|&label| says_more(label)).then(|| labels.iter().map(|&label| name(label)).collect())
 }
 
 /// What the picture calls a row.
@@ -161,6 +175,25 @@ fn line(method: &MethodLabel, model: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn columns_have_the_names_of_classes_where_these_say_more_than_labels() {
+        let row = |(label, class): (usize, &str)| ClassRow {
+            dataset: "set".to_owned(),
+            label,
+            class: class.to_owned(),
+            train: 1,
+            test: 1,
+            stage: String::new(),
+        };
+        let names = |classes: &[(usize, &str)]| {
+            let rows: Vec<ClassRow> = classes.iter().copied().map(row).collect();
+            class_names(&BTreeSet::from([0, 1, 2]), &rows.iter().collect::<Vec<_>>())
+        };
+        assert_eq!(names(&[(0, "cat"), (1, "dog"), (2, "")]).unwrap(), ["0 cat", "1 dog", "2"]);
+        assert_eq!(names(&[(0, "0"), (1, "1"), (2, "10")]).unwrap(), ["0 0", "1 1", "2 10"]);
+        assert!(names(&[(0, "0"), (1, "1"), (2, "2")]).is_none() && names(&[(0, ""), (1, "")]).is_none() && names(&[]).is_none());
+    }
 
     #[test]
     fn images_count_for_the_class_of_their_label() {

@@ -1,4 +1,5 @@
-//! Which label is which class, and how many images of it there are: `classes.csv`.
+//! Which label is which class, and how many images of it there are: `classes.csv`; of those that are measured, where not all
+//! are: `measured-classes.csv`.
 
 use std::sync::Arc;
 
@@ -8,6 +9,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::Measurement;
+use super::scores::{measure_model, predictions};
+use crate::identity::Part;
 use crate::plan::{PairPlanner, Record};
 use crate::spec::{Asked, SpecError};
 use crate::stage::{Artifact, Context, Recipe, Stage, StageId, Words};
@@ -34,6 +37,47 @@ row! {
         /// Test images.
         test: usize,
         stage: String,
+    }
+}
+
+row! {
+    /// A class of a data set among the images that are measured, where not all are: a row of `measured-classes.csv`.
+    pub struct MeasuredClassRow in "measured-classes.csv", order |a, b| {
+        (&a.dataset, a.split.name(), a.label).cmp(&(&b.dataset, b.split.name(), b.label))
+    };
+    {
+        dataset: String,
+        split: Part,
+        label: usize,
+        /// Images of the class that are measured.
+        images: usize,
+        stage: String,
+    }
+}
+
+/// Which data set the predictions of a model are about.
+#[derive(Serialize)]
+struct MeasuredClassRecord {
+    dataset: String,
+    classes: usize,
+    parts: Vec<Part>,
+}
+
+impl Record for MeasuredClassRecord {
+    const OF: &'static str = "measured-classes";
+
+    fn collect(&self, artifact: &Artifact, stage: &str, tables: &mut Tables) -> Result<()> {
+        for &split in &self.parts {
+            let labels = predictions(artifact, split)?.labels;
+            tables.extend((0..self.classes).map(|label| MeasuredClassRow {
+                dataset: self.dataset.clone(),
+                split,
+                label,
+                images: labels.iter().filter(|&&image| usize::from(image) == label).count(),
+                stage: stage.to_owned(),
+            }));
+        }
+        Ok(())
     }
 }
 
@@ -77,6 +121,13 @@ impl Measurement for Classes {
         let id = planner.id("classes", None, "all");
         let stage = ClassStage { id, task: planner.task(), folders: pair.classes.iter().map(folder).collect() };
         planner.measure(stage, ClassRecord { dataset: pair.dataset.clone() });
+        let evaluation = &planner.experiment().evaluation;
+        if evaluation.images.is_some() {
+            // Any model is asked about the same images.
+            let (dataset, classes) = (pair.dataset.clone(), pair.graph.architecture.classes);
+            let stage = measure_model(planner, 0);
+            planner.record(stage, MeasuredClassRecord { dataset, classes, parts: evaluation.parts.clone() });
+        }
     }
 
     fn derive(tables: &mut Tables) -> Result<()> {

@@ -14,7 +14,7 @@ use serde_json::json;
 use super::Measurement;
 use crate::dataset_cache;
 use crate::drawing::{Canvas, Kind, Metric, PairValues, by_pair, pair_tables};
-use crate::identity::{ResultKey, by_length};
+use crate::identity::ResultKey;
 use crate::plan::{PairPlanner, Record};
 use crate::spec::{Asked, Either, Method, SpecError, chain};
 use crate::stage::{Artifact, Context, Progress, Recipe, Stage, StageId, Words};
@@ -45,10 +45,8 @@ impl Default for Keys {
 }
 
 row! {
-    /// What a pair of models make of images: a row of `features.csv`.
-    pub struct FeaturesRow in "features.csv", order |a, b| {
-        (&a.key, by_length(&a.first), by_length(&a.second)).cmp(&(&b.key, by_length(&b.first), by_length(&b.second)))
-    };
+    /// What a pair of models make of images: a row of `features.csv`. Models stay in the order of the spec.
+    pub struct FeaturesRow in "features.csv", order |a, b| a.key.cmp(&b.key);
     {
         key: ResultKey,
         first: String,

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::Measurement;
 use crate::drawing::{Axis, Canvas, FONT, Legend, Picture, Scale, TEXT, backend, by_pair, list};
-use crate::identity::{PairName, ResultKey, by_length};
+use crate::identity::{PairName, ResultKey};
 use crate::plan::{PairPlanner, Record};
 use crate::spec::{Asked, SpecError};
 use crate::stage::Artifact;
@@ -21,10 +21,8 @@ use crate::table::{Row, Tables, row};
 pub struct LearningCurves;
 
 row! {
-    /// A part of a training: a row of `learning-curves.csv`.
-    pub struct LearningCurveRow in "learning-curves.csv", order |a, b| {
-        (&a.pair, a.replicate, by_length(&a.model), a.steps).cmp(&(&b.pair, b.replicate, by_length(&b.model), b.steps))
-    };
+    /// A part of a training: a row of `learning-curves.csv`. Models stay in the order of the spec, parts in that of time.
+    pub struct LearningCurveRow in "learning-curves.csv", order |a, b| (&a.pair, a.replicate).cmp(&(&b.pair, b.replicate));
     {
         pair: PairName,
         replicate: usize,
@@ -91,12 +89,14 @@ impl Measurement for LearningCurves {
     fn draw(canvas: &Canvas) -> Result<()> {
         for (pair, rows) in by_pair(LearningCurveRow::read_if_present(canvas.results())?, |row| &row.pair) {
             let mut curves = Curves::new();
+            let mut names: Vec<String> = Vec::new();
             for row in &rows {
+                if !names.contains(&row.model) {
+                    names.push(row.model.clone());
+                }
                 let of_model = curves.entry(row.model.clone()).or_default();
                 of_model.entry(row.replicate).or_default().push((row.steps as f64, row.loss, row.rate));
             }
-            let mut names: Vec<String> = curves.keys().cloned().collect();
-            names.sort_by(|one, other| by_length(one).cmp(&by_length(other)));
             let title = format!("Training loss and learning rate: {}, {}", pair.dataset, pair.architecture);
             canvas.save(&Trainings { title, legend: canvas.legend(names), curves }, "learning-curves", &pair)?;
         }

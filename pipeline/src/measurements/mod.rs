@@ -33,7 +33,8 @@ use crate::spec::{Asked, EvaluationKeys, SpecError};
 use crate::table::Tables;
 
 pub use barriers::BarrierRow;
-pub use classes::ClassRow;
+pub use classes::{ClassRow, MeasuredClassRow};
+pub use cycles::CycleRow;
 pub use matching::MatchingRow;
 pub use scores::{MergedRow, ModelRow};
 

@@ -18,7 +18,7 @@ use serde_json::json;
 
 use super::Measurement;
 use crate::drawing::{Canvas, LayerPanels, LayerValue, by_pair};
-use crate::identity::{ResultKey, by_length};
+use crate::identity::ResultKey;
 use crate::plan::{MergeSet, PairPlanner, Record};
 use crate::spec::{Asked, Merging, SpecError};
 use crate::stage::{Artifact, Context, Recipe, Stage, StageId, Words};
@@ -65,10 +65,8 @@ impl FromStr for Form {
 text_column!(Form, "end-point, aligned or merged");
 
 row! {
-    /// A parameter of a model: a row of `norms.csv`. Parameters stay in the order of the network.
-    struct NormRow in "norms.csv", order |a, b| {
-        (&a.key, a.form, by_length(&a.model)).cmp(&(&b.key, b.form, by_length(&b.model)))
-    };
+    /// A parameter of a model: a row of `norms.csv`. Models stay in the order of the spec, parameters in that of the network.
+    struct NormRow in "norms.csv", order |a, b| (&a.key, a.form).cmp(&(&b.key, b.form));
     {
         key: ResultKey,
         form: Form,

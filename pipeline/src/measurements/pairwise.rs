@@ -25,6 +25,9 @@ use crate::table::{Row, Tables, row};
 /// The measurement: it summarises barriers and has no stages.
 pub struct Pairwise;
 
+/// Losses of one function that differ by less than this share differ by rounding alone.
+const ROUNDING: f64 = 1e-4;
+
 row! {
     /// A method on a split: a row of `pairwise.csv`. A line counts once, whichever its pair of models, draw and replicate.
     struct PairwiseRow in "pairwise.csv", order |a, b| {
@@ -175,30 +178,67 @@ fn section(tables: &Tables, pair: &PairName) -> String {
     text
 }
 
-/// A sentence on methods whose lines are nowhere higher than at an end: their barriers over the mean are equal, and look like a mistake.
+/// Where the lines of a method on a split begin and end.
+struct LineEnds<'a> {
+    /// Whether none is higher than at its worse end.
+    at_end: bool,
+    /// The losses at both ends, by replicate and models. Draws of a matching share the models.
+    ends: BTreeMap<(usize, &'a str, &'a str), [f64; 2]>,
+}
+
+impl LineEnds<'_> {
+    /// Whether the lines of another method lead between the same losses. A permutation leaves the function of a model as it is, a soft map
+    /// does not.
+    fn has_ends_of(&self, other: &LineEnds<'_>) -> bool {
+        let alike = |one: f64, other: f64| (one - other).abs() <= ROUNDING * one.abs().max(other.abs());
+        self.ends.len() == other.ends.len()
+            && self
+                .ends
+                .iter()
+                .all(|(line, ends)| other.ends.get(line).is_some_and(|others| alike(ends[0], others[0]) && alike(ends[1], others[1])))
+    }
+}
+
+/// A sentence on methods whose lines are nowhere higher than at an end: where they have the same ends, their barriers over the mean are
+/// equal, and look like a mistake.
 fn highest_at_ends(tables: &Tables, pair: &PairName) -> String {
-    let mut found: BTreeMap<(&str, usize, MethodLabel), bool> = BTreeMap::new();
+    let mut found: BTreeMap<(&str, usize, MethodLabel), LineEnds<'_>> = BTreeMap::new();
     for points in tables.of::<BarrierRow>().chunk_by(BarrierRow::is_on_line_of).filter(|points| points[0].key.pair == *pair) {
         let (first, last) = (&points[0], &points[points.len() - 1]);
-        let at_end = points.iter().all(|point| point.loss <= first.loss.max(last.loss));
         let method = first.key.method.undrawn();
-        *found.entry((first.split.name(), method_rank(tables.of(), method.name()), method)).or_insert(true) &= at_end;
+        let lines = found.entry((first.split.name(), method_rank(tables.of(), method.name()), method));
+        let lines = lines.or_insert(LineEnds { at_end: true, ends: BTreeMap::new() });
+        lines.at_end &= points.iter().all(|point| point.loss <= first.loss.max(last.loss));
+        lines.ends.insert((first.key.replicate, &first.fixed, &first.permutee), [first.loss, last.loss]);
     }
     let mut text = String::new();
     for split in [Part::Train, Part::Test] {
-        let methods: Vec<String> = found
+        let methods: Vec<(&MethodLabel, &LineEnds<'_>)> = found
             .iter()
-            .filter(|((of, ..), at_end)| *of == split.name() && **at_end)
-            .map(|((.., method), _)| format!("`{method}`"))
+            .filter(|((of, ..), lines)| *of == split.name() && lines.at_end)
+            .map(|((.., method), lines)| (method, lines))
             .collect();
-        if !methods.is_empty() {
-            let _ = write!(
-                text,
-                "\nOn {split}, the lines of {} are nowhere higher than at their worse end: there is no barrier over the line, and over the \
-                 mean it is half of the difference between the end losses, whatever the method.\n",
-                list(&methods)
-            );
+        if methods.is_empty() {
+            continue;
         }
+        let named = |methods: &[(&MethodLabel, &LineEnds<'_>)]| list(methods.iter().map(|(method, _)| format!("`{method}`")));
+        let _ = write!(
+            text,
+            "\nOn {split}, the lines of {} are nowhere higher than at their worse end: the barrier over the mean is half of the difference \
+             between the end losses of each line",
+            named(&methods)
+        );
+        // Methods with the same ends, the largest such group.
+        let groups = methods.iter().map(|(_, one)| {
+            methods.iter().filter(|(_, other)| one.has_ends_of(other)).copied().collect::<Vec<(&MethodLabel, &LineEnds<'_>)>>()
+        });
+        let alike = groups.rev().max_by_key(Vec::len).unwrap_or_default();
+        if alike.len() > 1 && alike.len() == methods.len() {
+            text.push_str(", the same for all of them, whose lines have the same ends");
+        } else if alike.len() > 1 {
+            let _ = write!(text, ", the same for {}, whose lines have the same ends", named(&alike));
+        }
+        text.push_str(".\n");
     }
     text
 }
@@ -227,7 +267,8 @@ fn draw(canvas: &Canvas) -> Result<()> {
                 for row in rows.iter().filter(|row| row.split == split) {
                     let place = categories.iter().position(|name| *name == row.pair.architecture).unwrap_or_default();
                     let (mean, deviation) = figure(row);
-                    let ends = deviation.map(|deviation| [mean - deviation, mean + deviation]);
+                    let within = |end: f64| if scale == Scale::Share { end.clamp(0.0, 1.0) } else { end };
+                    let ends = deviation.map(|deviation| [mean - deviation, mean + deviation].map(within));
                     let whiskers = [mean].into_iter().chain(ends.into_iter().flatten()).collect();
                     values.insert((place, row.method.to_string()), whiskers);
                 }
@@ -339,6 +380,23 @@ mod tests {
         assert!(section.contains("| drawn | test | 2 × 2 × 1 | 2.500 ± 1.3 | 2.500 ± 1.3 | 3.500 ± 1.3 |"), "{section}");
         assert!(section.contains("| single | test | 1 | 0 | 1.000 | 1.500 | 0.4000 |"), "{section}");
         assert!(section.contains("the lines of `single` are nowhere higher than at their worse end"), "{section}");
+        assert!(!section.contains("the same for"), "one method is like no other: {section}");
+    }
+
+    #[test]
+    fn only_methods_whose_lines_have_the_same_ends_have_the_same_barrier_over_the_mean() {
+        let lines = |soft: f64| {
+            let of = |method: &str, last: f64| [line(method, "b", [1.0, 1.5, last]), line(method, "c", [1.0, 1.2, last])].concat();
+            let rows = [of("c2m3", 3.0), of("naive", 3.000_001), of("soft", soft)].concat();
+            let mut tables = tables(&rows);
+            tables.extend(summarise(&tables).unwrap());
+            section(&tables, &rows[0].key.pair)
+        };
+        let apart = lines(2.0);
+        assert!(apart.contains("the lines of `c2m3`, `naive` and `soft` are nowhere higher"), "{apart}");
+        assert!(apart.contains("of each line, the same for `c2m3` and `naive`, whose lines have the same ends."), "{apart}");
+        let alike = lines(3.0);
+        assert!(alike.contains("of each line, the same for all of them, whose lines have the same ends."), "{alike}");
     }
 
     #[test]

@@ -187,7 +187,9 @@ fn main_table(cells: &[&SummaryRow], methods: &[MethodRow], notes: &Notes, lost:
     };
     let cell = |label: &MethodLabel, column: Column| -> Option<Cell> {
         match column {
-            Figure(metric, split) => find(label, metric, split).map(|cell| Cell::of(cell, merges(label, methods) && !notes.has_chance())),
+            Figure(metric, split) => {
+                find(label, metric, split).map(|cell| Cell::of(cell, merges(label, methods) && !notes.is_chance(label)))
+            }
             Kept(_) if label.is_endpoints() => None,
             Kept(split) => {
                 let [merged, ends] = [label, &MethodLabel::Endpoints].map(|label| find(label, "accuracy", split));
@@ -204,7 +206,7 @@ fn main_table(cells: &[&SummaryRow], methods: &[MethodRow], notes: &Notes, lost:
         .collect();
     let names: Vec<String> = labels.iter().map(|label| format!("{label}{}", notes.marks(label))).collect();
     let has = |of: fn(&SummaryRow) -> bool| cells.iter().any(|cell| of(cell));
-    let mut text = format!("{most} models. `endpoints`: mean of the models before merging.");
+    let mut text = format!("{most} model{}. `endpoints`: mean of the models before merging.", if most == 1 { "" } else { "s" });
     for (said, sentence) in [
         (has(|cell| cell.metric == "barrier_line"), "Barrier: over the straight line between the end losses, mean over pairs."),
         (has(|cell| !cell.method.is_endpoints()), "`merged / ends`: accuracy as a share of that of the end points."),

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::tabulate::Known;
 use crate::drawing::{list, method_rank};
 use crate::identity::{MethodLabel, PairName, Part};
-use crate::measurements::{ClassRow, MatchingRow, ModelRow};
+use crate::measurements::{BarrierRow, ClassRow, MatchingRow, MeasuredClassRow, MergedRow, ModelRow};
 use crate::number;
 use crate::table::Tables;
 
@@ -36,12 +36,12 @@ impl Notes {
     /// Everything to be said of a pair.
     pub fn of(pair: &PairName, tables: &Tables, known: &Known) -> Notes {
         let mut notes = Notes::default();
-        notes.add(AT_CHANCE, at_chance(pair, tables, known.images));
+        notes.add(AT_CHANCE, at_chance(pair, tables));
         notes.add(STOPPED, stopped(pair, tables, known));
         notes.add(STATISTICS, without_statistics(pair, tables, known));
-        if let Some(text) = untested(pair, tables) {
-            notes.texts.push(text);
-        }
+        notes.texts.extend(dear(pair, tables));
+        notes.texts.extend(untested(pair, tables));
+        notes.texts.extend(unmeasured(pair, tables, known.images));
         notes
     }
 
@@ -51,9 +51,9 @@ impl Notes {
         marks.map(|mark| format!(" {mark}")).collect()
     }
 
-    /// Whether end points are at chance, where no figure is better than another.
-    pub fn has_chance(&self) -> bool {
-        self.marks.values().any(|marks| marks.contains(&AT_CHANCE))
+    /// Whether the end points of a method are at chance, where no figure is better than another.
+    pub fn is_chance(&self, label: &MethodLabel) -> bool {
+        self.marks.get(&label.to_string()).is_some_and(|marks| marks.contains(&AT_CHANCE))
     }
 
     /// The notes as paragraphs; nothing where there are none.
@@ -73,71 +73,192 @@ impl Notes {
 
 /// The methods of a pair, the end points among them.
 fn labels(pair: &PairName, tables: &Tables) -> Vec<MethodLabel> {
-    let merged = tables.of::<crate::measurements::MergedRow>().iter().map(|row| &row.key);
-    let aligned = tables.of::<crate::measurements::BarrierRow>().iter().map(|row| &row.key);
+    let merged = tables.of::<MergedRow>().iter().map(|row| &row.key);
+    let aligned = tables.of::<BarrierRow>().iter().map(|row| &row.key);
     let labels: BTreeSet<&MethodLabel> = merged.chain(aligned).filter(|key| key.pair == *pair).map(|key| &key.method).collect();
     [MethodLabel::Endpoints].into_iter().chain(labels.into_iter().cloned()).collect()
 }
 
-/// End points whose accuracy is that of always naming the largest class, or whose loss is not below that of guessing evenly.
-fn at_chance(pair: &PairName, tables: &Tables, images: Option<usize>) -> Option<(Vec<MethodLabel>, String)> {
-    let classes: Vec<&ClassRow> = tables.of::<ClassRow>().iter().filter(|row| row.dataset == pair.dataset).collect();
-    let even = (classes.len() as f64).ln();
-    let of_pair = || tables.of::<ModelRow>().iter().filter(|row| row.pair == *pair);
-    let guesses = |row: &ModelRow| row.loss >= even * (1.0 - LOSS_ROOM);
+/// The images of a split that were measured, by their classes.
+struct Measured {
+    classes: usize,
+    images: usize,
+    /// The share of the class that has the most of them.
+    largest: f64,
+    /// Accuracies up to here may be those of always naming that class.
+    chance: f64,
+    /// Classes that no image shows.
+    unseen: usize,
+}
+
+impl Measured {
+    /// Of a data set; `None` where classes are not known.
+    fn of(dataset: &str, split: Part, tables: &Tables) -> Option<Measured> {
+        let all = tables.of::<ClassRow>().iter().filter(|row| row.dataset == dataset);
+        let all: Vec<usize> = all.map(|row| if split == Part::Train { row.train } else { row.test }).collect();
+        let some = tables.of::<MeasuredClassRow>().iter().filter(|row| row.dataset == dataset && row.split == split);
+        let some: Vec<usize> = some.map(|row| row.images).collect();
+        let counts = if some.is_empty() { all } else { some };
+        let images: usize = counts.iter().sum();
+        if counts.len() < 2 || images == 0 {
+            return None;
+        }
+        let largest = counts.iter().copied().max().unwrap_or_default() as f64 / images as f64;
+        let chance = largest + ERRORS * (largest * (1.0 - largest) / images as f64).sqrt();
+        Some(Measured { classes: counts.len(), images, largest, chance, unseen: counts.iter().filter(|count| **count == 0).count() })
+    }
+
+    /// The loss of guessing evenly.
+    fn even(&self) -> f64 {
+        (self.classes as f64).ln()
+    }
+
+    /// Whether a model is no better than naming the largest class.
+    fn is_chance(&self, row: &ModelRow) -> bool {
+        row.accuracy <= self.chance
+    }
+
+    /// Whether guessing evenly costs less than a model.
+    fn is_dear(&self, row: &ModelRow) -> bool {
+        row.loss >= self.even() * (1.0 - LOSS_ROOM)
+    }
+}
+
+/// The end points of a pair on a split.
+fn end_points<'a>(pair: &PairName, split: Part, tables: &'a Tables) -> Vec<&'a ModelRow> {
+    tables.of::<ModelRow>().iter().filter(|row| row.pair == *pair && row.split == split).collect()
+}
+
+/// `2 of 3 end points are`, with a verb that fits.
+fn counted(found: &[&ModelRow], all: &[&ModelRow], singular: &str, plural: &str) -> String {
+    format!("{} of {} end points {}", found.len(), all.len(), if found.len() == 1 { singular } else { plural })
+}
+
+/// The least and the greatest figure of some end points.
+fn ends(found: &[&ModelRow], of: fn(&ModelRow) -> f64, show: fn(f64) -> String) -> String {
+    let values = found.iter().map(|row| of(row));
+    let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)));
+    let [low, high] = [low, high].map(show);
+    if low == high { low } else { format!("{low} to {high}") }
+}
+
+/// End points whose accuracy is that of always naming the largest class.
+fn at_chance(pair: &PairName, tables: &Tables) -> Option<(Vec<MethodLabel>, String)> {
     let mut sentences = Vec::new();
     let mut learned_nothing = false;
+    let mut bad: BTreeSet<(usize, &str)> = BTreeSet::new();
+    let mut all: Vec<(usize, &str)> = Vec::new();
     for split in [Part::Train, Part::Test] {
-        let count = |row: &&ClassRow| if split == Part::Train { row.train } else { row.test };
-        let total: usize = classes.iter().map(count).sum();
-        if classes.len() < 2 || total == 0 {
-            continue;
+        let Some(measured) = Measured::of(&pair.dataset, split, tables) else { continue };
+        let rows = end_points(pair, split, tables);
+        for row in &rows {
+            let model = (row.replicate, row.model.as_str());
+            if !all.contains(&model) {
+                all.push(model);
+            }
         }
-        let largest = classes.iter().map(count).max().unwrap_or_default() as f64 / total as f64;
-        let measured = images.unwrap_or(total).min(total) as f64;
-        let chance = largest + ERRORS * (largest * (1.0 - largest) / measured).sqrt();
-        // So few images that twice as many right would be chance as well prove nothing.
-        let few = chance > 2.0 * largest;
-        // A model that learned may be so sure of its mistakes on test that guessing evenly would cost less.
-        let learned = |row: &ModelRow| {
-            let same = |other: &&ModelRow| other.model == row.model && other.replicate == row.replicate && other.split == Part::Train;
-            split == Part::Test && of_pair().find(same).is_some_and(|other| !guesses(other))
-        };
-        let rows: Vec<&ModelRow> = of_pair().filter(|row| row.split == split).collect();
-        let found: Vec<&&ModelRow> = rows.iter().filter(|row| row.accuracy <= chance || guesses(row) && !learned(row)).collect();
+        let found: Vec<&ModelRow> = rows.iter().copied().filter(|row| measured.is_chance(row)).collect();
         if found.is_empty() {
             continue;
         }
-        let ends = |of: fn(&ModelRow) -> f64, show: fn(f64) -> String| {
-            let values = found.iter().map(|row| of(row));
-            let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)));
-            let [low, high] = [low, high].map(show);
-            if low == high { low } else { format!("{low} to {high}") }
-        };
+        bad.extend(found.iter().map(|row| (row.replicate, row.model.as_str())));
+        // So few images that twice as many right would be chance as well prove nothing.
+        let few = measured.chance > 2.0 * measured.largest;
         learned_nothing |= !few;
-        let standing =
-            if few { format!("cannot be told from chance by {measured} images") } else { "are no better than chance".to_owned() };
+        let standing = if few {
+            counted(&found, &rows, "cannot be told from chance", "cannot be told from chance") + &format!(" by {} images", measured.images)
+        } else {
+            counted(&found, &rows, "is no better than chance", "are no better than chance")
+        };
         sentences.push(format!(
-            "On {split}, {} of {} end points {standing}: accuracy {} (the largest class has {}), loss {} (guessing evenly: \
-             ln {} = {}).",
-            found.len(),
-            rows.len(),
-            ends(|row| row.accuracy, number::share),
-            number::share(largest),
-            ends(|row| row.loss, number::shown),
-            classes.len(),
-            number::shown(even)
+            "On {split}, {standing}: accuracy {} (the largest class has {}), loss {} (guessing evenly: ln {} = {}).",
+            ends(&found, |row| row.accuracy, number::share),
+            number::share(measured.largest),
+            ends(&found, |row| row.loss, number::shown),
+            measured.classes,
+            number::shown(measured.even())
         ));
     }
     if sentences.is_empty() {
         return None;
     }
-    let conclusion = match learned_nothing {
-        true => "The end points did not learn; barriers mean nothing there.",
-        false => "If the end points did not learn, barriers mean nothing there.",
+    let conclusion = match (learned_nothing, bad.len() == all.len()) {
+        (true, true) => "The end points did not learn; barriers mean nothing there.",
+        (true, false) => {
+            "Those did not learn, and barriers of theirs mean nothing. Rows have the sign if half of their end points did not."
+        }
+        (false, true) => "If the end points did not learn, barriers mean nothing there.",
+        (false, false) => {
+            "If they did not learn, barriers of theirs mean nothing. Rows have the sign if that may be half of their end points."
+        }
     };
     sentences.push(conclusion.to_owned());
-    Some((labels(pair, tables), sentences.join(" ")))
+    let marked = labels(pair, tables).into_iter().filter(|label| {
+        let models = merged(pair, label, tables);
+        let is_own = |model: &&(usize, &str)| {
+            let replicate = all.iter().filter(|other| other.0 == model.0);
+            replicate.take(models).any(|other| other == *model)
+        };
+        let own: Vec<_> = all.iter().filter(is_own).collect();
+        2 * own.iter().filter(|model| bad.contains(**model)).count() >= own.len()
+    });
+    Some((marked.collect(), sentences.join(" ")))
+}
+
+/// How many models, the first ones, go into the row of a method.
+fn merged(pair: &PairName, label: &MethodLabel, tables: &Tables) -> usize {
+    let rows = tables.of::<MergedRow>().iter().filter(|row| row.key.pair == *pair && row.key.method == *label);
+    rows.map(|row| row.models).max().unwrap_or(usize::MAX)
+}
+
+/// End points that guessing evenly would beat by the loss, but not by accuracy: they are sure of their mistakes.
+fn dear(pair: &PairName, tables: &Tables) -> Option<String> {
+    let train = end_points(pair, Part::Train, tables);
+    let sentences = [Part::Train, Part::Test].into_iter().filter_map(|split| {
+        let measured = Measured::of(&pair.dataset, split, tables)?;
+        // A model that learned may be so sure of its mistakes on test that guessing evenly would cost less.
+        let learned = |row: &ModelRow| {
+            let same = |other: &&&ModelRow| other.model == row.model && other.replicate == row.replicate;
+            split == Part::Test && train.iter().find(same).is_some_and(|other| !measured.is_dear(other))
+        };
+        let rows = end_points(pair, split, tables);
+        let found = rows.iter().copied().filter(|row| !measured.is_chance(row) && measured.is_dear(row) && !learned(row));
+        let found: Vec<&ModelRow> = found.collect();
+        (!found.is_empty()).then(|| {
+            format!(
+                "On {split}, {} worse than guessing evenly by the loss, though above chance by accuracy: loss {} (ln {} = {}), accuracy {} \
+                 (the largest class has {}).",
+                counted(&found, &rows, "is", "are"),
+                ends(&found, |row| row.loss, number::shown),
+                measured.classes,
+                number::shown(measured.even()),
+                ends(&found, |row| row.accuracy, number::share),
+                number::share(measured.largest)
+            )
+        })
+    });
+    let sentences: Vec<String> = sentences.collect();
+    (!sentences.is_empty()).then(|| format!("{} They are sure of their mistakes; accuracies say more than losses.", sentences.join(" ")))
+}
+
+/// Classes that are not among the images that are measured.
+fn unmeasured(pair: &PairName, tables: &Tables, images: Option<usize>) -> Option<String> {
+    let images = images?;
+    let of_split = |split: Part| {
+        let count = |row: &ClassRow| if split == Part::Train { row.train } else { row.test };
+        let there = tables.of::<ClassRow>().iter().filter(|row| row.dataset == pair.dataset && count(row) > 0).count();
+        let measured = Measured::of(&pair.dataset, split, tables)?;
+        let shown = measured.classes - measured.unseen;
+        (shown < there).then(|| format!("{shown} of {} classes on {split}", measured.classes))
+    };
+    let found: Vec<String> = [Part::Train, Part::Test].into_iter().filter_map(of_split).collect();
+    (!found.is_empty()).then(|| {
+        format!(
+            "The images that are measured (`evaluation.images = {images}`: the first of each split) show only {}. No figure says anything \
+             about the others.",
+            list(&found)
+        )
+    })
 }
 
 /// Matchings that ended at their limit of iterations, or whose plans are not the ones asked for.
@@ -198,155 +319,5 @@ fn untested(pair: &PairName, tables: &Tables) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::comparison::Comparison;
-    use crate::drawing::MethodRow;
-    use crate::identity::ResultKey;
-    use crate::measurements::MergedRow;
-
-    fn pair() -> PairName {
-        PairName::new("digits", "mlp")
-    }
-
-    fn key(method: &str) -> ResultKey {
-        ResultKey { pair: pair(), method: MethodLabel::method(method), replicate: 0 }
-    }
-
-    fn known() -> Known {
-        let method = |names: [&str; 4]| {
-            let [method, matching, merging, repair] = names.map(str::to_owned);
-            MethodRow { method, matching, merging, repair, plain: String::new() }
-        };
-        Known {
-            title: "digits".to_owned(),
-            architectures: Vec::new(),
-            methods: vec![
-                method(["naive", "identity", "mean", ""]),
-                method(["mended", "identity", "mean", "batch-norm"]),
-                method(["ensemble", "identity", "ensemble", ""]),
-            ],
-            comparison: Comparison::default(),
-            lost: Vec::new(),
-            origin: String::new(),
-            images: None,
-            batch_norms: Vec::new(),
-        }
-    }
-
-    /// Ten classes of 100 training and 10 test images, two models with these losses and accuracies on train and test, and merged ones.
-    fn tables(train: (f64, f64), test: (f64, f64)) -> Tables {
-        let mut tables = Tables::default();
-        tables.extend((0..10).map(|label| ClassRow {
-            dataset: "digits".to_owned(),
-            label,
-            class: String::new(),
-            train: 100,
-            test: 10,
-            stage: String::new(),
-        }));
-        for model in ["a", "b"] {
-            tables.extend([(Part::Train, train), (Part::Test, test)].map(|(split, (loss, accuracy))| ModelRow {
-                pair: pair(),
-                replicate: 0,
-                model: model.to_owned(),
-                split,
-                loss,
-                accuracy,
-                stage: String::new(),
-            }));
-        }
-        tables.extend(["ensemble", "mended", "naive"].map(|method| MergedRow {
-            key: key(method),
-            models: 2,
-            split: Part::Test,
-            loss: 2.0,
-            accuracy: 0.3,
-            stage: String::new(),
-        }));
-        tables
-    }
-
-    fn text(tables: &Tables, known: &Known) -> String {
-        Notes::of(&pair(), tables, known).text()
-    }
-
-    #[test]
-    fn end_points_at_chance_are_told_and_mark_every_row() {
-        // Of 1000 images a share of 0.1 has a standard error of 0.0095.
-        for (train, test) in [((2.35, 0.1), (2.36, 0.1)), ((2.0, 0.128), (2.0, 0.1)), ((8.8e9, 0.4), (9e9, 0.4))] {
-            let tables = tables(train, test);
-            let notes = Notes::of(&pair(), &tables, &known());
-            let text = notes.text();
-            assert!(text.contains("On train, 2 of 2 end points are no better than chance"), "{train:?}: {text}");
-            assert!(text.contains("did not learn; barriers mean nothing there"), "{text}");
-            for label in [MethodLabel::Endpoints, MethodLabel::method("naive"), MethodLabel::method("mended")] {
-                assert_eq!(notes.marks(&label), " †", "{label}");
-            }
-        }
-        let text = text(&tables((2.35, 0.1), (2.36, 0.1)), &known());
-        assert!(text.contains("accuracy 0.1000 (the largest class has 0.1000), loss 2.350 (guessing evenly: ln 10 = 2.303)"), "{text}");
-    }
-
-    #[test]
-    fn end_points_that_learned_are_not_told_even_if_sure_of_their_mistakes() {
-        for (train, test) in [((0.01, 1.0), (0.2, 0.95)), ((2.0, 0.14), (2.0, 0.3)), ((0.01, 1.0), (4.0, 0.7))] {
-            assert_eq!(text(&tables(train, test), &known()), "", "{train:?} {test:?}");
-        }
-        // Fewer images have more room for chance.
-        let few = Known { images: Some(100), ..known() };
-        assert!(text(&tables((2.0, 0.14), (2.0, 0.3)), &few).contains("On train"));
-        let hardly_any = Known { images: Some(50), ..known() };
-        let text = text(&tables((2.0, 0.2), (2.0, 0.3)), &hardly_any);
-        assert!(text.contains("On train, 2 of 2 end points cannot be told from chance by 50 images"), "{text}");
-        assert!(text.contains("If the end points did not learn"), "{text}");
-    }
-
-    #[test]
-    fn batch_norms_merged_without_new_statistics_are_told_with_the_key_that_adds_them() {
-        let tables = tables((0.01, 1.0), (0.2, 0.95));
-        let known = Known { batch_norms: vec![pair()], ..known() };
-        let notes = Notes::of(&pair(), &tables, &known);
-        assert!(notes.text().contains("`repair = { kind = \"batch-norm\" }`"), "{}", notes.text());
-        let marks = ["naive", "mended", "ensemble"].map(|name| notes.marks(&MethodLabel::method(name)));
-        assert_eq!(marks, [" §", "", ""]);
-        assert_eq!(notes.marks(&MethodLabel::Endpoints), "");
-    }
-
-    #[test]
-    fn matchings_that_were_stopped_or_miss_their_marginals_are_told() {
-        let row = |method: &str, outcome: &str, marginal_error: f64| MatchingRow {
-            key: key(method),
-            models: 2,
-            objective: 1.0,
-            iterations: 3,
-            outcome: outcome.to_owned(),
-            cycle_error: 0.0,
-            function_error: 0.0,
-            names: String::new(),
-            marginal_error,
-            stage: String::new(),
-        };
-        let mut tables = tables((0.01, 1.0), (0.2, 0.95));
-        tables.extend([row("mended", "converged", 1e-10), row("naive", "iteration-limit", 0.62), row("naive", "converged", 0.0)]);
-        let notes = Notes::of(&pair(), &tables, &known());
-        let expected = "`naive` (1 of 2 alignments at the limit of iterations; plans miss their marginals by up to 0.62 of the mass)";
-        assert!(notes.text().contains(expected), "{}", notes.text());
-        assert_eq!([notes.marks(&MethodLabel::method("naive")), notes.marks(&MethodLabel::method("mended"))], [" ‡", ""]);
-    }
-
-    #[test]
-    fn classes_without_test_images_are_told_by_folder_or_label() {
-        let mut tables = Tables::default();
-        tables.extend([("cat", 3), ("dog", 0), ("", 0)].into_iter().enumerate().map(|(label, (class, test))| ClassRow {
-            dataset: "digits".to_owned(),
-            label,
-            class: class.to_owned(),
-            train: 1,
-            test,
-            stage: String::new(),
-        }));
-        let text = text(&tables, &known());
-        assert!(text.contains("2 of 3 classes have no test images: `dog` and label 2."), "{text}");
-    }
-}
+#[path = "notes_tests.rs"]
+mod tests;

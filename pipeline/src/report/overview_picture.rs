@@ -8,7 +8,7 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::architectures::ArchitectureRow;
-use super::summary::ByModelsRow;
+use super::summary::{ByModelsRow, Figures};
 use crate::drawing::{Axis, Canvas, FONT, Legend, Picture, TEXT, backend, by_pair, list, mark, names_width, shown_part};
 use crate::identity::Part;
 use crate::number;
@@ -20,6 +20,21 @@ struct Figure {
     ours: f64,
     deviation: Option<f64>,
     reported: Option<f64>,
+}
+
+impl Figure {
+    /// Mean and standard deviation over all draws and replicates of a method.
+    fn over(draws: &[&Figures]) -> Figure {
+        let count: f64 = draws.iter().map(|figures| figures.replicates as f64).sum();
+        let ours = draws.iter().map(|figures| figures.replicates as f64 * figures.mean).sum::<f64>() / count;
+        // Squares about the mean of each draw, and of these means about that of all.
+        let squares = draws.iter().map(|figures| {
+            let replicates = figures.replicates as f64;
+            (replicates - 1.0) * figures.sd.unwrap_or(0.0).powi(2) + replicates * (figures.mean - ours).powi(2)
+        });
+        let deviation = (count > 1.0).then(|| (squares.sum::<f64>() / (count - 1.0)).sqrt());
+        Figure { ours, deviation, reported: draws.iter().find_map(|figures| figures.reported) }
+    }
 }
 
 struct Panel {
@@ -56,12 +71,11 @@ pub fn draw(canvas: &Canvas) -> Result<()> {
         let shown = || rows.iter().filter(|row| row.is_accuracy_of(pair, split));
         let merged = || shown().filter(|row| !row.method.is_endpoints());
         let Some(most) = merged().map(|row| row.models).max() else { continue };
-        let mut figures: BTreeMap<String, Figure> = BTreeMap::new();
-        // Of a method that is drawn several times, the first.
-        for row in merged().filter(|row| row.models == most && row.method.draw().is_none_or(|draw| draw == 1)) {
-            let figure = Figure { ours: row.figures.mean, deviation: row.figures.sd, reported: row.figures.reported };
-            figures.insert(row.method.name().to_owned(), figure);
+        let mut draws: BTreeMap<String, Vec<&Figures>> = BTreeMap::new();
+        for row in merged().filter(|row| row.models == most) {
+            draws.entry(row.method.name().to_owned()).or_default().push(&row.figures);
         }
+        let figures = draws.into_iter().map(|(name, draws)| (name, Figure::over(&draws))).collect();
         let stands_for = architectures.iter().find(|row| row.pair == *pair && !row.stands_for.is_empty());
         let other = stands_for.map(|row| format!(" for {}", row.stands_for)).unwrap_or_default();
         let endpoints = shown().find(|row| row.method.is_endpoints()).map(|row| row.figures.mean);
@@ -81,6 +95,15 @@ impl Overview {
         self.panels.len().min(COLUMNS)
     }
 
+    fn has_whiskers(&self) -> bool {
+        self.panels.iter().flat_map(|panel| panel.figures.values()).any(|figure| figure.deviation.is_some())
+    }
+
+    /// Room for what marks mean.
+    fn foot(&self) -> u32 {
+        if self.has_whiskers() { 78 } else { 56 }
+    }
+
     fn names(&self) -> u32 {
         names_width(self.legend.names())
     }
@@ -89,7 +112,7 @@ impl Overview {
 impl Picture for Overview {
     fn size(&self) -> (u32, u32) {
         let rows = self.panels.len().div_ceil(self.columns()) as u32;
-        (self.names() + 400 * self.columns() as u32, 112 + rows * (FRAME + ROW * self.legend.names().len() as u32))
+        (self.names() + 400 * self.columns() as u32, 56 + self.foot() + rows * (FRAME + ROW * self.legend.names().len() as u32))
     }
 
     fn title(&self) -> String {
@@ -106,7 +129,7 @@ impl Picture for Overview {
 
     fn draw<B: DrawingBackend>(&self, area: &DrawingArea<B, Shift>) -> Result<()> {
         let height = area.dim_in_pixel().1 as i32;
-        let (body, foot) = area.split_vertically(height - 56);
+        let (body, foot) = area.split_vertically(height - self.foot() as i32);
         self.note(&foot)?;
         let rows = self.panels.len().div_ceil(self.columns());
         for (line, panels) in body.split_evenly((rows, 1)).iter().zip(self.panels.chunks(self.columns())) {
@@ -126,6 +149,10 @@ impl Overview {
         let left = self.names() as i32;
         let text = "bars, first figures: ours; dashed: mean of the models before merging";
         foot.draw(&Text::new(text, (left, 5), style.clone())).map_err(backend)?;
+        if self.has_whiskers() {
+            let text = "bars: mean over draws and replicates; whiskers: one standard deviation";
+            foot.draw(&Text::new(text, (left, 49), style.clone())).map_err(backend)?;
+        }
         if self.panels.iter().flat_map(|panel| panel.figures.values()).any(|figure| figure.reported.is_some()) {
             diamond(foot, (left + 7, 34))?;
             foot.draw(&Text::new("and in brackets: as reported, at the published settings", (left + 21, 27), style)).map_err(backend)?;
@@ -169,7 +196,8 @@ impl Overview {
             let Some(figure) = panel.figures.get(name) else { continue };
             chart.draw_series([Rectangle::new([(0.0, y - 0.34), (figure.ours, y + 0.34)], colour.mix(0.85).filled())]).map_err(backend)?;
             if let Some(deviation) = figure.deviation {
-                let ends = [(figure.ours - deviation, y), (figure.ours + deviation, y)];
+                // No accuracy lies outside.
+                let ends = [figure.ours - deviation, figure.ours + deviation].map(|end| (end.clamp(0.0, 1.0), y));
                 chart.draw_series([PathElement::new(ends, DARK.stroke_width(2))]).map_err(backend)?;
             }
             let style = (FONT, TEXT - 3).into_text_style(cell).color(&DARK).pos(middle);
@@ -196,4 +224,39 @@ fn diamond<B: DrawingBackend>(area: &DrawingArea<B, Shift>, (x, y): (i32, i32)) 
     area.draw(&Polygon::new(outline.clone(), WHITE.filled())).map_err(backend)?;
     outline.push(outline[0]);
     area.draw(&PathElement::new(outline, DARK.stroke_width(2))).map_err(backend)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::statistics::Summary;
+
+    fn figures(values: &[f64]) -> Figures {
+        let Summary { count, mean, deviation, .. } = Summary::of(values).unwrap();
+        Figures {
+            metric: "accuracy".to_owned(),
+            split: Part::Test,
+            replicates: count,
+            mean,
+            sd: deviation,
+            low: None,
+            high: None,
+            reported: None,
+            reported_sd: None,
+            verdict: String::new(),
+            stage: String::new(),
+        }
+    }
+
+    #[test]
+    fn a_method_that_is_drawn_several_times_has_the_mean_and_spread_of_all_its_values() {
+        let draws = [figures(&[0.5, 0.7]), figures(&[0.9, 0.95])];
+        let found = Figure::over(&draws.iter().collect::<Vec<_>>());
+        let all = Summary::of(&[0.5, 0.7, 0.9, 0.95]).unwrap();
+        assert!((found.ours - all.mean).abs() < 1e-12 && (found.deviation.unwrap() - all.deviation.unwrap()).abs() < 1e-12);
+        let single = [figures(&[0.5]), figures(&[0.9])];
+        let found = Figure::over(&single.iter().collect::<Vec<_>>());
+        assert!((found.ours - 0.7).abs() < 1e-12 && found.deviation.is_some());
+        assert_eq!(Figure::over(&[&single[0]]).deviation, None);
+    }
 }

@@ -1,8 +1,10 @@
 //! What a checked spec asks for that a person may not have meant: known causes of bad or empty figures.
 
+use onebasin_datasets::Class;
 use onebasin_network::Role;
 
 use super::{Experiment, Merging, Pair};
+use crate::identity::Part;
 
 impl Pair {
     /// Whether its networks have batch norms, whose running statistics a mean of weights does not have.
@@ -14,10 +16,12 @@ impl Pair {
 impl Experiment {
     /// One text for each, in the order of the spec; none where nothing is to be said.
     pub fn warnings(&self) -> Vec<String> {
+        // One model is not merged, whatever the methods.
+        let merges = self.models.len() > 1;
         let bare: Vec<String> = self
             .methods
             .iter()
-            .filter(|method| method.repair.is_none() && method.merging != Merging::Ensemble && method.name.is_first())
+            .filter(|method| merges && method.repair.is_none() && method.merging != Merging::Ensemble && method.name.is_first())
             .map(|method| format!("`{}`", method.name.name))
             .collect();
         let mut warnings = Vec::new();
@@ -34,6 +38,9 @@ impl Experiment {
             let is_first = self.pairs[..place].iter().all(|earlier| earlier.dataset != pair.dataset);
             let empty: Vec<String> =
                 pair.classes.iter().filter(|class| class.test == 0).map(|class| format!("`{}`", class.folder)).collect();
+            if is_first {
+                warnings.extend(self.unmeasured(pair));
+            }
             if is_first && !empty.is_empty() {
                 warnings.push(format!(
                     "data set `{}` has no test pictures of {} of {} classes: {}\nhint: no figure on test says anything about them",
@@ -45,5 +52,30 @@ impl Experiment {
             }
         }
         warnings
+    }
+
+    /// Classes without an image among those that are measured: the first ones, and a folder of pictures is read class by class.
+    fn unmeasured(&self, pair: &Pair) -> Option<String> {
+        let images = self.evaluation.images?;
+        let parts = self.evaluation.parts.iter().filter_map(|part| {
+            let count = |class: &Class| if *part == Part::Train { class.train } else { class.test };
+            let mut before = 0;
+            let shown = pair.classes.iter().filter(|class| {
+                let is_reached = before < images && count(class) > 0;
+                before += count(class);
+                is_reached
+            });
+            let (shown, all) = (shown.count(), pair.classes.iter().filter(|class| count(class) > 0).count());
+            (shown < all).then(|| format!("{shown} of {} classes on {part}", pair.classes.len()))
+        });
+        let parts: Vec<String> = parts.collect();
+        (!parts.is_empty()).then(|| {
+            format!(
+                "`evaluation.images = {images}` measures the first images of data set `{}`, which show only {}\nhint: leave it out to \
+                 measure all images",
+                pair.dataset,
+                parts.join(" and ")
+            )
+        })
     }
 }

@@ -127,7 +127,8 @@ fn a_sweep_runs_every_setting_in_folders_of_its_own_and_writes_one_table_over_al
     assert!(settings.is_sorted() && settings.first() == Some(&"1,1") && settings.last() == Some(&"3,2"), "{table}");
     let text = fs::read_to_string(own.join("sweep.md")).unwrap();
     assert!(
-        text.contains("| `trainings.adam.epochs` | `seed` | method | test accuracy |") && text.contains("\n| 3 | 2 | weights | 0."),
+        text.contains("| `trainings.adam.epochs` | `seed` | method | accuracy, train | accuracy, test |")
+            && text.contains("\n| 3 | 2 | weights | 0."),
         "{text}"
     );
     // The same from the spec, where all is at hand.
@@ -146,4 +147,18 @@ fn a_sweep_runs_every_setting_in_folders_of_its_own_and_writes_one_table_over_al
     fs::write(&spec, format!("{}\n[sweep]\nseed = 1\n", super::command::SPEC)).unwrap();
     let (code, _, error) = texts(&onebasin(folder.path(), &["plan", "small.toml"]));
     assert!(code == 2 && error.contains("`sweep.seed` should be a list of values"), "{error}");
+}
+
+#[test]
+fn the_table_of_a_sweep_begins_with_end_points_and_keeps_the_order_and_the_splits_of_the_spec() {
+    let (folder, spec) = folder();
+    let text = super::command::SPEC.replace("\"naive\"", "\"zero\"").replace("lambdas = 3", "lambdas = 3\nsplits = [\"train\", \"test\"]");
+    fs::write(&spec, text).unwrap();
+    let (code, _, error) = texts(&onebasin(folder.path(), &["run", "small.toml", "--sweep", "seed=1,2"]));
+    assert_eq!(code, 0, "{error}");
+    let text = fs::read_to_string(folder.path().join("results/small@sweep=seed/sweep.md")).unwrap();
+    assert!(text.contains("| `seed` | method | accuracy, train | accuracy, test | loss, train | loss, test | barrier, train |"), "{text}");
+    let names = text.lines().filter_map(|line| line.strip_prefix("| ")?.split(" | ").nth(1)).skip(1);
+    let names: Vec<&str> = names.filter(|name| *name != "---").collect();
+    assert_eq!(names, ["endpoints", "zero", "weights", "endpoints", "zero", "weights"], "{text}");
 }

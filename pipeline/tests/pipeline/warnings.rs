@@ -97,3 +97,56 @@ fn batch_norms_without_new_statistics_are_a_warning_that_names_the_key() {
     assert!(warned(NORMED, ""));
     assert!(!warned(NORMED, "repair = { kind = \"batch-norm\" }") && !warned(PLAIN, ""));
 }
+
+#[test]
+fn images_that_do_not_show_every_class_are_a_warning_a_table_and_a_note() {
+    let text = spec(PLAIN, "").replace("lambdas = 3", "lambdas = 3\nsplits = [\"train\", \"test\"]\nimages = 3\nclass-accuracy = true");
+    let whole = folder(&text.replace("images = 3", "images = 100"));
+    let (code, _, error) = texts(&onebasin(whole.path(), &["plan", "warned.toml"]));
+    assert!(code == 0 && !error.contains("`evaluation.images = "), "{error}");
+    let folder = folder(&text);
+    let (code, _, error) = texts(&onebasin(folder.path(), &["run", "warned.toml"]));
+    let warning = "warning: `evaluation.images = 3` measures the first images of data set `set`, which show only 2 of 4 classes on train and \
+                   2 of 4 classes on test\nhint: ";
+    assert!(code == 0 && error.contains(warning), "{error}");
+    let results = folder.path().join("results/warned");
+    let classes = fs::read_to_string(results.join("measured-classes.csv")).unwrap();
+    let rows: Vec<&str> = classes.lines().skip(1).map(|line| line.rsplit_once(',').unwrap().0).collect();
+    let expected = ["test,0,2", "test,1,1", "test,2,0", "test,3,0", "train,0,2", "train,1,1", "train,2,0", "train,3,0"];
+    assert_eq!(rows, expected.map(|row| format!("set,{row}")));
+    let table = fs::read_to_string(results.join("table.md")).unwrap();
+    assert!(table.contains("show only 2 of 4 classes on train and 2 of 4 classes on test."), "{table}");
+    // Folders `10` and `2` are labels 2 and 3.
+    let picture = fs::read_to_string(folder.path().join("plots/warned/class-accuracy-set-net.svg")).unwrap();
+    assert!(picture.contains("2 10") && picture.contains("3 2") && picture.contains("by class"), "{picture}");
+}
+
+#[test]
+fn one_model_is_not_merged_and_nothing_is_said_of_what_merges_it() {
+    let folder = folder(&spec(NORMED, "").replace("models = 2", "models = 1"));
+    let (code, _, error) = texts(&onebasin(folder.path(), &["plan", "warned.toml"]));
+    assert!(code == 0 && error.contains("nothing is merged") && !error.contains("batch norms"), "{error}");
+    let (code, _, error) = texts(&onebasin(folder.path(), &["run", "warned.toml"]));
+    let table = fs::read_to_string(folder.path().join("results/warned/table.md")).unwrap();
+    assert!(code == 0 && table.contains("\n1 model. `endpoints`"), "{error}{table}");
+}
+
+#[test]
+fn models_stand_everywhere_in_the_order_of_the_spec() {
+    let models = "[[models]]\nname = \"left\"\n\n[[models]]\nname = \"right-1\"\n\n[[models]]\nname = \"third\"\n\n[datasets.set]";
+    let text = spec(PLAIN, "").replace("models = 2\n", "").replace("[datasets.set]", models);
+    let folder = folder(&text.replace("lambdas = 3", "lambdas = 3\nsimilarity = true\nclass-accuracy = true"));
+    let (code, _, error) = texts(&onebasin(folder.path(), &["run", "warned.toml"]));
+    assert_eq!(code, 0, "{error}");
+    for (name, place) in [("models.csv", 3), ("learning-curves.csv", 3), ("class-accuracy.csv", 5)] {
+        let table = fs::read_to_string(folder.path().join("results/warned").join(name)).unwrap();
+        let mut models: Vec<&str> = table.lines().skip(1).filter_map(|line| line.split(',').nth(place)).collect();
+        models.retain(|model| !model.is_empty());
+        models.dedup();
+        assert_eq!(models, ["left", "right-1", "third"], "{name}");
+    }
+    for name in ["learning-curves", "similarity", "matrices"] {
+        let picture = fs::read_to_string(folder.path().join(format!("plots/warned/{name}-set-net.svg"))).unwrap();
+        assert!(picture.contains("left, right-1 and third"), "{name}");
+    }
+}

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Measurement;
 use crate::drawing::Canvas;
-use crate::identity::{ResultKey, by_length};
+use crate::identity::ResultKey;
 use crate::plan::{PairPlanner, Record};
 use crate::spec::{Asked, Either, SpecError, whole};
 use crate::stage::Artifact;
@@ -56,9 +56,7 @@ pub struct IteratesRequest {
 
 row! {
     /// An entry of a soft matrix: a row of `iterates.csv`. Entries stay in the order of their places.
-    pub struct IterateRow in "iterates.csv", order |a, b| {
-        (&a.key, by_length(&a.model), a.iteration).cmp(&(&b.key, by_length(&b.model), b.iteration))
-    };
+    pub struct IterateRow in "iterates.csv", order |a, b| (&a.key, a.iteration).cmp(&(&b.key, b.iteration));
     {
         key: ResultKey,
         models: usize,

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::Measurement;
 use crate::drawing::Canvas;
-use crate::identity::{ResultKey, by_length};
+use crate::identity::ResultKey;
 use crate::plan::{PairPlanner, Record};
 use crate::spec::{Asked, Method, SpecError, shown};
 use crate::stage::Artifact;
@@ -22,8 +22,8 @@ use stage::{ARTIFACT, Item, MarginsStage};
 pub struct Margins;
 
 row! {
-    /// A unit and how sure its match is: a row of `margins.csv`. Groups stay in the order of the network.
-    pub struct MarginRow in "margins.csv", order |a, b| (&a.key, by_length(&a.model)).cmp(&(&b.key, by_length(&b.model)));
+    /// A unit and how sure its match is: a row of `margins.csv`. Models stay in the order of the spec, groups in that of the network.
+    pub struct MarginRow in "margins.csv", order |a, b| a.key.cmp(&b.key);
     {
         key: ResultKey,
         models: usize,

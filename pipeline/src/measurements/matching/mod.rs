@@ -10,7 +10,7 @@ use std::fmt::Write;
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
-use super::Measurement;
+use super::{CycleRow, Measurement};
 use crate::drawing::{Canvas, method_rank};
 use crate::identity::{MethodLabel, PairName, ResultKey};
 use crate::number;
@@ -167,11 +167,17 @@ impl Measurement for Matching {
         if by_method.is_empty() {
             return String::new();
         }
-        let mut text =
-            "\nHow the alignments ended, and their largest errors: how far a model mapped around a cycle of models comes back from itself, \
-             how far a permuted model's outputs lie from its own, and what share of the mass a soft plan misplaces.\n\n\
+        let apart = if tables.of::<CycleRow>().iter().any(|row| row.key.pair == *pair) {
+            ", not through maps of two models each, matched apart: of those `cycles.csv` tells"
+        } else {
+            ""
+        };
+        let mut text = format!(
+            "\nHow the alignments ended, and their largest errors: cycle error, how far a model comes back from itself that is mapped \
+             around a cycle of models through the common frame of one alignment{apart}; function error, how far a permuted model's outputs \
+             lie from its own; marginal error, what share of the mass a soft plan misplaces.\n\n\
              | method | ended | cycle error | function error | marginal error |\n| --- | --- | ---: | ---: | ---: |\n"
-                .to_owned();
+        );
         for ((_, _, method), rows) in by_method {
             let mut outcomes: BTreeMap<&str, usize> = BTreeMap::new();
             rows.iter().for_each(|row| *outcomes.entry(&row.outcome).or_default() += 1);

@@ -9,7 +9,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::PlaneRow;
 use super::lattice::{RADIUS, corners, half_of, nearest, place, points};
-use crate::drawing::{Canvas, FONT, Picture, TEXT, backend, by_pair, labels, list, shown_part};
+use crate::drawing::{Canvas, FONT, Picture, TEXT, Tick, backend, by_pair, list, shown_part, ticks};
 use crate::identity::MethodLabel;
 use crate::table::Row;
 
@@ -218,12 +218,14 @@ impl Contours {
             let y = bottom - step * (band as i32 + 1);
             area.draw(&Rectangle::new([(left, y), (left + 30, y + step)], shade(band).filled())).map_err(backend)?;
         }
-        let levels = labels(&(0..=BANDS).map(|band| self.level(band)).collect::<Vec<_>>());
-        for (band, level) in levels.iter().enumerate() {
-            let sign = if band == BANDS && self.clipped { "≥ " } else { "" };
+        for Tick { value, label } in ticks(self.least, self.greatest, BANDS) {
+            // Bands are of one height: a value lies as far up as it lies between their ends.
+            let share = (value - self.least) / (self.greatest - self.least);
+            let y = bottom - (share * f64::from(bottom - top)).round() as i32;
             let style = font.clone().color(&BLACK).pos(Pos::new(HPos::Left, VPos::Center));
-            let text = format!("{sign}{level}");
-            area.draw(&Text::new(text, (left + 40, bottom - step * band as i32), style)).map_err(backend)?;
+            area.draw(&PathElement::new([(left + 30, y), (left + 36, y)], BLACK)).map_err(backend)?;
+            let sign = if self.clipped && value >= CLIP { "≥ " } else { "" };
+            area.draw(&Text::new(format!("{sign}{label}"), (left + 42, y), style)).map_err(backend)?;
         }
         let mut y = bottom + 24;
         let clip = format!("losses above {CLIP:.0} are drawn as {CLIP:.0}");

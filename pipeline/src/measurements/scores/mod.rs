@@ -6,7 +6,7 @@ use anyhow::Result;
 use serde::Serialize;
 
 use super::Measurement;
-use crate::identity::{PairName, Part, ResultKey, by_length};
+use crate::identity::{PairName, Part, ResultKey};
 use crate::plan::{MergeSet, PairPlanner, Record};
 use crate::spec::{Asked, Method, SpecError};
 use crate::stage::{Artifact, StageId};
@@ -24,10 +24,8 @@ pub const ARTIFACT: &str = "evaluation.json";
 pub struct Scores;
 
 row! {
-    /// An end-point model on a split: a row of `models.csv`.
-    pub struct ModelRow in "models.csv", order |a, b| {
-        (&a.pair, a.replicate, by_length(&a.model), a.split.name()).cmp(&(&b.pair, b.replicate, by_length(&b.model), b.split.name()))
-    };
+    /// An end-point model on a split: a row of `models.csv`. Models stay in the order of the spec.
+    pub struct ModelRow in "models.csv", order |a, b| (&a.pair, a.replicate).cmp(&(&b.pair, b.replicate));
     {
         pair: PairName,
         replicate: usize,
@@ -69,7 +67,8 @@ impl Record for ModelRecord {
     const OF: &'static str = "model";
 
     fn collect(&self, artifact: &Artifact, stage: &str, tables: &mut Tables) -> Result<()> {
-        let measured: Vec<Measured> = read_json(artifact, ARTIFACT)?;
+        let mut measured: Vec<Measured> = read_json(artifact, ARTIFACT)?;
+        measured.sort_by_key(|measured| measured.split.name());
         tables.extend(measured.into_iter().map(|Measured { split, loss, accuracy, .. }| ModelRow {
             pair: self.pair.clone(),
             replicate: self.replicate,

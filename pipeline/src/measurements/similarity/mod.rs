@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::Measurement;
 use crate::drawing::{BEFORE, Canvas, Kind, LayerPanels, LayerValue, Metric, PairValues, by_pair, pair_tables};
-use crate::identity::{ResultKey, by_length};
+use crate::identity::ResultKey;
 use crate::plan::{PairPlanner, Record};
 use crate::spec::{Asked, Method, SpecError};
 use crate::stage::Artifact;
@@ -21,10 +21,8 @@ use stage::{ALL, ARTIFACT, Item, MATRICES, SimilarityStage};
 pub struct Similarity;
 
 row! {
-    /// A parameter of a pair of models: a row of `similarity.csv`. Parameters stay in the order of the network.
-    pub struct SimilarityRow in "similarity.csv", order |a, b| {
-        (&a.key, by_length(&a.first), by_length(&a.second)).cmp(&(&b.key, by_length(&b.first), by_length(&b.second)))
-    };
+    /// A parameter of a pair of models: a row of `similarity.csv`. Models stay in the order of the spec, parameters in that of the network.
+    pub struct SimilarityRow in "similarity.csv", order |a, b| a.key.cmp(&b.key);
     {
         key: ResultKey,
         first: String,
