@@ -76,7 +76,7 @@ pub enum Verdict {
     Fine,
     /// Exit code 1: a stage failed, or a check said no; what and why has been printed.
     No,
-    /// Exit code 2: a stage failed because of an input file; it has been printed.
+    /// Exit code 2: a file of a data set is to blame, for a stage that failed or by itself; it has been printed.
     BadInput,
 }
 

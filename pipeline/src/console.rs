@@ -18,6 +18,7 @@ use clap::ColorChoice;
 use onebasin_datasets::DatasetError;
 
 use crate::comparison::Comparison;
+use crate::dataset_cache::Changed;
 use crate::error_text::error_text;
 use crate::events::{Event, Reporter};
 use crate::publish::Published;
@@ -182,11 +183,12 @@ impl Reporter for Console {
     fn event(&self, event: &Event<'_>) {
         let verbose = verbosity() == Verbosity::Verbose;
         match *event {
-            Event::Surveyed { stages, cached, to_run, shared } => {
+            Event::Surveyed { stages, cached, to_run, shared, not_asked } => {
                 self.lock().to_run = Some(to_run);
                 if to_run > 0 && cached > 0 {
                     let shared = if shared > 0 { format!(", {shared} the same as others") } else { String::new() };
-                    note(&line("CACHED", &format!("{cached} of {stages} stages, {to_run} to run{shared}")));
+                    let rest = if not_asked > 0 { format!(", {not_asked} not asked for") } else { String::new() };
+                    note(&line("CACHED", &format!("{cached} of {stages} stages, {to_run} to run{shared}{rest}")));
                 }
             }
             Event::Cached { stage } => {
@@ -227,8 +229,10 @@ impl Reporter for Console {
             Event::Failed { stage, seconds, error: cause } => {
                 self.end(stage);
                 error(&format!("{}\n{}", timed("FAILED", seconds, stage.as_str()), lines::chain(cause)));
-                let is_input =
-                    cause.chain().filter_map(|cause| cause.downcast_ref()).any(|error| !matches!(error, DatasetError::Interrupted { .. }));
+                let is_input = cause.chain().any(|cause| match cause.downcast_ref() {
+                    Some(error) => !matches!(error, DatasetError::Interrupted { .. }),
+                    None => cause.is::<Changed>(),
+                });
                 self.lock().failures.push(Failed { stage: stage.clone(), cause: error_text(cause), is_input });
             }
             Event::Skipped { stages, because, work } => {
@@ -265,6 +269,7 @@ pub struct OutputError(pub io::Error);
 /// # Errors
 /// When the text cannot be written, for example because the disk is full.
 pub fn data(text: &str) -> Result<(), OutputError> {
+    let text = &colour::harmless(text, Stream::Output);
     let mut output = io::stdout().lock();
     let written = output.write_all(text.as_bytes()).and_then(|()| if text.ends_with('\n') { Ok(()) } else { output.write_all(b"\n") });
     match written.and_then(|()| output.flush()) {
@@ -294,7 +299,7 @@ pub fn notices(notices: &[String]) {
 
 /// As [`note`], also with `--quiet`.
 pub fn error(text: &str) {
-    let _ = writeln!(Stderr, "{}", colour::message(text.trim_end_matches('\n'), Stream::Error));
+    let _ = writeln!(Stderr, "{}", colour::message(&colour::harmless(text.trim_end_matches('\n'), Stream::Error), Stream::Error));
 }
 
 /// Standard error, above any bars.

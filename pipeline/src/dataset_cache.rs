@@ -2,9 +2,10 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use onebasin_datasets::{Dataset, Normalisation, SearchPaths, Split, open};
 
 use crate::identity::Part;
@@ -44,19 +45,37 @@ impl DatasetCache {
         let dataset = Arc::new(open(&task.source, &self.places).context("cannot open the data set")?);
         let found = dataset.digest.to_string();
         if found != task.digest {
-            let short = |digest: &str| digest.chars().take(12).collect::<String>();
-            bail!(
-                "data set `{}` has changed since the run was planned: expected content `{}`, got `{}`\nhint: run again",
-                dataset.name,
-                short(&task.digest),
-                short(&found)
-            );
+            return Err(Changed { dataset: dataset.name.clone(), planned: task.digest.clone(), found }.into());
         }
         tracing::debug!(dataset = %dataset.name, digest = %found, "data set opened");
         *slot = Some(dataset.clone());
         Ok(dataset)
     }
 }
+
+/// The files of a data set are others than those that the plan names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Changed {
+    /// Its name.
+    pub dataset: String,
+    /// The digest of its content when the run was planned.
+    pub planned: String,
+    /// The digest of what is there.
+    pub found: String,
+}
+
+impl fmt::Display for Changed {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let short = |digest: &str| digest.chars().take(12).collect::<String>();
+        let (name, expected, got) = (&self.dataset, short(&self.planned), short(&self.found));
+        write!(
+            formatter,
+            "data set `{name}` has changed since the run was planned: expected content `{expected}`, got `{got}`\nhint: run again"
+        )
+    }
+}
+
+impl std::error::Error for Changed {}
 
 /// One half of a data set.
 pub fn part(dataset: &Dataset, part: Part) -> &Split {

@@ -9,7 +9,7 @@ use crate::stage::{Progress, StageId, Words};
 pub enum Event<'a> {
     /// The plan was compared with the store.
     Surveyed {
-        /// Stages of the plan.
+        /// Stages of the plan that are asked for, or that those need.
         stages: usize,
         /// Artifacts at hand, or not needed because everything made of them is.
         cached: usize,
@@ -17,6 +17,8 @@ pub enum Event<'a> {
         to_run: usize,
         /// Stages that are the same work as one of those.
         shared: usize,
+        /// Stages of the plan besides.
+        not_asked: usize,
     },
     /// An artifact was at hand.
     Cached {

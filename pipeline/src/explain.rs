@@ -1,12 +1,13 @@
 //! Why a stage would run: its recipe against the nearest one that ran before.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use onebasin_repro::Fingerprint;
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::plan::Planned;
+use crate::stage::StageId;
 use crate::store::Entry;
 
 /// One difference between two recipes.
@@ -31,24 +32,47 @@ pub struct Nearest<'a> {
     pub changes: Vec<Change>,
 }
 
+/// Earlier recipes by the stage that they were of.
+#[derive(Debug)]
+pub struct ByStage<'a>(BTreeMap<&'a StageId, Vec<&'a Entry>>);
+
+impl<'a> ByStage<'a> {
+    /// Those of a store.
+    pub fn of(earlier: &'a [Entry]) -> ByStage<'a> {
+        let mut by_stage: BTreeMap<&StageId, Vec<&Entry>> = BTreeMap::new();
+        for entry in earlier {
+            by_stage.entry(&entry.stage).or_default().push(entry);
+        }
+        ByStage(by_stage)
+    }
+
+    /// Among earlier recipes of the same stage of which `is_meant` holds, the one with the fewest differences.
+    ///
+    /// Costs a comparison with every candidate: over all stages of a plan, at most one with each recipe.
+    pub fn nearest(&self, planned: &Planned, is_meant: impl Fn(&Entry) -> bool) -> Option<Nearest<'a>> {
+        let candidates = self.0.get(planned.stage.id())?;
+        closest(planned, candidates.iter().copied().filter(|candidate| is_meant(candidate)))
+    }
+}
+
 /// Finds, among earlier recipes of the same stage, else of the same kind, the one with the fewest differences.
 ///
 /// Costs a comparison with every candidate.
 pub fn nearest<'a>(planned: &Planned, earlier: &'a [Entry]) -> Option<Nearest<'a>> {
-    if earlier.is_empty() {
-        return None;
-    }
+    let id = planned.stage.id();
+    closest(planned, earlier.iter().filter(|candidate| candidate.stage == *id)).or_else(|| closest(planned, earlier.iter()))
+}
+
+/// The recipe of the same kind with the fewest differences.
+fn closest<'a>(planned: &Planned, candidates: impl Iterator<Item = &'a Entry>) -> Option<Nearest<'a>> {
+    let mut candidates = candidates.peekable();
+    candidates.peek()?;
     let recipe = planned.stage.recipe();
     let inputs = inputs(planned);
-    let best = |same: &dyn Fn(&Entry) -> bool| {
-        earlier
-            .iter()
-            .filter(|candidate| candidate.kind == recipe.kind && same(candidate))
-            .map(|candidate| Nearest { earlier: candidate, changes: compare(candidate, recipe.version, &recipe.settings, &inputs) })
-            .min_by_key(|nearest| (nearest.changes.len(), nearest.earlier.fingerprint))
-    };
-    let id = planned.stage.id();
-    best(&|candidate| candidate.stage == *id).or_else(|| best(&|_| true))
+    candidates
+        .filter(|candidate| candidate.kind == recipe.kind)
+        .map(|candidate| Nearest { earlier: candidate, changes: compare(candidate, recipe.version, &recipe.settings, &inputs) })
+        .min_by_key(|nearest| (nearest.changes.len(), nearest.earlier.fingerprint))
 }
 
 /// The fingerprints of a stage's inputs.
@@ -92,11 +116,20 @@ pub fn value_changes(before: &Value, after: &Value) -> Vec<Change> {
     changes
 }
 
-/// Lists the leaves in which two values differ.
+/// The elements of a list by their names; `None` where one has none, or two have one.
+fn named(items: &[Value]) -> Option<Vec<(&str, &Value)>> {
+    let named: Vec<(&str, &Value)> =
+        items.iter().map(|item| Some((["name", "method"].iter().find_map(|key| item.get(key)?.as_str())?, item))).collect::<Option<_>>()?;
+    let names: BTreeSet<&str> = named.iter().map(|(name, _)| *name).collect();
+    (names.len() == named.len()).then_some(named)
+}
+
+/// Lists the leaves in which two values differ: of lists by the names of their elements, where these have names, else by their places or
+/// by which elements there are.
 fn differences(path: &str, before: &Value, after: &Value, changes: &mut Vec<Change>) {
     match (before, after) {
         (Value::Object(before), Value::Object(after)) => {
-            let keys: std::collections::BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+            let keys: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
             for key in keys {
                 let path = format!("{path}.{key}");
                 match (before.get(key), after.get(key)) {
@@ -105,15 +138,48 @@ fn differences(path: &str, before: &Value, after: &Value, changes: &mut Vec<Chan
                 }
             }
         }
-        (Value::Array(before), Value::Array(after)) if before.len() == after.len() => {
-            for (index, (before, after)) in before.iter().zip(after).enumerate() {
-                differences(&format!("{path}[{index}]"), before, after, changes);
+        (Value::Array(one), Value::Array(other)) if before != after => {
+            let told = changes.len();
+            list_differences(path, one, other, changes);
+            // The same elements in another order, or one of them more than once.
+            if changes.len() == told {
+                changes.push(Change { path: path.to_owned(), before: Some(before.clone()), after: Some(after.clone()) });
             }
         }
         (before, after) if before != after => {
             changes.push(Change { path: path.to_owned(), before: Some(before.clone()), after: Some(after.clone()) });
         }
         _ => {}
+    }
+}
+
+/// Lists the differences between the elements of two lists; none where both have the same.
+fn list_differences(path: &str, before: &[Value], after: &[Value], changes: &mut Vec<Change>) {
+    let gone = |path: String, value: &Value| Change { path, before: Some(value.clone()), after: None };
+    let new = |path: String, value: &Value| Change { path, before: None, after: Some(value.clone()) };
+    if let (Some(before), Some(after)) = (named(before), named(after)) {
+        for (name, now) in &after {
+            let path = format!("{path}.{name}");
+            match before.iter().find(|(other, _)| other == name) {
+                Some((_, earlier)) => differences(&path, earlier, now, changes),
+                None => changes.push(new(path, now)),
+            }
+        }
+        let left = before.iter().filter(|(name, _)| !after.iter().any(|(other, _)| other == name));
+        changes.extend(left.map(|(name, value)| gone(format!("{path}.{name}"), value)));
+    } else if before.len() == after.len() {
+        for (index, (before, after)) in before.iter().zip(after).enumerate() {
+            differences(&format!("{path}[{index}]"), before, after, changes);
+        }
+    } else if before.iter().chain(after).all(Value::is_object) {
+        let texts = |items: &[Value]| items.iter().map(Value::to_string).collect::<BTreeSet<String>>();
+        let (earlier, now) = (texts(before), texts(after));
+        let only = |items: &[Value], others: &BTreeSet<String>, change: &dyn Fn(String, &Value) -> Change| -> Vec<Change> {
+            let own = items.iter().enumerate().filter(|(_, value)| !others.contains(&value.to_string()));
+            own.map(|(index, value)| change(format!("{path}[{index}]"), value)).collect()
+        };
+        changes.extend(only(before, &now, &gone));
+        changes.extend(only(after, &earlier, &new));
     }
 }
 
@@ -133,7 +199,11 @@ pub fn change_text(change: &Change) -> String {
 /// A value on part of a line.
 fn brief(value: &Value) -> String {
     let text = match value {
-        Value::Array(items) if items.iter().any(Value::is_object) => return format!("{} entries", items.len()),
+        Value::Array(items) if items.iter().any(Value::is_object) => match named(items) {
+            Some(named) => format!("[{}]", named.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")),
+            None if items.len() == 1 => "a list of 1 entry".to_owned(),
+            None => format!("a list of {} entries", items.len()),
+        },
         value => value.to_string(),
     };
     if text.chars().count() > 60 { format!("{}…", text.chars().take(59).collect::<String>()) } else { text }
@@ -162,7 +232,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::stage::StageId;
     use crate::store::Input;
 
     #[test]
@@ -176,6 +245,24 @@ mod tests {
             texts,
             ["new is new: [1]", "old is gone", "parts[1] changed from \"test\" to \"dev\"", "training.epochs changed from 3 to 4"]
         );
+    }
+
+    #[test]
+    fn lists_are_compared_by_the_names_of_their_elements_or_by_which_there_are() {
+        let texts = |before: Value, after: Value| value_changes(&before, &after).iter().map(change_text).collect::<Vec<_>>();
+        let element = |name: &str, value: u32| json!({ "name": name, "value": value });
+        let before = json!({ "methods": [element("x", 1), element("y", 2)], "rows": [{ "a": 1 }, { "a": 2 }], "models": 3 });
+        let after = json!({ "methods": [element("z", 3), element("x", 4)], "rows": [{ "a": 2 }], "models": [element("p", 1)] });
+        let expected = [
+            "methods.z is new: {\"name\":\"z\",\"value\":3}",
+            "methods.x.value changed from 1 to 4",
+            "methods.y is gone",
+            "models changed from 3 to [p]",
+            "rows[0] is gone",
+        ];
+        assert_eq!(texts(before, after), expected);
+        let (one, other) = (json!({ "m": [element("x", 1), element("y", 2)] }), json!({ "m": [element("y", 2), element("x", 1)] }));
+        assert_eq!(texts(one, other), ["m changed from [x, y] to [y, x]"]);
     }
 
     #[test]

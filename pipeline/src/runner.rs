@@ -69,8 +69,10 @@ impl RunOptions {
 pub struct Outcome {
     /// Stages that ran to their end.
     pub ran: usize,
-    /// Stages whose artifacts were at hand, or not needed.
+    /// Stages whose artifacts were at hand, or not needed because everything made of them is.
     pub cached: usize,
+    /// Stages that no target needs.
+    pub not_asked: usize,
     /// Stages that are the same work as one that ran.
     pub shared: usize,
     /// Stages that were run anew and came out with other bytes, which are kept.
@@ -153,10 +155,13 @@ pub fn run(plan: &Plan, store: &Store, options: &RunOptions, reporter: &dyn Repo
         let _prepared = if to_run > 0 { Some(store.prepare()?) } else { None };
         // A second survey is told of only where it finds something.
         if ran == 0 || to_run > 0 {
-            let cached = graph.count(|node| !matches!(statuses[node], Status::Run(_)));
-            let shared = plan.stages.len() - cached - to_run;
-            reporter.event(&Event::Surveyed { stages: plan.stages.len(), cached, to_run, shared });
-            announce(&graph, &statuses, reporter);
+            let asked = graph.asked();
+            let runs = |node: usize| matches!(statuses[node], Status::Run(_));
+            let cached = graph.count(|node| asked[node] && !runs(node));
+            let not_asked = graph.count(|node| !asked[node] && !runs(node));
+            let stages = plan.stages.len() - not_asked;
+            reporter.event(&Event::Surveyed { stages, cached, to_run, shared: stages - cached - to_run, not_asked });
+            announce(&graph, &statuses, &asked, reporter);
         }
         let schedule = Schedule::new(&graph, statuses, store, options, reporter);
         if to_run > 0 {
@@ -176,12 +181,13 @@ pub fn run(plan: &Plan, store: &Store, options: &RunOptions, reporter: &dyn Repo
 }
 
 /// Tells what the survey found.
-fn announce(graph: &Graph<'_>, statuses: &[Status], reporter: &dyn Reporter) {
+fn announce(graph: &Graph<'_>, statuses: &[Status], asked: &[bool], reporter: &dyn Reporter) {
     for (index, &node) in graph.node_of_stage.iter().enumerate() {
         let stage = graph.plan.stages[index].stage.id();
         let first = graph.id(node);
         match &statuses[node] {
             // What is made of a stage that nothing needs is at hand.
+            Status::Hit(_) | Status::Unneeded if !asked[node] => {}
             Status::Hit(_) | Status::Unneeded => reporter.event(&Event::Cached { stage }),
             Status::Run(_) if stage != first => reporter.event(&Event::Shared { stage, with: first }),
             Status::Run(Reason::Damaged(problem)) => reporter.event(&Event::Damaged { stage, problem }),

@@ -13,7 +13,7 @@ use onebasin_datasets::{
 use onebasin_datasets::{incomplete, open, verify, whereabouts};
 use serde_json::{Value, json};
 
-use super::session::Session;
+use super::session::{Session, is_missing};
 use super::{Failure, Verdict};
 use crate::cli::Data;
 use crate::console::{self, Verbosity, columns};
@@ -122,8 +122,8 @@ fn own(name: &str, source: &Source, places: &SearchPaths, verdict: &mut Verdict)
             line("readable", format!("{}: {train} + {test} images, {classes} classes, content {}", source.format(), set.digest.short()))
         }
         Err(error) => {
-            *verdict = Verdict::No;
-            let word = if matches!(error, DatasetError::Missing { .. }) { "MISSING" } else { "UNREADABLE" };
+            let (word, found) = if is_missing(&error) { ("MISSING", Verdict::No) } else { ("UNREADABLE", Verdict::BadInput) };
+            *verdict = (*verdict).max(found);
             line(word, chain(&error))
         }
     }
@@ -196,7 +196,8 @@ fn verify_all(names: &[String], data: Option<&Path>) -> Result<Verdict, Failure>
                 Finding::Missing => ("MISSING", String::new()),
             };
             if word.chars().all(char::is_uppercase) {
-                verdict = Verdict::No;
+                let found = if word == "MISSING" { Verdict::No } else { Verdict::BadInput };
+                verdict = verdict.max(found);
             }
             let place = path.map_or_else(|| file.to_owned(), |path| path.display().to_string());
             lines.push(format!("{}  {}  {place}{more}", console::word(&format!("{word:<10}")), known.name));

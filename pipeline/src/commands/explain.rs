@@ -20,6 +20,7 @@ use crate::store::{Entry, Lookup, Receipt, Store};
 pub fn explain(arguments: &cli::Explain) -> Result<Verdict, Failure> {
     let session = Session::read(&arguments.spec, &arguments.shared, false)?;
     let digests = session.digests();
+    digests.whole()?;
     let plan = session.plan(&digests, &arguments.shared)?;
     let planned = find(&plan, &arguments.stage)?;
     if let Some(error) = digests.absent.values().next() {

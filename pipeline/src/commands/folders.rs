@@ -37,7 +37,8 @@ impl Folders {
         self.of_experiment(self.plots.as_deref(), "plots", experiment)
     }
 
-    /// The folders of tables and pictures of one setting of a sweep, or of its summary: always of their own.
+    /// The folders of tables and pictures of one setting of a sweep, or of its summary, which `sets` name: of their own, also in a chosen
+    /// folder, unless the setting changes nothing.
     pub fn of_setting(&self, experiment: &Experiment, sets: &[String]) -> (PathBuf, PathBuf) {
         let label = experiment.origin.label_with(sets).map_or_else(String::new, |label| format!("@{label}"));
         let folder = |chosen: &Option<PathBuf>, usual: &str| {

@@ -9,7 +9,7 @@ use onebasin_datasets::SearchPaths;
 use onebasin_repro::Fingerprint;
 use serde_json::json;
 
-use super::session::Session;
+use super::session::{Session, is_missing};
 use super::store::{kind, size};
 use super::{Failure, Verdict};
 use crate::cli;
@@ -119,14 +119,17 @@ fn collect(spec: &Path, options: &cli::Gc, needed: &mut BTreeSet<Fingerprint>) -
             }
             let digests = session.digests();
             if !options.forget_absent_data {
-                let absent = digests.absent.iter().map(|(name, error)| (name.clone(), error_text(&anyhow!("{error}"))));
+                let absent = digests.absent.iter().map(|(name, error)| {
+                    let standing = if is_missing(error) { "is not here" } else { "cannot be used" };
+                    (name.clone(), standing, error_text(&anyhow!("{error}")))
+                });
                 let stand_ins = session.experiment.pairs.iter().filter(|pair| stand_ins.contains(&pair.dataset));
-                let stand_ins =
-                    stand_ins.filter_map(|pair| Some((pair.stands_for.clone()?, format!("`{}` stands in for it", pair.dataset))));
-                if let Some((name, why)) = absent.chain(stand_ins).next() {
+                let stand_ins = stand_ins
+                    .filter_map(|pair| Some((pair.stands_for.clone()?, "is not here", format!("`{}` stands in for it", pair.dataset))));
+                if let Some((name, standing, why)) = absent.chain(stand_ins).next() {
                     let hint = "fetch it, or let its artifacts go with `--forget-absent-data`";
                     let error =
-                        anyhow!("cannot tell which artifacts `{}` needs: data set `{name}` is not here\nhint: {hint}", spec.display());
+                        anyhow!("cannot tell which artifacts `{}` needs: data set `{name}` {standing}\nhint: {hint}", spec.display());
                     return Err(Failure::Input(anyhow!("{}", why.trim_start_matches("error: ")).context(error)));
                 }
             }

@@ -15,7 +15,7 @@ use super::{Failure, Verdict};
 use crate::cli::{self, Format};
 use crate::console::{self, columns};
 use crate::error_text::error_text;
-use crate::explain::{self, Change};
+use crate::explain::{self, ByStage, Change};
 use crate::plan::{Plan, Planned};
 use crate::publish;
 use crate::run_record::RunRecord;
@@ -54,6 +54,7 @@ impl Row {
 pub fn plan(arguments: &cli::Plan) -> Result<Verdict, Failure> {
     let session = Session::read(&arguments.spec, &arguments.shared, false)?;
     let digests = session.digests();
+    digests.whole()?;
     let plan = session.plan(&digests, &arguments.shared)?;
     let store = Store::new(Folders::of(&arguments.shared).store);
     let absent = over_absent(&session, &plan, &digests.absent);
@@ -78,10 +79,7 @@ pub fn plan(arguments: &cli::Plan) -> Result<Verdict, Failure> {
 
 /// The stages that stand, directly or not, on data that is not there, each with the reason.
 fn over_absent(session: &Session, plan: &Plan, absent: &BTreeMap<String, DatasetError>) -> BTreeMap<String, String> {
-    let reason = |(name, error): (&String, &DatasetError)| match error {
-        DatasetError::Missing { .. } => format!("files of data set `{name}` are missing"),
-        _ => format!("data set `{name}` cannot be read"),
-    };
+    let reason = |(name, _): (&String, &DatasetError)| format!("files of data set `{name}` are missing");
     let mut found: BTreeMap<String, String> = BTreeMap::new();
     for planned in &plan.stages {
         let id = planned.stage.id().as_str();
@@ -102,7 +100,8 @@ fn rows(session: &Session, plan: &Plan, store: &Store, absent: &BTreeMap<String,
     let statuses = runner::survey(plan, store, &publish::targets(), false).map_err(Failure::Running)?;
     session.inspect(plan, &statuses)?;
     // Earlier recipes are read only when something misses.
-    let recipes = OnceCell::new();
+    let (recipes, by_stage) = (OnceCell::new(), OnceCell::new());
+    let earlier = || by_stage.get_or_init(|| ByStage::of(recipes.get_or_init(|| store.entries())));
     let mut first: BTreeMap<Fingerprint, &StageId> = BTreeMap::new();
     for planned in &plan.stages {
         first.entry(planned.fingerprint).or_insert_with(|| planned.stage.id());
@@ -118,7 +117,7 @@ fn rows(session: &Session, plan: &Plan, store: &Store, absent: &BTreeMap<String,
             Status::Run(_) if twin != id => Row { shared: true, ..Row::new(MISS, format!("the same work as {twin}")) },
             Status::Run(Reason::Forced) => Row::new(MISS, "asked for"),
             Status::Run(Reason::Damaged(what)) => Row::new(MISS, format!("damaged entry: {what}")),
-            Status::Run(Reason::Missing) => missed(session, planned, recipes.get_or_init(|| store.entries()), &never_run),
+            Status::Run(Reason::Missing) => missed(session, planned, earlier(), &never_run),
             Status::Unneeded if matches!(store.lookup(&planned.fingerprint), Lookup::Hit(_)) => Row::new(HIT, ""),
             Status::Unneeded => Row::new(UNNEEDED, "what is made of it is at hand"),
         };
@@ -131,15 +130,20 @@ fn rows(session: &Session, plan: &Plan, store: &Store, absent: &BTreeMap<String,
 }
 
 /// Why a stage misses. Inputs that never ran make it new as well, whatever another experiment has under its name.
-fn missed(session: &Session, planned: &Planned, earlier: &[Entry], never_run: &BTreeSet<&StageId>) -> Row {
+fn missed(session: &Session, planned: &Planned, earlier: &ByStage<'_>, never_run: &BTreeSet<&StageId>) -> Row {
+    let inputs = planned.stage.inputs();
+    if !inputs.is_empty() && inputs.iter().all(|input| never_run.contains(input)) {
+        return Row::new(MISS, NEVER_RUN);
+    }
     let title = |settings: &Value| settings.get("title").cloned();
-    let of_this = |entry: &Entry| entry.stage == *planned.stage.id() && title(&entry.settings) == title(&planned.stage.recipe().settings);
-    match explain::nearest(planned, earlier).filter(|nearest| of_this(nearest.earlier)) {
-        Some(nearest) if !planned.stage.inputs().iter().all(|input| never_run.contains(input)) || planned.stage.inputs().is_empty() => {
+    let own = OnceCell::new();
+    let is_meant = |entry: &Entry| title(&entry.settings) == *own.get_or_init(|| title(&planned.stage.recipe().settings));
+    match earlier.nearest(planned, is_meant) {
+        Some(nearest) => {
             let changes = in_spec_keys(session, planned.stage.id(), &nearest.changes);
             Row { reason: explain::summary(&changes), changes, ..Row::new(MISS, "") }
         }
-        _ => Row::new(MISS, NEVER_RUN),
+        None => Row::new(MISS, NEVER_RUN),
     }
 }
 

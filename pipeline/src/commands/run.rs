@@ -57,7 +57,12 @@ pub fn run(arguments: &cli::Run) -> Result<Verdict, Failure> {
     let mut sessions = Vec::new();
     for path in &arguments.specs {
         let session = Session::read(path, shared, !arguments.offline)?;
-        let sweep = if asked.is_empty() { session.experiment.sweep.clone() } else { asked.clone() };
+        let settings = &session.experiment.origin.settings;
+        if let Some(key) = asked.contradicted(&shared.sets, settings) {
+            let message = anyhow!("`--sweep` and `--set` both give `{key}`\nhint: leave one of them out");
+            return Err(Failure::Input(message));
+        }
+        let sweep = if asked.is_empty() { session.experiment.sweep.without(&shared.sets, settings) } else { asked.clone() };
         if sweep.is_empty() {
             let (results, plots) = (folders.results_of(&session.experiment), folders.plots_of(&session.experiment));
             sessions.push((session, results, plots));
@@ -65,10 +70,9 @@ pub fn run(arguments: &cli::Run) -> Result<Verdict, Failure> {
         }
         let mut table = SweepTable::new(&sweep, &folders, &session.experiment);
         for setting in sweep.settings() {
-            let sets = sweep.sets(&setting);
-            let with = Shared { sets: [&shared.sets[..], &sets[..]].concat(), ..shared.clone() };
-            let swept = Session::read(path, &with, !arguments.offline)?;
-            let (results, plots) = folders.of_setting(&session.experiment, &sets);
+            let sets = sweep.sets_with(&setting, &shared.sets, settings);
+            let swept = Session::read(path, &Shared { sets, ..shared.clone() }, !arguments.offline)?;
+            let (results, plots) = folders.of_setting(&swept.experiment, &[]);
             table.add(setting, &results);
             sessions.push((swept, results, plots));
         }
@@ -227,6 +231,7 @@ impl Job {
             "ran": outcome.ran,
             "cached": outcome.cached,
             "shared": outcome.shared,
+            "not_asked": outcome.not_asked,
             "different": outcome.different,
             "failed": outcome.failed,
             "causes": failures.into_iter().map(|Failed { stage, cause, .. }| (stage.to_string(), cause)).collect::<BTreeMap<_, _>>(),

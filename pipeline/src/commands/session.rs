@@ -78,6 +78,7 @@ impl Session {
             }
         }
         let digests = self.digests();
+        digests.whole()?;
         match digests.absent.values().next() {
             None => Ok(digests),
             Some(error) => Err(Failure::Input(anyhow::anyhow!("{}", chain(error)))),
@@ -95,8 +96,8 @@ impl Session {
             let is_file = matches!(pair.source, Source::Idx(_) | Source::Cifar(_));
             if is_file && slugs.contains(self.experiment.slug(pair).as_str()) && seen.insert(&pair.dataset) {
                 match open(&pair.source, &self.places) {
-                    Err(DatasetError::Missing { .. } | DatasetError::Fetch { .. } | DatasetError::Interrupted { .. }) | Ok(_) => {}
-                    Err(error) => return Err(Failure::Input(anyhow::anyhow!("{}", chain(&error)))),
+                    Err(error) if !is_missing(&error) => return Err(unusable(&pair.dataset, &error)),
+                    Err(_) | Ok(_) => {}
                 }
             }
         }
@@ -121,9 +122,11 @@ impl Session {
         let mut experiment = self.experiment.clone();
         let of_pair = |stage: &StageId, pair: &Pair| stage.pair_slug() == Some(&self.experiment.slug(pair));
         for pair in &self.experiment.pairs {
-            let mut failed = outcome.failed.iter().filter(|stage| of_pair(stage, pair));
-            if let Some(stage) = failed.find(|stage| stage.method().is_none() && ["train", "evaluate"].contains(&stage.first())) {
-                experiment.lost.push(Lost { pair: pair.name(), method: None, stage: stage.to_string() });
+            let failed = outcome.failed.iter().filter(|stage| of_pair(stage, pair));
+            let of_models = failed.filter(|stage| stage.method().is_none() && ["train", "evaluate"].contains(&stage.first()));
+            let lost: Vec<Lost> = of_models.map(|stage| Lost { pair: pair.name(), method: None, stage: stage.to_string() }).collect();
+            if !lost.is_empty() {
+                experiment.lost.extend(lost);
                 experiment.pairs.retain(|other| other.name() != pair.name());
                 continue;
             }
@@ -151,5 +154,25 @@ impl Session {
 #[derive(Default)]
 pub struct Digests {
     pub found: BTreeMap<String, String>,
+    /// Data sets that have none, because they are not here or damaged.
     pub absent: BTreeMap<String, DatasetError>,
+}
+
+impl Digests {
+    /// Fails where a data set is here and cannot be used: that is a fault, and no reason to wait for its files.
+    pub fn whole(&self) -> Result<(), Failure> {
+        match self.absent.iter().find(|(_, error)| !is_missing(error)) {
+            Some((name, error)) => Err(unusable(name, error)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Whether a data set is not here, rather than here and damaged.
+pub fn is_missing(error: &DatasetError) -> bool {
+    matches!(error, DatasetError::Missing { .. } | DatasetError::Fetch { .. } | DatasetError::Interrupted { .. })
+}
+
+fn unusable(name: &str, error: &DatasetError) -> Failure {
+    Failure::Input(anyhow::anyhow!("{}", chain(error)).context(format!("data set `{name}` cannot be used")))
 }

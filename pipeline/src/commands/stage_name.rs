@@ -19,6 +19,9 @@ pub fn find<'a>(plan: &'a Plan, text: &str) -> Result<&'a Planned, Failure> {
     if let Some(planned) = plan.find(text) {
         return Ok(planned);
     }
+    if let Some(error) = no_row(text) {
+        return Err(Failure::Input(error));
+    }
     let row = text.rsplit_once(':').and_then(|(file, line)| Some((Path::new(file), line.parse::<usize>().ok()?)));
     if let Some((file, line)) = row.filter(|(file, _)| file.extension().is_some_and(|extension| extension == "csv")) {
         let stage = stage_of_row(file, line).map_err(Failure::Input)?;
@@ -34,12 +37,36 @@ pub fn find<'a>(plan: &'a Plan, text: &str) -> Result<&'a Planned, Failure> {
     if let Some(planned) = by_fingerprint(plan, text).map_err(Failure::Input)? {
         return Ok(planned);
     }
+    if text.len() < LEAST && !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        let short = anyhow!(
+            "`{text}` is too short for the beginning of a fingerprint: expected at least {LEAST} characters\nhint: `onebasin plan SPEC` lists the stages and their fingerprints"
+        );
+        return Err(Failure::Input(short));
+    }
     let known = plan.stages.iter().map(|planned| planned.stage.id().as_str());
     let hint = match did_you_mean(text, known) {
         Some(likely) => format!("did you mean `{likely}`?"),
         None => "`onebasin plan SPEC` lists the stages and their fingerprints".to_owned(),
     };
     Err(Failure::Input(anyhow!("unknown stage `{text}`\nhint: {hint}")))
+}
+
+/// Why a text that looks like a row of a results file is none.
+fn no_row(text: &str) -> Option<anyhow::Error> {
+    const HINT: &str = "hint: name a line of a CSV file of results: `results/NAME/merged.csv:4`";
+    let (file, line) = match text.rsplit_once(':') {
+        Some((file, line)) => (file, Some(line)),
+        None => (text, None),
+    };
+    let extension = Path::new(file).extension()?.to_str()?;
+    match (extension, line) {
+        ("csv", None) => Some(anyhow!("`{text}` names a file, expected a row of it\n{HINT}")),
+        ("csv", Some(line)) if line.parse::<usize>().is_err() => {
+            Some(anyhow!("`{line}` in `{text}` is no number of a line: expected a whole number from 2\n{HINT}"))
+        }
+        ("md" | "json" | "svg" | "png", _) => Some(anyhow!("`{file}` has no rows that name stages: expected a CSV file\n{HINT}")),
+        _ => None,
+    }
 }
 
 /// The stages of a kind, as the first part of their names or their recipes call it.
@@ -113,6 +140,19 @@ mod tests {
     #[test]
     fn quoted_commas_do_not_part_cells() {
         assert_eq!(cells("a,\"b, c\",,d"), ["a", "b, c", "", "d"]);
+    }
+
+    #[test]
+    fn what_is_no_row_and_too_short_for_a_fingerprint_is_told_in_its_own_words() {
+        let error = |text: &str| match find(&Plan::default(), text) {
+            Err(Failure::Input(error)) => error.to_string(),
+            _ => panic!("`{text}` is no stage"),
+        };
+        assert!(error("6fa").starts_with("`6fa` is too short for the beginning of a fingerprint: expected at least 4 characters\nhint: "));
+        assert!(error("merged.csv:x").starts_with("`x` in `merged.csv:x` is no number of a line: "));
+        assert!(error("results/a/merged.csv").starts_with("`results/a/merged.csv` names a file, expected a row of it\nhint: "));
+        assert!(error("table.md:3").starts_with("`table.md` has no rows that name stages: expected a CSV file\nhint: "));
+        assert!(error("train/a").starts_with("unknown stage `train/a`"));
     }
 
     #[test]

@@ -90,7 +90,7 @@ pub(super) fn by_folder(files: &[PathBuf]) -> Vec<(PathBuf, String)> {
 ///
 /// `place` says where the results are, or the artifacts where nothing is published.
 pub(super) fn conclusion(name: &str, outcome: &Outcome, published: Option<&Published>, place: &str) -> String {
-    let Outcome { ran, cached, shared, failed, skipped, left, interrupted, seconds, different } = outcome;
+    let Outcome { ran, cached, shared, not_asked, failed, skipped, left, interrupted, seconds, different } = outcome;
     let mut counts = vec![format!("{ran} run"), format!("{cached} cached")];
     for (count, what) in [
         (*shared, "the same as others"),
@@ -98,6 +98,7 @@ pub(super) fn conclusion(name: &str, outcome: &Outcome, published: Option<&Publi
         (failed.len(), "failed"),
         (skipped.len(), "skipped"),
         (*left, "not finished"),
+        (*not_asked, "not asked for"),
     ] {
         if count > 0 {
             counts.push(format!("{count} {what}"));

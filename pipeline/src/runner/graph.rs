@@ -88,6 +88,19 @@ impl<'a> Graph<'a> {
         self.node_of_stage.iter().filter(|&&node| of(node)).count()
     }
 
+    /// Whether each node is a target or on the way to one.
+    pub fn asked(&self) -> Vec<bool> {
+        let mut asked = vec![false; self.nodes.len()];
+        self.targets.iter().for_each(|&node| asked[node] = true);
+        // Inputs come before dependents: one walk back finds them all.
+        for node in (0..self.nodes.len()).rev() {
+            if asked[node] {
+                self.nodes[node].inputs.iter().for_each(|&input| asked[input] = true);
+            }
+        }
+        asked
+    }
+
     /// Compares the nodes with the store, from the targets back. With `verify_contents` every node is looked at, whether needed or not.
     pub fn survey(&self, store: &Store, verify_contents: bool) -> Vec<Status> {
         let mut wanted = vec![false; self.nodes.len()];

@@ -120,11 +120,13 @@ impl<'a> Schedule<'a> {
 
     /// What became of everything.
     pub fn conclude(self) -> Outcome {
+        let asked = self.graph.asked();
         let state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
         let mut outcome = Outcome { interrupted: state.interrupted, ..Outcome::default() };
         for (planned, &node) in self.graph.plan.stages.iter().zip(&self.graph.node_of_stage) {
             let id = planned.stage.id();
             match &state.nodes[node] {
+                Fate::Unneeded | Fate::Hit(_) if !asked[node] => outcome.not_asked += 1,
                 Fate::Unneeded | Fate::Hit(_) => outcome.cached += 1,
                 Fate::Ran(_, same) if id == self.graph.id(node) => {
                     outcome.ran += 1;

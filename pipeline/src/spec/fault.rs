@@ -68,7 +68,7 @@ pub fn explain<T: DeserializeOwned>(layers: &Layers, path: &[String], value: &Va
             {
                 at.extend(inner);
             }
-            let expected = expected_text(expected);
+            let expected = bounded(&expected_text(expected), expected, actual);
             let error = layers.fault(&at, End::Value, format!("`{}` should be {expected}, not {}", shown(&at), came(layers, &at, actual)));
             match (expected.as_str(), actual) {
                 ("a text", Actual::Bool(_) | Actual::Unsigned(_) | Actual::Signed(_) | Actual::Float(_)) => {
@@ -250,11 +250,43 @@ fn same(a: &Actual, b: &Actual) -> bool {
     }
 }
 
+/// Names the limit that a whole number is beyond.
+///
+/// The numbers of TOML end at 63 bits; what is larger has become a fraction.
+fn bounded(text: &str, expected: &str, actual: &Actual) -> String {
+    let most = i64::MAX as u128;
+    let (least, most) = match expected {
+        "u8" => (0, u8::MAX.into()),
+        "u16" => (0, u16::MAX.into()),
+        "u32" => (0, u32::MAX.into()),
+        "u64" | "usize" => (0, most),
+        "i8" => (i8::MIN.into(), i8::MAX as u128),
+        "i16" => (i16::MIN.into(), i16::MAX as u128),
+        "i32" => (i32::MIN.into(), i32::MAX as u128),
+        "i64" | "isize" => (i64::MIN, most),
+        _ => return text.to_owned(),
+    };
+    let is_large = match actual {
+        Actual::Unsigned(number) => *number > most,
+        Actual::Signed(number) => u128::try_from(*number).is_ok_and(|number| number > most),
+        Actual::Float(number) => *number > most as f64 || (*number >= i64::MAX as f64),
+        _ => false,
+    };
+    if is_large { format!("a whole number from {least} to {most}") } else { text.to_owned() }
+}
+
 /// The value that came: a number as it is written, since large ones are rounded when they are read.
 fn came(layers: &Layers, at: &[String], actual: &Actual) -> String {
     let is_number = matches!(actual, Actual::Unsigned(_) | Actual::Signed(_) | Actual::Float(_));
     match layers.literal(at) {
-        Some(text) if is_number && text.len() <= LONGEST_LITERAL && !text.contains('\n') => format!("`{text}`"),
+        Some(text)
+            if is_number
+                && text.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c))
+                && text.len() <= LONGEST_LITERAL
+                && !text.contains('\n') =>
+        {
+            format!("`{text}`")
+        }
         _ => actual_text(actual),
     }
 }

@@ -1,5 +1,6 @@
 //! The layers of settings, each over the one before: defaults, the spec, one of its profiles, the environment, `--set`.
 
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::Path;
 
@@ -52,6 +53,8 @@ pub struct Layers {
     /// Name and values of the profile chosen.
     profile: Option<(String, Dict)>,
     overridden: Vec<Override>,
+    /// How the values of layers that are no files are written, by the layer's name.
+    written: BTreeMap<String, String>,
 }
 
 /// A layer as figment takes it.
@@ -144,20 +147,30 @@ impl Layers {
         }
         let variables = if overrides.environment { environment::overrides()? } else { Vec::new() };
         let sets = overrides.sets.iter().map(|set| Assignment::set(set)).collect::<Result<Vec<_>, _>>()?;
-        let mut layers = Layers { figment: Figment::new(), merged: Value::from(Dict::new()), spec, profile, overridden: Vec::new() };
+        let mut layers = Layers {
+            figment: Figment::new(),
+            merged: Value::from(Dict::new()),
+            spec,
+            profile,
+            overridden: Vec::new(),
+            written: BTreeMap::new(),
+        };
         let files = stack.len();
         for (place, (name, values)) in stack.into_iter().enumerate() {
             layers.lay(Layer { place, name, values })?;
         }
-        let below = json!(layers.merged);
+        let below = layers.merged.clone();
         let mut overridden = Vec::new();
         for (place, given) in variables.into_iter().chain(sets).enumerate() {
-            overridden.push(Override::of(&given));
+            overridden.push((given.steps().to_vec(), Override::of(&given)));
+            layers.written.insert(given.source.clone(), given.text().to_owned());
             layers.lay(Layer { place: files + place, name: given.source.clone(), values: given.into_values() })?;
         }
         // What changes nothing overrides nothing.
-        if json!(layers.merged) != below {
-            layers.overridden = Origin::settled(overridden);
+        if json!(layers.merged) != json!(below) {
+            let value = |whole: &Value, steps: &[String]| overlay::reached(whole, steps).map(|value| json!(value));
+            overridden.retain(|(steps, _)| value(&below, steps) != value(&layers.merged, steps));
+            layers.overridden = Origin::settled(overridden.into_iter().map(|(_, given)| given).collect());
         }
         Ok(layers)
     }
@@ -265,12 +278,12 @@ impl Layers {
         self.layer(path).starts_with(VARIABLE)
     }
 
-    /// How the value at a path is written, where it stands in a file.
+    /// How the value at a path is written, or the value of a layer that is no file.
     pub fn literal(&self, path: &[String]) -> Option<&str> {
         match self.layer(path).as_str() {
             SPEC => self.spec.literal(path),
             PROFILE => self.spec.literal(&self.in_profile(path)),
-            _ => None,
+            other => self.written.get(other).map(String::as_str),
         }
     }
 

@@ -86,10 +86,11 @@ impl Origin {
         if self.overrides.iter().any(|given| given.key == "name") { None } else { label(&self.overrides) }
     }
 
-    /// As [`Origin::label`], with these `key=value` too, also where they change nothing.
+    /// As [`Origin::label`], with these `key=value` too, also where they change nothing, and whether or not the experiment is named anew.
     pub fn label_with(&self, sets: &[String]) -> Option<String> {
         let given = sets.iter().filter_map(|set| Override::of_set(set));
-        label(&Origin::settled(self.overrides.iter().cloned().chain(given).collect()))
+        let all = self.overrides.iter().cloned().chain(given).filter(|given| given.key != "name").collect();
+        label(&Origin::settled(all))
     }
 
     /// Profile and overrides in words; empty where there are none. Which layer a value came from changes no number, and is left out.

@@ -56,6 +56,28 @@ fn inside(key: &str, old: Value, new: Value, here: &mut Vec<String>) -> Result<V
     merged
 }
 
+/// The value that the steps of a key path lead to, elements of lists by name or number.
+pub fn reached<'a>(whole: &'a Value, steps: &[String]) -> Option<&'a Value> {
+    steps.iter().try_fold(whole, |here, step| match here {
+        Value::Dict(_, entries) => entries.get(step),
+        Value::Array(_, items) => element(items, step).ok().map(|index| &items[index]),
+        _ => None,
+    })
+}
+
+/// The same path with numbers for the names of elements, as far as there are any.
+pub fn numbered(whole: &Value, steps: &[String]) -> Vec<String> {
+    let mut path: Vec<String> = Vec::with_capacity(steps.len());
+    for step in steps {
+        let number = match reached(whole, &path) {
+            Some(Value::Array(_, items)) => element(items, step).ok().map(|index| index.to_string()),
+            _ => None,
+        };
+        path.push(number.unwrap_or_else(|| step.clone()));
+    }
+    path
+}
+
 /// The index of the element that a key means: by its name, else by its number from 0. The error is how many elements have the name.
 pub fn element(items: &[Value], key: &str) -> Result<usize, usize> {
     let named: Vec<usize> = (0..items.len()).filter(|&index| name(&items[index]).as_deref() == Some(key)).collect();

@@ -22,6 +22,8 @@ pub struct Assignment {
     /// From the top of the spec to the key.
     steps: Vec<String>,
     value: Value,
+    /// The value as it was given.
+    text: String,
 }
 
 impl Assignment {
@@ -38,7 +40,7 @@ impl Assignment {
             SpecError::new(format!("`{source}`: `{}` is not a key path", quotable(key)))
                 .hint("a key path is names joined by dots, such as `trainings.adam.epochs` or `methods.c2m3.matching.iterations`")
         })?;
-        Ok(Assignment { value: read(&source, value)?, source, steps })
+        Ok(Assignment { value: read(&source, value)?, source, steps, text: value.trim().to_owned() })
     }
 
     /// Reads a variable whose name, without the prefix, has the steps of a key path.
@@ -47,12 +49,22 @@ impl Assignment {
     /// The value cannot be read.
     pub fn variable(name: &str, steps: Vec<String>, value: &str) -> Result<Assignment, SpecError> {
         let source = format!("{VARIABLE}`{name}`");
-        Ok(Assignment { value: read(&source, value)?, source, steps })
+        Ok(Assignment { value: read(&source, value)?, source, steps, text: value.trim().to_owned() })
     }
 
     /// The key path, joined by dots.
     pub fn key(&self) -> String {
         self.steps.join(".")
+    }
+
+    /// The key path.
+    pub fn steps(&self) -> &[String] {
+        &self.steps
+    }
+
+    /// The value as it was given.
+    pub fn text(&self) -> &str {
+        &self.text
     }
 
     /// The value.
@@ -69,7 +81,7 @@ impl Assignment {
 }
 
 /// `a.b[0].c` as its steps; `None` where it is no key path.
-fn steps(key: &str) -> Option<Vec<String>> {
+pub(super) fn steps(key: &str) -> Option<Vec<String>> {
     let mut steps = Vec::new();
     for part in key.split('.') {
         let mut name = part.trim();

@@ -5,6 +5,8 @@ use serde_json::json;
 
 use super::error::SpecError;
 use super::origin::leaves;
+use super::overlay;
+use super::override_value::{Assignment, steps};
 use super::resolve::{Resolver, Result, path};
 
 /// A sweep is no more than a person can look at.
@@ -44,6 +46,21 @@ impl Sweep {
         Ok(self)
     }
 
+    /// Without the keys that these arguments of `--set` set: they go over a sweep as over everything else.
+    ///
+    /// `settings` are those of the experiment; they tell which element of a list a name means.
+    #[must_use]
+    pub fn without(&self, sets: &[String], settings: &serde_json::Value) -> Sweep {
+        let given = assignments(sets, settings);
+        Sweep(self.0.iter().filter(|(key, _)| !given.iter().any(|given| given.sets(key, settings))).cloned().collect())
+    }
+
+    /// A key that is swept and that one of these arguments of `--set` sets.
+    pub fn contradicted<'a>(&'a self, sets: &[String], settings: &serde_json::Value) -> Option<&'a str> {
+        let given = assignments(sets, settings);
+        self.keys().find(|key| given.iter().any(|given| given.sets(key, settings)))
+    }
+
     /// Whether nothing is swept.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -70,6 +87,50 @@ impl Sweep {
     pub fn sets(&self, setting: &[String]) -> Vec<String> {
         self.keys().zip(setting).map(|(key, value)| format!("{key}={value}")).collect()
     }
+
+    /// One combination together with the arguments of `--set`: those that reach into a swept value lie over it.
+    pub fn sets_with(&self, setting: &[String], sets: &[String], settings: &serde_json::Value) -> Vec<String> {
+        let keys: Vec<Vec<String>> = self.keys().map(|key| place(key, settings)).collect();
+        let is_inside = |set: &&String| {
+            let path = place(set.split_once('=').map_or("", |(key, _)| key), settings);
+            keys.iter().any(|key| path.len() > key.len() && path.starts_with(key))
+        };
+        let (inside, others): (Vec<&String>, Vec<&String>) = sets.iter().partition(is_inside);
+        others.into_iter().cloned().chain(self.sets(setting)).chain(inside.into_iter().cloned()).collect()
+    }
+}
+
+/// What one argument of `--set` sets.
+struct Given {
+    place: Vec<String>,
+    value: Value,
+}
+
+impl Given {
+    /// Whether it sets a swept key: itself, or as a part of a table or list.
+    fn sets(&self, key: &str, settings: &serde_json::Value) -> bool {
+        let swept = place(key, settings);
+        match swept.strip_prefix(&self.place[..]) {
+            Some([]) => true,
+            Some(inner) => !matches!(self.value, Value::Dict(..) | Value::Array(..)) || overlay::reached(&self.value, inner).is_some(),
+            None => false,
+        }
+    }
+}
+
+/// Arguments that cannot be read are told where the spec is laid out.
+fn assignments(sets: &[String], settings: &serde_json::Value) -> Vec<Given> {
+    let read = sets.iter().filter_map(|set| Assignment::set(set).ok());
+    read.map(|given| Given { place: numbered(given.steps(), settings), value: given.value().clone() }).collect()
+}
+
+/// The path that a key means, however its elements of lists are named.
+fn place(key: &str, settings: &serde_json::Value) -> Vec<String> {
+    numbered(&steps(key).unwrap_or_default(), settings)
+}
+
+fn numbered(steps: &[String], settings: &serde_json::Value) -> Vec<String> {
+    Value::serialize(settings).map_or_else(|_| steps.to_vec(), |settings| overlay::numbered(&settings, steps))
 }
 
 impl Resolver<'_> {
@@ -142,6 +203,31 @@ mod tests {
         let sweep = parse(&[r#"a=[1, 2],{ b = 1, c = "," },"d,e""#]).unwrap();
         let values: Vec<String> = sweep.settings().concat();
         assert_eq!(values, ["[1, 2]", r#"{ b = 1, c = "," }"#, "\"d,e\""]);
+    }
+
+    #[test]
+    fn a_key_that_is_set_is_swept_no_more_however_it_is_written() {
+        let settings = json!({ "methods": [{ "name": "x", "matching": { "sweeps": 3 } }], "trainings": { "adam": { "epochs": 1 } } });
+        let sweep = parse(&["methods.x.matching.sweeps=1,2", "trainings.adam.epochs=1,3"]).unwrap();
+        for (set, left) in [
+            ("seed=1", 2),
+            ("trainings.adam.epochs=5", 1),
+            ("trainings.adam={ epochs = 5 }", 1),
+            ("trainings.adam={ batch = 5 }", 2),
+            ("methods[0].matching.sweeps=5", 1),
+            ("methods.x.matching={ sweeps = 5 }", 1),
+            ("methods=[{ name = \"x\", matching = { sweeps = 1 } }]", 1),
+        ] {
+            let set = [set.to_owned()];
+            assert_eq!(sweep.without(&set, &settings).0.len(), left, "{set:?}");
+            assert_eq!(sweep.contradicted(&set, &settings).is_some(), left < 2, "{set:?}");
+        }
+        let sweep = parse(&["trainings.adam={ epochs = 1 },{ epochs = 2 }"]).unwrap();
+        let sets = ["trainings.adam.batch=5".to_owned(), "seed=1".to_owned()];
+        assert_eq!(
+            sweep.sets_with(&sweep.settings()[0], &sets, &settings),
+            ["seed=1", "trainings.adam={ epochs = 1 }", "trainings.adam.batch=5"]
+        );
     }
 
     #[test]

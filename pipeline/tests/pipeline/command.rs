@@ -178,6 +178,22 @@ fn a_value_means_the_same_by_set_and_by_the_environment() {
 }
 
 #[test]
+fn a_number_beyond_its_limit_is_quoted_as_it_is_written_with_the_limit_whatever_the_layer() {
+    let (folder, spec) = folder();
+    let expected = "`seed` should be a whole number from 0 to 9223372036854775807, not `18446744073709551615`";
+    for written in ["9223372036854775808", "18446744073709551615", "18_446_744_073_709_551_615"] {
+        let (code, _, error) = texts(&onebasin(folder.path(), &["plan", "small.toml", "--set", &format!("seed={written}")]));
+        assert!(code == 2 && error.contains(&expected.replace("18446744073709551615", written)), "{error}");
+    }
+    let ended = command(folder.path(), &["plan", "small.toml"]).env("ONEBASIN_SEED", "18446744073709551615").output().unwrap();
+    assert!(texts(&ended).2.contains(expected), "{}", texts(&ended).2);
+    std::fs::write(&spec, SPEC.replace("models = 2", "models = 2\nseed = 18446744073709551615")).unwrap();
+    assert!(texts(&onebasin(folder.path(), &["plan", "small.toml"])).2.contains(expected));
+    let largest = texts(&onebasin(folder.path(), &["plan", "small.toml", "--set", "seed=9223372036854775807"]));
+    assert_eq!(largest.0, 0, "{}", largest.2);
+}
+
+#[test]
 fn init_writes_a_whole_spec_that_runs_and_overwrites_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let (code, out, error) = texts(&onebasin(folder.path(), &["init", "My first.toml"]));
@@ -249,6 +265,21 @@ fn check_says_no_when_a_figure_is_out_of_its_band_or_not_there() {
     bands("few-glyphs,mlp,naive,2,accuracy,test,1.5,,0.1,too high\nfew-glyphs,mlp,other,2,accuracy,test,0.5,,0.5,no such method\n");
     let (code, out, _) = check();
     assert!(code == 1 && out.starts_with("OUT      few-glyphs") && out.ends_with("0 fine, 1 out, 1 not run\n"), "{out}");
+}
+
+#[test]
+fn check_without_results_is_an_error_as_any_other() {
+    let (folder, _) = folder();
+    std::fs::write(
+        folder.path().join("figures.csv"),
+        "dataset,architecture,method,models,metric,split,value,sd,tolerance,source\nfew-glyphs,mlp,naive,2,accuracy,test,0.5,,0.1,here\n",
+    )
+    .unwrap();
+    let (code, _, error) = texts(&onebasin(folder.path(), &["check", "small.toml", "--against", "figures.csv"]));
+    assert!(
+        code == 2 && error.starts_with("error: cannot read `results/small/") && error.contains("\nhint: run the experiment first"),
+        "{error}"
+    );
 }
 
 #[test]

@@ -198,3 +198,15 @@ fn blocks_are_told_from_parts_of_specs_and_tables_by_their_heading() {
     let table = "\n## A\n\nb\n\n| c | d |\n| --- | --- |\n| `e` | `f` |\n| `g` | h |\n\n| i |\n| --- |\n| `j` |\n\n## K\n";
     assert_eq!(first_cells(table, "A"), ["e", "g"].map(str::to_owned).into());
 }
+
+#[test]
+fn every_row_of_a_table_in_a_document_has_the_head_of_its_table_above_it() {
+    for document in ["README.md", "CHANGELOG.md", "experiments/README.md", "experiments/spec.md", "workspace/README.md"] {
+        let text = fs::read_to_string(root().join(document)).unwrap();
+        let lines: Vec<&str> = text.lines().map(str::trim_start).collect();
+        for (place, pair) in lines.windows(2).enumerate().filter(|(_, pair)| !pair[0].starts_with('|') && pair[1].starts_with('|')) {
+            let below = lines.get(place + 2).copied().unwrap_or_default();
+            assert!(below.starts_with('|') && below.chars().all(|c| "|-: ".contains(c)), "{document}:{}: {}", place + 2, pair[1]);
+        }
+    }
+}

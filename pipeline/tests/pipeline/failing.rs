@@ -60,12 +60,104 @@ fn damaged_files_of_data_are_found_before_anything_runs_and_exit_with_2() {
             assert!((code, out.as_str()) == (2, "") && error.contains("t10k-labels-idx1-ubyte"), "{what}, {name}: {code} {out}{error}");
         }
         let (code, out, _) = texts(&onebasin(folder.path(), &["data", "verify", "small.toml"]));
-        assert!(code == 1 && out.starts_with("UNREADABLE  few-glyphs  "), "{what}: {out}");
+        assert!(code == 2 && out.starts_with("UNREADABLE  few-glyphs  "), "{what}: {out}");
     }
     assert!(!folder.path().join(".store").exists(), "nothing ran");
     std::fs::write(&labels, whole).unwrap();
     let (code, _, error) = command("run");
     assert_eq!(code, 0, "{error}");
+}
+
+/// Grey pictures in two class folders.
+fn write_pictures(folder: &Path) {
+    for (split, class) in [("train", "a"), ("train", "b"), ("test", "a"), ("test", "b")] {
+        let place = folder.join(split).join(class);
+        std::fs::create_dir_all(&place).unwrap();
+        for shade in 0..5 {
+            image::GrayImage::from_pixel(6, 6, image::Luma([40 * shade])).save(place.join(format!("{shade}.png"))).unwrap();
+        }
+    }
+}
+
+#[test]
+fn damaged_pictures_and_keys_that_do_not_fit_them_are_found_when_planned_and_exit_with_2() {
+    let (folder, spec) = folder();
+    let glyphs = "format = \"glyphs\"\ntrain = 200\ntest = 50\nsize = 12";
+    let text = |keys: &str| {
+        let set = format!("format = \"folder\"\ndirectory = \"set\"\n{keys}");
+        SPEC.replace(glyphs, &set).replace("epochs = 1", "epochs = 1\nbatch = 5")
+    };
+    std::fs::write(&spec, text("")).unwrap();
+    let set = folder.path().join("set");
+    let command = |command: &[&str]| texts(&onebasin(folder.path(), &[command, &["small.toml"]].concat()));
+    // Nothing is there: that keeps no plan from being shown.
+    std::fs::create_dir_all(&set).unwrap();
+    let (code, out, _) = command(&["plan"]);
+    assert!(code == 2 || out.contains("needs-data"), "{out}");
+    write_pictures(&set);
+    assert_eq!((command(&["plan"]).0, command(&["data", "verify"]).0), (0, 0));
+    let victim = set.join("test/b/3.png");
+    let whole = std::fs::read(&victim).unwrap();
+    let saved = |picture: image::DynamicImage| {
+        picture.save(&victim).unwrap();
+        std::fs::read(&victim).unwrap()
+    };
+    let colours = image::RgbImage::from_pixel(6, 6, image::Rgb([1, 2, 3]));
+    let mut huge = whole.clone();
+    huge[16..20].copy_from_slice(&[255; 4]);
+    let damages = [
+        ("size", saved(image::GrayImage::new(5, 6).into())),
+        ("colours", saved(colours.into())),
+        ("depth", saved(image::DynamicImage::new_luma16(6, 6))),
+        ("transparent", saved(image::DynamicImage::new_rgba8(6, 6))),
+        ("truncated", whole[..whole.len() / 2].to_vec()),
+        ("text", b"words".to_vec()),
+        ("GIF", b"GIF89a\x01\x00\x01\x00".to_vec()),
+        ("huge", huge),
+        ("empty", Vec::new()),
+    ];
+    for (what, bytes) in damages {
+        std::fs::write(&victim, bytes).unwrap();
+        for name in ["plan", "run"] {
+            let (code, out, error) = command(&[name]);
+            assert_eq!((code, out.as_str()), (2, ""), "{what}, {name}: {error}");
+            assert!(error.contains("few-glyphs") && error.contains("3.png"), "{what}, {name}: {error}");
+        }
+        let (code, out, _) = command(&["data", "verify"]);
+        assert!(code == 2 && out.starts_with("UNREADABLE  few-glyphs  "), "{what}: {out}");
+    }
+    std::fs::write(&victim, &whole).unwrap();
+    for keys in
+        ["normalisation = { mean = [0.5, 0.5, 0.5], deviation = [0.5, 0.5, 0.5] }", "normalisation = { mean = [0.5], deviation = [0.0] }"]
+    {
+        std::fs::write(&spec, text(keys)).unwrap();
+        let (code, _, error) = command(&["plan"]);
+        assert!(code == 2 && error.contains("--> small.toml:7:1") && error.contains("key `normalisation`"), "{keys}: {error}");
+    }
+    for entry in ["train/a", "train/b", "test/a", "test/b"] {
+        for shade in 0..5 {
+            image::RgbImage::from_pixel(6, 6, image::Rgb([1, 2, shade])).save(set.join(entry).join(format!("{shade}.png"))).unwrap();
+        }
+    }
+    std::fs::write(&spec, text("channels = 1")).unwrap();
+    let (code, _, error) = command(&["plan"]);
+    assert!(code == 2 && error.contains("few-glyphs") && error.contains("colours: expected grey"), "{error}");
+    assert!(!folder.path().join(".store").exists(), "nothing ran");
+}
+
+#[cfg(unix)]
+#[test]
+fn names_that_steer_a_terminal_are_written_out() {
+    let (folder, spec) = folder();
+    let glyphs = "format = \"glyphs\"\ntrain = 200\ntest = 50\nsize = 12";
+    std::fs::write(&spec, SPEC.replace(glyphs, "format = \"folder\"\ndirectory = \"set\"")).unwrap();
+    write_pictures(&folder.path().join("set"));
+    std::fs::create_dir(folder.path().join("set/test/\u{1b}[2Jx")).unwrap();
+    let (code, _, error) = texts(&onebasin(folder.path(), &["plan", "small.toml"]));
+    assert!(code == 2 && error.contains("\\u001b[2Jx") && !error.contains('\u{1b}'), "{error}");
+    std::fs::remove_dir(folder.path().join("set/test/\u{1b}[2Jx")).unwrap();
+    let (_, out, error) = texts(&onebasin(folder.path(), &["run", "small.toml", "--results", "a\u{1b}[2J"]));
+    assert!(!(out + &error).contains('\u{1b}') && error.contains("a\\u001b[2J/small"), "{error}");
 }
 
 /// A method whose mean overflows.

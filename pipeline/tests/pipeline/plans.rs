@@ -3,10 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use onebasin::baseline::Recipes;
 use onebasin::experiment::{self, plan};
+use onebasin::explain::ByStage;
 use onebasin::plan::Plan;
 use onebasin::spec::Overrides;
 use onebasin::stage::StageId;
+use onebasin::store::Entry;
 use onebasin_datasets::SearchPaths;
 
 const SPEC: &str = r#"
@@ -308,4 +311,22 @@ fn replicates_draw_from_other_streams() {
     let of = |replicate: usize| plan.find(&format!("train/glyphs-mlp/replicate-{replicate}/a")).unwrap().fingerprint;
     assert_ne!(of(0), of(1));
     assert_eq!(of(0), planned(SPEC, &[]).find("train/glyphs-mlp/replicate-0/a").unwrap().fingerprint);
+}
+
+#[test]
+fn finding_the_nearest_recipes_of_a_whole_plan_looks_at_each_earlier_one_at_most_once() {
+    let before = Recipes::of(&planned(SPEC, &["replicates=20"])).stages;
+    let earlier = ByStage::of(&before);
+    let after = planned(SPEC, &["replicates=20", "trainings.adam.epochs=4"]);
+    let looked = std::cell::Cell::new(0);
+    let look = |_: &Entry| {
+        looked.set(looked.get() + 1);
+        true
+    };
+    for stage in &after.stages {
+        if let Some(nearest) = earlier.nearest(stage, look) {
+            assert_eq!(nearest.earlier.stage, *stage.stage.id());
+        }
+    }
+    assert_eq!(looked.get(), before.len());
 }

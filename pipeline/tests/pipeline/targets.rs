@@ -26,14 +26,17 @@ fn entry(folder: &Path, stage: &str) -> PathBuf {
 fn only_some_stages_and_what_they_need_are_run_and_nothing_is_published() {
     let (folder, _) = folder();
     let (code, done, error) = run(folder.path(), &["--only", MODEL]);
-    assert_eq!((code, &done["ran"]), (0, &Value::from(1)), "{error}");
+    assert_eq!((code, &done["ran"], &done["cached"]), (0, &Value::from(1), &Value::from(0)), "{error}");
+    let rest = done["not_asked"].as_u64().unwrap();
+    assert_eq!(Some(rest + 1), done["stages"].as_u64(), "{done}");
+    assert!(error.contains(&format!("1 run, 0 cached, {rest} not asked for;")) && !error.contains("   CACHED"), "{error}");
     assert!(done["artifacts"][MODEL].is_string() && done["results"].is_null(), "{done}");
     assert!(error.contains("artifacts in `.store`") && !folder.path().join("results").exists(), "{error}");
     // Two more: the other model and its alignment with this one.
     let (_, done, _) = run(folder.path(), &["--only", "align/few-glyphs-mlp/weights/replicate-0/2", MODEL]);
-    assert_eq!(done["ran"], 2);
+    assert_eq!((&done["ran"], &done["cached"]), (&Value::from(2), &Value::from(1)));
     let (_, done, _) = run(folder.path(), &["--until", "train"]);
-    assert_eq!(done["ran"], 0);
+    assert_eq!((&done["ran"], &done["cached"]), (&Value::from(0), &Value::from(2)));
     let (code, _, error) = run(folder.path(), &["--until", "trian"]);
     assert!(code == 2 && error.contains("no stage of the kind `trian`") && error.contains("did you mean `train`?"), "{error}");
     let (code, _, error) = run(folder.path(), &["--only", "train/few-glyphs-mlp/replicate-0/z"]);
@@ -116,8 +119,9 @@ fn a_sweep_runs_every_setting_in_folders_of_its_own_and_writes_one_table_over_al
     let done: Value = serde_json::from_str(&out).unwrap();
     assert_eq!(done.as_array().unwrap().len(), 4);
     let results = folder.path().join("results");
-    for (epochs, seed) in [(1, 1), (1, 2), (3, 1), (3, 2)] {
-        assert!(results.join(format!("small@seed={seed},trainings.adam.epochs={epochs}/models.csv")).exists(), "{error}");
+    // One epoch is what the spec itself says.
+    for setting in ["seed=1", "seed=2", "seed=1,trainings.adam.epochs=3", "seed=2,trainings.adam.epochs=3"] {
+        assert!(results.join(format!("small@{setting}/models.csv")).exists(), "{error}");
     }
     let own = results.join("small@sweep=trainings.adam.epochs,seed");
     let table = fs::read_to_string(own.join("sweep.csv")).unwrap();
@@ -136,6 +140,21 @@ fn a_sweep_runs_every_setting_in_folders_of_its_own_and_writes_one_table_over_al
     let (code, out, error) = texts(&onebasin(folder.path(), &["run", "small.toml", "--json"]));
     let done: Value = serde_json::from_str(&out).unwrap();
     assert!(code == 0 && done.as_array().unwrap().iter().all(|done| done["ran"] == 0), "{error}");
+    // What is set is swept no more.
+    let args = ["run", "small.toml", "--json", "--set", "seed=2"];
+    let (code, out, error) = texts(&onebasin(folder.path(), &args));
+    let done: Value = serde_json::from_str(&out).unwrap();
+    let of = |index: usize| done[index]["results"].as_str().unwrap().to_owned();
+    assert_eq!((code, done.as_array().unwrap().len()), (0, 2), "{error}");
+    assert_eq!([of(0), of(1)], ["results/small@seed=2", "results/small@seed=2,trainings.adam.epochs=3"]);
+    let args = ["run", "small.toml", "--sweep", "seed=1,2", "--set", "seed=3"];
+    let (code, out, error) = texts(&onebasin(folder.path(), &args));
+    assert!(code == 2 && out.is_empty() && error.contains("\nerror: `--sweep` and `--set` both give `seed`\nhint: "), "{error}");
+    // A setting that changes nothing is the spec's own.
+    let args = ["run", "small.toml", "--json", "--sweep", "seed=42,1"];
+    let (_, out, error) = texts(&onebasin(folder.path(), &args));
+    let done: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((&done[0]["results"], &done[1]["results"]), (&"results/small".into(), &"results/small@seed=1".into()), "{error}");
     let entries = |more: &[&str]| {
         let (_, out, _) = texts(&onebasin(folder.path(), &[&["store", "gc", "small.toml", "--json"], more].concat()));
         serde_json::from_str::<Value>(&out).unwrap()["entries"].as_array().unwrap().len()

@@ -3,6 +3,7 @@
 use std::process::Stdio;
 
 use onebasin::console::Console;
+use onebasin::dataset_cache::Changed;
 use onebasin::events::{Event, Reporter};
 use onebasin::stage::StageId;
 use onebasin_datasets::DatasetError;
@@ -28,10 +29,12 @@ fn quiet_leaves_errors_and_the_last_line_and_verbose_adds_cached_stages() {
 fn a_stage_that_fails_over_a_file_of_data_is_told_from_others() {
     let [key, text] = ["classes", "x"];
     let setting = DatasetError::Setting { key, expected: text.to_owned(), got: text.to_owned(), hint: text.to_owned() };
+    let changed = Changed { dataset: text.to_owned(), planned: text.to_owned(), found: text.to_owned() };
     let errors = [
         (anyhow::Error::new(setting).context("cannot open the data set"), true),
         (anyhow::Error::new(DatasetError::Interrupted { file: text.to_owned() }), false),
         (anyhow::anyhow!("the loss is no number"), false),
+        (anyhow::Error::new(changed), true),
     ];
     for (error, is_input) in errors {
         let (console, stage) = (Console::new(), StageId::new("train/a-b/replicate-0/a"));

@@ -151,7 +151,10 @@ impl Folder {
     pub(crate) fn geometry(&self, search_paths: &SearchPaths) -> Result<Geometry, DatasetError> {
         let listing = self.list(search_paths)?;
         match self.shape(&listing.train) {
-            Ok(shape) if listing.faults.is_empty() => Ok(Geometry { shape, classes: listing.classes.len() }),
+            Ok(shape) if listing.faults.is_empty() => {
+                self.normalisation.iter().try_for_each(|normalisation| normalisation.check(shape.0))?;
+                Ok(Geometry { shape, classes: listing.classes.len() })
+            }
             // Something is wrong: one message with all that is.
             _ => self.read(listing).map(|dataset| Geometry { shape: dataset.train.shape, classes: dataset.train.classes }),
         }

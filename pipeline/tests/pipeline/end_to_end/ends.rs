@@ -147,6 +147,9 @@ fn with_keep_going_the_tables_of_whole_pairs_are_written_and_say_what_is_missing
     let read = |name: &str| std::fs::read_to_string(place.result(name)).unwrap();
     let table = read("table.md");
     assert!(table.contains("**Incomplete**") && table.contains("- tiny-glyphs-other: `train/tiny-glyphs-other/replicate-0/"), "{table}");
+    let lost = failed.stderr.lines().filter(|line| line.contains("FAILED [") && line.contains("train/tiny-glyphs-other/")).count();
+    assert!(lost > 1, "{}", failed.stderr);
+    assert_eq!(table.matches("\n- tiny-glyphs-other: `train/").count(), lost, "{table}");
     assert!(table.contains("## tiny-glyphs, mlp") && !table.contains("## tiny-glyphs, other"), "{table}");
     assert!(!read("merged.csv").contains(",other,"));
 }

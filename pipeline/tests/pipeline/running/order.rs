@@ -99,7 +99,7 @@ fn only_what_the_targets_need_runs() {
     let world = World::new();
     let whole = plan(diamond());
     let (outcome, record) = world.run_with(&whole, |options| options.targets = vec![StageId::new("b")]);
-    assert_eq!((outcome.ran, outcome.cached), (2, 2));
+    assert_eq!((outcome.ran, outcome.cached, outcome.not_asked), (2, 0, 2));
     assert_eq!(record.count("started c") + record.count("started d"), 0);
     let unknown = runner::RunOptions { targets: vec![StageId::new("e")], ..options() };
     let error = runner::run(&whole, &world.store, &unknown, &record).unwrap_err();

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use onebasin_datasets::{Class, Folder, Geometry, Normalisation, Source, classes, digest, geometry, open};
+use onebasin_datasets::{Class, DatasetError, Folder, Geometry, Normalisation, Source, classes, digest, geometry, open};
 use png::{BitDepth, ColorType};
 
 use crate::house::{House, gzip};
@@ -284,6 +284,15 @@ fn everything_that_cannot_be_used_is_in_one_message() {
     let text = error(&house, own());
     assert!(text.contains("30 things") && text.contains("\n  and 10 more\n"), "{text}");
     assert_eq!(text.lines().count(), 23, "{text}");
+}
+
+#[test]
+fn constants_that_do_not_fit_the_pictures_are_found_before_all_of_them_are_read() {
+    for (mean, deviation) in [(vec![0.5], vec![0.5]), (vec![0.5; 3], vec![0.5, 0.5, 0.0]), (vec![f32::NAN; 3], vec![0.5; 3])] {
+        let wrong = Folder { normalisation: Some(Normalisation { mean, deviation }), ..own() };
+        let error = geometry(&Source::Folder(wrong), &house().search_paths()).unwrap_err();
+        assert!(matches!(error, DatasetError::Setting { key: "normalisation", .. }), "{error}");
+    }
 }
 
 #[cfg(unix)]
