@@ -1,5 +1,7 @@
 //! The command line; its doc comments are the help.
 
+mod store;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -11,6 +13,8 @@ use onebasin_network::did_you_mean;
 
 use crate::console::Verbosity;
 use crate::version;
+
+pub use store::{Gc, Store, StoreAction};
 
 const EXIT_CODES: &str = "Exit codes:
   0    fine
@@ -369,44 +373,6 @@ pub struct Init {
     /// The file, which must not be there yet; the experiment is named after it
     #[arg(value_name = "FILE", default_value = "experiment.toml")]
     pub file: PathBuf,
-}
-
-/// `store`.
-#[derive(Debug, Args)]
-pub struct Store {
-    /// What to do; without it, the size is shown.
-    #[command(subcommand)]
-    pub action: Option<StoreAction>,
-    /// Where artifacts are kept [default: .store, here or in the nearest folder above that has one]
-    #[arg(long, value_name = "DIR", env = "ONEBASIN_STORE", global = true)]
-    pub store: Option<PathBuf>,
-    /// Print for a program
-    #[arg(long, global = true)]
-    pub json: bool,
-}
-
-/// What to do with the store.
-#[derive(Debug, Subcommand)]
-pub enum StoreAction {
-    /// Remove the artifacts that no given spec needs, under any of its profiles; without `--delete`, list them
-    Gc(Gc),
-}
-
-/// `store gc`.
-#[derive(Debug, Args)]
-pub struct Gc {
-    /// Specs whose artifacts stay, or folders of them
-    #[arg(required = true, value_name = "SPEC|FOLDER")]
-    pub specs: Vec<PathBuf>,
-    /// Remove them
-    #[arg(long, visible_alias = "yes")]
-    pub delete: bool,
-    /// Also remove what was made of data that is not here now
-    #[arg(long)]
-    pub forget_absent_data: bool,
-    /// Where files of data sets are looked for first; then $ONEBASIN_DATA, the folder of the spec, the cache
-    #[arg(long, value_name = "DIR")]
-    pub data: Option<PathBuf>,
 }
 
 impl Shared {

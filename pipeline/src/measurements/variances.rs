@@ -1,8 +1,7 @@
 //! What merging does to the activations: for each convolution, the variance and the mean of its output in the merged model over those
 //! in the end points: `variances.csv`, a picture.
 //!
-//! A ratio of variances far below 1 is the collapse that REPAIR undoes; where it is 1 and the merged model is still bad, the units were
-//! not matched well.
+//! A ratio of variances far below 1 is the collapse that REPAIR undoes.
 //!
 //! Source: Jordan et al., REPAIR (arXiv 2211.08403), section 3: variance collapse.
 
