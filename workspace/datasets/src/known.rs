@@ -109,6 +109,7 @@ pub(crate) fn require(name: &str) -> Result<&'static Known, DatasetError> {
 }
 
 const MNIST_LIKE: (&[f32], &[f32]) = (&[0.1307], &[0.3081]);
+const FASHION_MNIST: (&[f32], &[f32]) = (&[0.2860], &[0.3530]);
 const CIFAR_LIKE: (&[f32], &[f32]) = (&[0.4914, 0.4822, 0.4465], &[0.2023, 0.1994, 0.2010]);
 
 const fn idx_file(name: &'static str, bytes: u64, sha256: &'static str, packed: Remote) -> KnownFile {
@@ -177,8 +178,8 @@ static KNOWN: [Known; 6] = [
         classes: 10,
         train: 60_000,
         test: 10_000,
-        mean: MNIST_LIKE.0,
-        deviation: MNIST_LIKE.1,
+        mean: FASHION_MNIST.0,
+        deviation: FASHION_MNIST.1,
         nested: &["FashionMNIST/raw", "data/fashion", "raw"],
         mirrors: &[
             "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",

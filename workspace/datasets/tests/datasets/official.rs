@@ -43,6 +43,16 @@ fn the_official_mnist_has_its_counts_constants_and_first_labels() {
 }
 
 #[test]
+fn fashion_mnist_is_normalised_by_its_own_statistics_and_not_by_those_of_mnist() {
+    let Some(root) = data("fashion-mnist") else { return };
+    let cache = tempfile::tempdir().unwrap();
+    let fashion = open(&Source::named("fashion-mnist").unwrap(), &search_paths(root, &cache)).unwrap();
+    let own = onebasin_datasets::Normalisation::of(&fashion.train);
+    let customary = fashion.normalisation;
+    assert!((own.mean[0] - customary.mean[0]).abs() < 5e-5 && (own.deviation[0] - customary.deviation[0]).abs() < 5e-5, "{own:?}");
+}
+
+#[test]
 fn the_official_files_verify() {
     let Some(root) = data("fashion-mnist") else { return };
     let cache = tempfile::tempdir().unwrap();
