@@ -118,9 +118,17 @@ pub struct Comparison {
     /// Pairs whose data set stands in for another, under whose name the figures are.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub stand_ins: Vec<(PairName, String)>,
+    /// Groups of methods that are draws of one thing, so that only their spread and ranks are compared.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub interchangeable: Vec<Vec<String>>,
 }
 
 impl Comparison {
+    /// Whether a method is one of several draws of one thing.
+    pub fn is_interchangeable(&self, method: &str) -> bool {
+        self.interchangeable.iter().any(|group| group.iter().any(|name| name == method))
+    }
+
     /// What differs in a pair.
     pub fn deviations_of(&self, pair: &PairName) -> &[String] {
         self.deviations.iter().find(|(name, _)| name == pair).map_or(&[], |(_, found)| found)
@@ -147,6 +155,9 @@ impl Comparison {
 
     /// The verdict on our value of a pair beside a reported one. A run at other settings never matches a cell.
     pub fn verdict(&self, pair: &PairName, ours: f64, figure: &Reported) -> String {
+        if self.is_interchangeable(&figure.method) {
+            return "not compared: one of several draws".to_owned();
+        }
         if !self.differs.is_empty() {
             return format!("not comparable: {}", self.differs);
         }

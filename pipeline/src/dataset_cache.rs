@@ -88,7 +88,7 @@ pub fn part(dataset: &Dataset, part: Part) -> &Split {
 /// The images of one half that measurements look at.
 pub fn measured<'a>(task: &Task, dataset: &'a Dataset, of: Part) -> Cow<'a, Split> {
     let split = part(dataset, of);
-    match task.measured {
+    match task.measured.of(of) {
         Some(images) if images < split.len() => Cow::Owned(split.select(&(0..images as u32).collect::<Vec<_>>())),
         _ => Cow::Borrowed(split),
     }
@@ -133,7 +133,7 @@ mod tests {
             normalisation: None,
             graph: Graph::build(&architecture).unwrap(),
             device: "cpu".to_owned(),
-            measured: None,
+            measured: Default::default(),
         };
         assert_eq!(DatasetCache::new(places.clone()).of(&task).unwrap().train.labels, [0, 1]);
 

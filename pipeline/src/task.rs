@@ -4,6 +4,8 @@ use onebasin_datasets::{Normalisation, Source};
 use onebasin_network::Graph;
 use serde_json::{Value, json};
 
+use crate::image_limits::ImageLimits;
+
 /// A data set and a network for its images.
 #[derive(Clone, Debug)]
 pub struct Task {
@@ -17,8 +19,8 @@ pub struct Task {
     pub graph: Graph,
     /// The kind of device: `cpu`, `ndarray` or `cuda`. Kernels round differently, so it enters recipes.
     pub device: String,
-    /// Only so many images of each split are measured, the first ones; `None`: all.
-    pub measured: Option<usize>,
+    /// How many images are measured.
+    pub measured: ImageLimits,
 }
 
 impl Task {
@@ -30,8 +32,8 @@ impl Task {
     /// The images that measurements look at, as a recipe says them.
     pub fn measured_recipe(&self) -> Value {
         let mut recipe = self.data_recipe();
-        if let Some(images) = self.measured {
-            recipe["images"] = images.into();
+        if let Some(images) = self.measured.recipe() {
+            recipe["images"] = images;
         }
         recipe
     }

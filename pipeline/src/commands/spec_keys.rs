@@ -36,7 +36,8 @@ fn in_spec_key(session: &Session, stage: &StageId, change: &Change) -> Change {
         ("data", _) if rest.starts_with(".normalisation") => Some(format!("pairs.{}-{}{}", pair.dataset, pair.architecture, rest)),
         ("lambdas", _) => Some("evaluation.lambdas".to_owned()),
         ("parts", _) => Some(format!("evaluation.splits{rest}")),
-        ("data", _) if rest == ".images" => Some("evaluation.images".to_owned()),
+        ("data", _) if rest == ".images.train" => Some("evaluation.train-images".to_owned()),
+        ("data", _) if rest.starts_with(".images") => Some("evaluation.images".to_owned()),
         ("data", _) if rest == ".digest" => Some(format!("content of data set {}", pair.dataset)),
         _ => None,
     };

@@ -11,6 +11,7 @@ use serde_json::json;
 use super::Measurement;
 use super::scores::{measure_model, predictions};
 use crate::identity::Part;
+use crate::image_limits::ImageLimits;
 use crate::plan::{PairPlanner, Record};
 use crate::spec::{Asked, SpecError};
 use crate::stage::{Artifact, Context, Recipe, Stage, StageId, Words};
@@ -122,7 +123,7 @@ impl Measurement for Classes {
         let stage = ClassStage { id, task: planner.task(), folders: pair.classes.iter().map(folder).collect() };
         planner.measure(stage, ClassRecord { dataset: pair.dataset.clone() });
         let evaluation = &planner.experiment().evaluation;
-        if evaluation.images.is_some() {
+        if evaluation.images != ImageLimits::default() {
             // Any model is asked about the same images.
             let (dataset, classes) = (pair.dataset.clone(), pair.graph.architecture.classes);
             let stage = measure_model(planner, 0);

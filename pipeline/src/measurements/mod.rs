@@ -36,7 +36,7 @@ pub use barriers::BarrierRow;
 pub use classes::{ClassRow, MeasuredClassRow};
 pub use cycles::CycleRow;
 pub use matching::MatchingRow;
-pub use scores::{MergedRow, ModelRow};
+pub use scores::{MergedRow, ModelRow, Outcomes};
 
 /// Every measurement, in the order in which their stages are planned and their sections stand in `table.md`.
 pub const ALL: &[&dyn AnyMeasurement] = &[

@@ -3,11 +3,14 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
+use super::differences::{DifferenceRow, Differences};
+use super::interchangeable;
 use super::notes::Notes;
-use super::orderings::ordering;
-use super::summary::SummaryRow;
+use super::orderings::{Order, Place};
+use super::summary::{Leaders, SummaryRow, merges};
 use super::tabulate::Known;
 use super::trends::{along_models, along_widths};
+use crate::comparison::Comparison;
 use crate::drawing::{MethodRow, method_rank};
 use crate::identity::{MethodLabel, Part};
 use crate::measurements;
@@ -53,6 +56,8 @@ pub fn render(cells: &[SummaryRow], tables: &Tables, known: &Known) -> String {
             let _ = writeln!(text, "- {pair}{method}: `{stage}`");
         }
     }
+    let differences = Differences::new(tables.of::<DifferenceRow>());
+    let leaders = Leaders::of(cells, methods);
     for pair in architectures.iter().map(|row| &row.pair) {
         let cells: Vec<&SummaryRow> = cells.iter().filter(|cell| cell.pair == *pair).collect();
         if cells.is_empty() {
@@ -62,26 +67,28 @@ pub fn render(cells: &[SummaryRow], tables: &Tables, known: &Known) -> String {
         let _ = write!(text, "\n## {}{stand_in}, {}\n\n", pair.dataset, pair.architecture);
         let found = comparison.deviations_of(pair);
         let deviating = !found.is_empty();
-        text.push_str(&deviations(found, &cells));
+        text.push_str(&deviations(found));
+        text.push_str(&order_of_methods(&cells, comparison, &differences));
         let notes = Notes::of(pair, tables, known);
         let lost: Vec<&Lost> = lost.iter().filter(|lost| lost.pair == *pair && lost.method.is_some()).collect();
-        text.push_str(&main_table(&cells, methods, &notes, &lost));
-        text.push_str(&over_models(&cells, methods));
-        text.push_str(&along_models(&cells, methods));
+        let best = Best { leaders: &leaders, differences: &differences };
+        text.push_str(&main_table(&cells, methods, &best, &notes, &lost));
+        text.push_str(&over_models(&cells, methods, &best));
+        text.push_str(&along_models(&cells, methods, &differences));
         for measurement in measurements::ALL {
             text.push_str(&measurement.section(tables, pair));
         }
         text.push_str(&verdicts(&cells, methods, deviating));
     }
-    text.push_str(&along_widths(cells, architectures, methods));
+    text.push_str(&along_widths(cells, architectures, methods, &differences));
     if !comparison.differs.is_empty() {
         let _ = write!(text, "\nNo cell is compared with a reported one: {}.\n", comparison.differs);
     }
     text
 }
 
-/// How the settings differ from the published ones, and whether the published order of methods holds all the same.
-fn deviations(found: &[String], cells: &[&SummaryRow]) -> String {
+/// How the settings differ from the published ones.
+fn deviations(found: &[String]) -> String {
     if found.is_empty() {
         return String::new();
     }
@@ -90,22 +97,16 @@ fn deviations(found: &[String], cells: &[&SummaryRow]) -> String {
         let _ = writeln!(text, "- {deviation}");
     }
     text.push('\n');
+    text
+}
+
+/// What becomes of the reported order of methods, of all models merged.
+fn order_of_methods(cells: &[&SummaryRow], comparison: &Comparison, differences: &Differences<'_>) -> String {
     let most = cells.iter().map(|cell| cell.models).max().unwrap_or_default();
     let largest: Vec<&SummaryRow> = cells.iter().copied().filter(|cell| cell.models == most).collect();
-    if let Some(order) = ordering(&largest) {
-        let names: Vec<&str> = order.methods.iter().map(|(name, ..)| name.as_str()).collect();
-        let held = order.ordered - order.reversed.len();
-        let _ = write!(
-            text,
-            "Reported order by test accuracy: {}. Of the pairs of methods that it tells apart, {held} of {} come in the same order here",
-            names.join(", "),
-            order.ordered
-        );
-        for (place, (better, worse)) in order.reversed.iter().enumerate() {
-            let _ = write!(text, "{} {better} before {worse}", if place == 0 { "; not:" } else { "," });
-        }
-        text.push_str(".\n\n");
-    }
+    let places = largest.iter().filter_map(|cell| Place::of(cell)).filter(|place| !comparison.is_interchangeable(&place.name));
+    let mut text = Order::of(places.collect(), differences).map_or_else(String::new, |order| order.sentence() + "\n\n");
+    text.push_str(&interchangeable::sentences(&largest, comparison, differences));
     text
 }
 
@@ -116,11 +117,6 @@ fn in_order<'a>(cells: &[&'a SummaryRow], methods: &[MethodRow]) -> Vec<&'a Meth
     labels.into_iter().map(|(.., label)| label).collect()
 }
 
-/// Whether a method makes one model of several: not the end points, and not the ensemble, which only bounds what merging can keep.
-fn merges(label: &MethodLabel, methods: &[MethodRow]) -> bool {
-    !label.is_endpoints() && !methods.iter().any(|row| row.method == label.name() && row.merging == "ensemble")
-}
-
 /// A cell of a table for people: the figure and what follows it.
 #[derive(Clone, Debug, Default)]
 struct Cell {
@@ -128,11 +124,27 @@ struct Cell {
     rest: String,
     /// What compares it with others of its column, where it takes part in the comparison: the greater, the better.
     rank: Option<f64>,
+    /// Whether a test was made between it and the best of its column; whether it tells them apart.
+    told_apart: Option<bool>,
+}
+
+/// The best cell of each column, and which others may be as good.
+struct Best<'a> {
+    leaders: &'a Leaders<'a>,
+    differences: &'a Differences<'a>,
+}
+
+impl Best<'_> {
+    /// Whether a cell is told apart from the best of its column; `None` where no test was made.
+    fn told_apart(&self, cell: &SummaryRow) -> Option<bool> {
+        let leader = self.leaders.of_column(cell).filter(|_| cell.split == Part::Test)?;
+        self.differences.told_apart(cell.metric, &cell.side(), &leader.side())
+    }
 }
 
 impl Cell {
     /// Mean, spread over replicates, reported value: `0.9812 ± 0.0010 [0.9832]`.
-    fn of(cell: &SummaryRow, takes_part: bool) -> Cell {
+    fn of(cell: &SummaryRow, takes_part: bool, best: &Best<'_>) -> Cell {
         let figure = figure(cell.metric, cell.summary.mean);
         let mut rest = String::new();
         if let Some(deviation) = cell.summary.deviation {
@@ -143,7 +155,7 @@ impl Cell {
         }
         let sign = if cell.metric == "accuracy" { 1.0 } else { -1.0 };
         let rank = figure.parse::<f64>().ok().filter(|_| takes_part).map(|value| sign * value);
-        Cell { figure, rest, rank }
+        Cell { figure, rest, rank, told_apart: best.told_apart(cell).filter(|_| takes_part) }
     }
 }
 
@@ -152,14 +164,14 @@ fn figure(metric: &str, value: f64) -> String {
     if metric == "accuracy" { number::share(value) } else { number::shown(value) }
 }
 
-/// A column in which the best cells are bold, all that are equal in the digits shown; none where all are.
+/// A column in which the best cells are bold: all that are equal in the digits shown, or not told apart from the best by a test. None where
+/// all are.
 fn with_best(column: Vec<Cell>) -> Vec<String> {
-    let ranks: Vec<f64> = column.iter().filter_map(|cell| cell.rank).collect();
-    let best = ranks.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let tells_apart = ranks.iter().any(|rank| *rank < best);
-    let text = |Cell { figure, rest, rank }| match rank {
-        Some(rank) if tells_apart && rank == best => format!("**{figure}**{rest}"),
-        _ => format!("{figure}{rest}"),
+    let best = column.iter().filter_map(|cell| cell.rank).fold(f64::NEG_INFINITY, f64::max);
+    let is_best = |cell: &Cell| cell.rank.is_some_and(|rank| rank == best) || cell.told_apart == Some(false);
+    let tells_apart = column.iter().any(|cell| cell.rank.is_some() && !is_best(cell));
+    let text = |cell: Cell| {
+        if tells_apart && is_best(&cell) { format!("**{}**{}", cell.figure, cell.rest) } else { format!("{}{}", cell.figure, cell.rest) }
     };
     column.into_iter().map(text).collect()
 }
@@ -178,7 +190,7 @@ fn table(names: &[String], columns: &[(String, Vec<String>)]) -> String {
     text
 }
 
-fn main_table(cells: &[&SummaryRow], methods: &[MethodRow], notes: &Notes, lost: &[&Lost]) -> String {
+fn main_table(cells: &[&SummaryRow], methods: &[MethodRow], best: &Best<'_>, notes: &Notes, lost: &[&Lost]) -> String {
     let most = cells.iter().map(|cell| cell.models).max().unwrap_or_default();
     let cells: Vec<&SummaryRow> = cells.iter().copied().filter(|cell| cell.models == most).collect();
     let labels = in_order(&cells, methods);
@@ -188,7 +200,7 @@ fn main_table(cells: &[&SummaryRow], methods: &[MethodRow], notes: &Notes, lost:
     let cell = |label: &MethodLabel, column: Column| -> Option<Cell> {
         match column {
             Figure(metric, split) => {
-                find(label, metric, split).map(|cell| Cell::of(cell, merges(label, methods) && !notes.is_chance(label)))
+                find(label, metric, split).map(|cell| Cell::of(cell, merges(label, methods) && !notes.is_chance(label), best))
             }
             Kept(_) if label.is_endpoints() => None,
             Kept(split) => {
@@ -198,19 +210,25 @@ fn main_table(cells: &[&SummaryRow], methods: &[MethodRow], notes: &Notes, lost:
             }
         }
     };
-    let columns: Vec<(String, Vec<String>)> = COLUMNS
+    let columns: Vec<(&&str, Vec<Option<Cell>>)> = COLUMNS
         .iter()
         .map(|(heading, column)| (heading, labels.iter().map(|label| cell(label, *column)).collect::<Vec<_>>()))
         .filter(|(_, column)| column.iter().any(Option::is_some))
+        .collect();
+    let is_tested = columns.iter().flat_map(|(_, column)| column).flatten().any(|cell| cell.told_apart.is_some());
+    let columns: Vec<(String, Vec<String>)> = columns
+        .into_iter()
         .map(|(heading, column)| ((*heading).to_owned(), with_best(column.into_iter().map(Option::unwrap_or_default).collect())))
         .collect();
     let names: Vec<String> = labels.iter().map(|label| format!("{label}{}", notes.marks(label))).collect();
     let has = |of: fn(&SummaryRow) -> bool| cells.iter().any(|cell| of(cell));
+    let has_bold = columns.iter().any(|(_, column)| column.iter().any(|cell| cell.starts_with("**")));
     let mut text = format!("{most} model{}. `endpoints`: mean of the models before merging.", if most == 1 { "" } else { "s" });
     for (said, sentence) in [
         (has(|cell| cell.metric == "barrier_line"), "Barrier: over the straight line between the end losses, mean over pairs."),
         (has(|cell| !cell.method.is_endpoints()), "`merged / ends`: accuracy as a share of that of the end points."),
-        (columns.iter().any(|(_, column)| column.iter().any(|cell| cell.starts_with("**"))), "Bold: the best merged model."),
+        (has_bold && !is_tested, "Bold: the best merged model."),
+        (has_bold && is_tested, "Bold: the best merged model, on test with those that are not told apart from it."),
         (has(|cell| cell.summary.deviation.is_some()), "±: standard deviation over replicates."),
         (has(|cell| cell.reported.is_some()), "In brackets: the reported figure."),
     ] {
@@ -225,7 +243,7 @@ fn main_table(cells: &[&SummaryRow], methods: &[MethodRow], notes: &Notes, lost:
     format!("{text}\n\n{rows}{}", notes.text())
 }
 
-fn over_models(cells: &[&SummaryRow], methods: &[MethodRow]) -> String {
+fn over_models(cells: &[&SummaryRow], methods: &[MethodRow], best: &Best<'_>) -> String {
     let merged: Vec<&SummaryRow> =
         cells.iter().copied().filter(|cell| !cell.method.is_endpoints() && cell.metric == "accuracy" && cell.split == Part::Test).collect();
     let counts: BTreeSet<usize> = merged.iter().map(|cell| cell.models).collect();
@@ -235,7 +253,7 @@ fn over_models(cells: &[&SummaryRow], methods: &[MethodRow]) -> String {
     let labels = in_order(&merged, methods);
     let column = |count: usize| {
         let of = |label: &&MethodLabel| merged.iter().find(|cell| cell.method == **label && cell.models == count);
-        let cells = labels.iter().map(|label| of(label).map_or_else(Cell::default, |cell| Cell::of(cell, merges(label, methods))));
+        let cells = labels.iter().map(|label| of(label).map_or_else(Cell::default, |cell| Cell::of(cell, merges(label, methods), best)));
         (count.to_string(), with_best(cells.collect()))
     };
     let columns: Vec<(String, Vec<String>)> = counts.into_iter().map(column).collect();
@@ -311,7 +329,7 @@ mod tests {
             comparison: Comparison::default(),
             lost: Vec::new(),
             origin: String::new(),
-            images: None,
+            images: Default::default(),
             batch_norms: Vec::new(),
         }
     }

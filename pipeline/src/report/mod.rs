@@ -2,7 +2,9 @@
 
 mod architectures;
 mod check;
+mod differences;
 mod draw;
+mod interchangeable;
 mod markdown;
 mod merged_picture;
 mod methods;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::tabulate::Known;
 use crate::drawing::{list, method_rank};
 use crate::identity::{MethodLabel, PairName, Part};
+use crate::image_limits::ImageLimits;
 use crate::measurements::{BarrierRow, ClassRow, MatchingRow, MeasuredClassRow, MergedRow, ModelRow};
 use crate::number;
 use crate::table::Tables;
@@ -242,9 +243,9 @@ fn dear(pair: &PairName, tables: &Tables) -> Option<String> {
 }
 
 /// Classes that are not among the images that are measured.
-fn unmeasured(pair: &PairName, tables: &Tables, images: Option<usize>) -> Option<String> {
-    let images = images?;
+fn unmeasured(pair: &PairName, tables: &Tables, images: ImageLimits) -> Option<String> {
     let of_split = |split: Part| {
+        images.of(split)?;
         let count = |row: &ClassRow| if split == Part::Train { row.train } else { row.test };
         let there = tables.of::<ClassRow>().iter().filter(|row| row.dataset == pair.dataset && count(row) > 0).count();
         let measured = Measured::of(&pair.dataset, split, tables)?;
@@ -254,8 +255,8 @@ fn unmeasured(pair: &PairName, tables: &Tables, images: Option<usize>) -> Option
     let found: Vec<String> = [Part::Train, Part::Test].into_iter().filter_map(of_split).collect();
     (!found.is_empty()).then(|| {
         format!(
-            "The images that are measured (`evaluation.images = {images}`: the first of each split) show only {}. No figure says anything \
-             about the others.",
+            "The images that are measured ({}: the first of a split) show only {}. No figure says anything about the others.",
+            images.keys(&[Part::Train, Part::Test]),
             list(&found)
         )
     })

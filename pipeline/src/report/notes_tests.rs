@@ -29,7 +29,7 @@ fn known() -> Known {
         comparison: Comparison::default(),
         lost: Vec::new(),
         origin: String::new(),
-        images: None,
+        images: ImageLimits::default(),
         batch_norms: Vec::new(),
     }
 }
@@ -174,12 +174,12 @@ fn with_measured(mut tables: Tables, images: &[usize]) -> Tables {
 #[test]
 fn chance_is_that_of_the_images_that_are_measured_and_classes_missing_there_are_told() {
     let tables = with_measured(tables((1.0, 0.72), (1.0, 0.7)), &[70, 30, 0, 0, 0, 0, 0, 0, 0, 0]);
-    let text = text(&tables, &Known { images: Some(100), ..known() });
+    let text = text(&tables, &Known { images: ImageLimits { train: Some(100), test: Some(100) }, ..known() });
     assert!(
         text.contains("On train, 2 of 2 end points are no better than chance: accuracy 0.7200 (the largest class has 0.7000)"),
         "{text}"
     );
-    assert!(text.contains("(`evaluation.images = 100`: the first of each split) show only 2 of 10 classes on train."), "{text}");
+    assert!(text.contains("(`evaluation.images = 100`: the first of a split) show only 2 of 10 classes on train."), "{text}");
 }
 
 #[test]

@@ -1,84 +1,144 @@
-//! Whether methods come out in the published order, where figures themselves cannot be compared.
+//! What becomes of a reported order here, where figures themselves need not be comparable.
 
+use std::fmt::Write;
+
+use super::differences::{Differences, Outcome, Side, is_ordered};
 use super::summary::SummaryRow;
 use crate::identity::Part;
 
-/// Reported accuracies are rounded to two digits: methods closer than this have no order.
-const ROUNDING: f64 = 0.0101;
-
-/// The order of the methods of one pair (or of what else figures were reported of) by test accuracy, as reported and as found.
+/// Something with a reported accuracy and one of ours.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Ordering {
-    /// Methods with a reported figure, the best reported one first: name, ours, reported.
-    pub methods: Vec<(String, f64, f64)>,
-    /// How many pairs of methods the reported figures tell apart.
-    pub ordered: usize,
-    /// Those of which the reported worse one is ahead here: better reported, worse reported.
+pub struct Place {
+    /// What the table calls it.
+    pub name: String,
+    pub side: Side,
+    pub ours: f64,
+    pub reported: f64,
+}
+
+impl Place {
+    /// Of a cell with a reported figure, by the name of its method.
+    pub fn of(cell: &SummaryRow) -> Option<Place> {
+        let is_judged = cell.metric == "accuracy" && cell.split == Part::Test && !cell.method.is_endpoints();
+        let side = Side { pair: cell.pair.clone(), method: cell.method.clone(), models: cell.models };
+        is_judged.then_some(Place { name: cell.method.to_string(), side, ours: cell.summary.mean, reported: cell.reported? })
+    }
+}
+
+/// A reported order, and what becomes of each two that it tells apart.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Order {
+    /// The best reported one first.
+    pub places: Vec<Place>,
+    pub held: usize,
+    /// The better reported, the worse reported.
     pub reversed: Vec<(String, String)>,
+    pub not_told_apart: Vec<(String, String)>,
 }
 
-/// The order of the methods among these cells of one pair; `None` where fewer than two of them have a reported test accuracy.
-pub fn ordering(cells: &[&SummaryRow]) -> Option<Ordering> {
-    let methods: Vec<(String, f64, f64)> = cells
-        .iter()
-        .filter(|cell| cell.metric == "accuracy" && cell.split == Part::Test && !cell.method.is_endpoints())
-        .filter_map(|cell| Some((cell.method.to_string(), cell.summary.mean, cell.reported?)))
-        .collect();
-    order(methods)
-}
-
-/// The order of things by the reported figures: name, ours, reported. `None` where no two reported figures differ by more than rounding.
-pub fn order(mut things: Vec<(String, f64, f64)>) -> Option<Ordering> {
-    things.sort_by(|a, b| b.2.total_cmp(&a.2).then_with(|| a.0.cmp(&b.0)));
-    let mut found = Ordering { methods: things, ordered: 0, reversed: Vec::new() };
-    for (place, (better, ours_of_better, reported_of_better)) in found.methods.iter().enumerate() {
-        for (worse, ours_of_worse, reported_of_worse) in &found.methods[place + 1..] {
-            if reported_of_better - reported_of_worse > ROUNDING {
-                found.ordered += 1;
-                if ours_of_better <= ours_of_worse {
-                    found.reversed.push((better.clone(), worse.clone()));
+impl Order {
+    /// Of these; `None` where no two reported figures differ by more than rounding.
+    pub fn of(mut places: Vec<Place>, differences: &Differences<'_>) -> Option<Order> {
+        places.sort_by(|a, b| b.reported.total_cmp(&a.reported).then_with(|| a.name.cmp(&b.name)));
+        let mut found = Order { places: Vec::new(), held: 0, reversed: Vec::new(), not_told_apart: Vec::new() };
+        for (index, better) in places.iter().enumerate() {
+            for worse in places[index + 1..].iter().filter(|worse| is_ordered(better.reported, worse.reported)) {
+                let names = || (better.name.clone(), worse.name.clone());
+                match differences.outcome(&better.side, &worse.side) {
+                    Outcome::Held => found.held += 1,
+                    Outcome::Reversed => found.reversed.push(names()),
+                    Outcome::NotToldApart => found.not_told_apart.push(names()),
                 }
             }
         }
+        (found.count() > 0).then(|| Order { places, ..found })
     }
-    (found.ordered > 0).then_some(found)
+
+    /// How many pairs the reported figures tell apart.
+    pub fn count(&self) -> usize {
+        self.held + self.reversed.len() + self.not_told_apart.len()
+    }
+
+    /// A sentence on the order of methods.
+    pub fn sentence(&self) -> String {
+        let names: Vec<&str> = self.places.iter().map(|place| place.name.as_str()).collect();
+        let mut text = format!(
+            "Reported order by test accuracy: {}. Of the {} pairs of methods that it tells apart, {} held here, {} reversed, {} not told apart.",
+            names.join(", "),
+            self.count(),
+            count(self.held, "is", "are"),
+            count(self.reversed.len(), "is", "are"),
+            count(self.not_told_apart.len(), "is", "are"),
+        );
+        for (what, pairs) in [("Reversed", &self.reversed), ("Not told apart", &self.not_told_apart)] {
+            let pairs: Vec<String> = pairs.iter().map(|(better, worse)| format!("{better} before {worse}")).collect();
+            if !pairs.is_empty() {
+                let _ = write!(text, " {what}: {}.", pairs.join(", "));
+            }
+        }
+        text
+    }
+}
+
+fn count(count: usize, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::differences::DifferenceRow;
     use super::*;
     use crate::identity::{MethodLabel, PairName};
-    use crate::statistics::Summary;
 
-    fn cell(method: &str, ours: f64, reported: f64) -> SummaryRow {
-        SummaryRow {
-            pair: PairName::new("cifar10", "resnet20"),
-            method: MethodLabel::method(method),
+    fn place(name: &str, ours: f64, reported: f64) -> Place {
+        let side = Side { pair: PairName::new("cifar10", "resnet20"), method: MethodLabel::method(name), models: 5 };
+        Place { name: name.to_owned(), side, ours, reported }
+    }
+
+    fn row(one: &Place, other: &Place, p_holm: f64) -> DifferenceRow {
+        DifferenceRow {
+            pair: one.side.pair.clone(),
+            method: one.side.method.clone(),
             models: 5,
-            metric: "accuracy",
+            other_architecture: "resnet20".to_owned(),
+            other_method: other.side.method.clone(),
+            other_models: 5,
             split: Part::Test,
-            summary: Summary::of(&[ours]).unwrap(),
-            reported: Some(reported),
-            reported_sd: None,
+            metric: "accuracy".to_owned(),
+            test: "mcnemar".to_owned(),
+            paired: "images".to_owned(),
+            count: 2000,
+            difference: one.ours - other.ours,
+            low: 0.0,
+            high: 0.0,
+            p: p_holm,
+            p_holm,
+            reported: None,
             verdict: String::new(),
-            source: String::new(),
             stage: String::new(),
         }
     }
 
     #[test]
-    fn reversed_methods_are_named_and_those_within_rounding_have_no_order() {
-        let cells = [cell("naive", 0.2, 0.10), cell("c2m3", 0.5, 0.40), cell("merge-many", 0.6, 0.37), cell("other", 0.1, 0.395)];
-        let found = ordering(&cells.iter().collect::<Vec<_>>()).unwrap();
-        assert_eq!(found.methods.iter().map(|(name, ..)| name.as_str()).collect::<Vec<_>>(), ["c2m3", "other", "merge-many", "naive"]);
-        assert_eq!(found.ordered, 5);
-        let reversed = [("c2m3", "merge-many"), ("other", "merge-many"), ("other", "naive")];
-        assert_eq!(found.reversed, reversed.map(|(better, worse)| (better.to_owned(), worse.to_owned())));
+    fn the_sentence_names_what_is_reversed_and_what_is_not_told_apart() {
+        let [naive, c2m3, many, other] =
+            [place("naive", 0.2, 0.10), place("c2m3", 0.5, 0.40), place("merge-many", 0.6, 0.37), place("other", 0.1, 0.395)];
+        // Rows stand either way round.
+        let rows = [row(&naive, &c2m3, 0.001), row(&c2m3, &many, 0.001), row(&many, &naive, 0.001), row(&other, &many, 0.2)];
+        let found = Order::of(vec![naive, c2m3, many, other], &Differences::new(&rows)).unwrap();
+        assert_eq!((found.held, found.count()), (2, 5));
+        assert_eq!(
+            found.sentence(),
+            "Reported order by test accuracy: c2m3, other, merge-many, naive. Of the 5 pairs of methods that it tells apart, 2 are held \
+             here, 1 is reversed, 2 are not told apart. Reversed: c2m3 before merge-many. Not told apart: other before merge-many, other \
+             before naive."
+        );
     }
 
     #[test]
     fn without_two_distinct_figures_there_is_no_order() {
-        assert_eq!(ordering(&[&cell("naive", 0.2, 0.10)]), None);
-        assert_eq!(ordering(&[&cell("naive", 0.2, 0.10), &cell("c2m3", 0.2, 0.11)]), None);
+        let none = Differences::default();
+        assert!(Order::of(vec![place("naive", 0.2, 0.10)], &none).is_none());
+        assert!(Order::of(vec![place("naive", 0.2, 0.10), place("c2m3", 0.2, 0.11)], &none).is_none());
     }
 }

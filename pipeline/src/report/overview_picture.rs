@@ -245,6 +245,11 @@ mod tests {
             reported_sd: None,
             verdict: String::new(),
             stage: String::new(),
+            versus: String::new(),
+            difference: None,
+            difference_low: None,
+            difference_high: None,
+            p_holm: None,
         }
     }
 

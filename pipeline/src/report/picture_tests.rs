@@ -7,8 +7,9 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use super::architectures::ArchitectureRow;
+use super::differences::Differences;
 use super::draw::{draw_all, draw_timings};
-use super::summary::{self, ByModelsRow};
+use super::summary;
 use crate::comparison::Comparison;
 use crate::drawing::{Canvas, MethodRow};
 use crate::identity::{PairName, Part, ResultKey};
@@ -228,12 +229,11 @@ pub fn write_scaled(folder: &Path, loss: fn(f64) -> f64, accuracy: fn(f64) -> f6
     for measurement in measurements::ALL {
         measurement.derive(&mut tables).unwrap();
     }
-    let cells = summary::summarise(&tables, &Comparison::default()).unwrap();
-    let reported = |mut row: ByModelsRow| {
-        row.figures.reported = (row.method.name() == "c2m3").then_some(0.6);
-        row
-    };
-    tables.extend(cells.iter().map(ByModelsRow::from).map(reported));
+    let mut cells = summary::summarise(&tables, &Comparison::default()).unwrap();
+    for cell in &mut cells {
+        cell.reported = (cell.method.name() == "c2m3").then_some(0.6);
+    }
+    summary::tabulate(&cells, &Differences::default(), &[], &mut tables);
     let architecture = |name: &str, width: usize| ArchitectureRow {
         pair: pair(name),
         stands_for: String::new(),

@@ -6,7 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::{Context, Result};
 use onebasin_matching::barrier;
 
+use super::differences::{Differences, Side};
 use crate::comparison::Comparison;
+use crate::drawing::MethodRow;
 use crate::identity::{MethodLabel, PairName, Part, ResultKey};
 use crate::measurements::{BarrierRow, MergedRow, ModelRow};
 use crate::statistics::Summary;
@@ -30,6 +32,13 @@ pub struct SummaryRow {
     pub stage: String,
 }
 
+impl SummaryRow {
+    /// The merged model it is a figure of; the end points are none.
+    pub fn side(&self) -> Side {
+        Side { pair: self.pair.clone(), method: self.method.clone(), models: self.models }
+    }
+}
+
 /// What `summary.csv` and `by-models.csv` say of a cell.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Figures {
@@ -44,6 +53,14 @@ pub struct Figures {
     pub reported: Option<f64>,
     pub reported_sd: Option<f64>,
     pub verdict: String,
+    /// The method it is compared with: the best merged model of its column. Empty for itself, and where nothing was paired.
+    pub versus: String,
+    /// What it has more than that one.
+    pub difference: Option<f64>,
+    pub difference_low: Option<f64>,
+    pub difference_high: Option<f64>,
+    /// Adjusted for all differences of the metric.
+    pub p_holm: Option<f64>,
     pub stage: String,
 }
 
@@ -58,6 +75,11 @@ columns!(Figures {
     reported: Option<f64>,
     reported_sd: Option<f64>,
     verdict: String,
+    versus: String,
+    difference: Option<f64>,
+    difference_low: Option<f64>,
+    difference_high: Option<f64>,
+    p_holm: Option<f64>,
     stage: String,
 });
 
@@ -89,9 +111,48 @@ impl ByModelsRow {
     }
 }
 
+/// The best merged model of each column: of a pair, a number of models, a metric on a split. An ensemble is no merged model.
+pub struct Leaders<'a>(BTreeMap<(&'a PairName, usize, &'static str, &'static str), &'a SummaryRow>);
+
+impl<'a> Leaders<'a> {
+    /// Among these cells. The first of equals in the order of names leads.
+    pub fn of(cells: &'a [SummaryRow], methods: &[MethodRow]) -> Leaders<'a> {
+        let mut leaders: BTreeMap<_, &SummaryRow> = BTreeMap::new();
+        for cell in cells.iter().filter(|cell| merges(&cell.method, methods) && cell.summary.mean.is_finite()) {
+            let leader = leaders.entry((&cell.pair, cell.models, cell.metric, cell.split.name())).or_insert(cell);
+            if cell.merit() > leader.merit() {
+                *leader = cell;
+            }
+        }
+        Leaders(leaders)
+    }
+
+    /// Of the column of a cell.
+    pub fn of_column(&self, cell: &SummaryRow) -> Option<&'a SummaryRow> {
+        self.0.get(&(&cell.pair, cell.models, cell.metric, cell.split.name())).copied()
+    }
+}
+
+/// Whether a method makes one model of several: not the end points, and not the ensemble, which only bounds what merging can keep.
+pub fn merges(label: &MethodLabel, methods: &[MethodRow]) -> bool {
+    !label.is_endpoints() && !methods.iter().any(|row| row.method == label.name() && row.merging == "ensemble")
+}
+
 impl SummaryRow {
-    fn figures(&self) -> Figures {
+    /// The greater, the better.
+    fn merit(&self) -> f64 {
+        if self.metric == "accuracy" { self.summary.mean } else { -self.summary.mean }
+    }
+
+    fn figures(&self, leaders: &Leaders<'_>, differences: &Differences<'_>) -> Figures {
         let Summary { count, mean, deviation, interval } = self.summary;
+        let leader = leaders.of_column(self).filter(|leader| self.split == Part::Test && leader.method != self.method);
+        let found = leader.and_then(|leader| Some((leader, differences.between(self.metric, &self.side(), &leader.side())?)));
+        let versus = found.map(|(leader, (row, swapped))| {
+            let [difference, low, high] =
+                if swapped { [-row.difference, -row.high, -row.low] } else { [row.difference, row.low, row.high] };
+            (leader.method.to_string(), difference, low, high, row.p_holm)
+        });
         Figures {
             metric: self.metric.to_owned(),
             split: self.split,
@@ -104,14 +165,12 @@ impl SummaryRow {
             reported_sd: self.reported_sd,
             verdict: self.verdict.clone(),
             stage: self.stage.clone(),
+            difference: versus.as_ref().map(|(_, difference, ..)| *difference),
+            difference_low: versus.as_ref().map(|(.., low, _, _)| *low),
+            difference_high: versus.as_ref().map(|(.., high, _)| *high),
+            p_holm: versus.as_ref().map(|(.., p_holm)| *p_holm),
+            versus: versus.map(|(method, ..)| method).unwrap_or_default(),
         }
-    }
-}
-
-impl From<&SummaryRow> for ByModelsRow {
-    fn from(row: &SummaryRow) -> ByModelsRow {
-        let (pair, method, figures) = (row.pair.clone(), row.method.clone(), row.figures());
-        ByModelsRow { pair, method, models: row.models, figures }
     }
 }
 
@@ -187,17 +246,28 @@ pub fn summarise(tables: &Tables, comparison: &Comparison) -> Result<Vec<Summary
 }
 
 /// Adds the rows of `summary.csv` (all models merged) and `by-models.csv` (every number of models merged).
-pub fn tabulate(rows: &[SummaryRow], tables: &mut Tables) {
+pub fn tabulate(rows: &[SummaryRow], differences: &Differences<'_>, methods: &[MethodRow], tables: &mut Tables) {
     let mut largest: BTreeMap<(&PairName, &MethodLabel), usize> = BTreeMap::new();
     for row in rows {
         let most = largest.entry((&row.pair, &row.method)).or_default();
         *most = row.models.max(*most);
     }
-    let whole = rows.iter().filter(|row| largest[&(&row.pair, &row.method)] == row.models);
+    let leaders = Leaders::of(rows, methods);
+    let by_models = rows.iter().map(|row| {
+        let (pair, method, figures) = (row.pair.clone(), row.method.clone(), row.figures(&leaders, differences));
+        ByModelsRow { pair, method, models: row.models, figures }
+    });
+    let by_models: Vec<ByModelsRow> = by_models.collect();
+    let whole = by_models.iter().filter(|row| largest[&(&row.pair, &row.method)] == row.models);
+    let whole = whole.map(|ByModelsRow { pair, method, figures, .. }| WholeRow {
+        pair: pair.clone(),
+        method: method.clone(),
+        figures: figures.clone(),
+    });
     tables.declare::<WholeRow>();
-    tables.extend(whole.map(|row| WholeRow { pair: row.pair.clone(), method: row.method.clone(), figures: row.figures() }));
+    tables.extend(whole.collect::<Vec<_>>());
     tables.declare::<ByModelsRow>();
-    tables.extend(rows.iter().map(ByModelsRow::from));
+    tables.extend(by_models);
 }
 
 #[cfg(test)]

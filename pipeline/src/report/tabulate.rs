@@ -5,10 +5,12 @@ use onebasin_repro::Fingerprint;
 use serde_json::{Value, json};
 
 use super::architectures::ArchitectureRow;
+use super::differences::{DifferenceRow, Differences, differences};
 use super::{markdown, summary};
 use crate::comparison::Comparison;
 use crate::drawing::MethodRow;
 use crate::identity::PairName;
+use crate::image_limits::ImageLimits;
 use crate::measurements;
 use crate::plan::Recorded;
 use crate::spec::Lost;
@@ -39,8 +41,8 @@ pub struct Known {
     pub lost: Vec<Lost>,
     /// The profile and what was laid over it, in words; may be empty.
     pub origin: String,
-    /// Only so many images of each split were measured; `None`: all.
-    pub images: Option<usize>,
+    /// How many images were measured.
+    pub images: ImageLimits,
     /// Pairs whose networks have batch norms.
     pub batch_norms: Vec<PairName>,
 }
@@ -84,10 +86,10 @@ impl Stage for Tabulate {
         if !batch_norms.is_empty() {
             settings["batch-norms"] = json!(batch_norms);
         }
-        if let Some(images) = images {
-            settings["images"] = json!(images);
+        if let Some(images) = images.recipe() {
+            settings["images"] = images;
         }
-        Recipe { kind: "tabulate", version: 8, settings }
+        Recipe { kind: "tabulate", version: 9, settings }
     }
 
     fn run(&self, context: &Context<'_>) -> Result<()> {
@@ -102,7 +104,10 @@ impl Stage for Tabulate {
             measurement.derive(&mut tables)?;
         }
         let cells = summary::summarise(&tables, comparison)?;
-        summary::tabulate(&cells, &mut tables);
+        tables.declare::<DifferenceRow>();
+        let found = differences(&tables, &cells, architectures);
+        summary::tabulate(&cells, &Differences::new(&found), methods, &mut tables);
+        tables.extend(found);
         tables.declare::<ArchitectureRow>();
         tables.extend(architectures.iter().cloned());
         tables.declare::<MethodRow>();

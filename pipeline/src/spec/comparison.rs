@@ -4,13 +4,13 @@ use std::path::Path;
 
 use super::document::Reported;
 use super::error::SpecError;
-use super::experiment::Pair;
+use super::experiment::{Method, Pair};
 use super::resolve::{Resolver, Result, path};
 use crate::comparison::{self, Comparison};
 
 impl Resolver<'_> {
     /// What the run is compared with, and the pairs whose data set stands in for another.
-    pub(super) fn comparison(&self, folder: &Path, pairs: &[Pair]) -> Result<Comparison> {
+    pub(super) fn comparison(&self, folder: &Path, pairs: &[Pair], methods: &[Method]) -> Result<Comparison> {
         let stand_ins = pairs.iter().filter_map(|pair| Some((pair.name(), pair.stands_for.clone()?))).collect();
         let Some(written) = &self.document.reported else { return Ok(Comparison { stand_ins, ..Comparison::default() }) };
         let figures = match &written.file {
@@ -26,8 +26,17 @@ impl Resolver<'_> {
             let here = path(["reported", "profile"]);
             return Err(self.wrong(&here, format!("unknown profile `{profile}`")).known(profile, profiles.iter().map(String::as_str)));
         }
-        let Reported { differs, profile, .. } = written.clone();
-        Ok(Comparison { figures, differs, profile, deviations: Vec::new(), stand_ins })
+        for (group, names) in written.interchangeable.iter().enumerate() {
+            for (index, name) in names.iter().enumerate() {
+                let known = methods.iter().map(|method| method.name.name.as_str());
+                if !known.clone().any(|known| known == name) {
+                    let here = path(["reported", "interchangeable", &group.to_string(), &index.to_string()]);
+                    return Err(self.wrong(&here, format!("unknown method `{name}`")).known(name, known));
+                }
+            }
+        }
+        let Reported { differs, profile, interchangeable, .. } = written.clone();
+        Ok(Comparison { figures, differs, profile, deviations: Vec::new(), stand_ins, interchangeable })
     }
 
     /// The figures of a file that others reported.

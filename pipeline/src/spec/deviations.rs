@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::experiment::{Experiment, Pair};
-use crate::identity::PairName;
+use crate::identity::{PairName, Part};
 
 /// What differs in each pair of `ours` from the same pair of `theirs`, in words; pairs without a difference are left out.
 ///
@@ -20,8 +20,7 @@ pub fn deviations(ours: &Experiment, theirs: &Experiment) -> Vec<(PairName, Vec<
             Some(reported) => of_pair(pair, reported),
         };
         if reported.is_some() {
-            let images = [ours, theirs].map(|it| it.evaluation.images.map_or_else(|| "all".to_owned(), |count| count.to_string()));
-            compare("images measured of each split", &images[0], &images[1], &mut found);
+            of_images(ours, theirs, &mut found);
             if ours.evaluation.walks_lines && theirs.evaluation.walks_lines {
                 compare("points on a line", &ours.evaluation.lambdas, &theirs.evaluation.lambdas, &mut found);
             }
@@ -36,6 +35,15 @@ pub fn deviations(ours: &Experiment, theirs: &Experiment) -> Vec<(PairName, Vec<
         }
     }
     all
+}
+
+/// How many images are measured, of the splits that both measure.
+fn of_images(ours: &Experiment, theirs: &Experiment, found: &mut Vec<String>) {
+    let all = [(Part::Train, "training images measured"), (Part::Test, "test images measured")];
+    for (part, what) in all.into_iter().filter(|(part, _)| ours.evaluation.parts.contains(part) && theirs.evaluation.parts.contains(part)) {
+        let count = |it: &Experiment| it.evaluation.images.of(part).map_or_else(|| "all".to_owned(), |count| count.to_string());
+        compare(what, &count(ours), &count(theirs), found);
+    }
 }
 
 /// What differs in methods of one name; a difference that several share is listed once.

@@ -124,6 +124,8 @@ pub struct Evaluation {
     pub splits: Vec<Part>,
     #[serde(default)]
     pub images: Option<usize>,
+    #[serde(default)]
+    pub train_images: Option<usize>,
     /// Numbers of models, or lists of their names.
     #[serde(default)]
     #[schemars(with = "Option<Vec<Either<usize, Vec<String>>>>")]
@@ -138,7 +140,7 @@ pub struct Evaluation {
 
 impl Evaluation {
     /// As they are written.
-    pub const KEYS: [&str; 6] = ["lambdas", "splits", "images", "merges", "subsets", "joint-subsets"];
+    pub const KEYS: [&str; 7] = ["lambdas", "splits", "images", "train-images", "merges", "subsets", "joint-subsets"];
 }
 
 /// `[reported]`.
@@ -153,4 +155,7 @@ pub struct Reported {
     /// The profile whose settings are the published ones.
     #[serde(default)]
     pub profile: Option<String>,
+    /// Groups of methods that are draws of one thing.
+    #[serde(default)]
+    pub interchangeable: Vec<Vec<String>>,
 }

@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::{Origin, Repair, Requests, Sweep};
 use crate::comparison::Comparison;
 use crate::identity::{MethodName, PairName, Part};
+use crate::image_limits::ImageLimits;
 
 /// A checked spec with every default filled in.
 #[derive(Clone, Debug)]
@@ -143,8 +144,8 @@ pub struct Evaluation {
     pub lambdas: usize,
     /// The splits measured.
     pub parts: Vec<Part>,
-    /// Only so many images of each split, the first ones; `None`: all.
-    pub images: Option<usize>,
+    /// How many images.
+    pub images: ImageLimits,
     /// How many of the first models are merged: each a merged model of its own.
     pub merges: Vec<usize>,
     /// Further models that are merged, by index and in their order.

@@ -18,6 +18,7 @@ use super::origin::Origin;
 use super::repair::Repair;
 use super::text::End;
 use crate::identity::{MethodLabel, MethodName};
+use crate::image_limits::ImageLimits;
 
 pub(super) type Result<T> = std::result::Result<T, SpecError>;
 
@@ -44,7 +45,7 @@ pub fn resolve(layers: &Layers, folder: &Path, places: &SearchPaths, measurement
     resolver.coefficients(&methods, &evaluation)?;
     resolver.references(&methods, &evaluation, &models)?;
     let methods = resolver.with_draws(methods)?;
-    let comparison = resolver.comparison(folder, &pairs)?;
+    let comparison = resolver.comparison(folder, &pairs, &methods)?;
     let notices = resolver.notices(&models, &methods);
     let sweep = resolver.sweep()?;
     let Document { name, seed, replicates, checkpoint_seconds, .. } = document;
@@ -236,16 +237,18 @@ impl Resolver<'_> {
             return Err(self.wrong(&here, format!("`evaluation.splits` names `{}` twice", parts[index])).hint("name each split once"));
         }
         parts.sort_unstable();
-        if written.images == Some(0) {
-            return Err(self
-                .wrong(&at("images"), "`evaluation.images` is 0, expected at least 1")
-                .hint("leave it out to measure all images"));
+        for (key, images) in [("images", written.images), ("train-images", written.train_images)] {
+            if images == Some(0) {
+                let message = format!("`evaluation.{key}` is 0, expected at least 1");
+                return Err(self.wrong(&at(key), message).hint("leave it out to measure all images"));
+            }
         }
+        let images = ImageLimits { train: written.train_images.or(written.images), test: written.images };
         let (merges, listed) = self.merges(models)?;
         let subsets = self.subsets(listed, models)?;
         let asked = Asked { resolver: self, models, pairs, methods };
         let (requests, walks_lines) = Requests::check(measurements, &asked)?;
-        let document::Evaluation { lambdas, images, joint_subsets, .. } = *written;
+        let document::Evaluation { lambdas, joint_subsets, .. } = *written;
         Ok(Evaluation { lambdas, parts, images, merges, subsets, joint_subsets, requests, walks_lines })
     }
 

@@ -56,8 +56,9 @@ impl Experiment {
 
     /// Classes without an image among those that are measured: the first ones, and a folder of pictures is read class by class.
     fn unmeasured(&self, pair: &Pair) -> Option<String> {
-        let images = self.evaluation.images?;
+        let limits = self.evaluation.images;
         let parts = self.evaluation.parts.iter().filter_map(|part| {
+            let images = limits.of(*part)?;
             let count = |class: &Class| if *part == Part::Train { class.train } else { class.test };
             let mut before = 0;
             let shown = pair.classes.iter().filter(|class| {
@@ -71,8 +72,9 @@ impl Experiment {
         let parts: Vec<String> = parts.collect();
         (!parts.is_empty()).then(|| {
             format!(
-                "`evaluation.images = {images}` measures the first images of data set `{}`, which show only {}\nhint: leave it out to \
+                "{} measures the first images of data set `{}`, which show only {}\nhint: leave it out to \
                  measure all images",
+                limits.keys(&self.evaluation.parts),
                 pair.dataset,
                 parts.join(" and ")
             )

@@ -1,7 +1,7 @@
 //! All tables of an experiment, each a list of typed rows.
 
-use std::any::Any;
-use std::collections::BTreeMap;
+use std::any::{Any, TypeId};
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use anyhow::Result;
@@ -14,6 +14,8 @@ pub struct Tables {
     files: BTreeMap<&'static str, Box<dyn File>>,
     /// The first characters of the fingerprint of the stage that makes the tables.
     maker: String,
+    /// What rows follow from and no file holds, by its type.
+    kept: HashMap<TypeId, Box<dyn Any + Send>>,
 }
 
 /// The rows of one file, whatever their type.
@@ -70,6 +72,17 @@ impl Tables {
         let file = self.files.entry(R::FILE).or_insert_with(|| Box::new(Vec::<R>::new()));
         let known = file.as_any_mut().downcast_mut::<Vec<R>>().expect("a file has rows of one type");
         known.extend(rows);
+    }
+
+    /// Keeps what rows follow from and no file holds.
+    pub fn keep<T: Send + 'static>(&mut self, value: T) {
+        let kept = self.kept.entry(TypeId::of::<T>()).or_insert_with(|| Box::new(Vec::<T>::new()));
+        kept.downcast_mut::<Vec<T>>().expect("values under their own type").push(value);
+    }
+
+    /// What was kept of a type, in the order in which it came.
+    pub fn kept<T: Send + 'static>(&self) -> &[T] {
+        self.kept.get(&TypeId::of::<T>()).and_then(|kept| kept.downcast_ref::<Vec<T>>()).map_or(&[], Vec::as_slice)
     }
 
     /// The rows of a file; none where nothing was added.

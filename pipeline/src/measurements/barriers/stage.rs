@@ -229,8 +229,8 @@ fn plain(
 
 /// Images of all parts.
 fn total(task: &Task, dataset: &Dataset, parts: &[Part]) -> usize {
-    let most = task.measured.unwrap_or(usize::MAX);
-    parts.iter().map(|&part| dataset_cache::part(dataset, part).len().min(most)).sum()
+    let most = |part: Part| task.measured.of(part).unwrap_or(usize::MAX);
+    parts.iter().map(|&part| dataset_cache::part(dataset, part).len().min(most(part))).sum()
 }
 
 fn points(parts: &[Part], count: usize, measured: Vec<Vec<Evaluation>>) -> Result<Vec<Point>> {

@@ -55,6 +55,19 @@ row! {
     }
 }
 
+/// What a merged model, or an ensemble, says of each test image. No file holds it; paired tests are made of it.
+pub struct Outcomes {
+    pub key: ResultKey,
+    /// How many models.
+    pub models: usize,
+    /// Whether each image is classified rightly.
+    pub right: Vec<bool>,
+    /// Cross-entropy of each image, in nats.
+    pub losses: Vec<f32>,
+    /// The stage that measured them.
+    pub stage: String,
+}
+
 /// Which model an artifact is about.
 #[derive(Serialize)]
 struct ModelRecord {
@@ -94,6 +107,12 @@ impl Record for MergedRecord {
 
     fn collect(&self, artifact: &Artifact, stage: &str, tables: &mut Tables) -> Result<()> {
         let measured: Vec<Measured> = read_json(artifact, ARTIFACT)?;
+        if measured.iter().any(|measured| measured.split == Part::Test) {
+            let predictions = predictions(artifact, Part::Test)?;
+            let right = (0..predictions.len()).map(|image| predictions.is_right(image)).collect();
+            let (key, losses, stage) = (self.key.clone(), predictions.losses, stage.to_owned());
+            tables.keep(Outcomes { key, models: self.models, right, losses, stage });
+        }
         tables.extend(measured.into_iter().map(|Measured { split, loss, accuracy, .. }| MergedRow {
             key: self.key.clone(),
             models: self.models,
