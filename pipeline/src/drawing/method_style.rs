@@ -45,14 +45,18 @@ const SKY: RGBColor = RGBColor(86, 180, 233);
 const DARK: RGBColor = RGBColor(60, 60, 60);
 const BROWN: RGBColor = RGBColor(150, 120, 60);
 const GREY: RGBColor = RGBColor(120, 120, 120);
+const PURPLE: RGBColor = RGBColor(117, 79, 160);
+const TEAL: RGBColor = RGBColor(20, 120, 130);
 
 /// How the shipped specs call their methods.
-const SHIPPED: [(&str, RGBColor, usize); 12] = [
+const SHIPPED: [(&str, RGBColor, usize); 14] = [
     ("c2m3", BLUE, 0),
     ("git-re-basin", VERMILION, 2),
     ("merge-many", GREEN, 3),
     ("frank-wolfe", PINK, 4),
     ("ot-fusion", ORANGE, 5),
+    ("activation-matching", PURPLE, 2),
+    ("joint-activation-matching", TEAL, 0),
     ("naive", DARK, 1),
     ("identity", DARK, 1),
     ("ensemble", SKY, 6),

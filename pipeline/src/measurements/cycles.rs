@@ -109,7 +109,7 @@ impl Measurement for Cycles {
 
     fn plan(cycles: &Vec<Vec<usize>>, planner: &mut PairPlanner<'_, '_>) {
         let experiment = planner.experiment();
-        for method in experiment.methods.iter().filter(|method| method.merging != Merging::Ensemble) {
+        for method in experiment.methods.iter().filter(|method| !method.merging.is_ensemble()) {
             for cycle in cycles {
                 let (alignments, steps) = around(planner, method, cycle);
                 let names = planner.names(cycle);

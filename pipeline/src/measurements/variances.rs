@@ -1,4 +1,4 @@
-//! What merging does to the activations: for each convolution, the variance and the mean of its output in the merged model over those
+//! What merging does to the activations: for each convolution and linear layer, the variance and the mean of its output in the merged model over those
 //! in the end points: `variances.csv`, a picture.
 //!
 //! A ratio of variances far below 1 is the collapse that REPAIR undoes.
@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use onebasin_matching::{Alignment, to_frame};
-use onebasin_training::{Moments, Statistics};
+use onebasin_network::RepairedLayers;
+use onebasin_training::{Moments, Spread, Statistics};
 use schemars::{Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -36,7 +37,7 @@ const BATCH: usize = 100;
 pub struct Variances;
 
 row! {
-    /// A convolution of a merged model: a row of `variances.csv`. Convolutions stay in the order of the network.
+    /// A layer of a merged model: a row of `variances.csv`. Layers stay in the order of the network.
     struct VarianceRow in "variances.csv", order |a, b| a.key.cmp(&b.key);
     {
         key: ResultKey,
@@ -49,7 +50,7 @@ row! {
     }
 }
 
-/// One convolution: an item of `variances.json`.
+/// One layer: an item of `variances.json`.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 struct Item {
@@ -102,8 +103,14 @@ impl Measurement for Variances {
     fn plan(&images: &usize, planner: &mut PairPlanner<'_, '_>) {
         let experiment = planner.experiment();
         let models: Vec<usize> = (0..experiment.models.len()).collect();
-        let sample = Repair::Repair(Renormalise { endpoints: Endpoints::Aligned, images: Some(images), batch: BATCH });
-        for method in experiment.methods.iter().filter(|method| method.merging != Merging::Ensemble) {
+        let sample = Repair::Repair(Renormalise {
+            layers: RepairedLayers::All,
+            spread: Spread::Variance,
+            endpoints: Endpoints::Aligned,
+            images: Some(images),
+            batch: BATCH,
+        });
+        for method in experiment.methods.iter().filter(|method| !method.merging.is_ensemble()) {
             let Some(merged) = planner.merged_model(method, &MergeSet::First(models.len())) else { continue };
             let (ends, measured) = match planner.endpoint_statistics(method, &sample, &models) {
                 EndpointStatistics::Nothing => continue,
@@ -118,7 +125,7 @@ impl Measurement for Variances {
         }
     }
 
-    /// Draws `variances-<dataset>-<architecture>`: both ratios for each convolution, means over replicates.
+    /// Draws `variances-<dataset>-<architecture>`: both ratios for each layer, means over replicates.
     fn draw(canvas: &Canvas) -> Result<()> {
         for (pair, rows) in by_pair(VarianceRow::read_if_present(canvas.results())?, |row| &row.key.pair) {
             let named = |row: &VarianceRow| {
@@ -136,7 +143,7 @@ impl Measurement for Variances {
     }
 }
 
-/// Compares the outputs of a merged model's convolutions with those of its end points: `variances.json`.
+/// Compares the outputs of a merged model's layers with those of its end points: `variances.json`.
 struct VariancesStage {
     id: StageId,
     /// The merged model, the alignment, then statistics of the end points, or the end points themselves.
@@ -166,7 +173,7 @@ impl Stage for VariancesStage {
             "data": self.task.data_recipe(),
             "device": self.task.device,
         });
-        Recipe { kind: "variances", version: 1, settings }
+        Recipe { kind: "variances", version: 2, settings }
     }
 
     fn run(&self, context: &Context<'_>) -> Result<()> {
@@ -186,14 +193,14 @@ impl Stage for VariancesStage {
             });
         }
         let shares = vec![1.0 / found.len() as f64; found.len()];
-        let ends = Statistics::mixture(&found.iter().collect::<Vec<_>>(), &shares)?;
+        let ends = Statistics::mixture(&found.iter().collect::<Vec<_>>(), &shares, Spread::Variance)?;
         let (_, model) = files::load_own(merged, &self.task.graph)?;
         let merged = repairer.statistics(&model, total - images, total)?;
-        // Names are those of convolutions, which the graph has in running order.
-        let order = repairer.graph().nodes.iter().map(|node| &node.name).filter(|name| ends.convolutions.contains_key(*name));
+        // The graph has them in running order.
+        let order = repairer.graph().nodes.iter().map(|node| &node.name).filter(|name| ends.layers.contains_key(*name));
         let items = order.map(|name| {
-            let merged = merged.convolutions.get(name).with_context(|| format!("no convolution `{name}` in the merged model"))?;
-            Ok(ratios(name, merged, &ends.convolutions[name]))
+            let merged = merged.layers.get(name).with_context(|| format!("no layer `{name}` in the merged model"))?;
+            Ok(ratios(name, merged, &ends.layers[name]))
         });
         files::write_json(&context.out.join(ARTIFACT), &items.collect::<Result<Vec<Item>>>()?)
     }

@@ -1,13 +1,14 @@
 //! Which alignments a method needs, each planned once.
 
-use onebasin_matching::Matching;
+use onebasin_matching::{Activations, Matching};
+use onebasin_network::{StreamTaps, Tap};
 use onebasin_repro::Stream;
 
 use super::{MergeSet, PairPlanner};
 use crate::identity::ResultKey;
 use crate::spec::Method;
 use crate::stage::StageId;
-use crate::stages::Align;
+use crate::stages::{Align, MomentsStage};
 
 /// An alignment of the plan.
 #[derive(Clone, Debug)]
@@ -62,6 +63,18 @@ impl PairPlanner<'_, '_> {
         }
     }
 
+    /// The moments of the activations of all models, planned once for all methods that look at the same.
+    fn moments(&mut self, method: &Method, activations: Activations) -> StageId {
+        let draw = method.name.draw.filter(|&draw| activations.drawn && draw > 1);
+        let id = self.id("moments", None, &[described(activations), draw.map(|draw| format!("/seed-{draw}")).unwrap_or_default()].concat());
+        if self.is_new(&id) {
+            let stream = self.stream().child("moments");
+            let stream = draw.map_or(stream.clone(), |draw| stream.child(format!("seed-{draw}")));
+            self.add(MomentsStage::new(id.clone(), self.all_models(), self.task(), activations, stream));
+        }
+        id
+    }
+
     /// The alignment of some models: `path` ends the name of its stage, `names` tells its rows from those of the first models.
     fn alignment(&mut self, method: &Method, models: &[usize], path: &str, names: &str) -> StageId {
         let id = self.id("align", Some(method), path);
@@ -70,11 +83,31 @@ impl PairPlanner<'_, '_> {
         }
         let trained = models.iter().map(|&index| self.model(index)).collect();
         let stream = self.matching_stream(method, if names.is_empty() { path } else { names });
-        self.add(Align::new(id.clone(), trained, self.task(), onto_reference(&method.matching, models), stream));
+        let align = Align::new(id.clone(), trained, self.task(), onto_reference(&method.matching, models), stream);
+        let align = match method.matching.needs() {
+            None => align,
+            Some(activations) => align.with_moments(self.moments(method, activations), models.to_vec()),
+        };
+        self.add(align);
         let key = self.key(Some(method));
         self.note_alignment(PlannedAlignment { stage: id.clone(), key, models: models.len(), names: names.to_owned() });
         id
     }
+}
+
+/// What activations are, as names of stages say it: `after-relu`, with `/all-tensors` and `/images-1000` or `/drawn-1000` behind it.
+fn described(Activations { tap, stream, images, drawn }: Activations) -> String {
+    let tap = match tap {
+        Tap::AfterRelu => "after-relu",
+        Tap::BeforeRelu => "before-relu",
+    };
+    let stream = match stream {
+        StreamTaps::Last => "",
+        StreamTaps::All => "/all-tensors",
+    };
+    let how = if drawn { "drawn" } else { "images" };
+    let images = images.map(|images| format!("/{how}-{images}")).unwrap_or_default();
+    format!("{tap}{stream}{images}")
 }
 
 /// The matching of some models, given by index: its reference as a place among them, or their first where it is not one of them.

@@ -1,6 +1,6 @@
 //! The stages that measure activations of trained models for the repairs of whatever is merged of them.
 
-use onebasin_network::Operation;
+use onebasin_network::RepairedLayers;
 
 use super::PairPlanner;
 use crate::spec::{Endpoints, Method, Renormalise, Repair};
@@ -10,16 +10,15 @@ use crate::stages::{ActivationStatistics, EndpointStatistics};
 impl PairPlanner<'_, '_> {
     /// What the repair of a merge of models, given by index, compares it with.
     pub fn endpoint_statistics(&mut self, method: &Method, repair: &Repair, models: &[usize]) -> EndpointStatistics {
-        match repair {
-            Repair::Repair(Renormalise { endpoints, .. }) if self.has_convolutions() => match endpoints {
-                // The merged model stands for the first of its parents.
-                Endpoints::AsPublished => EndpointStatistics::Measured(self.activation_statistics(repair, &models[1..])),
-                Endpoints::Aligned if method.matching.permutes() => {
-                    EndpointStatistics::Measured(self.activation_statistics(repair, models))
-                }
-                Endpoints::Aligned => EndpointStatistics::Mixed(models.iter().map(|&model| self.model(model)).collect()),
-            },
-            Repair::Repair(_) | Repair::BatchNorm(_) => EndpointStatistics::Nothing,
+        let Some((options, _)) = repair.renormalises().filter(|(options, _)| self.has_layers(options)) else {
+            return EndpointStatistics::Nothing;
+        };
+        match options.endpoints {
+            // The merged model stands for the first of its parents.
+            Endpoints::AsPublished => EndpointStatistics::Measured(self.activation_statistics(repair, &models[1..])),
+            Endpoints::Unaligned => EndpointStatistics::Measured(self.activation_statistics(repair, models)),
+            Endpoints::Aligned if method.matching.permutes() => EndpointStatistics::Measured(self.activation_statistics(repair, models)),
+            Endpoints::Aligned => EndpointStatistics::Mixed(models.iter().map(|&model| self.model(model)).collect()),
         }
     }
 
@@ -36,15 +35,19 @@ impl PairPlanner<'_, '_> {
     }
 
     /// Whether there is anything to compare; a network that cannot be rewritten is reported by the repair.
-    fn has_convolutions(&self) -> bool {
-        let is_convolution = |operation: &Operation| matches!(operation, Operation::Conv { .. });
-        self.pair().graph.repairable().is_ok_and(|graph| graph.nodes.iter().any(|node| is_convolution(&node.operation)))
+    fn has_layers(&self, options: &Renormalise) -> bool {
+        self.pair().graph.repairable(options.layers).is_ok_and(|graph| !options.layers.places(&graph).is_empty())
     }
 }
 
-/// Distinguishes statistics over other images or in other batches: empty for all images in batches of 100.
+/// Distinguishes statistics of other layers, over other images or in other batches: empty for convolutions and all images in batches of 100.
 fn suffix(repair: &Repair) -> String {
+    let layers = match repair.renormalises().map(|(options, _)| options.layers) {
+        None | Some(RepairedLayers::Convolutions) => None,
+        Some(RepairedLayers::Hidden) => Some("/hidden".to_owned()),
+        Some(RepairedLayers::All) => Some("/all-layers".to_owned()),
+    };
     let images = repair.images().map(|images| format!("/images-{images}"));
     let batch = (repair.batch() != 100).then(|| format!("/batch-{}", repair.batch()));
-    [images, batch].into_iter().flatten().collect()
+    [layers, images, batch].into_iter().flatten().collect()
 }

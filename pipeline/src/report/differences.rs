@@ -160,9 +160,7 @@ pub fn differences(tables: &Tables, cells: &[SummaryRow], architectures: &[Archi
     let widths = families(architectures);
     let are_widths = |one: &Side, other: &Side| {
         let in_family = |side: &Side, widths: &BTreeMap<String, usize>| widths.contains_key(&side.pair.architecture);
-        widths.iter().any(|family| {
-            family.dataset == one.pair.dataset && in_family(one, &family.widths) && in_family(other, &family.widths)
-        })
+        widths.iter().any(|family| family.dataset == one.pair.dataset && in_family(one, &family.widths) && in_family(other, &family.widths))
     };
     let mut rows = Vec::new();
     for (place, (one, reported_of_one)) in all.iter().enumerate() {
@@ -215,7 +213,8 @@ fn compare(one: &Side, other: &Side, sides: [&Replicates<'_>; 2], reported: Opti
         [] => Vec::new(),
         [(one, other)] if one.right.len() == other.right.len() => {
             let images = one.right.len();
-            let only = |first: &[bool], second: &[bool]| first.iter().zip(second).filter(|(first, second)| **first && !**second).count() as u64;
+            let only =
+                |first: &[bool], second: &[bool]| first.iter().zip(second).filter(|(first, second)| **first && !**second).count() as u64;
             let found = mcnemar(only(&one.right, &other.right), only(&other.right, &one.right), images as u64);
             let losses: Vec<f64> = one.losses.iter().zip(&other.losses).map(|(one, other)| f64::from(*one) - f64::from(*other)).collect();
             let accuracy = (images > 0).then(|| row("accuracy", "mcnemar", "images", images, found));

@@ -6,7 +6,7 @@ use figment::value::Value;
 use onebasin_datasets::{Normalisation, Source, Subset};
 use onebasin_matching::Matching;
 use onebasin_network::Blueprint;
-use onebasin_training::Training;
+use onebasin_training::{Averaging, Training};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -111,10 +111,14 @@ pub struct Mean {
     pub coefficients: Option<Vec<f64>>,
 }
 
-/// An ensemble has no options.
+/// Options of an ensemble.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Ensemble {}
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Ensemble {
+    /// What of the predictions is averaged.
+    #[serde(default)]
+    pub average: Averaging,
+}
 
 /// The keys of `[evaluation]` that no measurement owns. Unknown keys are found by [`super::resolve`], which knows the others.
 #[derive(Debug, Deserialize, JsonSchema)]

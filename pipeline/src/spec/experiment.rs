@@ -4,7 +4,7 @@ use onebasin_datasets::{Class, Normalisation, Source, Subset};
 use onebasin_matching::Matching;
 use onebasin_network::{Blueprint, Graph};
 use onebasin_repro::Stream;
-use onebasin_training::Training;
+use onebasin_training::{Averaging, Training};
 use serde::Serialize;
 
 use super::{Origin, Repair, Requests, Sweep};
@@ -114,7 +114,7 @@ pub struct Method {
 impl Method {
     /// Whether it brings models anywhere, and is the first draw of its kind: what is measured of alignments is measured of it.
     pub fn is_measured_in_its_frame(&self) -> bool {
-        self.name.is_first() && self.merging != Merging::Ensemble && !matches!(self.matching, Matching::Identity(_))
+        self.name.is_first() && !self.merging.is_ensemble() && !matches!(self.matching, Matching::Identity(_))
     }
 
     /// Whether `other` is the same method without a repair.
@@ -134,7 +134,17 @@ pub enum Merging {
         coefficients: Option<Vec<f64>>,
     },
     /// No merged model: the predictions of all are averaged, as a bound to compare with.
-    Ensemble,
+    Ensemble {
+        /// What of them is averaged.
+        average: Averaging,
+    },
+}
+
+impl Merging {
+    /// Whether no model is merged.
+    pub fn is_ensemble(&self) -> bool {
+        matches!(self, Merging::Ensemble { .. })
+    }
 }
 
 /// What is measured.

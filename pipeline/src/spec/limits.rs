@@ -5,7 +5,7 @@ use onebasin_datasets::{Counts, Geometry};
 use onebasin_matching::Matching;
 
 use super::error::SpecError;
-use super::experiment::{Merging, Method, Model, Pair};
+use super::experiment::{Method, Model, Pair};
 use super::resolve::{Resolver, Result, path};
 use super::text::End;
 
@@ -43,7 +43,7 @@ impl Resolver<'_> {
                     .fault(&architecture, End::Key, message)
                     .hint("all models of a pair are held together to be merged: make it narrower, or lower `models`"));
             }
-            let matches = |method: &&Method| method.merging != Merging::Ensemble && !matches!(method.matching, Matching::Identity(_));
+            let matches = |method: &&Method| !method.merging.is_ensemble() && !matches!(method.matching, Matching::Identity(_));
             let widest = pair.graph.spec().groups.iter().max_by_key(|group| group.units);
             if let (Some(method), Some(group)) = (methods.iter().find(matches), widest) {
                 let bytes = 8 * (group.units as u128).pow(2);
@@ -113,8 +113,10 @@ impl Resolver<'_> {
                 return Err(of_pair(self.layers.fault(&table, End::Key, message)));
             }
         }
-        for index in 0..self.document.methods.len() {
-            let here = path(["methods", &index.to_string(), "repair", "images"]);
+        let methods = 0..self.document.methods.len();
+        let keys = [&["repair", "images"][..], &["matching", "activations", "images"], &["matching", "mix", "activations", "images"]];
+        for (index, keys) in methods.flat_map(|index| keys.map(|keys| (index.to_string(), keys))) {
+            let here: Vec<String> = ["methods", &index].iter().chain(keys).map(|&step| step.to_owned()).collect();
             let Some(Value::Num(..)) = self.layers.get(&here) else { continue };
             let images: usize = self.layers.read_at(&here)?;
             if images > counts.train {

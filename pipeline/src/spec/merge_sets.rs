@@ -6,7 +6,7 @@ use figment::value::Value;
 use onebasin_matching::Matching;
 use serde::Deserialize;
 
-use super::experiment::{Evaluation, Merging, Method, Model};
+use super::experiment::{Evaluation, Method, Model};
 use super::fault::{explain, shown, whole};
 use super::resolve::{Resolver, Result, path};
 use crate::identity::MethodName;
@@ -82,7 +82,7 @@ impl Resolver<'_> {
             };
             let here = path(["methods", &index.to_string(), "matching-seeds"]);
             self.within(&here, seeds, 1..=MOST_SEEDS, "the paper draws 9 times")?;
-            if !method.matching.is_random() || method.merging == Merging::Ensemble {
+            if !method.matching.is_random() || method.merging.is_ensemble() {
                 let message =
                     format!("`{}` is {seeds}, but `{}` is deterministic: `matching-seeds` has no effect", shown(&here), method.name);
                 return Err(self.wrong(&here, message).hint("leave it out; plots show the one result beside the draws of other methods"));

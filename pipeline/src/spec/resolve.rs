@@ -184,11 +184,11 @@ impl Resolver<'_> {
             let merging = match &written.merging {
                 None => Merging::Mean { coefficients: None },
                 Some(document::Merging::Mean(mean)) => Merging::Mean { coefficients: mean.coefficients.clone() },
-                Some(document::Merging::Ensemble(_)) => Merging::Ensemble,
+                Some(document::Merging::Ensemble(ensemble)) => Merging::Ensemble { average: ensemble.average },
             };
             let matching = match (&written.matching, &merging) {
                 (Some(_), _) => self.matching(&at("matching"), models)?,
-                (None, Merging::Ensemble) => Matching::Identity(Default::default()),
+                (None, Merging::Ensemble { .. }) => Matching::Identity(Default::default()),
                 (None, Merging::Mean { .. }) => {
                     let message = format!("missing key `matching` in `methods[{index}]`");
                     return Err(self
@@ -199,7 +199,7 @@ impl Resolver<'_> {
                 }
             };
             matching.check().map_err(|error| self.library(&at("matching"), &error))?;
-            if merging == Merging::Ensemble && !matches!(matching, Matching::Identity(_)) {
+            if merging.is_ensemble() && !matches!(matching, Matching::Identity(_)) {
                 let message = "an ensemble averages predictions: it has no use for a matching";
                 return Err(self.wrong(&at("matching"), message).hint("leave `matching` out"));
             }
@@ -212,7 +212,7 @@ impl Resolver<'_> {
 
     fn repair(&self, here: &[String], merging: &Merging) -> Result<Repair> {
         let repair: Repair = self.layers.read_at(here)?;
-        if *merging == Merging::Ensemble {
+        if merging.is_ensemble() {
             let message = "an ensemble averages predictions: it has no merged model to repair";
             return Err(self.layers.fault(here, End::Key, message).hint("leave `repair` out, or merge by \"mean\""));
         }

@@ -3,7 +3,7 @@
 use onebasin_datasets::Class;
 use onebasin_network::Role;
 
-use super::{Experiment, Merging, Pair};
+use super::{Experiment, Pair};
 use crate::identity::Part;
 
 impl Pair {
@@ -21,7 +21,7 @@ impl Experiment {
         let bare: Vec<String> = self
             .methods
             .iter()
-            .filter(|method| merges && method.repair.is_none() && method.merging != Merging::Ensemble && method.name.is_first())
+            .filter(|method| merges && method.repair.is_none() && !method.merging.is_ensemble() && method.name.is_first())
             .map(|method| format!("`{}`", method.name.name))
             .collect();
         let mut warnings = Vec::new();

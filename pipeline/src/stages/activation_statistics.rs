@@ -11,7 +11,7 @@ use crate::spec;
 use crate::stage::{Context, Recipe, Stage, StageId, Words};
 use crate::task::Task;
 
-/// Mean and variance of the output of every convolution of a model's repairable form, channel by channel, on the model's own units:
+/// Mean and variance of the outputs of the repaired layers of a model's repairable form, channel by channel, on the model's own units:
 /// `statistics.json`. Whatever is merged of the model, by whichever method, is repaired towards them.
 pub struct ActivationStatistics {
     id: StageId,
@@ -21,7 +21,7 @@ pub struct ActivationStatistics {
 }
 
 impl ActivationStatistics {
-    /// Of what `model` trains, over the images and in the batches of `repair`. Its other options have no effect.
+    /// Of what `model` trains, at the layers, over the images and in the batches of `repair`. Its other options have no effect.
     pub fn new(id: StageId, model: StageId, task: Arc<Task>, repair: &spec::Repair) -> ActivationStatistics {
         ActivationStatistics { id, inputs: [model], task, repair: repair.of_line() }
     }
@@ -41,12 +41,16 @@ impl Stage for ActivationStatistics {
     }
 
     fn recipe(&self) -> Recipe {
-        let settings = json!({
+        let mut settings = json!({
             "images": self.repair.images(),
             "batch": self.repair.batch(),
             "data": self.task.data_recipe(),
             "device": self.task.device,
         });
+        // Convolutions alone were all there was.
+        if let Some((options, _)) = self.repair.renormalises().filter(|(options, _)| !options.layers.are_convolutions()) {
+            settings["layers"] = json!(options.layers);
+        }
         Recipe { kind: "survey", version: 1, settings }
     }
 

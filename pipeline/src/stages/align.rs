@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::files;
+use super::moments::load_moments;
 use crate::dataset_cache;
 use crate::stage::{Context, Recipe, Stage, StageId, Words};
 use crate::task::Task;
@@ -32,6 +33,8 @@ pub struct Align {
     task: Arc<Task>,
     matching: Matching,
     stream: Stream,
+    /// Where the models stand among those of the stage of moments, the last input.
+    moments: Option<Vec<usize>>,
 }
 
 /// What running models and the same models in the frame on the same inputs showed: `check.json`.
@@ -48,7 +51,14 @@ pub struct Check {
 impl Align {
     /// The alignment of `models`; what a method draws comes from `stream`.
     pub fn new(id: StageId, models: Vec<StageId>, task: Arc<Task>, matching: Matching, stream: Stream) -> Align {
-        Align { id, inputs: models, task, matching, stream }
+        Align { id, inputs: models, task, matching, stream, moments: None }
+    }
+
+    /// The same by the moments of activations that `stage` takes; `models` are the places of the models there.
+    pub fn with_moments(mut self, stage: StageId, models: Vec<usize>) -> Align {
+        self.inputs.push(stage);
+        self.moments = Some(models);
+        self
     }
 
     /// Runs some inputs through each model and the same model in the frame.
@@ -114,20 +124,34 @@ impl Stage for Align {
     fn recipe(&self) -> Recipe {
         // A method that draws nothing gives the same maps in every replicate and under every name.
         let stream = self.matching.is_random().then(|| self.stream.path());
-        let settings = json!({
+        let mut settings = json!({
             "matching": self.matching,
             "stream": stream,
             "data": self.task.data_recipe(),
             "device": self.task.device,
         });
+        if let Some(models) = &self.moments {
+            settings["moments-of"] = json!(models);
+        }
         Recipe { kind: "align", version: 2, settings }
     }
 
     fn run(&self, context: &Context<'_>) -> Result<()> {
         let graph = &self.task.graph;
-        let models: Vec<Weights> = context.inputs.iter().map(|artifact| files::load(artifact, graph)).collect::<Result<_>>()?;
+        let (trained, moments) = match &self.moments {
+            None => (context.inputs, None),
+            Some(places) => {
+                let (stage, trained) = context.inputs.split_last().context("an alignment by moments without any")?;
+                (trained, Some(load_moments(stage, graph.spec(), places)?))
+            }
+        };
+        let models: Vec<Weights> = trained.iter().map(|artifact| files::load(artifact, graph)).collect::<Result<_>>()?;
         context.check_interrupt()?;
-        let problem = Problem { spec: graph.spec(), models: models.iter().collect() };
+        let problem = Problem::new(graph.spec(), models.iter().collect());
+        let problem = match &moments {
+            Some(moments) => problem.with_moments(moments),
+            None => problem,
+        };
         let begun = Instant::now();
         let interrupted = || context.interrupted.load(Ordering::Relaxed);
         let alignment = self.matching.matcher().align_unless(&interrupted, &problem, &self.stream)?;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
 use onebasin_matching::{Alignment, UnitMaps};
-use onebasin_network::{Architecture, Checkpoint, Graph, Weights};
+use onebasin_network::{Architecture, Checkpoint, Graph, RepairedLayers, Weights};
 use onebasin_training::{CurvePoint, Evaluation, Statistics};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -62,7 +62,8 @@ pub(crate) fn load(artifact: &Artifact, graph: &Graph) -> Result<Weights> {
 pub(crate) fn load_own(artifact: &Artifact, graph: &Graph) -> Result<(Graph, Weights)> {
     let Checkpoint { architecture, weights } = Checkpoint::load(&artifact.directory.join(WEIGHTS)).context("cannot load a model")?;
     ensure!(
-        architecture == graph.architecture || architecture == graph.architecture.repairable(),
+        architecture == graph.architecture
+            || RepairedLayers::EVERY.iter().any(|layers| architecture == graph.architecture.repairable(*layers)),
         "the model in `{}` is of another architecture than the spec says",
         artifact.directory.display()
     );

@@ -41,7 +41,7 @@ pub struct Merged {
 
 /// The models whose statistics a repair aims at.
 pub enum EndpointStatistics {
-    /// None: it restores batch norms alone, or there is no convolution.
+    /// None: it restores batch norms alone, or there is no layer to repair.
     Nothing,
     /// Measured of the models as they were trained.
     Measured(Vec<StageId>),
@@ -60,16 +60,19 @@ enum TargetSource {
     Passes,
     /// Statistics of all parents but the first, which the merged model stands for, taken as they are.
     AsPublished,
+    /// Statistics of all parents, taken as they are.
+    Unaligned,
 }
 
 impl Repair {
     /// The repaired form of a merged model.
     pub fn new(id: StageId, merged: Merged, task: Arc<Task>, repair: spec::Repair) -> Repair {
         let Merged { model, alignment, ends, positions, shares } = merged;
-        let published = matches!(&repair, spec::Repair::Repair(options) if options.endpoints == Endpoints::AsPublished);
+        let endpoints = repair.renormalises().map(|(options, _)| options.endpoints);
         let (source, alignment, ends) = match ends {
             EndpointStatistics::Nothing => (TargetSource::Nothing, None, Vec::new()),
-            EndpointStatistics::Measured(ends) if published => (TargetSource::AsPublished, None, ends),
+            EndpointStatistics::Measured(ends) if endpoints == Some(Endpoints::AsPublished) => (TargetSource::AsPublished, None, ends),
+            EndpointStatistics::Measured(ends) if endpoints == Some(Endpoints::Unaligned) => (TargetSource::Unaligned, None, ends),
             EndpointStatistics::Measured(ends) => (TargetSource::Statistics, Some(alignment), ends),
             EndpointStatistics::Mixed(ends) => (TargetSource::Passes, Some(alignment), ends),
         };
@@ -126,6 +129,7 @@ impl Stage for Repair {
                 let ends = parents.iter().zip(&maps).map(|(parent, maps)| passes.measure(&image(parent, maps)?));
                 ends.collect::<Result<Vec<_>>>()?
             }
+            TargetSource::Unaligned => others.iter().map(files::load_statistics).collect::<Result<_>>()?,
             TargetSource::AsPublished => {
                 passes.total += repairer.images();
                 let first = passes.measure(&model)?;

@@ -43,9 +43,9 @@ impl<'a> Repairer<'a> {
             }
             None => Cow::Borrowed(&dataset.train),
         };
-        let graph = match repair {
-            Repair::Repair(_) => task.graph.repairable()?,
-            Repair::BatchNorm(_) => task.graph.clone(),
+        let graph = match repair.renormalises() {
+            Some((options, _)) => task.graph.repairable(options.layers)?,
+            None => task.graph.clone(),
         };
         Ok(Repairer { context, task, dataset, repair, split, graph })
     }
@@ -68,23 +68,22 @@ impl<'a> Repairer<'a> {
 
     /// The statistics of an end point, by a pass. `done` images of `total` are read already, in progress.
     pub fn statistics(&self, model: &Weights, done: usize, total: usize) -> Result<Statistics> {
+        let Some((options, _)) = self.repair.renormalises() else { return Ok(Statistics::default()) };
         let model = repairable_weights(model, self.graph.spec())?;
-        Ok(statistics(&self.graph, &model, &self.sample(), &mut |here| self.watch(done + here, total))?)
+        Ok(statistics(&self.graph, options.layers, &model, &self.sample(), &mut |here| self.watch(done + here, total))?)
     }
 
-    /// The repaired form of a model between models of some statistics. Without any, there are no convolutions, or batch norms alone are
+    /// The repaired form of a model between models of some statistics. Without any, there are no such layers, or batch norms alone are
     /// to be reset.
     pub fn repair(&self, model: &Weights, ends: &[Statistics], shares: &[f64], done: usize, total: usize) -> Result<Weights> {
         let mut watch = |here| self.watch(done + here, total);
-        Ok(match self.repair {
-            Repair::Repair(_) => {
-                let ends: Vec<&Statistics> = ends.iter().collect();
-                let goal = if ends.is_empty() { Statistics::default() } else { Statistics::mixture(&ends, shares)? };
-                let model = repairable_weights(model, self.graph.spec())?;
-                repair(&self.graph, &model, &goal, &self.sample(), &mut watch)?
-            }
-            Repair::BatchNorm(_) => reset_batch_norms(&self.graph, model, &self.sample(), &mut watch)?,
-        })
+        let Some((options, restores)) = self.repair.renormalises() else {
+            return Ok(reset_batch_norms(&self.graph, model, &self.sample(), &mut watch)?);
+        };
+        let ends: Vec<&Statistics> = ends.iter().collect();
+        let goal = if ends.is_empty() { Statistics::default() } else { Statistics::mixture(&ends, shares, options.spread)? };
+        let model = repairable_weights(model, self.graph.spec())?;
+        Ok(repair(&self.graph, options.layers, &model, &goal, restores, &self.sample(), &mut watch)?)
     }
 
     fn sample(&self) -> Sample<'_> {

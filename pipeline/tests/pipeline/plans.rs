@@ -201,10 +201,47 @@ fn each_model_is_measured_once_for_all_methods_that_repair_what_is_merged_of_it(
 }
 
 #[test]
-fn a_network_without_convolutions_is_not_measured_for_repairs() {
-    let plan = planned(&with_repair(r#"{ kind = "repair" }"#), &[]);
-    assert!(plan.find("repair/glyphs-mlp/repaired/replicate-0/3").is_some());
-    assert!(!ids(&plan).iter().any(|id| id.starts_with("statistics/")));
+fn a_network_without_the_layers_that_are_repaired_is_not_measured_for_repairs() {
+    let statistics = |layers: &str| -> Vec<String> {
+        let plan = planned(&with_repair(&format!("{{ kind = \"repair\", layers = \"{layers}\" }}")), &[]);
+        assert!(plan.find("repair/glyphs-mlp/repaired/replicate-0/3").is_some());
+        ids(&plan).into_iter().filter(|id| id.starts_with("statistics/")).collect()
+    };
+    assert!(statistics("convolutions").is_empty());
+    assert_eq!(statistics("hidden"), ["a", "b", "c"].map(|model| format!("statistics/glyphs-mlp/replicate-0/{model}/hidden")));
+    assert_eq!(statistics("all").len(), 3);
+}
+
+#[test]
+fn activations_are_taken_once_for_all_methods_that_look_at_the_same() {
+    let method = |name: &str, matching: &str| format!("[[methods]]\nname = \"{name}\"\nmatching = {{ {matching} }}\n");
+    let activations = "activations = { images = 100 }";
+    let methods = [
+        method("apart", &format!("by = \"activation-matching\", {activations}")),
+        method("product", &format!("by = \"activation-matching\", score = \"product\", {activations}")),
+        method("joint", &format!("by = \"joint-activation-matching\", {activations}")),
+        method("mixed", &format!("by = \"git-re-basin\", mix = {{ {activations} }}")),
+        method("before", "by = \"activation-matching\", activations = { images = 100, tap = \"before-relu\" }"),
+    ];
+    let plan = planned(&format!("{SPEC}\n{}", methods.concat()), &[]);
+    let moments: Vec<String> = ids(&plan).into_iter().filter(|id| id.starts_with("moments/")).collect();
+    let expected = ["after-relu/images-100", "before-relu/images-100"].map(|what| format!("moments/glyphs-mlp/replicate-0/{what}"));
+    assert_eq!(moments, expected);
+    // An alignment of two of three models has its models and the moments of all.
+    let inputs = |id: &str| plan.find(id).unwrap().stage.inputs().iter().map(ToString::to_string).collect::<Vec<_>>();
+    let two = ["train/glyphs-mlp/replicate-0/a", "train/glyphs-mlp/replicate-0/b", "moments/glyphs-mlp/replicate-0/after-relu/images-100"];
+    assert_eq!(inputs("align/glyphs-mlp/apart/replicate-0/a..b"), two);
+}
+
+#[test]
+fn drawn_images_are_drawn_anew_for_each_draw_and_first_ones_are_not() {
+    let of = |drawn: bool| -> usize {
+        let matching = format!("matching = {{ by = \"activation-matching\", activations = {{ images = 100, drawn = {drawn} }} }}");
+        let seeds = if drawn { "matching-seeds = 3" } else { "" };
+        let plan = planned(&format!("{SPEC}\n[[methods]]\nname = \"apart\"\n{matching}\n{seeds}\n"), &[]);
+        ids(&plan).into_iter().filter(|id| id.starts_with("moments/")).count()
+    };
+    assert_eq!((of(false), of(true)), (1, 3));
 }
 
 #[test]

@@ -25,7 +25,11 @@ datasets = { own = { format = "glyphs", classes = 2 } }
 architectures = { net = { family = "mlp", hidden = [4] } }
 trainings = { short = { steps = 1, optimizer = { kind = "sgd", learning-rate = 0.1 }, schedule = { kind = "constant" } } }
 pairs = [{ dataset = "own", architecture = "net", training = "short" }]
-methods = [{ name = "first", matching = { by = "c2m3" }, merging = { by = "mean" } }]
+methods = [
+  { name = "first", matching = { by = "c2m3" }, merging = { by = "mean" } },
+  { name = "second", matching = { by = "activation-matching" } },
+  { name = "third", matching = { by = "git-re-basin" } },
+]
 reported = { profile = "other" }
 profiles = { other = { seed = 1 } }
 "#;
@@ -54,7 +58,7 @@ struct Kinds {
 }
 
 /// Other tables: the heading of the section that lists their keys, and where such a table stands.
-const TABLES: [(&str, &str); 13] = [
+const TABLES: [(&str, &str); 15] = [
     ("Top level", ""),
     ("Models", "models.0"),
     ("subset as a table", "models.0.subset"),
@@ -63,6 +67,8 @@ const TABLES: [(&str, &str); 13] = [
     ("schedule", "trainings.short.schedule"),
     ("Pairs", "pairs.0"),
     ("Methods", "methods.0"),
+    ("activations", "methods.1.matching.activations"),
+    ("mix", "methods.2.matching.mix"),
     ("[evaluation]", "evaluation"),
     ("evaluation.features", "evaluation.features"),
     ("evaluation.plane", "evaluation.plane"),
@@ -71,7 +77,7 @@ const TABLES: [(&str, &str); 13] = [
 ];
 
 /// Names that keys take besides kinds: the heading of the section, the key, and the table or value with a strange name.
-const NAMES: [(&str, &str, &str, &str); 20] = [
+const NAMES: [(&str, &str, &str, &str); 31] = [
     ("format = \"cifar\"", "labels", "datasets.own", "{ format = \"cifar\", directory = \"x\", labels = STRANGE }"),
     ("family = \"mlp\"", "norm", "architectures.net", "{ family = \"mlp\", norm = STRANGE }"),
     ("family = \"vgg\"", "norm", "architectures.net", "{ family = \"vgg\", norm = STRANGE }"),
@@ -89,6 +95,22 @@ const NAMES: [(&str, &str, &str, &str); 20] = [
     ("matching = { by = \"ot-fusion\" }", "plan", "methods.0.matching", "{ by = \"ot-fusion\", plan = STRANGE }"),
     ("matching = { by = \"ot-fusion\" }", "ground", "methods.0.matching", "{ by = \"ot-fusion\", ground = STRANGE }"),
     ("matching = { by = \"ot-fusion\" }", "output", "methods.0.matching", "{ by = \"ot-fusion\", output = STRANGE }"),
+    ("matching = { by = \"activation-matching\" }", "score", "methods.0.matching", "{ by = \"activation-matching\", score = STRANGE }"),
+    (
+        "matching = { by = \"joint-activation-matching\" }",
+        "score",
+        "methods.0.matching",
+        "{ by = \"joint-activation-matching\", score = STRANGE }",
+    ),
+    ("merging = { by = \"ensemble\" }", "average", "methods.0.merging", "{ by = \"ensemble\", average = STRANGE }"),
+    ("mix", "score", "methods.0.matching", "{ by = \"git-re-basin\", mix = { score = STRANGE } }"),
+    ("activations", "tap", "methods.0.matching", "{ by = \"activation-matching\", activations = { tap = STRANGE } }"),
+    ("activations", "stream", "methods.0.matching", "{ by = \"activation-matching\", activations = { stream = STRANGE } }"),
+    ("repair = { kind = \"repair\" }", "layers", "methods.0.repair", "{ kind = \"repair\", layers = STRANGE }"),
+    ("repair = { kind = \"repair\" }", "spread", "methods.0.repair", "{ kind = \"repair\", spread = STRANGE }"),
+    ("repair = { kind = \"rescale\" }", "layers", "methods.0.repair", "{ kind = \"rescale\", layers = STRANGE }"),
+    ("repair = { kind = \"rescale\" }", "spread", "methods.0.repair", "{ kind = \"rescale\", spread = STRANGE }"),
+    ("repair = { kind = \"rescale\" }", "endpoints", "methods.0.repair", "{ kind = \"rescale\", endpoints = STRANGE }"),
     ("repair = { kind = \"repair\" }", "endpoints", "methods.0.repair", "{ kind = \"repair\", endpoints = STRANGE }"),
     ("[evaluation]", "pairs", "evaluation.pairs", "STRANGE"),
     ("[evaluation]", "splits", "evaluation.splits", "[STRANGE]"),
@@ -154,7 +176,7 @@ fn the_defaults_of_the_reference_are_those_of_the_code() {
     for name in Matching::NAMES.iter().filter(|name| **name != "identity") {
         compare(&format!("matching = {{ by = \"{name}\" }}"), filled::<Matching>(&format!("{{\"by\": \"{name}\"}}")));
     }
-    for name in ["repair", "batch-norm"] {
+    for name in ["repair", "rescale", "batch-norm"] {
         compare(&format!("repair = {{ kind = \"{name}\" }}"), filled::<Repair>(&format!("{{\"kind\": \"{name}\"}}")));
     }
     for name in ["crop", "flip", "resized-crop", "rotate", "zoom-shift-rotate"] {

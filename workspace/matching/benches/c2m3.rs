@@ -58,7 +58,7 @@ fn models(hidden: &str, count: usize) -> (Graph, Vec<Weights>) {
 
 fn run(bencher: divan::Bencher<'_, '_>, hidden: &str, count: usize, matcher: &impl Matcher) {
     let (graph, models) = models(hidden, count);
-    let problem = Problem { spec: graph.spec(), models: models.iter().collect() };
+    let problem = Problem::new(graph.spec(), models.iter().collect());
     let bencher = bencher.counter(divan::counter::ItemsCount::new(ITERATIONS));
     bencher.bench_local(|| matcher.align(&problem, &Stream::root(0)).expect("a fit problem"));
 }

@@ -31,7 +31,7 @@ fn models(count: usize) -> (Graph, Vec<Weights>) {
 
 fn run(bencher: divan::Bencher<'_, '_>, count: usize, matcher: &impl Matcher) {
     let (graph, models) = models(count);
-    let problem = Problem { spec: graph.spec(), models: models.iter().collect() };
+    let problem = Problem::new(graph.spec(), models.iter().collect());
     bencher.bench_local(|| matcher.align(&problem, &Stream::root(0)).expect("a fit problem"));
 }
 

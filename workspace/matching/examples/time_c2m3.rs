@@ -97,7 +97,7 @@ fn ties(spec: &PermutationSpec) -> serde_json::Value {
 
 #[expect(clippy::print_stdout, reason = "the figures are this program's data")]
 fn time(spec: &PermutationSpec, models: &[Weights], options: &C2m3, shared: bool) -> Fallible<()> {
-    let problem = Problem { spec, models: models.iter().collect() };
+    let problem = Problem::new(spec, models.iter().collect());
     let (start, processor) = (Instant::now(), processor_seconds());
     let alignment = options.align(&problem, &Stream::root(0))?;
     let (seconds, processor) = (start.elapsed().as_secs_f64(), processor_seconds() - processor);

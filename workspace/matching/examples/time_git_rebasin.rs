@@ -53,7 +53,7 @@ fn make(a: &Path, b: &Path) -> Result<(), Box<dyn Error>> {
 fn time(matching: &Matching, seed: u64, runs: u64, checkpoints: &[&str]) -> Result<(), Box<dyn Error>> {
     let checkpoints = checkpoints.iter().map(|path| Checkpoint::load(Path::new(path))).collect::<Result<Vec<_>, _>>()?;
     let graph = Graph::build(&checkpoints.first().ok_or("no checkpoints")?.architecture)?;
-    let problem = Problem { spec: graph.spec(), models: checkpoints.iter().map(|checkpoint| &checkpoint.weights).collect() };
+    let problem = Problem::new(graph.spec(), checkpoints.iter().map(|checkpoint| &checkpoint.weights).collect());
     let mut measured = Vec::new();
     for run in seed..seed + runs {
         let start = Instant::now();

@@ -78,6 +78,15 @@ pub enum MatchingError {
         #[source]
         source: TransportError,
     },
+    /// A method that looks at activations got none.
+    #[error("no moments of activations, which this method matches by\nhint: take them of these models, and put them into the problem")]
+    NoMoments,
+    /// Moments are not those of these models.
+    #[error("moments of activations: {problem}\nhint: take them of these models, in this order")]
+    Moments {
+        /// What came and what was expected.
+        problem: String,
+    },
     /// The caller asked to stop.
     #[error("matching stopped on request")]
     Interrupted,

@@ -7,6 +7,7 @@
 //!
 //! The crate trains nothing, evaluates nothing and knows no tensor framework: weights come in as plain arrays and leave as such.
 
+mod activations;
 mod align;
 mod alignment_file;
 mod barrier;
@@ -24,6 +25,7 @@ mod objective;
 mod testing;
 mod weight_similarity;
 
+pub use activations::{Activations, Score};
 pub use align::{pair_maps, permutations, to_frame};
 pub use barrier::{Barrier, barrier, lambdas};
 pub use cka::{FeatureSimilarity, feature_similarity};
@@ -36,7 +38,8 @@ pub use matcher::{
 };
 pub use merge::{interpolate, mean};
 pub use methods::{
-    Matching, c2m3::C2m3, c2m3::SoftIterate, frank_wolfe::FrankWolfe, git_rebasin::GitReBasin, identity::Identity, merge_many::MergeMany,
+    Matching, Mix, activation_matching::ActivationMatching, c2m3::C2m3, c2m3::SoftIterate, frank_wolfe::FrankWolfe,
+    git_rebasin::GitReBasin, identity::Identity, joint_activation_matching::JointActivationMatching, merge_many::MergeMany,
     ot_fusion::OtFusion,
 };
 pub use objective::objective;

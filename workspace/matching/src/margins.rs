@@ -106,7 +106,7 @@ mod tests {
     fn two_units_by_hand() {
         let graph = chain(&[2]);
         let (a, b) = (numbers(graph.spec(), &[&[3.0, 1.0], &[0.0, 0.0]]), numbers(graph.spec(), &[&[2.0, 1.0], &[0.0, 0.0]]));
-        let problem = Problem { spec: graph.spec(), models: vec![&a, &b] };
+        let problem = Problem::new(graph.spec(), vec![&a, &b]);
         // 3·2 + 1·1 as they are, 3·1 + 1·2 after the swap.
         let found = margins(&problem, &aligned(&problem, problem.identity_maps())).unwrap();
         assert_eq!(found[1][0], GroupMargins { agreements: vec![6.0, 1.0], losses: vec![2.0, 2.0], shortfall: 0.0 });
@@ -135,7 +135,7 @@ mod tests {
         let graph = graph(r#"{"family": "mlp", "hidden": [4, 5]}"#, (1, 2, 2), 3);
         let spec = graph.spec();
         let models: Vec<Weights> = (0..3).map(|seed| random(spec, seed)).collect();
-        let problem = Problem { spec, models: models.iter().collect() };
+        let problem = Problem::new(spec, models.iter().collect());
         let maps: Vec<Vec<Permutation>> = (0..3).map(|seed| shuffles(spec, 7 + seed)).collect();
         let value = |maps: &[Vec<Permutation>]| {
             let aligned: Vec<Weights> = models.iter().zip(maps).map(|(weights, maps)| permute(spec, weights, maps)).collect();
@@ -173,7 +173,7 @@ mod tests {
         let spec = graph.spec();
         let original = random(spec, 1);
         let copies: Vec<Weights> = (0..3).map(|seed| permute(spec, &original, &shuffles(spec, seed))).collect();
-        let problem = Problem { spec, models: copies.iter().collect() };
+        let problem = Problem::new(spec, copies.iter().collect());
         let alignment = aligned(&problem, (0..3).map(|seed| shuffles(spec, seed).iter().map(Permutation::inverse).collect()).collect());
         for margins in margins(&problem, &alignment).unwrap().iter().flatten() {
             assert_eq!(margins.shortfall, 0.0);
@@ -186,7 +186,7 @@ mod tests {
     fn a_found_alignment_of_one_hidden_layer_is_an_optimum_of_its_only_group() {
         let graph = graph(r#"{"family": "mlp", "hidden": [30]}"#, (1, 4, 4), 5);
         let models: Vec<Weights> = (0..3).map(|seed| random(graph.spec(), seed)).collect();
-        let problem = Problem { spec: graph.spec(), models: models.iter().collect() };
+        let problem = Problem::new(graph.spec(), models.iter().collect());
         let alignment = C2m3 { refine: 50, ..C2m3::default() }.align(&problem, &Stream::root(0)).unwrap();
         for margins in margins(&problem, &alignment).unwrap().iter().flatten() {
             assert!(margins.shortfall <= 1e-6 && margins.losses.iter().all(|loss| *loss >= -1e-6), "{margins:?}");
@@ -197,7 +197,7 @@ mod tests {
     fn a_plan_has_no_margins_and_class_scores_may_be_moved() {
         let graph = graph(r#"{"family": "mlp", "hidden": [6]}"#, (1, 2, 2), 3);
         let models = [random(graph.spec(), 1), random(graph.spec(), 2)];
-        let problem = Problem { spec: graph.spec(), models: models.iter().collect() };
+        let problem = Problem::new(graph.spec(), models.iter().collect());
         let of = |text: &str| {
             let matching: crate::Matching = serde_json::from_str(text).unwrap();
             margins(&problem, &matching.matcher().align(&problem, &Stream::root(0)).unwrap())

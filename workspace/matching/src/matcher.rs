@@ -1,11 +1,11 @@
 use std::collections::BTreeMap;
 
 use ndarray::Array2;
-use onebasin_network::{Permutation, PermutationSpec, Weights};
+use onebasin_network::{GroupMoments, Permutation, PermutationSpec, Weights};
 use onebasin_repro::Stream;
 use serde::{Deserialize, Serialize};
 
-use crate::{MatchingError, align, cycle, objective::objective};
+use crate::{Activations, MatchingError, align, cycle, objective::objective};
 
 /// Models of one architecture that want a common order of units.
 #[derive(Clone, Debug)]
@@ -14,13 +14,26 @@ pub struct Problem<'a> {
     pub spec: &'a PermutationSpec,
     /// At least two, each checked against `spec` by [`Problem::check`].
     pub models: Vec<&'a Weights>,
+    /// The moments of the models' activations, for each group, where a method asks for them ([`Matcher::needs`]).
+    pub moments: Option<&'a [GroupMoments]>,
 }
 
-impl Problem<'_> {
+impl<'a> Problem<'a> {
+    /// Models to be matched by their weights.
+    pub fn new(spec: &'a PermutationSpec, models: Vec<&'a Weights>) -> Problem<'a> {
+        Problem { spec, models, moments: None }
+    }
+
+    /// The same with the moments of their activations.
+    #[must_use]
+    pub fn with_moments(self, moments: &'a [GroupMoments]) -> Problem<'a> {
+        Problem { moments: Some(moments), ..self }
+    }
+
     /// Says whether there is something to match.
     ///
     /// # Errors
-    /// Fewer than two models, a model of another architecture, a weight that is not finite.
+    /// Fewer than two models, a model of another architecture, a weight that is not finite, moments of other models.
     pub fn check(&self) -> Result<(), MatchingError> {
         if self.models.len() < 2 {
             return Err(MatchingError::TooFewModels { found: self.models.len() });
@@ -29,6 +42,25 @@ impl Problem<'_> {
             self.check_shapes(model, weights)?;
             if let Some((name, _)) = weights.iter().find(|(_, array)| !array.iter().all(|value| value.is_finite())) {
                 return Err(MatchingError::NotFinite { model, parameter: name.to_owned() });
+            }
+        }
+        self.moments.map_or(Ok(()), |moments| self.check_moments(moments))
+    }
+
+    fn check_moments(&self, moments: &[GroupMoments]) -> Result<(), MatchingError> {
+        let wrong = |problem| Err(MatchingError::Moments { problem });
+        if moments.len() != self.spec.groups.len() {
+            return wrong(format!("{} groups, expected {}", moments.len(), self.spec.groups.len()));
+        }
+        for (moments, group) in moments.iter().zip(&self.spec.groups) {
+            let (models, units) = (moments.models(), moments.sums.first().map_or(0, |sums| sums.len()));
+            if (models, units) != (self.models.len(), group.units) {
+                let expected = format!("{} models and {} units", self.models.len(), group.units);
+                return wrong(format!("group `{}` is of {models} models and {units} units, expected {expected}", group.name));
+            }
+            let vectors = moments.sums.iter().chain(&moments.squares).flatten();
+            if !vectors.chain(moments.products.iter().flatten()).all(|value| value.is_finite()) {
+                return wrong(format!("group `{}` holds a sum that is not finite", group.name));
             }
         }
         Ok(())
@@ -106,6 +138,11 @@ pub trait Matcher {
     /// Whether every map is a permutation of hidden units, so that a model in the frame computes what it did.
     fn permutes(&self) -> bool {
         true
+    }
+
+    /// The activations whose moments a problem must have; `None` for methods that look at weights alone.
+    fn needs(&self) -> Option<Activations> {
+        None
     }
 }
 

@@ -19,6 +19,12 @@ pub fn objective(spec: &PermutationSpec, models: &[&Weights]) -> f64 {
     total
 }
 
+/// The Euclidean norm of all parameters that take part in the objective.
+pub(crate) fn length(spec: &PermutationSpec, weights: &Weights) -> f64 {
+    let matched = spec.parameters.iter().filter(|parameter| parameter.role.is_matched());
+    matched.map(|parameter| weights.values(&parameter.name)).map(|values| dot(values, values)).sum::<f64>().sqrt()
+}
+
 /// `Σ before · values`; then adds the values to those before.
 fn meet(before: &mut [f64], values: &[f32]) -> f64 {
     let mut sums = [0.0; LANES];

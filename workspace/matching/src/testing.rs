@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use ndarray::{Array, ArrayD, IxDyn};
-use onebasin_network::{Blueprint, Graph, Permutation, PermutationSpec, Shape, Weights};
+use ndarray::{Array, Array2, ArrayD, IxDyn};
+use onebasin_network::{Blueprint, Graph, GroupMoments, Permutation, PermutationSpec, Shape, Weights, permute};
 use onebasin_repro::Stream;
 use rand::Rng;
 
@@ -64,4 +64,36 @@ pub fn shuffles(spec: &PermutationSpec, seed: u64) -> Vec<Permutation> {
 /// The identity for each group.
 pub fn identities(spec: &PermutationSpec) -> Vec<Permutation> {
     spec.groups.iter().map(|group| Permutation::identity(group.units)).collect()
+}
+
+/// So many copies of a model, each but the first shuffled, and the maps that made them.
+pub fn copies(spec: &PermutationSpec, original: &Weights, count: usize) -> (Vec<Weights>, Vec<Vec<Permutation>>) {
+    let maps: Vec<Vec<Permutation>> =
+        (0..count as u64).map(|copy| if copy == 0 { identities(spec) } else { shuffles(spec, 100 + copy) }).collect();
+    (maps.iter().map(|maps| permute(spec, original, maps)).collect(), maps)
+}
+
+/// Moments of copies whose units give what those of one model do, each with noise of its own.
+pub fn activations(spec: &PermutationSpec, maps: &[Vec<Permutation>], noise: f64) -> Vec<GroupMoments> {
+    const SAMPLES: usize = 60;
+    let of_group = |group: usize| {
+        let units = spec.groups[group].units;
+        let mut rng = Stream::root(5).child(&spec.groups[group].name).rng();
+        let mut draw = || Array2::from_shape_simple_fn((SAMPLES, units), || rng.random_range(-1.0..1.0));
+        let original: Array2<f64> = draw();
+        let values: Vec<Array2<f64>> = maps
+            .iter()
+            .map(|maps| {
+                let order: Vec<usize> = maps[group].as_slice().iter().map(|&unit| unit as usize).collect();
+                original.select(ndarray::Axis(1), &order) + noise * draw()
+            })
+            .collect();
+        GroupMoments {
+            samples: SAMPLES as u64,
+            sums: values.iter().map(|values| values.sum_axis(ndarray::Axis(0))).collect(),
+            squares: values.iter().map(|values| (values * values).sum_axis(ndarray::Axis(0))).collect(),
+            products: GroupMoments::pairs(maps.len()).map(|(p, q)| values[p].t().dot(&values[q])).collect(),
+        }
+    };
+    (0..spec.groups.len()).map(of_group).collect()
 }

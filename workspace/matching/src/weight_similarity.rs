@@ -128,7 +128,7 @@ mod tests {
         let maps = [2, 3, 4].map(|seed| shuffles(spec, seed));
         let back = |maps: &Vec<_>| permute(spec, &original, &maps.iter().map(onebasin_network::Permutation::inverse).collect::<Vec<_>>());
         let copies: Vec<Weights> = maps.iter().map(back).collect();
-        let problem = Problem { spec, models: copies.iter().collect() };
+        let problem = Problem::new(spec, copies.iter().collect());
         let alignment = Alignment::from_permutations(&problem, Frame::Universe, maps.to_vec(), SolverTrace::direct(Default::default()));
         let (before, after) = (weight_similarity(spec, &problem.models, None), weight_similarity(spec, &problem.models, Some(&alignment)));
         assert_eq!(before.len(), 3 * (2 + spec.parameters.iter().filter(|parameter| parameter.role.is_matched()).count()));

@@ -22,6 +22,8 @@ pub struct Description {
     pub parameters: usize,
     /// Two for each multiply-add of one image's forward pass.
     pub flops: u64,
+    /// The decimal logarithm of in how many orders the units may stand without changing what is computed: `Σ log10(units!)` over the groups.
+    pub symmetries_log10: f64,
 }
 
 /// One node.
@@ -59,6 +61,7 @@ impl Graph {
             groups: self.spec().groups.clone(),
             parameters: self.parameter_count(),
             flops: self.flops(),
+            symmetries_log10: self.spec().groups.iter().map(|group| factorial_log10(group.units)).sum(),
         }
     }
 }
@@ -124,8 +127,14 @@ impl fmt::Display for Description {
         writeln!(formatter)?;
         let groups = self.groups.len();
         let plural = if groups == 1 { "" } else { "s" };
-        write!(formatter, "{} parameters, {groups} group{plural}, {} FLOPs per image", self.parameters, self.flops)
+        write!(formatter, "{} parameters, {groups} group{plural}, {} FLOPs per image", self.parameters, self.flops)?;
+        if groups == 0 { Ok(()) } else { write!(formatter, ", 10^{:.1} orders of units", self.symmetries_log10) }
     }
+}
+
+/// `log10(n!)`.
+fn factorial_log10(n: usize) -> f64 {
+    (2..=n).map(|factor| (factor as f64).log10()).sum()
 }
 
 fn table<const N: usize>(formatter: &mut fmt::Formatter<'_>, rows: Vec<[String; N]>, right: [bool; N]) -> fmt::Result {

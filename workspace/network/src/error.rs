@@ -59,6 +59,12 @@ pub enum NetworkError {
         /// What the file's content said no to, if anything did.
         source: Option<Box<dyn std::error::Error + Send + Sync>>,
     },
+    /// Moments of activations are of another network, or damaged.
+    #[error("moments of activations: {problem}\nhint: take them anew, of models of this network")]
+    Moments {
+        /// What came and what was expected.
+        problem: String,
+    },
     /// The operating system refused.
     #[error("cannot {action} `{}`", path.display())]
     File {

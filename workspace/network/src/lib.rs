@@ -26,7 +26,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! [`Architecture::repairable`] rewrites a network so that each convolution's output can be rescaled, as the repair of merged models needs.
+//! [`Architecture::repairable`] rewrites a network so that its layers' outputs can be rescaled, as the repair of merged models needs.
+//!
+//! [`Graph::taps`] says where the activations of a group of units are read.
 //!
 //! [`Weights`] are `f32` arrays in the layout `[out, in, height, width]`; a [`Checkpoint`] stores them with their architecture.
 //!
@@ -38,12 +40,14 @@ mod describe;
 mod error;
 mod families;
 mod graph;
+mod moments;
 mod permutation;
 mod permute;
 mod product;
 mod repairable;
 mod spec;
 mod suggestion;
+mod taps;
 mod weights;
 
 pub use architecture::{Architecture, Layer, NormKind, Shape, Width};
@@ -52,10 +56,12 @@ pub use describe::{Description, Row};
 pub use error::NetworkError;
 pub use families::{Blueprint, Listed, Mlp, NormChoice, Resnet, Stem, Vgg};
 pub use graph::{Graph, Node, NodeId, Operation};
+pub use moments::GroupMoments;
 pub use permutation::Permutation;
 pub use permute::permute;
 pub use product::{Threads, multiply_add};
-pub use repairable::repairable_weights;
+pub use repairable::{RepairedLayers, repairable_weights};
 pub use spec::{Binding, Group, Parameter, PermutationSpec, Role};
 pub use suggestion::did_you_mean;
+pub use taps::{StreamTaps, Tap};
 pub use weights::Weights;

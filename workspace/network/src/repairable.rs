@@ -1,4 +1,4 @@
-//! Rewriting a network so that the output of every convolution can be rescaled and shifted, channel by channel.
+//! Rewriting a network so that the outputs of its layers can be rescaled and shifted, channel by channel.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,8 +6,47 @@ use ndarray::{ArrayD, IxDyn};
 
 use crate::{Architecture, Binding, Graph, Layer, NetworkError, NodeId, Operation, PermutationSpec, Role, Weights, Width};
 
+/// Which layers' outputs are repaired.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum RepairedLayers {
+    /// Convolutions alone, as C2M3 does it: an MLP stays as it is, and so does the head of a VGG.
+    Convolutions,
+    /// Convolutions and linear layers, but not the class scores, as REPAIR's authors do it with most networks.
+    #[default]
+    Hidden,
+    /// Convolutions and linear layers, the class scores too.
+    All,
+}
+
+impl RepairedLayers {
+    /// All of them.
+    pub const EVERY: [RepairedLayers; 3] = [RepairedLayers::Convolutions, RepairedLayers::Hidden, RepairedLayers::All];
+
+    /// Whether these are the convolutions alone.
+    pub fn are_convolutions(&self) -> bool {
+        *self == RepairedLayers::Convolutions
+    }
+
+    /// The places of their nodes in a graph, in running order.
+    pub fn places(self, graph: &Graph) -> Vec<NodeId> {
+        let scores = graph.nodes[graph.output()].inputs[0];
+        let is_repaired = |place: &NodeId| match graph.nodes[*place].operation {
+            Operation::Conv { .. } => true,
+            Operation::Linear { .. } => match self {
+                RepairedLayers::Convolutions => false,
+                RepairedLayers::Hidden => *place != scores,
+                RepairedLayers::All => true,
+            },
+            _ => false,
+        };
+        (0..graph.nodes.len()).filter(is_repaired).collect()
+    }
+}
+
 impl Architecture {
-    /// The form of this network that REPAIR works on: every convolution has a bias, and every identity skip past images is a 1x1
+    /// The form of this network that REPAIR works on: every layer that is repaired has a bias, and every identity skip past images is a 1x1
     /// convolution called `skip1`, `skip2`, .. in the order of the layers. All other layers keep their names and places, so the
     /// rewritten network has all parameters of the first, and [`repairable_weights`] fills in the rest. Rewriting twice is rewriting
     /// once.
@@ -16,8 +55,14 @@ impl Architecture {
     ///
     /// Source: C2M3, `cycle-consistent-model-merging`, the repair of residual networks.
     #[must_use]
-    pub fn repairable(&self) -> Architecture {
+    pub fn repairable(&self, layers: RepairedLayers) -> Architecture {
         let mut architecture = self.clone();
+        let linears = match layers {
+            RepairedLayers::Convolutions => 0,
+            RepairedLayers::Hidden => biases(&mut architecture.layers).count().saturating_sub(1),
+            RepairedLayers::All => usize::MAX,
+        };
+        biases(&mut architecture.layers).take(linears).for_each(|bias| *bias = true);
         let mut skips = Skips { taken: names(&self.layers).map(str::to_owned).collect(), count: 0 };
         rewrite(&mut architecture.layers, Some(self.input.channels), self.classes, &mut skips);
         architecture
@@ -29,23 +74,23 @@ impl Graph {
     ///
     /// # Errors
     /// If a layer of the network is called like one that the rewriting counts.
-    pub fn repairable(&self) -> Result<Graph, NetworkError> {
-        Graph::build(&self.architecture.repairable())
+    pub fn repairable(&self, layers: RepairedLayers) -> Result<Graph, NetworkError> {
+        Graph::build(&self.architecture.repairable(layers))
     }
 
-    /// The group of this network that orders the output channels of each convolution of `repairable`, its repairable form, by the
-    /// convolution's name; `None` if their order is fixed.
+    /// The group of this network that orders the output channels of each convolution and linear layer of `repairable`, a repairable form
+    /// of it, by the layer's name; `None` if their order is fixed.
     ///
     /// The repairable form has groups of its own, more than this network, as its skips are convolutions. Permuted by this network's
     /// groups, a skip that was the identity still is: its channels stand in the order of what it passes on.
-    pub fn convolution_groups(&self, repairable: &Graph) -> BTreeMap<String, Option<Binding>> {
+    pub fn layer_groups(&self, repairable: &Graph) -> BTreeMap<String, Option<Binding>> {
         let mut groups = BTreeMap::new();
         let mut own = 0..self.nodes.len();
         // For each node of the repairable form, the node here that has its channels.
         let mut twins: Vec<NodeId> = Vec::with_capacity(repairable.nodes.len());
         for node in &repairable.nodes {
             let weight = match node.operation {
-                Operation::Conv { weight, .. } => Some(&repairable.spec().parameters[weight].name),
+                Operation::Conv { weight, .. } | Operation::Linear { weight, .. } => Some(&repairable.spec().parameters[weight].name),
                 _ => None,
             };
             let added = weight.is_some_and(|weight| self.spec().parameter(weight).is_none());
@@ -81,6 +126,17 @@ pub fn repairable_weights(weights: &Weights, repairable: &PermutationSpec) -> Re
         arrays.insert(parameter.name.clone(), array);
     }
     Weights::new(repairable, arrays)
+}
+
+/// Whether each linear layer has a bias, in running order.
+fn biases(layers: &mut [Layer]) -> Box<dyn Iterator<Item = &mut bool> + '_> {
+    Box::new(layers.iter_mut().flat_map(|layer| match layer {
+        Layer::Linear { bias, .. } => Box::new(std::iter::once(bias)) as Box<dyn Iterator<Item = &mut bool> + '_>,
+        Layer::Residual { body, shortcut } => Box::new(biases(body).chain(biases(shortcut))),
+        Layer::Conv { .. } | Layer::Norm { .. } | Layer::Flatten {} | Layer::Relu {} | Layer::MaxPool { .. } | Layer::GlobalMean {} => {
+            Box::new(std::iter::empty())
+        }
+    }))
 }
 
 /// The names that the added convolutions get.

@@ -75,11 +75,11 @@ pub enum TrainingError {
         /// Images there would have been.
         total: usize,
     },
-    /// The statistics of a network's convolutions are not those of another's.
-    #[error("statistics of a convolution `{convolution}`: {problem}\nhint: take them from the repairable form of the same architecture")]
+    /// The statistics of a network's layers are not those of another's.
+    #[error("statistics of a layer `{layer}`: {problem}\nhint: take them from the repairable form of the same architecture")]
     Statistics {
-        /// The convolution.
-        convolution: String,
+        /// The layer.
+        layer: String,
         /// What came and what was expected.
         problem: String,
     },

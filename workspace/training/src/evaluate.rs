@@ -51,6 +51,7 @@ pub fn logits(
 
 /// How the predictions of several models become one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Averaging {
     /// The mean of their probabilities.

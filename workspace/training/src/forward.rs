@@ -104,11 +104,9 @@ impl<'a> Program<'a> {
         self
     }
 
-    /// The same with no ReLU carried out inside a convolution, so that [`Program::run_through`] sees what convolutions give.
-    pub(crate) fn bare(mut self) -> Program<'a> {
-        for (node, with_relu) in self.graph.nodes.iter().zip(&mut self.with_relu) {
-            *with_relu &= !matches!(node.operation, Operation::Conv { .. });
-        }
+    /// The same with no ReLU carried out inside these nodes, so that [`Program::run_through`] sees what they give.
+    pub(crate) fn bare(mut self, places: &[usize]) -> Program<'a> {
+        places.iter().for_each(|&place| self.with_relu[place] = false);
         self
     }
 
@@ -312,7 +310,7 @@ impl Value {
         }
     }
 
-    fn flatten(self) -> Value {
+    pub(crate) fn flatten(self) -> Value {
         match self {
             Value::Flat(flat) => Value::Flat(flat),
             images => {

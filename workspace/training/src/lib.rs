@@ -4,7 +4,7 @@
 //! [`Graph`](onebasin_network::Graph), from weights and in an order of images drawn from named streams only: equal streams give equal
 //! bytes, beside any other training in the process and on any number of threads.
 //!
-//! A merged network can be repaired: [`statistics`] of the end points' convolutions, mixed into a goal, say what [`repair`] makes of the
+//! A merged network can be repaired: [`statistics`] of the end points' layers, mixed into a goal, say what [`repair`] makes of the
 //! merged one's; [`reset_batch_norms`] estimates running statistics anew.
 //!
 //! A training that is interrupted goes on from a [`Snapshot`] and ends with the same bytes.
@@ -24,6 +24,7 @@ mod inputs;
 mod interpolation;
 mod kernels;
 mod learning_curve;
+mod moments;
 mod optimizer;
 mod options;
 mod prediction;
@@ -47,12 +48,13 @@ pub use initialise::{Initialisation, initialise};
 pub use interpolation::evaluate_line;
 pub use kernels::Kernels;
 pub use learning_curve::CurvePoint;
+pub use moments::cross_moments;
 pub use optimizer::{Adam, Optimizer, Sgd};
 pub use options::Training;
 pub use prediction::{Predictions, predict, predict_ensemble};
-pub use repair::{repair, reset_batch_norms};
+pub use repair::{Restores, repair, reset_batch_norms};
 pub use schedule::{Per, Schedule, ScheduleKind, Span};
 pub use score::Evaluation;
 pub use snapshot::Snapshot;
-pub use statistics::{Moments, Sample, Statistics, statistics};
+pub use statistics::{Moments, Sample, Spread, Statistics, statistics};
 pub use training_run::{Progress, Trained, TrainingRun};

@@ -3,52 +3,65 @@ use std::ops::ControlFlow;
 
 use burn::tensor::{Tensor, TensorData};
 use ndarray::{ArrayD, Axis};
-use onebasin_network::{Graph, Operation, Weights};
+use onebasin_network::{Graph, Operation, RepairedLayers, Weights};
 
 use crate::TrainingError;
-use crate::statistics::{ConvolutionHook, Moments, PassStatistics, Sample, Statistics, convolutions, pass};
+use crate::statistics::{LayerHook, Moments, PassStatistics, Sample, Statistics, pass};
 
 /// Added to variances: under the root of the goal, in the batch norms of the pass, and under the root of the fold.
 const EPSILON: f32 = 1e-5;
 
-/// REPAIR: rescales and shifts every channel of every convolution of a merged model so that its output has the mean and the variance that
-/// `goal` says.
+/// What a repair restores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Restores {
+    /// REPAIR: spread and mean.
+    SpreadAndMean,
+    /// RESCALE: the spread alone; the mean is multiplied along.
+    Spread,
+}
+
+/// REPAIR: rescales and shifts every channel of these layers of a merged model so that its output has the mean and the variance that `goal`
+/// says. RESCALE: only rescales.
 ///
-/// Behind each convolution stands, for one pass over the sample, a batch norm with the statistics of the batch, the scale `σ* = √(v* + ε)`
+/// Behind each layer stands, for one pass over the sample, a batch norm with the statistics of the batch, the scale `σ* = √(v* + ε)`
 /// and the shift `μ*`; so every layer sees what the repaired layers before it give. The batch means and unbiased variances are averaged, each
-/// batch weighed by its images, to `μ` and `v`, and the batch norm goes into the convolution:
+/// batch weighed by its images, to `μ` and `v`, and the batch norm goes into the layer:
 ///
 /// ```text
-/// W' = W σ* / √(v + ε),   b' = μ* + (b - μ) σ* / √(v + ε),   ε = 1e-5
+/// W' = W σ* / √(v + ε),   b' = μ* + (b - μ) σ* / √(v + ε),   ε = 1e-5      REPAIR
+/// W' = W σ* / √(v + ε),   b' = b σ* / √(v + ε)                             RESCALE
 /// ```
 ///
 /// Running statistics of the network's own batch norms are replaced by those seen in the same pass. `graph` is the repairable form of an
-/// architecture ([`Graph::repairable`]) and `goal` a mixture of statistics of models of that form. A network without convolutions keeps
+/// architecture ([`Graph::repairable`]) and `goal` a mixture of statistics of models of that form. A network without such layers keeps
 /// its weights. Cost: a forward pass.
 ///
-/// Source: Jordan et al., REPAIR (2023); as C2M3 does it, `cycle-consistent-model-merging`.
+/// Source: Jordan et al., REPAIR (2023); as C2M3 does it, `cycle-consistent-model-merging`. RESCALE: `rethink-re-basin`.
 ///
 /// # Errors
-/// When a convolution has no bias, the goal is of another network, the data do not fit, or `watch` breaks off.
+/// When a layer has no bias, the goal is of another network, the data do not fit, or `watch` breaks off.
 pub fn repair(
     graph: &Graph,
+    layers: RepairedLayers,
     merged: &Weights,
     goal: &Statistics,
+    restores: Restores,
     sample: &Sample<'_>,
     watch: &mut dyn FnMut(usize) -> ControlFlow<()>,
 ) -> Result<Weights, TrainingError> {
-    let convolutions = convolutions(graph);
-    if convolutions.is_empty() && !has_batch_norms(graph) {
+    let places = layers.places(graph);
+    if places.is_empty() && !has_batch_norms(graph) {
         return Ok(merged.clone());
     }
-    let mut folds = Vec::with_capacity(convolutions.len());
-    for &place in &convolutions {
+    let mut folds = Vec::with_capacity(places.len());
+    for &place in &places {
         let node = &graph.nodes[place];
-        let Operation::Conv { weight, bias: Some(bias), .. } = node.operation else {
+        let (Operation::Conv { weight, bias: Some(bias), .. } | Operation::Linear { weight, bias: Some(bias) }) = node.operation else {
             let problem = "it is to be repaired and has no bias".to_owned();
             return Err(TrainingError::Unsupported { node: node.name.clone(), problem, hint: "repair the network's repairable form" });
         };
-        folds.push((weight, bias, goal.of(&node.name, node.shape.channels)?));
+        let channels = graph.spec().parameters[bias].shape[0];
+        folds.push((weight, bias, goal.of(&node.name, channels)?));
     }
     let burn = sample.device.burn();
     let vector = |values: Vec<f32>| {
@@ -60,18 +73,20 @@ pub fn repair(
         let shift = goal.mean.iter().map(|&mean| mean as f32).collect();
         [vector(scale), vector(shift)]
     });
-    let at_convolutions = ConvolutionHook::Normalise { vectors: vectors.collect(), epsilon: EPSILON };
-    let seen = pass(graph, merged, sample, &at_convolutions, watch)?;
+    let keeps_mean = restores == Restores::Spread;
+    let at_layers = LayerHook::Normalise { places, vectors: vectors.collect(), epsilon: EPSILON, keeps_mean };
+    let seen = pass(graph, merged, sample, &at_layers, watch)?;
     let mut arrays = merged.clone().into_arrays();
     let name = |place: usize| &graph.spec().parameters[place].name;
-    for ((weight, bias, goal), own) in folds.into_iter().zip(&seen.convolutions) {
+    for ((weight, bias, goal), own) in folds.into_iter().zip(&seen.layers) {
         let factors: Vec<f64> = goal.variance.iter().zip(&own.variance).map(|(goal, own)| deviation(*goal) / deviation(*own)).collect();
-        for (mut kernel, factor) in array(&mut arrays, name(weight)).axis_iter_mut(Axis(0)).zip(&factors) {
-            kernel.mapv_inplace(|value| (f64::from(value) * factor) as f32);
+        for (mut row, factor) in array(&mut arrays, name(weight)).axis_iter_mut(Axis(0)).zip(&factors) {
+            row.mapv_inplace(|value| (f64::from(value) * factor) as f32);
         }
         let channels = goal.mean.iter().zip(&own.mean).zip(&factors);
         for (value, ((goal, own), factor)) in array(&mut arrays, name(bias)).iter_mut().zip(channels) {
-            *value = (goal + (f64::from(*value) - own) * factor) as f32;
+            let (before, centre, shift) = (f64::from(*value), if keeps_mean { 0.0 } else { *own }, if keeps_mean { 0.0 } else { *goal });
+            *value = (shift + (before - centre) * factor) as f32;
         }
     }
     with_running(graph, arrays, &seen)
@@ -96,7 +111,7 @@ pub fn reset_batch_norms(
     if !has_batch_norms(graph) {
         return Ok(weights.clone());
     }
-    let seen = pass(graph, weights, sample, &ConvolutionHook::Nothing, watch)?;
+    let seen = pass(graph, weights, sample, &LayerHook::Nothing, watch)?;
     with_running(graph, weights.clone().into_arrays(), &seen)
 }
 

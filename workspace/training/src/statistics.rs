@@ -3,7 +3,7 @@ use std::ops::ControlFlow;
 
 use burn::tensor::Tensor;
 use onebasin_datasets::{Normalisation, Split};
-use onebasin_network::{Graph, Operation, Permutation, Threads, Weights};
+use onebasin_network::{Graph, NodeId, Permutation, RepairedLayers, Threads, Weights};
 use serde::{Deserialize, Serialize};
 
 use crate::error::impossible;
@@ -36,41 +36,65 @@ pub struct Moments {
     pub variance: Vec<f64>,
 }
 
-/// The moments of every convolution's output, by the convolution's name.
+/// The moments of the outputs of convolutions and linear layers, by the layer's name.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Statistics {
     /// In the order of the names.
-    pub convolutions: BTreeMap<String, Moments>,
+    pub layers: BTreeMap<String, Moments>,
+}
+
+/// What the spread of a merged model's outputs is to be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Spread {
+    /// The mean of the variances, as C2M3 has it.
+    #[default]
+    Variance,
+    /// The mean of the standard deviations, as REPAIR has it.
+    Deviation,
+}
+
+impl Spread {
+    /// Whether variances are averaged.
+    pub fn is_variance(&self) -> bool {
+        *self == Spread::Variance
+    }
 }
 
 impl Statistics {
-    /// `Σ share · statistics`, means and variances alike: what a merged model should show. Variances are averaged, not deviations, and
-    /// not below 0, which negative shares could give.
+    /// `Σ share · statistics`, means and `spread` alike: what a merged model should show. No spread is below 0, which negative shares could
+    /// give.
     ///
-    /// Source: C2M3, `cycle-consistent-model-merging`, the repair of a merged model (the mean, all shares equal); for two models and
-    /// shares 1 - λ and λ the line of Jordan et al., REPAIR (which averages deviations).
+    /// Source: C2M3, `cycle-consistent-model-merging`, the repair of a merged model (the mean of variances, all shares equal); Jordan et
+    /// al., REPAIR, with shares 1 - λ and λ (deviations).
     ///
     /// # Errors
     /// When they are not of one architecture.
     ///
     /// # Panics
     /// If there are not as many shares as statistics, at least one.
-    pub fn mixture(all: &[&Statistics], shares: &[f64]) -> Result<Statistics, TrainingError> {
+    pub fn mixture(all: &[&Statistics], shares: &[f64], spread: Spread) -> Result<Statistics, TrainingError> {
         assert!(!all.is_empty() && all.len() == shares.len(), "{} shares for statistics of {} models", shares.len(), all.len());
-        let mut convolutions = BTreeMap::new();
-        for (name, first) in &all[0].convolutions {
+        let mut layers = BTreeMap::new();
+        for (name, first) in &all[0].layers {
             let channels = first.mean.len();
             let mut mixed = Moments { mean: vec![0.0; channels], variance: vec![0.0; channels] };
             for (statistics, share) in all.iter().zip(shares) {
                 let moments = statistics.of(name, channels)?;
                 mixed.mean.iter_mut().zip(&moments.mean).for_each(|(sum, mean)| *sum += share * mean);
-                mixed.variance.iter_mut().zip(&moments.variance).for_each(|(sum, variance)| *sum += share * variance);
+                mixed.variance.iter_mut().zip(&moments.variance).for_each(|(sum, variance)| {
+                    *sum += share * if spread.is_variance() { *variance } else { variance.sqrt() };
+                });
             }
-            mixed.variance.iter_mut().for_each(|variance| *variance = variance.max(0.0));
-            convolutions.insert(name.clone(), mixed);
+            mixed.variance.iter_mut().for_each(|sum| {
+                let least = sum.max(0.0);
+                *sum = if spread.is_variance() { least } else { least * least };
+            });
+            layers.insert(name.clone(), mixed);
         }
-        Ok(Statistics { convolutions })
+        Ok(Statistics { layers })
     }
 
     /// What these statistics become when the network's units are permuted, without a pass: channel `i` has those of channel `p[i]`, as
@@ -87,45 +111,46 @@ impl Statistics {
     /// If `repairable` is another network's, or there is not one map for each group, of its length.
     pub fn permuted(&self, graph: &Graph, repairable: &Graph, maps: &[Permutation]) -> Result<Statistics, TrainingError> {
         assert_eq!(maps.len(), graph.spec().groups.len(), "one permutation for each group is expected");
-        let mut convolutions = BTreeMap::new();
-        for (name, group) in graph.convolution_groups(repairable) {
-            let moments = match group {
-                None => self.convolutions.get(&name).ok_or_else(|| missing(&name))?.clone(),
+        let groups = graph.layer_groups(repairable);
+        let mut layers = BTreeMap::new();
+        for (name, own) in &self.layers {
+            let moments = match groups.get(name).ok_or_else(|| missing(name))? {
+                None => own.clone(),
                 Some(binding) => {
-                    // Channels are units: only a flatten makes blocks of them, and no convolution reads a vector.
+                    // Channels are units: only a flatten makes blocks of them, and it stands behind the layers.
                     let map = maps[binding.group].as_slice();
-                    let moments = self.of(&name, map.len())?;
+                    let moments = self.of(name, map.len())?;
                     let gather = |values: &[f64]| map.iter().map(|&unit| values[unit as usize]).collect();
                     Moments { mean: gather(&moments.mean), variance: gather(&moments.variance) }
                 }
             };
-            convolutions.insert(name, moments);
+            layers.insert(name.clone(), moments);
         }
-        Ok(Statistics { convolutions })
+        Ok(Statistics { layers })
     }
 
     /// Whether every mean and variance is a number.
     pub fn is_finite(&self) -> bool {
-        self.convolutions.values().flat_map(|moments| moments.mean.iter().chain(&moments.variance)).all(|value| value.is_finite())
+        self.layers.values().flat_map(|moments| moments.mean.iter().chain(&moments.variance)).all(|value| value.is_finite())
     }
 
-    /// The moments of a convolution with so many channels.
-    pub(crate) fn of(&self, convolution: &str, channels: usize) -> Result<&Moments, TrainingError> {
-        let moments = self.convolutions.get(convolution).ok_or_else(|| missing(convolution))?;
+    /// The moments of a layer with so many channels.
+    pub(crate) fn of(&self, layer: &str, channels: usize) -> Result<&Moments, TrainingError> {
+        let moments = self.layers.get(layer).ok_or_else(|| missing(layer))?;
         if [moments.mean.len(), moments.variance.len()] != [channels; 2] {
             let [means, variances] = [moments.mean.len(), moments.variance.len()];
             let problem = format!("{means} means and {variances} variances, expected {channels} of each");
-            return Err(TrainingError::Statistics { convolution: convolution.to_owned(), problem });
+            return Err(TrainingError::Statistics { layer: layer.to_owned(), problem });
         }
         Ok(moments)
     }
 }
 
-fn missing(convolution: &str) -> TrainingError {
-    TrainingError::Statistics { convolution: convolution.to_owned(), problem: "missing".to_owned() }
+fn missing(layer: &str) -> TrainingError {
+    TrainingError::Statistics { layer: layer.to_owned(), problem: "missing".to_owned() }
 }
 
-/// The statistics of every convolution's output, before whatever follows it, in one pass over a sample.
+/// The statistics of the outputs of these layers, before whatever follows them, in one pass over a sample.
 ///
 /// Batch norms use the statistics of the batch, as in training. Batches run on the threads of the current pool; the result does not depend
 /// on how many there are. `watch` is told how many images are done, now and then, and may stop the pass. Cost: a forward pass.
@@ -135,39 +160,44 @@ fn missing(convolution: &str) -> TrainingError {
 /// `watch` breaks off.
 pub fn statistics(
     graph: &Graph,
+    layers: RepairedLayers,
     weights: &Weights,
     sample: &Sample<'_>,
     watch: &mut dyn FnMut(usize) -> ControlFlow<()>,
 ) -> Result<Statistics, TrainingError> {
-    let convolutions = convolutions(graph);
-    if convolutions.is_empty() {
-        return Ok(Statistics { convolutions: BTreeMap::new() });
+    let places = layers.places(graph);
+    if places.is_empty() {
+        return Ok(Statistics::default());
     }
-    let seen = pass(graph, weights, sample, &ConvolutionHook::Observe, watch)?;
-    let name = |&place: &usize| graph.nodes[place].name.clone();
-    Ok(Statistics { convolutions: convolutions.iter().map(name).zip(seen.convolutions).collect() })
+    let names: Vec<String> = places.iter().map(|&place| graph.nodes[place].name.clone()).collect();
+    let seen = pass(graph, weights, sample, &LayerHook::Observe { places }, watch)?;
+    Ok(Statistics { layers: names.into_iter().zip(seen.layers).collect() })
 }
 
-/// The nodes of a graph that are convolutions, in running order.
-pub(crate) fn convolutions(graph: &Graph) -> Vec<usize> {
-    (0..graph.nodes.len()).filter(|&place| matches!(graph.nodes[place].operation, Operation::Conv { .. })).collect()
-}
-
-/// What is done with the output of every convolution.
-pub(crate) enum ConvolutionHook {
-    /// Nothing, and it is not looked at.
+/// What is done with the outputs of layers, whose places are in running order.
+pub(crate) enum LayerHook {
+    /// Nothing, and they are not looked at.
     Nothing,
-    /// Its statistics are taken.
-    Observe,
-    /// Its statistics are taken, and it is brought to given ones: batch norm with the statistics of the batch, and a scale and a shift for
-    /// each convolution, in running order.
-    Normalise { vectors: Vec<[Tensor<1>; 2]>, epsilon: f32 },
+    /// Their statistics are taken.
+    Observe { places: Vec<NodeId> },
+    /// Their statistics are taken, and they are brought to given ones: divided by the deviation of the batch, times a scale; unless
+    /// `keeps_mean`, less the mean of the batch, plus a shift. A scale and a shift for each place.
+    Normalise { places: Vec<NodeId>, vectors: Vec<[Tensor<1>; 2]>, epsilon: f32, keeps_mean: bool },
+}
+
+impl LayerHook {
+    fn places(&self) -> &[NodeId] {
+        match self {
+            LayerHook::Nothing => &[],
+            LayerHook::Observe { places } | LayerHook::Normalise { places, .. } => places,
+        }
+    }
 }
 
 /// What one pass saw.
 pub(crate) struct PassStatistics {
     /// In running order; empty if they were not looked at.
-    pub(crate) convolutions: Vec<Moments>,
+    pub(crate) layers: Vec<Moments>,
     /// Of the inputs of batch norms, with the places of their running mean and variance among the parameters.
     pub(crate) norms: Vec<((usize, usize), Moments)>,
 }
@@ -181,7 +211,7 @@ pub(crate) fn pass(
     graph: &Graph,
     weights: &Weights,
     sample: &Sample<'_>,
-    at_convolutions: &ConvolutionHook,
+    at_layers: &LayerHook,
     watch: &mut dyn FnMut(usize) -> ControlFlow<()>,
 ) -> Result<PassStatistics, TrainingError> {
     let Sample { data, normalisation, batch, device } = *sample;
@@ -194,11 +224,10 @@ pub(crate) fn pass(
     if total == 1 {
         return Err(impossible("images", 1, "at least 2: one image has no variance from image to image", "1000 or more are usual"));
     }
-    let program = Program::new(graph, device)?.one_thread();
-    let program = if let ConvolutionHook::Nothing = at_convolutions { program } else { program.bare() };
+    let places = at_layers.places();
+    let program = Program::new(graph, device)?.one_thread().bare(places);
     let burn = device.burn();
     let tensors = Tensors::new(graph, weights, &burn);
-    let convolutions = convolutions(graph);
     let mut sums = Sums::new(batch.min(total));
     for start in (0..total).step_by(batch.saturating_mul(CHUNK)) {
         if watch(start).is_break() {
@@ -210,13 +239,11 @@ pub(crate) fn pass(
             let input = inputs.gather(range.start + start..range.end + start, &burn);
             let (mut vectors, mut looked_at) = (Vec::new(), Vec::new());
             let mut hook = |place: usize, value: Value| {
-                let (Ok(convolution), false) = (convolutions.binary_search(&place), matches!(at_convolutions, ConvolutionHook::Nothing))
-                else {
-                    return value;
-                };
-                let (value, statistics, count) = match at_convolutions {
-                    ConvolutionHook::Normalise { vectors: goals, epsilon } => normalise(value, &goals[convolution], *epsilon),
-                    ConvolutionHook::Observe | ConvolutionHook::Nothing => observe(value),
+                let Ok(layer) = places.binary_search(&place) else { return value };
+                let (value, statistics, count) = match at_layers {
+                    LayerHook::Normalise { vectors: goals, epsilon, keeps_mean: false, .. } => normalise(value, &goals[layer], *epsilon),
+                    LayerHook::Normalise { vectors: goals, epsilon, .. } => rescale(value, &goals[layer][0], *epsilon),
+                    LayerHook::Observe { .. } | LayerHook::Nothing => observe(value),
                 };
                 looked_at.push(Entry { channels: statistics[0].dims()[0], values: count / images });
                 vectors.extend(statistics);
@@ -224,7 +251,7 @@ pub(crate) fn pass(
             };
             let seen = program.run_through(&tensors, input, Mode::Train, &mut hook).seen;
             let entry = |seen: &crate::forward::BatchNormStats| Entry { channels: seen.mean.dims()[0], values: seen.count / images };
-            let layout = Layout { convolutions: looked_at, norms: seen.iter().map(|seen| (seen.running, entry(seen))).collect() };
+            let layout = Layout { layers: looked_at, norms: seen.iter().map(|seen| (seen.running, entry(seen))).collect() };
             vectors.extend(seen.into_iter().flat_map(|seen| [seen.mean, seen.variance]));
             // One reading a batch: devices that compute on their own are waited for once.
             let values = if vectors.is_empty() {
@@ -244,13 +271,13 @@ pub(crate) fn pass(
 /// How many numbers of what a pass gives: a mean and a variance for each channel of each entry, one entry after the other.
 #[derive(Default)]
 struct Layout {
-    convolutions: Vec<Entry>,
+    layers: Vec<Entry>,
     norms: Vec<((usize, usize), Entry)>,
 }
 
 impl Layout {
     fn entries(&self) -> impl Iterator<Item = Entry> {
-        self.convolutions.iter().copied().chain(self.norms.iter().map(|(_, entry)| *entry))
+        self.layers.iter().copied().chain(self.norms.iter().map(|(_, entry)| *entry))
     }
 }
 
@@ -311,13 +338,13 @@ impl Sums {
             Moments { mean: vector(self.of_means), variance: vector(variances) }
         };
         PassStatistics {
-            convolutions: self.layout.convolutions.iter().map(|&entry| moments(entry)).collect(),
+            layers: self.layout.layers.iter().map(|&entry| moments(entry)).collect(),
             norms: self.layout.norms.iter().map(|&(running, entry)| (running, moments(entry))).collect(),
         }
     }
 }
 
-/// Mean and unbiased variance of each channel of a convolution's output, and over how many values.
+/// Mean and unbiased variance of each channel of a layer's output, and over how many values.
 fn observe(value: Value) -> (Value, [Tensor<1>; 2], usize) {
     match value {
         Value::Pixels(pixels) => {
@@ -330,13 +357,13 @@ fn observe(value: Value) -> (Value, [Tensor<1>; 2], usize) {
             let (mean, variance) = batch_statistics(image.clone());
             (Value::Image(image), unbiased([mean, variance], n * h * w), n * h * w)
         }
-        Value::Flat(_) => unreachable!("a convolution gives images"),
+        Value::Flat(rows) => as_image(rows, observe),
     }
 }
 
 /// The same, and the output brought to the deviation `scale` and the mean `shift`.
-fn normalise(value: Value, [scale, shift]: &[Tensor<1>; 2], epsilon: f32) -> (Value, [Tensor<1>; 2], usize) {
-    let (scale, shift) = (scale.clone(), shift.clone());
+fn normalise(value: Value, vectors: &[Tensor<1>; 2], epsilon: f32) -> (Value, [Tensor<1>; 2], usize) {
+    let [scale, shift] = vectors.clone();
     match value {
         Value::Pixels(pixels) => {
             let [n, h, w, _] = pixels.dims();
@@ -349,8 +376,30 @@ fn normalise(value: Value, [scale, shift]: &[Tensor<1>; 2], epsilon: f32) -> (Va
             let output = batch_norm(image, mean.clone(), variance.clone(), scale, shift, f64::from(epsilon));
             (Value::Image(output), unbiased([mean, variance], n * h * w), n * h * w)
         }
-        Value::Flat(_) => unreachable!("a convolution gives images"),
+        Value::Flat(rows) => as_image(rows, |value| normalise(value, vectors, epsilon)),
     }
+}
+
+/// The same, and the output brought to the deviation `scale`; its mean goes along.
+fn rescale(value: Value, scale: &Tensor<1>, epsilon: f32) -> (Value, [Tensor<1>; 2], usize) {
+    let (value, statistics, count) = observe(value);
+    // The deviation of the batch is that of a batch norm: biased.
+    let biased = statistics[1].clone().mul_scalar((count as f64 - 1.0) / count as f64);
+    let factor = scale.clone() / biased.add_scalar(f64::from(epsilon)).sqrt();
+    let [channels] = factor.dims();
+    let value = match value {
+        Value::Pixels(pixels) => Value::Pixels(pixels * factor.reshape([1, 1, 1, channels])),
+        Value::Image(image) => Value::Image(image * factor.reshape([1, channels, 1, 1])),
+        Value::Flat(rows) => Value::Flat(rows * factor.reshape([1, channels])),
+    };
+    (value, statistics, count)
+}
+
+/// Rows as images of one pixel.
+fn as_image(rows: Tensor<2>, act: impl Fn(Value) -> (Value, [Tensor<1>; 2], usize)) -> (Value, [Tensor<1>; 2], usize) {
+    let [n, units] = rows.dims();
+    let (value, statistics, count) = act(Value::Image(rows.reshape([n, units, 1, 1])));
+    (value.flatten(), statistics, count)
 }
 
 /// A variance over one value alone is unknown; it stays 0, and weighs nothing.

@@ -143,7 +143,7 @@ impl Measurement for Barriers {
 
     fn plan(lines: &Lines, planner: &mut PairPlanner<'_, '_>) {
         let experiment = planner.experiment();
-        for method in experiment.methods.iter().filter(|method| method.merging != Merging::Ensemble) {
+        for method in experiment.methods.iter().filter(|method| !method.merging.is_ensemble()) {
             for &(fixed, permutee) in lines {
                 let (alignment, positions) = planner.two_aligned(method, fixed, permutee);
                 let names = planner.names(&[fixed, permutee]);

@@ -111,12 +111,10 @@ impl LineStage {
         let lambdas = lambdas(self.lambdas);
         let normalisation = dataset_cache::normalisation(&self.task, dataset);
         let repairer = Repairer::new(context, &self.task, dataset, repair)?;
-        let (mut statistics, unknown) = match (repair, measured) {
-            (Repair::Repair(_), [fixed, permutee]) => {
-                (vec![files::load_statistics(fixed)?, repairer.in_frame(permutee, maps)?], [].as_slice())
-            }
-            (Repair::Repair(_), _) if self.measures_ends => (Vec::new(), ends.as_slice()),
-            (Repair::Repair(_) | Repair::BatchNorm(_), _) => (Vec::new(), [].as_slice()),
+        let (mut statistics, unknown) = match (repair.renormalises(), measured) {
+            (Some(_), [fixed, permutee]) => (vec![files::load_statistics(fixed)?, repairer.in_frame(permutee, maps)?], [].as_slice()),
+            (Some(_), _) if self.measures_ends => (Vec::new(), ends.as_slice()),
+            _ => (Vec::new(), [].as_slice()),
         };
         let total = (unknown.len() + lambdas.len()) * repairer.images() + lambdas.len() * total(&self.task, dataset, &self.parts);
         let mut done = 0;

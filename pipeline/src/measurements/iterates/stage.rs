@@ -96,7 +96,7 @@ impl Stage for IteratesStage {
         context.check_interrupt()?;
         let Wanted { model, group, count } = &self.wanted;
         let index = spec.groups.iter().position(|known| known.name == *group).context("a group that the architecture does not have")?;
-        let problem = Problem { spec, models: models.iter().collect() };
+        let problem = Problem::new(spec, models.iter().collect());
         let iterates = self.matching.iterates(&problem, &self.stream, chosen, (*model, index), *count)?;
         let item = |(iteration, soft): (usize, onebasin_matching::SoftIterate)| {
             let kept = |&((row, column), value): &((usize, usize), &f64)| row < MOST_UNITS && column < MOST_UNITS && *value > LEAST;

@@ -73,7 +73,7 @@ impl Stage for MarginsStage {
         context.check_interrupt()?;
         let mut items = Vec::new();
         if alignment.is_hard() {
-            let found = margins(&Problem { spec, models: models.iter().collect() }, &alignment)?;
+            let found = margins(&Problem::new(spec, models.iter().collect()), &alignment)?;
             for (model, of_model) in found.iter().enumerate() {
                 for ((margins, map), group) in of_model.iter().zip(&alignment.maps[model]).zip(&alignment.groups) {
                     let UnitMap::Permutation(permutation) = map else { bail!("the map of `{group}` is no permutation") };

@@ -3,12 +3,13 @@
 mod predict;
 
 use anyhow::Result;
+use onebasin_training::Averaging;
 use serde::Serialize;
 
 use super::Measurement;
 use crate::identity::{PairName, Part, ResultKey};
 use crate::plan::{MergeSet, PairPlanner, Record};
-use crate::spec::{Asked, Method, SpecError};
+use crate::spec::{Asked, Merging, Method, SpecError};
 use crate::stage::{Artifact, StageId};
 use crate::stages::files::{Measured, read_json};
 use crate::table::{Tables, row};
@@ -148,7 +149,11 @@ pub fn measure_merged(planner: &mut PairPlanner<'_, '_>, method: &Method, set: &
         Some(merged) => Predict::merged(id.clone(), merged, planner.task(), parts),
         None => {
             let models = models.iter().map(|&model| planner.model(model)).collect();
-            Predict::ensemble(id.clone(), models, planner.task(), parts)
+            let average = match method.merging {
+                Merging::Ensemble { average } => average,
+                Merging::Mean { .. } => Averaging::default(),
+            };
+            Predict::ensemble(id.clone(), models, planner.task(), parts, average)
         }
     };
     planner.add(predict);

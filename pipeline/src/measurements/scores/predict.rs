@@ -57,9 +57,9 @@ impl Predict {
         Predict { id, inputs: vec![model], task, parts, of: Of::Merged }
     }
 
-    /// The mean of the probabilities that `models` give.
-    pub fn ensemble(id: StageId, models: Vec<StageId>, task: Arc<Task>, parts: Vec<Part>) -> Predict {
-        Predict { id, inputs: models, task, parts, of: Of::Ensemble(Averaging::Probabilities) }
+    /// The mean of what `models` predict.
+    pub fn ensemble(id: StageId, models: Vec<StageId>, task: Arc<Task>, parts: Vec<Part>, average: Averaging) -> Predict {
+        Predict { id, inputs: models, task, parts, of: Of::Ensemble(average) }
     }
 
     /// Asks on each split in turn, checking for interrupts in between.

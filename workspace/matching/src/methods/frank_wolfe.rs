@@ -178,7 +178,7 @@ mod tests {
     use onebasin_network::permute;
 
     fn align(spec: &onebasin_network::PermutationSpec, models: &[&Weights]) -> Alignment {
-        FrankWolfe::default().align(&Problem { spec, models: models.to_vec() }, &Stream::root(0)).unwrap()
+        FrankWolfe::default().align(&Problem::new(spec, models.to_vec()), &Stream::root(0)).unwrap()
     }
 
     #[test]
@@ -201,7 +201,7 @@ mod tests {
         let graph = mixed();
         let spec = graph.spec();
         let models = [random(spec, 1), random(spec, 2), random(spec, 3)];
-        let problem = Problem { spec, models: vec![&models[1], &models[2], &models[0]] };
+        let problem = Problem::new(spec, vec![&models[1], &models[2], &models[0]]);
         let last = FrankWolfe { reference: 2, ..FrankWolfe::default() }.align(&problem, &Stream::root(0)).unwrap();
         let first = align(spec, &[&models[0], &models[1], &models[2]]);
         assert_eq!(last.frame, Frame::Reference(2));
@@ -249,7 +249,7 @@ mod tests {
         let original = random(spec, 1);
         let copy = permute(spec, &original, &shuffles(spec, 2));
         for start in [Start::Identity, Start::Barycenter, Start::Sinkhorn] {
-            let problem = Problem { spec, models: vec![&original, &copy] };
+            let problem = Problem::new(spec, vec![&original, &copy]);
             let alignment = from(start).align(&problem, &Stream::root(0)).unwrap();
             assert!(to_frame(spec, &copy, &alignment.maps[1]) == original, "{start:?}");
         }
@@ -264,7 +264,7 @@ mod tests {
     fn only_the_sinkhorn_start_knows_its_stream_and_equal_streams_give_equal_bytes() {
         let graph = wide();
         let models = [random(graph.spec(), 1), random(graph.spec(), 2)];
-        let problem = Problem { spec: graph.spec(), models: models.iter().collect() };
+        let problem = Problem::new(graph.spec(), models.iter().collect());
         for start in [Start::Identity, Start::Barycenter, Start::Sinkhorn] {
             let with = |seed: u64| from(start).align(&problem, &Stream::root(seed)).unwrap();
             assert_eq!(with(1), with(1), "{start:?}");
@@ -278,7 +278,7 @@ mod tests {
         let graph = wide();
         let spec = graph.spec();
         let models = [random(spec, 1), random(spec, 2)];
-        let problem = Problem { spec, models: models.iter().collect() };
+        let problem = Problem::new(spec, models.iter().collect());
         let alone = |root: &Stream, trial: usize| {
             let stream = root.child("model-1").child(format!("trial-{trial}"));
             let starts = vec![Start::Identity.draw(spec, &stream), Start::Sinkhorn.draw(spec, &stream)];

@@ -1,9 +1,12 @@
+use ndarray::{ArrayView2, CowArray, Ix2};
 use onebasin_network::{Permutation, PermutationSpec, Weights};
 use onebasin_repro::Stream;
 use onebasin_transport::assignment::{Assignment, Solver};
 use serde::{Deserialize, Serialize};
 
+use super::mix::{Blend, Mix};
 use super::{at_least_one, tolerance};
+use crate::activations::Activations;
 use crate::gain::{GroupGain, neighbours};
 use crate::matcher::{Interrupted, go_on};
 use crate::objective::PairObjective;
@@ -29,12 +32,24 @@ pub struct GitReBasin {
     pub sweeps: usize,
     /// A gain of at most this times the objective is none; default 1e-9.
     pub tolerance: f64,
+    /// So many orders are tried, each with draws of its own, and the best end is kept for each model; default 1.
+    #[serde(skip_serializing_if = "is_one")]
+    pub trials: usize,
+    /// Whether activations count beside weights, and how much; default weights alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mix: Option<Mix>,
 }
 
 impl Default for GitReBasin {
     fn default() -> GitReBasin {
-        GitReBasin { reference: 0, order: Order::Random, sweeps: 100, tolerance: 1e-9 }
+        GitReBasin { reference: 0, order: Order::Random, sweeps: 100, tolerance: 1e-9, trials: 1, mix: None }
     }
+}
+
+/// By reference, as serde hands it over.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over references")]
+fn is_one(trials: &usize) -> bool {
+    *trials == 1
 }
 
 /// In which order a sweep visits the groups.
@@ -66,26 +81,42 @@ impl Matcher for GitReBasin {
         self.check()?;
         problem.check()?;
         let fixed = reference(problem, self.reference)?;
-        let ascent = Ascent { order: self.order, sweeps: self.sweeps, tolerance: self.tolerance, interrupted };
+        let ascent = Ascent { order: self.order, sweeps: self.sweeps, tolerance: self.tolerance, blend: None, interrupted };
         let mut maps = problem.identity_maps();
         let mut ascents = Vec::new();
         for (model, moving) in problem.models.iter().enumerate().filter(|(model, _)| *model != self.reference) {
-            let start = std::mem::take(&mut maps[model]);
-            let ascended =
-                ascent.ascend(problem.spec, fixed, moving, start, &mut solvers(problem.spec), &stream.child(format!("model-{model}")))?;
-            maps[model].clone_from(&ascended.maps);
-            ascents.push(ascended);
+            let stream = stream.child(format!("model-{model}"));
+            let blend = self.mix.as_ref().map(|mix| mix.blend(problem, self.reference, model)).transpose()?;
+            let ascent = Ascent { blend: blend.as_ref(), ..ascent };
+            let mut best: Option<Ascended> = None;
+            for trial in 0..self.trials {
+                let stream = if trial == 0 { stream.clone() } else { stream.child(format!("trial-{trial}")) };
+                let start = maps[model].clone();
+                let ascended = ascent.ascend(problem.spec, fixed, moving, start, &mut solvers(problem.spec), &stream)?;
+                if best.as_ref().is_none_or(|best| ascended.end() > best.end()) {
+                    best = Some(ascended);
+                }
+            }
+            let best = best.expect("there is at least one trial");
+            maps[model].clone_from(&best.maps);
+            ascents.push(best);
         }
         Ok(Alignment::from_permutations(problem, Frame::Reference(self.reference), maps, solver_trace(&ascents)))
     }
 
     fn check(&self) -> Result<(), MatchingError> {
         at_least_one("sweeps", self.sweeps)?;
+        at_least_one("trials", self.trials)?;
+        if self.trials > 1 && self.order != Order::Random {
+            let (value, hint) = (self.trials.to_string(), "another order is drawn for each: `order = \"random\"`");
+            return Err(MatchingError::Setting { key: "trials", value, expected: "1 beside an order that is not random", hint });
+        }
+        self.mix.as_ref().map_or(Ok(()), Mix::check)?;
         tolerance("tolerance", self.tolerance)
     }
 
     fn is_random(&self) -> bool {
-        self.order == Order::Random
+        self.order == Order::Random || self.mix.as_ref().is_some_and(|mix| mix.activations.drawn)
     }
 
     fn is_joint(&self) -> bool {
@@ -98,6 +129,10 @@ impl Matcher for GitReBasin {
 
     fn set_reference(&mut self, reference: usize) {
         self.reference = reference;
+    }
+
+    fn needs(&self) -> Option<Activations> {
+        self.mix.as_ref().map(|mix| mix.activations)
     }
 }
 
@@ -124,22 +159,32 @@ fn solver_trace(ascents: &[Ascended]) -> SolverTrace {
 }
 
 /// Coordinate ascent for one pair.
+#[derive(Clone, Copy)]
 pub(crate) struct Ascent<'a> {
     pub order: Order,
     pub sweeps: usize,
     pub tolerance: f64,
+    /// What counts besides the agreement of weights.
+    pub blend: Option<&'a Blend>,
     pub interrupted: Interrupted<'a>,
 }
 
 /// Where an ascent ended.
 pub(crate) struct Ascended {
     pub maps: Vec<Permutation>,
-    /// `⟨A, π(B)⟩` before the first sweep.
+    /// `⟨A, π(B)⟩`, or the mixed score, before the first sweep.
     pub start: f64,
     /// The same after each sweep.
     pub trace: Vec<f64>,
     pub converged: bool,
     pub certificate: Certificate,
+}
+
+impl Ascended {
+    /// What it came to.
+    fn end(&self) -> f64 {
+        self.trace.last().copied().unwrap_or(self.start)
+    }
 }
 
 impl Ascent<'_> {
@@ -162,17 +207,19 @@ impl Ascent<'_> {
         let mut gains: Vec<GroupGain> = (0..groups).map(|group| GroupGain::new(spec, group, fixed, moving, &maps)).collect();
         let mut last: Vec<Option<Assignment>> = vec![None; groups];
         let mut stale = vec![true; groups];
-        let start = pair.value();
+        let value = |weights: f64, maps: &[Permutation]| self.blend.map_or(weights, |blend| blend.value(weights, maps));
+        let start = value(pair.value(), &maps);
         let mut ascended = Ascended { maps: Vec::new(), start, trace: Vec::new(), converged: false, certificate: Certificate::default() };
         for sweep in 0..self.sweeps {
-            let before = pair.value();
+            let before = value(pair.value(), &maps);
             for group in self.order.visit(groups, sweep, stream) {
                 if !std::mem::take(&mut stale[group]) {
                     continue;
                 }
                 go_on(self.interrupted)?;
                 gains[group].update(&maps);
-                let gain = gains[group].matrix();
+                let gain = self.mixed(gains[group].matrix(), group);
+                let gain = gain.view();
                 let transport = |source| MatchingError::Transport { group: spec.groups[group].name.clone(), source };
                 let best = solvers[group].maximise(gain).map_err(transport)?;
                 let held: f64 = maps[group].as_slice().iter().zip(gain.rows()).map(|(&unit, row)| row[unit as usize]).sum();
@@ -183,10 +230,10 @@ impl Ascent<'_> {
                 let better = Permutation::new(best.columns.clone()).expect("an assignment is a bijection");
                 // With both axes of one parameter in the group, the matrix is only the slope at the old map: look before the step counts.
                 let looks = neighbours[group].contains(&group);
-                let level = if looks { pair.finish(&maps) } else { before };
+                let level = if looks { value(pair.finish(&maps), &maps) } else { before };
                 let old = std::mem::replace(&mut maps[group], better);
                 pair.moved(group);
-                if looks && pair.finish(&maps) - level <= self.tolerance * level.abs() {
+                if looks && value(pair.finish(&maps), &maps) - level <= self.tolerance * level.abs() {
                     maps[group] = old;
                     pair.moved(group);
                     continue;
@@ -195,7 +242,7 @@ impl Ascent<'_> {
                     stale[neighbour] = true;
                 }
             }
-            let after = pair.finish(&maps);
+            let after = value(pair.finish(&maps), &maps);
             ascended.trace.push(after);
             if after - before <= self.tolerance * after.abs() {
                 // What rounding has added up in the kept matrices must not decide: the last word is with new ones.
@@ -208,10 +255,21 @@ impl Ascent<'_> {
             }
         }
         // A kept matrix changes only when its group is visited, so each is still the one that was solved last.
-        let solved = last.iter().flatten().zip(&gains).map(|(best, gain)| best.certificate(gain.matrix()).into());
+        let solved =
+            last.iter().zip(&gains).enumerate().filter_map(|(group, (best, gain))| {
+                best.as_ref().map(|best| best.certificate(self.mixed(gain.matrix(), group).view()).into())
+            });
         ascended.certificate = solved.fold(Certificate::default(), Certificate::worst);
         ascended.maps = maps;
         Ok(ascended)
+    }
+
+    /// The gains of a group by all that counts.
+    fn mixed<'m>(&self, gain: ArrayView2<'m, f64>, group: usize) -> CowArray<'m, f64, Ix2> {
+        match self.blend {
+            None => gain.into(),
+            Some(blend) => blend.gain(gain, group).into(),
+        }
     }
 }
 
@@ -240,12 +298,23 @@ mod tests {
 
     /// Three linear layers on which layer-by-layer matching stays at the identity. Source: Git Re-Basin, section A.7.2.
     #[test]
+    fn more_trials_end_no_lower_and_the_first_is_that_of_one() {
+        let graph = mixed();
+        let spec = graph.spec();
+        let (a, b) = (random(spec, 1), random(spec, 2));
+        let problem = Problem::new(spec, vec![&a, &b]);
+        let of = |trials: usize| GitReBasin { trials, ..GitReBasin::default() }.align(&problem, &Stream::root(4)).unwrap().objective;
+        let found = [1, 2, 5, 20].map(of);
+        assert!(found.is_sorted() && found[3] > found[0], "{found:?}");
+    }
+
+    #[test]
     fn the_case_on_which_greedy_matching_fails_is_swapped_twice_in_any_order() {
         let graph = chain(&[2, 2]);
         let small = 0.125;
         let a = numbers(graph.spec(), &[&[1.0, 1.0 + small], &[1.0, 0.0, 0.0, small], &[1.0, 0.0]]);
         let b = numbers(graph.spec(), &[&[1.0, 1.0 + small], &[0.0, 0.0, 0.0, 1.0], &[0.0, 1.0]]);
-        let problem = Problem { spec: graph.spec(), models: vec![&a, &b] };
+        let problem = Problem::new(graph.spec(), vec![&a, &b]);
         for (matching, stream) in all_orders() {
             let alignment = matching.align(&problem, &stream).unwrap();
             assert_eq!(permutations(&alignment.maps[1]), [&[1, 0], &[1, 0]], "{:?}", matching.order);
@@ -261,7 +330,7 @@ mod tests {
             let graph = graph(blueprint, (1, 4, 4), 5);
             let a = random(graph.spec(), 1);
             let copies = [2, 3].map(|seed| permute(graph.spec(), &a, &shuffles(graph.spec(), seed)));
-            let problem = Problem { spec: graph.spec(), models: vec![&copies[0], &a, &copies[1]] };
+            let problem = Problem::new(graph.spec(), vec![&copies[0], &a, &copies[1]]);
             let matching = GitReBasin { reference: 1, ..GitReBasin::default() };
             let alignment = matching.align(&problem, &Stream::root(0)).unwrap();
             for (model, maps) in problem.models.iter().zip(&alignment.maps) {
@@ -276,7 +345,7 @@ mod tests {
         let graph = mixed();
         let spec = graph.spec();
         let (a, b) = (random(spec, 1), random(spec, 2));
-        let problem = Problem { spec, models: vec![&a, &b] };
+        let problem = Problem::new(spec, vec![&a, &b]);
         let start = objective(spec, &[&a, &b]);
         for (matching, stream) in all_orders() {
             let alignment = matching.align(&problem, &stream).unwrap();
@@ -307,7 +376,7 @@ mod tests {
         assert_eq!(neighbours(spec), [[0]]);
         for seed in 0..20 {
             let (a, b) = (random(spec, seed), random(spec, 100 + seed));
-            let problem = Problem { spec, models: vec![&a, &b] };
+            let problem = Problem::new(spec, vec![&a, &b]);
             let alignment = GitReBasin::default().align(&problem, &Stream::root(seed)).unwrap();
             let trace: Vec<f64> = alignment.trace.iter().map(|iterate| iterate.objective).collect();
             assert!(trace[0] >= objective(spec, &[&a, &b]) && trace.windows(2).all(|pair| pair[0] <= pair[1]), "{trace:?}");
@@ -335,7 +404,7 @@ mod tests {
                 }
                 sweep += 1;
             }
-            let problem = Problem { spec, models: vec![&a, &b] };
+            let problem = Problem::new(spec, vec![&a, &b]);
             let alignment = GitReBasin::default().align(&problem, &stream).unwrap();
             let expected: Vec<&[u32]> = maps.iter().map(Permutation::as_slice).collect();
             assert_eq!(permutations(&alignment.maps[1]), expected, "seed {seed}");
@@ -346,7 +415,7 @@ mod tests {
     fn the_cap_on_sweeps_is_kept_and_said() {
         let graph = mixed();
         let (a, b) = (random(graph.spec(), 1), random(graph.spec(), 2));
-        let problem = Problem { spec: graph.spec(), models: vec![&a, &b] };
+        let problem = Problem::new(graph.spec(), vec![&a, &b]);
         let alignment = GitReBasin { sweeps: 1, ..GitReBasin::default() }.align(&problem, &Stream::root(0)).unwrap();
         assert_eq!((alignment.outcome, alignment.iterations, alignment.trace.len()), (Outcome::IterationLimit, 1, 1));
     }
@@ -355,7 +424,7 @@ mod tests {
     fn impossible_options_are_errors_that_name_the_key() {
         let graph = chain(&[2]);
         let model = random(graph.spec(), 1);
-        let problem = Problem { spec: graph.spec(), models: vec![&model, &model] };
+        let problem = Problem::new(graph.spec(), vec![&model, &model]);
         let says = |matching: GitReBasin, text: &str| {
             let error = matching.align(&problem, &Stream::root(0)).unwrap_err().to_string();
             assert!(error.contains(text) && error.contains("hint: "), "{error}");

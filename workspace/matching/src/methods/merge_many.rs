@@ -40,7 +40,7 @@ impl Matcher for MergeMany {
         self.check()?;
         problem.check()?;
         let spec = problem.spec;
-        let ascent = Ascent { order: self.order, sweeps: self.sweeps, tolerance: self.tolerance, interrupted };
+        let ascent = Ascent { order: self.order, sweeps: self.sweeps, tolerance: self.tolerance, blend: None, interrupted };
         let count = problem.models.len();
         let mut maps = problem.identity_maps();
         let mut aligned: Vec<Weights> = problem.models.iter().map(|&weights| weights.clone()).collect();
@@ -118,7 +118,7 @@ mod tests {
         let spec = graph.spec();
         let first = random(spec, 1);
         let copies: Vec<Weights> = (0..4).map(|seed| permute(spec, &first, &shuffles(spec, seed))).collect();
-        let problem = Problem { spec, models: copies.iter().collect() };
+        let problem = Problem::new(spec, copies.iter().collect());
         let alignment = MergeMany::default().align(&problem, &Stream::root(3)).unwrap();
         let aligned: Vec<Weights> = copies.iter().zip(&alignment.maps).map(|(copy, maps)| to_frame(spec, copy, maps)).collect();
         assert!(aligned.iter().all(|other| *other == aligned[0]));
@@ -130,7 +130,7 @@ mod tests {
         let graph = mixed();
         let spec = graph.spec();
         let models: Vec<Weights> = (0..4).map(|seed| random(spec, seed)).collect();
-        let problem = Problem { spec, models: models.iter().collect() };
+        let problem = Problem::new(spec, models.iter().collect());
         let alignment = MergeMany::default().align(&problem, &Stream::root(3)).unwrap();
         let trace: Vec<f64> = alignment.trace.iter().map(|iterate| iterate.objective).collect();
         assert!(

@@ -1,5 +1,7 @@
 //! The methods: one file each, with its options, its algorithm and its tests.
 
+/// What units give, to a reference.
+pub mod activation_matching;
 /// All models at once, by Frank–Wolfe in a universe.
 pub mod c2m3;
 /// A pair at a time, by Frank–Wolfe.
@@ -8,15 +10,20 @@ pub mod frank_wolfe;
 pub mod git_rebasin;
 /// No matching.
 pub mod identity;
+/// What units give, all models at once.
+pub mod joint_activation_matching;
 /// Each model to the mean of the others, in turn.
 pub mod merge_many;
+mod mix;
 /// Optimal transport, layer by layer.
 pub mod ot_fusion;
 mod refine;
 
+pub use mix::Mix;
+
 use serde::{Deserialize, Serialize};
 
-use crate::{Matcher, MatchingError};
+use crate::{Activations, Matcher, MatchingError};
 
 /// Declares [`Matching`] from its variants, so that a method is one line of the list.
 macro_rules! matchings {
@@ -62,6 +69,10 @@ matchings! {
     "c2m3" => C2m3(c2m3::C2m3),
     /// Frank–Wolfe between each model and a reference.
     "frank-wolfe" => FrankWolfe(frank_wolfe::FrankWolfe),
+    /// Activation matching of every model to a reference.
+    "activation-matching" => ActivationMatching(activation_matching::ActivationMatching),
+    /// Activation matching of all models at once, in a universe.
+    "joint-activation-matching" => JointActivationMatching(joint_activation_matching::JointActivationMatching),
     /// Optimal transport between each model and a reference.
     "ot-fusion" => OtFusion(ot_fusion::OtFusion),
 }
@@ -100,6 +111,11 @@ impl Matching {
     /// Whether the maps of all models are sought together (a pair's maps then depend on the other models too).
     pub fn is_joint(&self) -> bool {
         self.matcher().is_joint()
+    }
+
+    /// The activations whose moments it needs besides weights.
+    pub fn needs(&self) -> Option<Activations> {
+        self.matcher().needs()
     }
 }
 
@@ -183,7 +199,7 @@ mod tests {
     fn only_joint_methods_seek_all_maps_together() {
         for name in Matching::NAMES {
             let matching = parse(&format!("{{\"by\": \"{name}\"}}")).unwrap();
-            assert_eq!(matching.is_joint(), matches!(*name, "c2m3" | "merge-many"), "{name}");
+            assert_eq!(matching.is_joint(), matches!(*name, "c2m3" | "merge-many" | "joint-activation-matching"), "{name}");
         }
     }
 }

@@ -91,8 +91,8 @@ impl<'a> Refinement<'a> {
 
     /// What a model's ascent over its groups gains, all other models held; nothing if it gains nothing.
     fn better(&mut self, model: usize, sweeps: usize) -> Result<Option<Better>, MatchingError> {
-        let Problem { spec, models } = self.problem;
-        let ascent = Ascent { order: Order::Forward, sweeps, tolerance: TOLERANCE, interrupted: self.interrupted };
+        let Problem { spec, models, .. } = self.problem;
+        let ascent = Ascent { order: Order::Forward, sweeps, tolerance: TOLERANCE, blend: None, interrupted: self.interrupted };
         let others = sum_without(spec, &self.aligned, model);
         // The order of groups is given, so the stream is never drawn from.
         let ascended = ascent.ascend(spec, &others, models[model], self.maps[model].clone(), &mut self.solvers[model], &Stream::root(0))?;
@@ -168,7 +168,7 @@ mod tests {
     fn no_single_matrix_can_be_bettered_in_the_end() {
         let graph = mixed();
         let models = related(&graph, 3, 1.0, 7);
-        let problem = Problem { spec: graph.spec(), models: models.iter().collect() };
+        let problem = Problem::new(graph.spec(), models.iter().collect());
         let refined = refine(&problem, problem.identity_maps(), 100);
         assert!(refined.objectives.len() < 101 && refined.certificate.duality_gap.abs() < 1e-9);
         let last = refined.objectives[refined.objectives.len() - 1];
@@ -192,7 +192,7 @@ mod tests {
         fn the_objective_never_falls_from_any_start(kind in 0_usize..3, count in 2_usize..5, noise in 0.0_f32..4.0, seed in 0_u64..1000) {
             let graph = vec![mixed(), tied_to_itself(), graph(r#"{"family": "mlp", "hidden": [12, 9]}"#, (1, 4, 4), 3)].swap_remove(kind);
             let models = related(&graph, count, noise, seed);
-            let problem = Problem { spec: graph.spec(), models: models.iter().collect() };
+            let problem = Problem::new(graph.spec(), models.iter().collect());
             let start: Vec<Vec<Permutation>> = (0..count).map(|model| shuffles(graph.spec(), 31 * seed + model as u64)).collect();
             let refined = refine(&problem, start.clone(), 20);
             prop_assert_eq!(refined.objectives[0], value(&problem, &start));
@@ -206,7 +206,7 @@ mod tests {
         fn a_refined_alignment_is_never_below_the_plain_one_and_closes_its_cycles(kind in 0_usize..2, count in 2_usize..5, noise in 0.5_f32..4.0, seed in 0_u64..1000) {
             let graph = vec![mixed(), tied_to_itself()].swap_remove(kind);
             let models = related(&graph, count, noise, seed);
-            let problem = Problem { spec: graph.spec(), models: models.iter().collect() };
+            let problem = Problem::new(graph.spec(), models.iter().collect());
             let align = |matcher: C2m3| -> Alignment { matcher.align(&problem, &Stream::root(seed)).unwrap() };
             let (plain, refined) = (align(C2m3 { refine: 0, ..C2m3::default() }), align(C2m3 { refine: 20, ..C2m3::default() }));
             prop_assert_eq!(refined.refinement[0], plain.objective);
@@ -222,7 +222,7 @@ mod tests {
     fn refinement_gains_where_frank_wolfe_went_astray() {
         let graph = graph(r#"{"family": "mlp", "hidden": [20, 24, 16]}"#, (1, 5, 5), 4);
         let models: Vec<Weights> = (0..4).map(|seed| random(graph.spec(), seed)).collect();
-        let problem = Problem { spec: graph.spec(), models: models.iter().collect() };
+        let problem = Problem::new(graph.spec(), models.iter().collect());
         let found = C2m3 { refine: 20, iterations: 3, ..C2m3::default() }.align(&problem, &Stream::root(0)).unwrap();
         assert!(found.objective > found.refinement[0], "{:?}", found.refinement);
     }

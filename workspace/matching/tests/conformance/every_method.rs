@@ -6,7 +6,7 @@ use onebasin_matching::{Alignment, Frame, Matching, MatchingError, Outcome, Prob
 use onebasin_network::{Graph, Weights, permute};
 use onebasin_repro::Stream;
 
-use crate::networks::{all, large, random, shuffles};
+use crate::networks::{activations, all, identities, large, random, shuffles};
 
 /// Every method by its name alone, and the variants that take other paths.
 pub fn methods() -> Vec<Matching> {
@@ -29,7 +29,8 @@ fn everywhere(check: impl Fn(&str, &Matching, &Graph, &Problem<'_>)) {
 fn on(graphs: Vec<(&str, Graph)>, check: impl Fn(&str, &Matching, &Graph, &Problem<'_>)) {
     for (name, graph) in graphs {
         let models: Vec<Weights> = (0..3).map(|seed| random(graph.spec(), seed)).collect();
-        let problem = Problem { spec: graph.spec(), models: models.iter().collect() };
+        let moments = activations(graph.spec(), &[(); 3].map(|()| identities(graph.spec())), 3.0);
+        let problem = Problem::new(graph.spec(), models.iter().collect()).with_moments(&moments);
         for matching in methods() {
             check(&format!("{matching:?} on {name}"), &matching, &graph, &problem);
         }
@@ -85,7 +86,7 @@ fn random_permutations_make_no_better_mean_than_plain_averaging() {
     let shuffled = (10..60).map(|seed| of_mean([first, &permute(spec, second, &shuffles(spec, seed))]));
     let best = shuffled.fold(0.0, f64::max);
     assert!(best < plain + 0.1 && best < 0.9, "{best} and {plain}");
-    let matched = align(&serde_json::from_str(r#"{"by": "git-re-basin"}"#).unwrap(), &Problem { spec, models: vec![first, second] }, 3);
+    let matched = align(&serde_json::from_str(r#"{"by": "git-re-basin"}"#).unwrap(), &Problem::new(spec, vec![first, second]), 3);
     assert!(of_mean([first, &to_frame(spec, second, &matched.maps[1])]) > 0.99);
 }
 
@@ -173,8 +174,10 @@ fn a_shuffled_copy_of_a_net_with_one_hidden_layer_is_matched_back_exactly() {
     let graph = Graph::build(&blueprint.build(onebasin_network::Shape::new(1, 4, 4), 5).unwrap()).unwrap();
     let spec = graph.spec();
     let original = random(spec, 1);
-    let copy = permute(spec, &original, &shuffles(spec, 2));
-    let problem = Problem { spec, models: vec![&original, &copy] };
+    let maps = [identities(spec), shuffles(spec, 2)];
+    let copy = permute(spec, &original, &maps[1]);
+    let moments = activations(spec, &maps, 0.1);
+    let problem = Problem::new(spec, vec![&original, &copy]).with_moments(&moments);
     for matching in methods() {
         let alignment = align(&matching, &problem, 3);
         let [first, second] = [0, 1].map(|model| to_frame(spec, problem.models[model], &alignment.maps[model]));

@@ -1,7 +1,7 @@
 //! Small networks of every kind.
 
-use ndarray::Array;
-use onebasin_network::{Blueprint, Graph, Permutation, PermutationSpec, Shape, Weights};
+use ndarray::{Array, Array2, Axis};
+use onebasin_network::{Blueprint, Graph, GroupMoments, Permutation, PermutationSpec, Shape, Weights};
 use onebasin_repro::Stream;
 use rand::Rng;
 
@@ -38,4 +38,34 @@ pub fn random(spec: &PermutationSpec, seed: u64) -> Weights {
 pub fn shuffles(spec: &PermutationSpec, seed: u64) -> Vec<Permutation> {
     let stream = Stream::root(seed);
     spec.groups.iter().map(|group| Permutation::new(stream.child(&group.name).shuffled(group.units)).unwrap()).collect()
+}
+
+/// The identity for each group.
+pub fn identities(spec: &PermutationSpec) -> Vec<Permutation> {
+    spec.groups.iter().map(|group| Permutation::identity(group.units)).collect()
+}
+
+/// Moments of models whose units give what those of one model do in the order of `maps`, each with noise of its own.
+pub fn activations(spec: &PermutationSpec, maps: &[Vec<Permutation>], noise: f64) -> Vec<GroupMoments> {
+    const SAMPLES: usize = 60;
+    let of_group = |group: usize| {
+        let units = spec.groups[group].units;
+        let mut rng = Stream::root(5).child(&spec.groups[group].name).rng();
+        let mut draw = || Array2::from_shape_simple_fn((SAMPLES, units), || rng.random_range(-1.0..1.0));
+        let original: Array2<f64> = draw();
+        let values: Vec<Array2<f64>> = maps
+            .iter()
+            .map(|maps| {
+                let order: Vec<usize> = maps[group].as_slice().iter().map(|&unit| unit as usize).collect();
+                original.select(Axis(1), &order) + noise * draw()
+            })
+            .collect();
+        GroupMoments {
+            samples: SAMPLES as u64,
+            sums: values.iter().map(|values| values.sum_axis(Axis(0))).collect(),
+            squares: values.iter().map(|values| (values * values).sum_axis(Axis(0))).collect(),
+            products: GroupMoments::pairs(maps.len()).map(|(p, q)| values[p].t().dot(&values[q])).collect(),
+        }
+    };
+    (0..spec.groups.len()).map(of_group).collect()
 }

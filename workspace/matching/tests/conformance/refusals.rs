@@ -5,12 +5,12 @@ use onebasin_network::Weights;
 use onebasin_repro::Stream;
 
 use crate::every_method::methods;
-use crate::networks::{all, random};
+use crate::networks::{activations, all, identities, random};
 
 /// What every method says of these models of the first architecture.
 fn says(models: &[&Weights], text: &str) {
     let (_, graph) = all().swap_remove(0);
-    let problem = Problem { spec: graph.spec(), models: models.to_vec() };
+    let problem = Problem::new(graph.spec(), models.to_vec());
     for matching in methods() {
         let error = matching.matcher().align(&problem, &Stream::root(0)).expect_err(text).to_string();
         assert!(error.contains(text) && error.contains("\nhint: "), "{matching:?}: {error}");
@@ -40,5 +40,23 @@ fn a_model_with_a_number_that_is_none_is_refused_by_name() {
         let mut arrays: BTreeMap<_, _> = model.clone().into_arrays();
         *arrays.get_mut(name).unwrap().iter_mut().last().unwrap() = bad;
         says(&[&model, &Weights::new(&spec, arrays).unwrap()], &format!("model 1 holds a weight that is not finite in `{name}`"));
+    }
+}
+
+#[test]
+fn activations_that_are_missing_or_of_other_models_are_refused() {
+    let graph = all().swap_remove(0).1;
+    let spec = graph.spec();
+    let models = [random(spec, 1), random(spec, 2)];
+    let problem = || Problem::new(spec, models.iter().collect());
+    let of = |count: usize| activations(spec, &vec![identities(spec); count], 1.0);
+    let (three, mut broken) = (of(3), of(2));
+    broken[0].products[0][[0, 0]] = f64::NAN;
+    for matching in methods().into_iter().filter(|matching| matching.needs().is_some()) {
+        let says = |problem: Problem<'_>| matching.matcher().align(&problem, &Stream::root(0)).unwrap_err().to_string();
+        assert!(says(problem()).starts_with("no moments of activations"), "{matching:?}");
+        assert!(says(problem().with_moments(&three)).contains("is of 3 models"), "{matching:?}");
+        assert!(says(problem().with_moments(&three[1..])).contains("groups, expected"), "{matching:?}");
+        assert!(says(problem().with_moments(&broken)).contains("not finite"), "{matching:?}");
     }
 }

@@ -29,6 +29,17 @@ fn parameter_counts_are_the_published_ones() {
     assert_eq!(parameters("family = 'resnet'\ndepth = 18\nhead-bias = false", CIFAR, 10), 11_164_352);
 }
 
+/// Git Re-Basin's table 1 rounds each group down (10^3498 for the MLP), counts a VGG16 with a head of 4096 and a ResNet50 without shared
+/// streams. These are of the networks as they are.
+#[test]
+fn the_orders_of_units_are_counted_by_their_logarithm() {
+    let of = |table: &str, input: [usize; 3]| graph(table, input, 10).describe().symmetries_log10;
+    assert!((of("family = 'mlp'\nhidden = [512, 512, 512]", MNIST) - 3499.6).abs() < 0.1);
+    assert_eq!(of("family = 'vgg'\ndepth = 16\nnorm = 'layer'", CIFAR).floor(), 11_462.0);
+    let resnet = of("family = 'resnet'\ndepth = 50\nnorm = 'batch'", [3, 224, 224]);
+    assert!((resnet - 25_638.0).abs() < 40.0, "{resnet}");
+}
+
 #[test]
 fn the_width_variants_of_vgg11_have_the_published_counts() {
     let stages = [

@@ -8,3 +8,4 @@ mod golden;
 mod permuting;
 mod repairable;
 mod samples;
+mod taps;

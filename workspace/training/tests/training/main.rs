@@ -7,6 +7,7 @@ mod features;
 mod interpolation;
 mod interruption;
 mod learning;
+mod moments;
 mod permutation_invariance;
 mod repair;
 mod same_bytes;

@@ -57,7 +57,7 @@ mod tests {
     fn iterates_are_the_points_of_the_alignments_own_ascent() {
         let graph = mixed();
         let models: Vec<_> = (0..3).map(|seed| random(graph.spec(), seed)).collect();
-        let problem = Problem { spec: graph.spec(), models: models.iter().collect() };
+        let problem = Problem::new(graph.spec(), models.iter().collect());
         let stream = Stream::root(5);
         for matcher in [C2m3::default(), C2m3 { restarts: vec![Start::Identity, Start::Sinkhorn], ..C2m3::default() }] {
             let alignment = matcher.align(&problem, &stream).unwrap();
@@ -74,7 +74,7 @@ mod tests {
     fn each_iterate_lies_on_the_way_to_the_next_and_an_ascent_that_ends_gives_fewer() {
         let graph = mixed();
         let models: Vec<_> = (0..3).map(|seed| random(graph.spec(), seed)).collect();
-        let problem = Problem { spec: graph.spec(), models: models.iter().collect() };
+        let problem = Problem::new(graph.spec(), models.iter().collect());
         let seen = C2m3::default().iterates(&problem, &Stream::root(5), 0, (0, 1), 100_000).unwrap();
         assert!(seen.len() <= C2m3::default().iterations);
         for pair in seen.windows(2) {

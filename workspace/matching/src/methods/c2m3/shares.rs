@@ -75,7 +75,7 @@ mod tests {
     fn every_gradient_and_assignment_is_timed_once_and_operations_are_those_of_its_products() {
         let graph = chain(&[3, 5]);
         let models = [random(graph.spec(), 1), random(graph.spec(), 2)];
-        let problem = Problem { spec: graph.spec(), models: models.iter().collect() };
+        let problem = Problem::new(graph.spec(), models.iter().collect());
         let ticks = Cell::new(0.0);
         let clock = || {
             ticks.set(ticks.get() + 1.0);

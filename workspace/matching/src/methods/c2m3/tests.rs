@@ -23,7 +23,7 @@ fn identity(spec: &PermutationSpec, count: usize) -> Vec<Vec<SoftPermutation>> {
 }
 
 fn align(matcher: &C2m3, spec: &PermutationSpec, models: &[&Weights]) -> Alignment {
-    matcher.align(&Problem { spec, models: models.to_vec() }, &Stream::root(3)).unwrap()
+    matcher.align(&Problem::new(spec, models.to_vec()), &Stream::root(3)).unwrap()
 }
 
 fn is_near(left: f64, right: f64, relative: f64) -> bool {
@@ -177,7 +177,7 @@ fn two_copies_trade_places_and_the_pairwise_form_does_not() {
     let expected = objective(spec, &[&original, &original]);
     let together = align(&C2m3 { refine: 0, ..C2m3::default() }, spec, &copies);
     assert!(together.objective < 0.9 * expected && together.outcome == Outcome::IterationLimit);
-    let pairwise = FrankWolfe::default().align(&Problem { spec, models: copies }, &Stream::root(0)).unwrap();
+    let pairwise = FrankWolfe::default().align(&Problem::new(spec, copies), &Stream::root(0)).unwrap();
     assert!(is_near(pairwise.objective, expected, 1e-12) && pairwise.iterations < 20);
 }
 
@@ -262,7 +262,7 @@ fn the_number_of_threads_does_not_change_a_bit() {
 fn a_random_start_depends_on_its_stream_alone() {
     let graph = mlp();
     let models = models(&graph, 3);
-    let problem = Problem { spec: graph.spec(), models: models.iter().collect() };
+    let problem = Problem::new(graph.spec(), models.iter().collect());
     for start in [Start::Sinkhorn, Start::Random] {
         let matcher = C2m3 { start, ..C2m3::default() };
         let maps = |seed: u64| matcher.align(&problem, &Stream::root(seed)).unwrap().maps;
@@ -321,7 +321,7 @@ fn of_several_starts_the_best_end_is_kept_and_all_are_told() {
 fn an_ascent_from_matched_models_starts_where_they_are() {
     let graph = mixed();
     let models = models(&graph, 3);
-    let problem = Problem { spec: graph.spec(), models: models.iter().collect() };
+    let problem = Problem::new(graph.spec(), models.iter().collect());
     let stream = Stream::root(5);
     let point = Start::MergeMany.draw(&|| false, &problem, &stream).unwrap();
     let merged = crate::MergeMany::default().align(&problem, &stream.child("merge-many")).unwrap();

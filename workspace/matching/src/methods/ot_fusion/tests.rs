@@ -6,7 +6,7 @@ use crate::to_frame;
 use onebasin_network::permute;
 
 fn both<'a>(graph: &'a onebasin_network::Graph, a: &'a Weights, b: &'a Weights) -> Problem<'a> {
-    Problem { spec: graph.spec(), models: vec![a, b] }
+    Problem::new(graph.spec(), vec![a, b])
 }
 
 #[test]
@@ -128,7 +128,7 @@ fn all_models_are_brought_onto_the_chosen_reference() {
     let spec = graph.spec();
     let a = random(spec, 1);
     let copies = [2, 3].map(|seed| permute(spec, &a, &shuffles(spec, seed)));
-    let problem = Problem { spec, models: vec![&copies[0], &copies[1], &a] };
+    let problem = Problem::new(spec, vec![&copies[0], &copies[1], &a]);
     let alignment = OtFusion { reference: 2, ..OtFusion::default() }.align(&problem, &Stream::root(0)).unwrap();
     for (model, maps) in problem.models.iter().zip(&alignment.maps) {
         assert_eq!(to_frame(spec, model, maps), a);

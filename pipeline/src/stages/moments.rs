@@ -1,0 +1,108 @@
+//! The stage that takes the moments of activations, for matchings by what units give.
+
+use std::borrow::Cow;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use anyhow::{Context as _, Result, ensure};
+use onebasin_datasets::Split;
+use onebasin_matching::Activations;
+use onebasin_network::{GroupMoments, PermutationSpec, Weights};
+use onebasin_repro::Stream;
+use onebasin_training::cross_moments;
+use serde_json::json;
+
+use super::files;
+use crate::dataset_cache;
+use crate::stage::{Artifact, Context, Progress, Recipe, Stage, StageId, Words};
+use crate::task::Task;
+
+/// The file of the stage.
+const ARTIFACT: &str = "moments.safetensors";
+
+/// Cross moments of the activations of several models, for each group of units: `moments.safetensors`. Alignments of any of them read it.
+pub struct MomentsStage {
+    id: StageId,
+    inputs: Vec<StageId>,
+    task: Arc<Task>,
+    activations: Activations,
+    stream: Stream,
+}
+
+impl MomentsStage {
+    /// Of what `models` train; images that are drawn come from `stream`.
+    pub fn new(id: StageId, models: Vec<StageId>, task: Arc<Task>, activations: Activations, stream: Stream) -> MomentsStage {
+        MomentsStage { id, inputs: models, task, activations, stream }
+    }
+
+    fn images<'a>(&self, train: &'a Split) -> Result<Cow<'a, Split>> {
+        let there = train.len();
+        let Some(images) = self.activations.images.filter(|&images| images != there) else { return Ok(Cow::Borrowed(train)) };
+        ensure!(
+            images < there,
+            "`activations.images` is `{images}`, but there are {there} training images\nhint: leave it out to take all"
+        );
+        let chosen: Vec<u32> = if self.activations.drawn {
+            let mut drawn = self.stream.shuffled(there);
+            drawn.truncate(images);
+            drawn.sort_unstable();
+            drawn
+        } else {
+            (0..images as u32).collect()
+        };
+        Ok(Cow::Owned(train.select(&chosen)))
+    }
+}
+
+impl Stage for MomentsStage {
+    fn id(&self) -> &StageId {
+        &self.id
+    }
+
+    fn words(&self) -> Words {
+        Words::MEASURE
+    }
+
+    fn inputs(&self) -> &[StageId] {
+        &self.inputs
+    }
+
+    fn recipe(&self) -> Recipe {
+        let settings = json!({
+            "activations": self.activations,
+            "stream": self.activations.drawn.then(|| self.stream.path()),
+            "data": self.task.data_recipe(),
+            "device": self.task.device,
+        });
+        Recipe { kind: "moments", version: 1, settings }
+    }
+
+    fn run(&self, context: &Context<'_>) -> Result<()> {
+        let graph = &self.task.graph;
+        let models: Vec<Weights> = context.inputs.iter().map(|artifact| files::load(artifact, graph)).collect::<Result<_>>()?;
+        let dataset = context.datasets.of(&self.task)?;
+        let images = self.images(&dataset.train)?;
+        let normalisation = dataset_cache::normalisation(&self.task, &dataset);
+        let total = images.len();
+        let mut watch = |done| {
+            (context.progress)(Progress::Share { done, total });
+            if context.interrupted.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        };
+        let taps = (self.activations.tap, self.activations.stream);
+        let models: Vec<&Weights> = models.iter().collect();
+        let moments = cross_moments(graph, &models, taps, &images, normalisation, context.device, &mut watch)?;
+        let bytes = GroupMoments::to_bytes(&moments, graph.spec())?;
+        std::fs::write(context.out.join(ARTIFACT), bytes).with_context(|| format!("cannot write `{ARTIFACT}`"))
+    }
+}
+
+/// The moments of some of the models of a moments stage, by their places among its inputs.
+pub fn load_moments(artifact: &Artifact, spec: &PermutationSpec, models: &[usize]) -> Result<Vec<GroupMoments>> {
+    let path = artifact.directory.join(ARTIFACT);
+    let bytes = std::fs::read(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
+    let all = GroupMoments::from_bytes(&bytes, spec).with_context(|| format!("`{}`", path.display()))?;
+    let there = all.first().map_or(0, GroupMoments::models);
+    ensure!(models.iter().all(|&model| model < there), "`{}` is of {there} models, and model {models:?} is asked for", path.display());
+    Ok(all.iter().map(|moments| moments.of_models(models)).collect())
+}

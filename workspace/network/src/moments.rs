@@ -1,0 +1,184 @@
+//! Second moments of the activations of several models on the same inputs.
+
+use std::collections::HashMap;
+
+use ndarray::{Array1, Array2};
+use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+
+use crate::{NetworkError, PermutationSpec};
+
+/// Sums over what the units of one group give in several models for the same inputs. A sample is an image, and of an image with height and
+/// width each of its pixels; where several tensors of a residual stream count, each of them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GroupMoments {
+    /// How many samples.
+    pub samples: u64,
+    /// `Σ z` of each model, `[units]`.
+    pub sums: Vec<Array1<f64>>,
+    /// `Σ z²` of each model, `[units]`.
+    pub squares: Vec<Array1<f64>>,
+    /// `Σ z_p z_qᵀ` of each two models p < q, `[units of p, units of q]`, in the order of [`GroupMoments::pairs`].
+    pub products: Vec<Array2<f64>>,
+}
+
+impl GroupMoments {
+    /// Of no samples.
+    pub fn zero(units: usize, models: usize) -> GroupMoments {
+        let pairs = GroupMoments::pairs(models).count();
+        GroupMoments {
+            samples: 0,
+            sums: vec![Array1::zeros(units); models],
+            squares: vec![Array1::zeros(units); models],
+            products: vec![Array2::zeros((units, units)); pairs],
+        }
+    }
+
+    /// Every two of so many models: (0, 1), (0, 2), .., (1, 2), ..
+    pub fn pairs(models: usize) -> impl Iterator<Item = (usize, usize)> {
+        (0..models).flat_map(move |p| (p + 1..models).map(move |q| (p, q)))
+    }
+
+    /// Of how many models.
+    pub fn models(&self) -> usize {
+        self.sums.len()
+    }
+
+    /// `Σ z_p z_qᵀ`, `[units of p, units of q]`, whichever of two different models comes first.
+    ///
+    /// # Panics
+    /// For one model twice, or a model that is not there.
+    pub fn product(&self, p: usize, q: usize) -> Array2<f64> {
+        assert!(p != q, "moments of model {p} with itself are not kept");
+        let place = |p: usize, q: usize| GroupMoments::pairs(self.models()).position(|pair| pair == (p, q)).expect("a pair of models");
+        if p < q { self.products[place(p, q)].clone() } else { self.products[place(q, p)].t().to_owned() }
+    }
+
+    /// The moments of some of the models, in this order.
+    #[must_use]
+    pub fn of_models(&self, models: &[usize]) -> GroupMoments {
+        GroupMoments {
+            samples: self.samples,
+            sums: models.iter().map(|&model| self.sums[model].clone()).collect(),
+            squares: models.iter().map(|&model| self.squares[model].clone()).collect(),
+            products: GroupMoments::pairs(models.len()).map(|(p, q)| self.product(models[p], models[q])).collect(),
+        }
+    }
+
+    /// A safetensors file of the moments of every group of a network: `GROUP/samples` (U64, `[1]`), `GROUP/sums` and `GROUP/squares` (F64,
+    /// `[models, units]`), `GROUP/products` (F64, `[pairs, units, units]`). Equal moments give equal bytes.
+    ///
+    /// # Errors
+    /// When the format cannot hold it.
+    pub fn to_bytes(all: &[GroupMoments], spec: &PermutationSpec) -> Result<Vec<u8>, NetworkError> {
+        let mut arrays: Vec<(String, Dtype, Vec<usize>, Vec<u8>)> = Vec::new();
+        let bytes = |values: &mut dyn Iterator<Item = f64>| values.flat_map(f64::to_le_bytes).collect::<Vec<u8>>();
+        for (moments, group) in all.iter().zip(&spec.groups) {
+            let (models, units, name) = (moments.models(), group.units, &group.name);
+            arrays.push((format!("{name}/samples"), Dtype::U64, vec![1], moments.samples.to_le_bytes().to_vec()));
+            for (what, vectors) in [("sums", &moments.sums), ("squares", &moments.squares)] {
+                let values = bytes(&mut vectors.iter().flatten().copied());
+                arrays.push((format!("{name}/{what}"), Dtype::F64, vec![models, units], values));
+            }
+            let values = bytes(&mut moments.products.iter().flatten().copied());
+            arrays.push((format!("{name}/products"), Dtype::F64, vec![moments.products.len(), units, units], values));
+        }
+        let mut views = Vec::new();
+        for (name, kind, shape, bytes) in &arrays {
+            views.push((name.as_str(), TensorView::new(*kind, shape.clone(), bytes).map_err(|error| unreadable(&error))?));
+        }
+        safetensors::serialize(views, None::<HashMap<String, String>>).map_err(|error| unreadable(&error))
+    }
+
+    /// Reads what [`GroupMoments::to_bytes`] wrote, for the groups of a network.
+    ///
+    /// # Errors
+    /// When the bytes are not whole, or of another network.
+    pub fn from_bytes(bytes: &[u8], spec: &PermutationSpec) -> Result<Vec<GroupMoments>, NetworkError> {
+        let file = SafeTensors::deserialize(bytes).map_err(|error| unreadable(&error))?;
+        let read = |name: String, kind: Dtype| -> Result<(Vec<usize>, Vec<[u8; 8]>), NetworkError> {
+            let view = file.tensor(&name).map_err(|error| unreadable(&error))?;
+            if view.dtype() != kind {
+                return Err(NetworkError::Moments { problem: format!("`{name}` is of type {:?}, expected {kind:?}", view.dtype()) });
+            }
+            let (numbers, _) = view.data().as_chunks::<8>();
+            Ok((view.shape().to_vec(), numbers.to_vec()))
+        };
+        let mut all = Vec::with_capacity(spec.groups.len());
+        for group in &spec.groups {
+            let (name, units) = (&group.name, group.units);
+            let floats = |what: &str| -> Result<(usize, Vec<f64>), NetworkError> {
+                let (shape, numbers) = read(format!("{name}/{what}"), Dtype::F64)?;
+                if shape[1..].iter().any(|&length| length != units) {
+                    let problem = format!("`{name}/{what}` has shape {shape:?}, expected {units} units");
+                    return Err(NetworkError::Moments { problem });
+                }
+                Ok((shape[0], numbers.into_iter().map(f64::from_le_bytes).collect()))
+            };
+            let vectors = |what: &str| -> Result<Vec<Array1<f64>>, NetworkError> {
+                let (_, values) = floats(what)?;
+                Ok(values.chunks_exact(units).map(|values| Array1::from(values.to_vec())).collect())
+            };
+            let (sums, squares) = (vectors("sums")?, vectors("squares")?);
+            let (pairs, values) = floats("products")?;
+            if squares.len() != sums.len() || pairs != GroupMoments::pairs(sums.len()).count() {
+                let problem = format!("`{name}` has {} and {} vectors and {pairs} products of models", sums.len(), squares.len());
+                return Err(NetworkError::Moments { problem });
+            }
+            let matrix = |values: &[f64]| Array2::from_shape_vec((units, units), values.to_vec()).expect("as many values as units squared");
+            let products = values.chunks_exact(units * units).map(matrix).collect();
+            let (_, samples) = read(format!("{name}/samples"), Dtype::U64)?;
+            let samples = samples.first().map_or(0, |bytes| u64::from_le_bytes(*bytes));
+            all.push(GroupMoments { samples, sums, squares, products });
+        }
+        Ok(all)
+    }
+}
+
+fn unreadable(error: &safetensors::SafeTensorError) -> NetworkError {
+    NetworkError::Moments { problem: error.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Blueprint, Graph, Shape};
+    use ndarray::array;
+
+    fn graph() -> Graph {
+        let blueprint: Blueprint = serde_json::from_str(r#"{"family": "mlp", "hidden": [2, 3]}"#).unwrap();
+        Graph::build(&blueprint.build(Shape { channels: 1, height: 1, width: 2 }, 2).unwrap()).unwrap()
+    }
+
+    fn moments(units: usize) -> GroupMoments {
+        let mut moments = GroupMoments::zero(units, 3);
+        moments.samples = 7;
+        let mut next = 0.0;
+        let mut count = || {
+            next += 0.5;
+            next
+        };
+        moments.sums.iter_mut().chain(&mut moments.squares).for_each(|vector| vector.mapv_inplace(|_| count()));
+        moments.products.iter_mut().for_each(|matrix| matrix.mapv_inplace(|_| count()));
+        moments
+    }
+
+    #[test]
+    fn moments_are_read_back_as_they_were_written() {
+        let graph = graph();
+        let all = [moments(2), moments(3)];
+        let bytes = GroupMoments::to_bytes(&all, graph.spec()).unwrap();
+        assert_eq!(GroupMoments::from_bytes(&bytes, graph.spec()).unwrap(), all);
+        // Those of one network do not pass for another's, even where the file is whole.
+        assert!(GroupMoments::to_bytes(&[moments(3), moments(2)], graph.spec()).is_err());
+        assert!(GroupMoments::from_bytes(b"nothing", graph.spec()).unwrap_err().to_string().contains("hint: "));
+    }
+
+    #[test]
+    fn a_product_of_two_models_is_the_transpose_of_the_other_way_round() {
+        let mut moments = GroupMoments::zero(2, 2);
+        moments.products[0] = array![[1.0, 2.0], [3.0, 4.0]];
+        assert_eq!(moments.product(0, 1), array![[1.0, 2.0], [3.0, 4.0]]);
+        assert_eq!(moments.product(1, 0), array![[1.0, 3.0], [2.0, 4.0]]);
+        assert_eq!(moments.of_models(&[1, 0]).product(0, 1), array![[1.0, 3.0], [2.0, 4.0]]);
+    }
+}

@@ -1,0 +1,130 @@
+use std::ops::ControlFlow;
+
+use burn::tensor::Tensor;
+use ndarray::{Array2, ArrayView2};
+use onebasin_datasets::{Normalisation, Split};
+use onebasin_network::{Graph, GroupMoments, NodeId, StreamTaps, Tap, Threads, Weights, multiply_add};
+use rayon::prelude::*;
+
+use crate::error::impossible;
+use crate::forward::{Mode, Program, Value};
+use crate::inputs::Inputs;
+use crate::tensors::Tensors;
+use crate::{Device, TrainingError};
+
+/// Values of all tapped tensors of all models that are held at once: 256 MiB.
+const HELD: usize = 1 << 26;
+
+/// Rows of a product whose entries are summed in single precision.
+const ROWS: usize = 4096;
+
+/// The cross moments of every group of units, over the images of a split as they are, batch norms with their running statistics.
+///
+/// All models see a batch, then the products of each group and each two models are added in `f64`; so memory is that of the sums and of one
+/// batch, whatever the number of images, and the result does not depend on how many threads there are. `watch` is told how many images are
+/// done, now and then, and may stop the pass. Cost: a forward pass of each model, and for each two models two operations for each sample and
+/// each two units of a group.
+///
+/// # Errors
+/// When there is no image, the data do not fit the network, or `watch` breaks off.
+pub fn cross_moments(
+    graph: &Graph,
+    models: &[&Weights],
+    (tap, stream): (Tap, StreamTaps),
+    data: &Split,
+    normalisation: &Normalisation,
+    device: &Device,
+    watch: &mut dyn FnMut(usize) -> ControlFlow<()>,
+) -> Result<Vec<GroupMoments>, TrainingError> {
+    models.iter().try_for_each(|weights| weights.fits(graph.spec()))?;
+    let total = data.labels.len();
+    if total == 0 {
+        return Err(impossible("images", 0, "at least 1", "1000 or more are usual"));
+    }
+    let taps = graph.taps(tap, stream);
+    let mut places: Vec<NodeId> = taps.iter().flatten().copied().collect();
+    places.sort_unstable();
+    places.dedup();
+    let inputs = Inputs::new(graph, data, normalisation)?;
+    let program = Program::new(graph, device)?.one_thread();
+    let program = if tap == Tap::BeforeRelu { program.bare(&places) } else { program };
+    let burn = device.burn();
+    let tensors: Vec<Tensors> = models.iter().map(|weights| Tensors::new(graph, weights, &burn)).collect();
+    let of_image: usize = places.iter().map(|&place| graph.nodes[place].shape.volume()).sum();
+    let batch = (HELD / (of_image * models.len()).max(1)).clamp(1, 500);
+    let mut sums: Vec<GroupMoments> = graph.spec().groups.iter().map(|group| GroupMoments::zero(group.units, models.len())).collect();
+    for start in (0..total).step_by(batch) {
+        if watch(start).is_break() {
+            return Err(TrainingError::Stopped { done: start, total });
+        }
+        let images = start..total.min(start + batch);
+        let see = |model: &Tensors| -> Vec<Array2<f32>> {
+            let mut seen: Vec<Option<Array2<f32>>> = vec![None; places.len()];
+            let mut hook = |place: usize, value: Value| {
+                if let Ok(index) = places.binary_search(&place) {
+                    let block = graph.nodes[place].group.map_or(1, |binding| binding.block);
+                    seen[index] = Some(samples(value.clone(), block));
+                }
+                value
+            };
+            program.run_through(model, inputs.gather(images.clone(), &burn), Mode::Infer, &mut hook);
+            seen.into_iter().map(|seen| seen.expect("the pass goes through every node")).collect()
+        };
+        let seen: Vec<Vec<Array2<f32>>> =
+            if device.is_host() { tensors.par_iter().map(see).collect() } else { tensors.iter().map(see).collect() };
+        sums.par_iter_mut().zip(&taps).for_each(|(sums, taps)| {
+            for tap in taps {
+                let index = places.binary_search(tap).expect("every tap is a place");
+                add(sums, &seen.iter().map(|model| model[index].view()).collect::<Vec<_>>());
+            }
+        });
+    }
+    Ok(sums)
+}
+
+/// Adds samples `[samples, units]` of each model.
+fn add(sums: &mut GroupMoments, models: &[ArrayView2<'_, f32>]) {
+    sums.samples += models[0].nrows() as u64;
+    for (values, (sums, squares)) in models.iter().zip(sums.sums.iter_mut().zip(&mut sums.squares)) {
+        for row in values.rows() {
+            for ((&value, sum), square) in row.iter().zip(sums.iter_mut()).zip(squares.iter_mut()) {
+                let value = f64::from(value);
+                *sum += value;
+                *square += value * value;
+            }
+        }
+    }
+    let pairs: Vec<(usize, usize)> = GroupMoments::pairs(models.len()).collect();
+    sums.products.par_iter_mut().zip(pairs).for_each(|(product, (p, q))| {
+        let mut part = Array2::zeros(product.raw_dim());
+        for start in (0..models[p].nrows()).step_by(ROWS) {
+            let rows = ndarray::s![start..models[p].nrows().min(start + ROWS), ..];
+            multiply_add(1.0, models[p].slice(rows).t(), models[q].slice(rows), 0.0, part.view_mut(), Threads::One);
+            product.zip_mut_with(&part, |sum, &value| *sum += f64::from(value));
+        }
+    });
+}
+
+/// A value as samples `[samples, units]`; `block` consecutive entries of a row belong to one unit.
+fn samples(value: Value, block: usize) -> Array2<f32> {
+    let read = |values: Tensor<2>| {
+        let [rows, units] = values.dims();
+        let values = values.into_data().try_into_vec::<f32>().expect("activations are f32");
+        Array2::from_shape_vec((rows, units), values).expect("as many values as the shape says")
+    };
+    match value {
+        Value::Pixels(pixels) => {
+            let [n, h, w, c] = pixels.dims();
+            read(pixels.reshape([n * h * w, c]))
+        }
+        Value::Image(image) => {
+            let [n, c, h, w] = image.dims();
+            read(image.permute([0, 2, 3, 1]).reshape([n * h * w, c]))
+        }
+        Value::Flat(rows) if block > 1 => {
+            let [n, entries] = rows.dims();
+            read(rows.reshape([n, entries / block, block]).swap_dims(1, 2).reshape([n * block, entries / block]))
+        }
+        Value::Flat(rows) => read(rows),
+    }
+}
