@@ -89,3 +89,33 @@ fn a_profile_that_reported_figures_cannot_have_is_refused() {
     let error = read("paper", &SPEC.replace("profile = \"paper\"", "profile = \"papper\"")).unwrap_err().to_string();
     assert!(error.contains("unknown profile `papper`") && error.contains("did you mean `paper`?"), "{error}");
 }
+
+#[test]
+fn figures_of_unknown_settings_are_refused_unless_none_is_compared() {
+    let without = SPEC.replace("profile = \"paper\"", "");
+    let error = read("paper", &without).unwrap_err().to_string();
+    assert!(error.contains("`reported.file` without `reported.profile`") && error.contains("hint: name the profile"), "{error}");
+    let differs = SPEC.replace("profile = \"paper\"", "differs = \"drawn by hand\"");
+    assert_eq!(read("paper", &differs).unwrap().comparison.differs, "drawn by hand");
+}
+
+/// What is said of the test accuracy of five networks merged by C²M³, in the experiment as it stands with `sets` over it.
+fn verdict(sets: &[&str]) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../experiments/mnist-mlp.toml");
+    let overrides = Overrides { sets: sets.iter().map(|&set| set.to_owned()).collect(), ..Overrides::default() };
+    let experiment = experiment::load(&path, &overrides, &SearchPaths::offline([], Path::new("/nonexistent"))).unwrap();
+    let (pair, method) = (experiment.pairs[0].name(), MethodLabel::method("c2m3"));
+    let figure = experiment.comparison.find(&pair, &method, 5, "accuracy", Part::Test).unwrap();
+    experiment.comparison.verdict(&pair, figure.value, figure)
+}
+
+#[test]
+fn the_published_settings_are_comparable_and_a_hundredth_of_the_steps_is_not() {
+    for published in [&[][..], &["models=20"], &["evaluation.merges=[5]"], &["replicates=2"]] {
+        assert!(verdict(published).starts_with("comparable: "), "{published:?}: {}", verdict(published));
+    }
+    assert_eq!(verdict(&["trainings.c2m3.steps=100"]), "not comparable: training steps 100 instead of 10000");
+    for other in ["architectures.mlp.hidden=[32]", "methods.c2m3.matching.refine=50", "evaluation.images=100", "trainings.c2m3.batch=64"] {
+        assert!(verdict(&[other]).starts_with("not comparable: "), "{other}: {}", verdict(&[other]));
+    }
+}
