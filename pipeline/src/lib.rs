@@ -33,5 +33,6 @@ mod statistics;
 pub mod store;
 pub mod table;
 pub mod task;
+mod untrained;
 pub mod version;
 pub mod whole_file;

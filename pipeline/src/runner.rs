@@ -19,9 +19,9 @@ use onebasin_training::Device;
 
 use crate::dataset_cache::DatasetCache;
 use crate::events::{Event, Reporter};
-use crate::plan::Plan;
+use crate::plan::{Plan, Planned};
 use crate::stage::{Artifact, StageId};
-use crate::store::Store;
+use crate::store::{Lookup, Store};
 
 use graph::Graph;
 use schedule::Schedule;
@@ -178,6 +178,18 @@ pub fn run(plan: &Plan, store: &Store, options: &RunOptions, reporter: &dyn Repo
             return Ok(Outcome { ran, cached, shared, different, seconds: begun.elapsed().as_secs_f64(), ..outcome });
         }
     }
+}
+
+/// What whoever uses the artifacts of a plan should know, by stage, of those that are in the store.
+pub fn warnings(plan: &Plan, store: &Store) -> Vec<(StageId, String)> {
+    let of = |planned: &Planned| {
+        let artifact = || match store.lookup(&planned.fingerprint) {
+            Lookup::Hit(artifact) => Some(artifact),
+            Lookup::Miss | Lookup::Damaged(_) => None,
+        };
+        Some((planned.stage.id().clone(), planned.stage.warning(&artifact)?))
+    };
+    plan.stages.iter().filter_map(of).collect()
 }
 
 /// Tells what the survey found.

@@ -161,4 +161,8 @@ pub trait Stage: Send + Sync {
     /// # Errors
     /// Anything that keeps the artifact from being complete.
     fn run(&self, context: &Context<'_>) -> anyhow::Result<()>;
+    /// What whoever uses its artifact should know, where there is something. `artifact` looks for it.
+    fn warning(&self, _artifact: &dyn Fn() -> Option<Artifact>) -> Option<String> {
+        None
+    }
 }

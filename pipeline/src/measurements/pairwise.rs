@@ -21,6 +21,7 @@ use crate::plan::PairPlanner;
 use crate::spec::{Asked, SpecError};
 use crate::statistics::Summary;
 use crate::table::{Tables, row};
+use crate::untrained::sign;
 
 /// The measurement: it summarises barriers and has no stages.
 pub struct Pairwise;
@@ -161,7 +162,10 @@ fn section(tables: &Tables, pair: &PairName) -> String {
         } else {
             format!("{} × {} × {}", row.pairs, row.draws, row.replicates)
         };
-        let _ = write!(text, "| {} | {} | {lines} |", row.method, row.split);
+        let of_row = |line: &&BarrierRow| line.key.pair == *pair && line.key.method.undrawn() == row.method && line.split == row.split;
+        let ends = tables.of::<BarrierRow>().iter().filter(of_row);
+        let ends = ends.flat_map(|line| [&line.fixed, &line.permutee].map(|end| (line.key.replicate, end.as_str())));
+        let _ = write!(text, "| {}{} | {} | {lines} |", row.method, sign(tables.of(), pair, ends), row.split);
         let figures = [
             (number::shown(row.barrier_line), row.barrier_line_sd),
             (number::shown(row.barrier_mean), row.barrier_mean_sd),

@@ -87,7 +87,7 @@ impl Stage for Tabulate {
         if let Some(images) = images {
             settings["images"] = json!(images);
         }
-        Recipe { kind: "tabulate", version: 8, settings }
+        Recipe { kind: "tabulate", version: 9, settings }
     }
 
     fn run(&self, context: &Context<'_>) -> Result<()> {

@@ -205,6 +205,9 @@ impl<'a> Schedule<'a> {
         let fate = match made {
             Ok(Made { artifact, ran: true, same }) => {
                 self.reporter.event(&Event::Finished { stage, words: self.graph.planned(node).stage.words(), seconds });
+                if let Some(message) = self.graph.planned(node).stage.warning(&|| Some(artifact.clone())) {
+                    self.reporter.event(&Event::Warned { stage, message: &message });
+                }
                 if let Some(same) = same {
                     self.reporter.event(&Event::Compared { stage, same });
                 }

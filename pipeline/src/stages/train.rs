@@ -13,8 +13,9 @@ use serde_json::json;
 
 use super::files;
 use crate::dataset_cache;
-use crate::stage::{self, Context, Recipe, Stage, StageId, Words};
+use crate::stage::{self, Artifact, Context, Recipe, Stage, StageId, Words};
 use crate::task::Task;
+use crate::untrained::{sentence, untrained};
 
 /// Trains a network on the training images, or on a subset of them, and saves it as `weights.safetensors`, with its learning curve.
 pub struct Train {
@@ -93,6 +94,13 @@ impl Stage for Train {
         let trained = run.finish()?;
         files::save_learning_curve(context.out, &trained.curve)?;
         files::save(context.out, &graph.architecture, trained.weights)
+    }
+
+    fn warning(&self, artifact: &dyn Fn() -> Option<Artifact>) -> Option<String> {
+        // An artifact that cannot be read is damaged, which others tell.
+        let curve = files::load_learning_curve(&artifact()?).ok()?;
+        let classes = self.task.graph.architecture.classes;
+        Some(sentence(untrained(&curve, classes)?, classes))
     }
 }
 
