@@ -151,9 +151,9 @@ fn section(tables: &Tables, pair: &PairName) -> String {
     rows.sort_by_key(|row| method_rank(tables.of(), row.method.name()));
     let mut text =
         "\n### Barriers of pairs\n\nMean ± standard deviation over the lines of a method: pairs of models × draws of the matching × \
-                    replicates. Barrier: over the straight line between the end losses; barrier over the mean: over the mean of the two; \
+                    replicates. Barrier: the highest loss of a line over the straight line between the end losses, or over their mean; \
                     middle: at λ = ½.\n\n\
-                    | method | split | lines | barrier | barrier over the mean | loss in the middle | accuracy in the middle |\n\
+                    | method | split | lines | barrier over line | barrier over mean | loss in the middle | accuracy in the middle |\n\
                     | --- | --- | ---: | ---: | ---: | ---: | ---: |\n"
             .to_owned();
     for row in rows {

@@ -4,6 +4,7 @@ use super::*;
 use crate::comparison::Comparison;
 use crate::drawing::MethodRow;
 use crate::identity::ResultKey;
+use crate::spec::BarrierOver;
 
 fn pair() -> PairName {
     PairName::new("digits", "mlp")
@@ -27,6 +28,7 @@ fn known() -> Known {
             method(["ensemble", "identity", "ensemble", ""]),
         ],
         comparison: Comparison::default(),
+        barriers: vec![BarrierOver::Line],
         lost: Vec::new(),
         origin: String::new(),
         images: None,

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use onebasin::experiment;
 use onebasin::identity::{MethodLabel, PairName, Part};
-use onebasin::spec::{self, Experiment, Overrides};
+use onebasin::spec::{self, BarrierOver, Experiment, Overrides};
 use onebasin_datasets::SearchPaths;
 
 const SPEC: &str = r#"
@@ -107,6 +107,26 @@ fn verdict(sets: &[&str]) -> String {
     let (pair, method) = (experiment.pairs[0].name(), MethodLabel::method("c2m3"));
     let figure = experiment.comparison.find(&pair, &method, 5, "accuracy", Part::Test).unwrap();
     experiment.comparison.verdict(&pair, figure.value, figure)
+}
+
+/// What the barriers in tables of an experiment are over.
+fn barriers(name: &str, sets: &[&str]) -> Vec<BarrierOver> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../experiments").join(name);
+    let overrides = Overrides { sets: sets.iter().map(|&set| set.to_owned()).collect(), ..Overrides::default() };
+    experiment::load(&path, &overrides, &SearchPaths::offline([], Path::new("/nonexistent"))).unwrap().barriers()
+}
+
+#[test]
+fn tables_show_the_barrier_that_figures_were_reported_over_or_that_the_spec_says() {
+    for reported in ["git-rebasin-mnist.toml", "figure-10.toml"] {
+        assert_eq!(barriers(reported, &[]), [BarrierOver::Mean], "{reported}");
+        assert_eq!(barriers(reported, &["evaluation.barrier=line"]), [BarrierOver::Line, BarrierOver::Mean], "{reported}");
+    }
+    for said in ["mnist-mlp.toml", "table-3.toml", "table-4.toml", "table-5.toml", "table-6.toml", "figure-4.toml"] {
+        assert_eq!(barriers(said, &[]), [BarrierOver::Mean], "{said}");
+    }
+    assert_eq!(barriers("cifar10-vgg11.toml", &[]), [BarrierOver::Line]);
+    assert_eq!(barriers("cifar10-vgg11.toml", &["evaluation.barrier=mean"]), [BarrierOver::Mean]);
 }
 
 #[test]

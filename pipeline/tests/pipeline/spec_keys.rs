@@ -71,7 +71,7 @@ const TABLES: [(&str, &str); 13] = [
 ];
 
 /// Names that keys take besides kinds: the heading of the section, the key, and the table or value with a strange name.
-const NAMES: [(&str, &str, &str, &str); 20] = [
+const NAMES: [(&str, &str, &str, &str); 21] = [
     ("format = \"cifar\"", "labels", "datasets.own", "{ format = \"cifar\", directory = \"x\", labels = STRANGE }"),
     ("family = \"mlp\"", "norm", "architectures.net", "{ family = \"mlp\", norm = STRANGE }"),
     ("family = \"vgg\"", "norm", "architectures.net", "{ family = \"vgg\", norm = STRANGE }"),
@@ -92,6 +92,7 @@ const NAMES: [(&str, &str, &str, &str); 20] = [
     ("repair = { kind = \"repair\" }", "endpoints", "methods.0.repair", "{ kind = \"repair\", endpoints = STRANGE }"),
     ("[evaluation]", "pairs", "evaluation.pairs", "STRANGE"),
     ("[evaluation]", "splits", "evaluation.splits", "[STRANGE]"),
+    ("[evaluation]", "barrier", "evaluation.barrier", "STRANGE"),
 ];
 
 /// Values in quotes that the code reads by itself, not as one of a list of names: heading and key.
