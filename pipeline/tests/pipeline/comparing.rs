@@ -139,3 +139,18 @@ fn the_published_settings_are_comparable_and_a_hundredth_of_the_steps_is_not() {
         assert!(verdict(&[other]).starts_with("not comparable: "), "{other}: {}", verdict(&[other]));
     }
 }
+
+#[test]
+fn networks_with_batch_norm_are_compared_with_statistics_interpolated_and_estimated_anew() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../experiments/table-5.toml");
+    for profile in [None, Some("cpu"), Some("paper")] {
+        let overrides = Overrides { profile: profile.map(str::to_owned), ..Overrides::default() };
+        let experiment = experiment::load(&path, &overrides, &SearchPaths::offline([], Path::new("/nonexistent"))).unwrap();
+        for method in ["naive", "git-re-basin", "frank-wolfe"] {
+            let find = |name: &str| experiment.methods.iter().find(|method| method.name.name == name).unwrap();
+            let (plain, anew) = (find(method), find(&format!("{method}-statistics")));
+            assert!(plain.repair.is_none() && matches!(anew.repair, Some(spec::Repair::BatchNorm(_))), "{method}, {profile:?}");
+            assert_eq!(plain.matching, anew.matching, "they share the alignment");
+        }
+    }
+}
