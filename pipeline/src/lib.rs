@@ -10,6 +10,7 @@ pub mod cli;
 pub mod commands;
 pub mod comparison;
 pub mod console;
+pub mod cores;
 pub mod dataset_cache;
 mod drawing;
 pub mod error_text;

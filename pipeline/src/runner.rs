@@ -31,7 +31,7 @@ use schedule::Schedule;
 pub struct RunOptions {
     /// Stages side by side, at least 1.
     pub jobs: usize,
-    /// Cores to share between them: each gets `cores / jobs` threads, at least one. No result depends on it.
+    /// Cores to share between those that run, at least one for each. No result depends on it.
     pub cores: usize,
     /// Whether what does not depend on a failed stage still runs.
     pub keep_going: bool,
@@ -56,11 +56,6 @@ impl RunOptions {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let (keep_going, verify) = (false, false);
         RunOptions { jobs: cores, cores, keep_going, verify, device, datasets, interrupted: &NEVER, targets: Vec::new(), force: Vec::new() }
-    }
-
-    /// Threads of each stage.
-    pub(crate) fn threads(&self) -> usize {
-        (self.cores / self.jobs.max(1)).max(1)
     }
 }
 

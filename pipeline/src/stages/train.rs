@@ -8,7 +8,7 @@ use std::time::Instant;
 use anyhow::{Context as _, Result};
 use onebasin_datasets::{Subset, subset};
 use onebasin_repro::Stream;
-use onebasin_training::{Progress, Snapshot, Training, TrainingError, TrainingRun};
+use onebasin_training::{Progress, Snapshot, Training, TrainingError, TrainingRun, free_buffers};
 use serde_json::json;
 
 use super::files;
@@ -79,7 +79,7 @@ impl Stage for Train {
         self.resume(&mut run, context);
         let mut kept = Instant::now();
         while !run.is_done() {
-            let Progress { step, steps, loss, rate, .. } = run.advance()?;
+            let Progress { step, steps, loss, rate, .. } = context.compute(|| run.advance())?;
             (context.progress)(stage::Progress::Training { step, steps, loss, rate });
             let interrupted = context.interrupted.load(Ordering::Relaxed) && !run.is_done();
             let keeps = self.checkpoint_seconds > 0;
@@ -92,6 +92,7 @@ impl Stage for Train {
             }
         }
         let trained = run.finish()?;
+        context.threads.everywhere(free_buffers);
         files::save_learning_curve(context.out, &trained.curve)?;
         files::save(context.out, &graph.architecture, trained.weights)
     }
