@@ -110,13 +110,16 @@ impl Console {
         }
     }
 
-    /// Says how a run ended and where what it made is.
-    pub fn conclude(&self, name: &str, outcome: &Outcome, published: Option<&Published>, place: &str) {
+    /// Says how a run ended and where what it made is. `warnings` are of what it uses, made by it or at hand.
+    pub fn conclude(&self, name: &str, outcome: &Outcome, published: Option<&Published>, place: &str, warnings: &[(StageId, String)]) {
         if self.bars {
             Bars::shared().end_run();
         }
         for (folder, files) in published.map(|published| lines::by_folder(&published.stale)).unwrap_or_default() {
             note(&line("STALE", &format!("`{}`: written by an earlier run: {files}", folder.display())));
+        }
+        for (stage, message) in warnings {
+            note(&line("WARNING", &format!("{stage}: {message}")));
         }
         let state = self.lock();
         if state.buried {
@@ -246,6 +249,7 @@ impl Reporter for Console {
                     stages.iter().for_each(|stage| note(&line("SKIPPED", &format!("{stage}: needs {because}"))));
                 }
             }
+            Event::Warned { stage, message } => note(&line("WARNING", &format!("{stage}: {message}"))),
             Event::Stopping => note(&line("STOPPING", "finishing the current step of each stage; press Ctrl-C again to abort")),
             Event::Stopped { stage, seconds } => {
                 self.end(stage);

@@ -69,6 +69,13 @@ pub enum Event<'a> {
         /// How long it ran.
         seconds: f64,
     },
+    /// Whoever uses what a stage made should know something.
+    Warned {
+        /// Which.
+        stage: &'a StageId,
+        /// What.
+        message: &'a str,
+    },
     /// A stage that was run anew has an artifact to compare with.
     Compared {
         /// Which.

@@ -73,6 +73,7 @@ pub fn plan(experiment: &Experiment, digests: &BTreeMap<String, String>, device:
         architectures: experiment.pairs.iter().map(ArchitectureRow::new).collect(),
         methods: method_rows(experiment),
         comparison: experiment.comparison.clone(),
+        barriers: experiment.barriers(),
         lost: experiment.lost.clone(),
         origin: experiment.origin.text(),
         images: experiment.evaluation.images,

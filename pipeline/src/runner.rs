@@ -19,9 +19,9 @@ use onebasin_training::Device;
 
 use crate::dataset_cache::DatasetCache;
 use crate::events::{Event, Reporter};
-use crate::plan::Plan;
+use crate::plan::{Plan, Planned};
 use crate::stage::{Artifact, StageId};
-use crate::store::Store;
+use crate::store::{Lookup, Store};
 
 use graph::Graph;
 use schedule::Schedule;
@@ -31,7 +31,7 @@ use schedule::Schedule;
 pub struct RunOptions {
     /// Stages side by side, at least 1.
     pub jobs: usize,
-    /// Cores to share between them: each gets `cores / jobs` threads, at least one. No result depends on it.
+    /// Cores to share between those that run, at least one for each. No result depends on it.
     pub cores: usize,
     /// Whether what does not depend on a failed stage still runs.
     pub keep_going: bool,
@@ -56,11 +56,6 @@ impl RunOptions {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let (keep_going, verify) = (false, false);
         RunOptions { jobs: cores, cores, keep_going, verify, device, datasets, interrupted: &NEVER, targets: Vec::new(), force: Vec::new() }
-    }
-
-    /// Threads of each stage.
-    pub(crate) fn threads(&self) -> usize {
-        (self.cores / self.jobs.max(1)).max(1)
     }
 }
 
@@ -178,6 +173,18 @@ pub fn run(plan: &Plan, store: &Store, options: &RunOptions, reporter: &dyn Repo
             return Ok(Outcome { ran, cached, shared, different, seconds: begun.elapsed().as_secs_f64(), ..outcome });
         }
     }
+}
+
+/// What whoever uses the artifacts of a plan should know, by stage, of those that are in the store.
+pub fn warnings(plan: &Plan, store: &Store) -> Vec<(StageId, String)> {
+    let of = |planned: &Planned| {
+        let artifact = || match store.lookup(&planned.fingerprint) {
+            Lookup::Hit(artifact) => Some(artifact),
+            Lookup::Miss | Lookup::Damaged(_) => None,
+        };
+        Some((planned.stage.id().clone(), planned.stage.warning(&artifact)?))
+    };
+    plan.stages.iter().filter_map(of).collect()
 }
 
 /// Tells what the survey found.

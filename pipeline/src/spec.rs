@@ -1,6 +1,7 @@
 //! An experiment's TOML: layered, read, checked, and resolved into an [`Experiment`].
 
 mod asked;
+mod barrier;
 mod comparison;
 mod deviations;
 mod document;
@@ -24,6 +25,7 @@ mod text;
 mod warnings;
 
 pub use asked::{Asked, EvaluationKeys, Requests};
+pub use barrier::BarrierOver;
 pub use environment::COMMAND_VARIABLES;
 pub(crate) use error::chain;
 pub use error::{Excerpt, SpecError};

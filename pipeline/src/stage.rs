@@ -10,6 +10,7 @@ use onebasin_training::Device;
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint_file::CheckpointFile;
+use crate::cores::Threads;
 use crate::dataset_cache::DatasetCache;
 
 /// The name of a stage in its plan, for example `train/glyphs-mlp/replicate-0/a`.
@@ -115,11 +116,18 @@ pub struct Context<'a> {
     pub device: &'a Device,
     /// The data sets.
     pub datasets: &'a DatasetCache,
+    /// The threads that the stage runs on; long stages ask for more between pieces of work.
+    pub threads: &'a Threads<'a>,
     /// Told once by a stage that also loads or checks: the seconds of what it is for.
     pub work: &'a OnceLock<f64>,
 }
 
 impl Context<'_> {
+    /// Does a piece of work on as many threads as the stage has by now, where the device computes on those of its caller.
+    pub fn compute<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
+        if self.device.is_host() { self.threads.install(work) } else { work() }
+    }
+
     /// An error once the run should end; to be asked between pieces of work.
     ///
     /// # Errors
@@ -161,4 +169,8 @@ pub trait Stage: Send + Sync {
     /// # Errors
     /// Anything that keeps the artifact from being complete.
     fn run(&self, context: &Context<'_>) -> anyhow::Result<()>;
+    /// What whoever uses its artifact should know, where there is something. `artifact` looks for it.
+    fn warning(&self, _artifact: &dyn Fn() -> Option<Artifact>) -> Option<String> {
+        None
+    }
 }

@@ -177,14 +177,15 @@ impl Job {
             true => format!("results in `{}`, plots in `{}`", results.display(), plots.display()),
             false => format!("artifacts in `{}`", store.root().display()),
         };
-        console.conclude(name, &outcome, published.as_ref(), &place);
+        let warnings = runner::warnings(plan, store);
+        console.conclude(name, &outcome, published.as_ref(), &place, &warnings);
         let failures = console.failures();
         let verdict = match () {
             () if failures.iter().any(|failed| failed.is_input) => Verdict::BadInput,
             () if outcome.is_complete() && outcome.different.is_empty() => Verdict::Fine,
             () => Verdict::No,
         };
-        Ok((self.report(store, &outcome, failures, published.as_ref()), verdict))
+        Ok((self.report(store, &outcome, failures, published.as_ref(), warnings), verdict))
     }
 
     /// Tells what will be written where, and finds out whether it can be: better now than after the night.
@@ -217,7 +218,14 @@ impl Job {
         Ok(())
     }
 
-    fn report(&self, store: &Store, outcome: &Outcome, failures: Vec<Failed>, published: Option<&Published>) -> Value {
+    fn report(
+        &self,
+        store: &Store,
+        outcome: &Outcome,
+        failures: Vec<Failed>,
+        published: Option<&Published>,
+        warnings: Vec<(StageId, String)>,
+    ) -> Value {
         // A path that is not UTF-8 has no place in JSON; this is as near as it gets.
         let text = |path: &Path| path.display().to_string();
         let artifact = |id: &StageId| match store.lookup(&self.plan.find(id.as_str())?.fingerprint) {
@@ -235,6 +243,7 @@ impl Job {
             "different": outcome.different,
             "failed": outcome.failed,
             "causes": failures.into_iter().map(|Failed { stage, cause, .. }| (stage.to_string(), cause)).collect::<BTreeMap<_, _>>(),
+            "warnings": warnings.into_iter().map(|(stage, message)| (stage.to_string(), message)).collect::<BTreeMap<_, _>>(),
             "skipped": outcome.skipped,
             "left": outcome.left,
             "interrupted": outcome.interrupted,

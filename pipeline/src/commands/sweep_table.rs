@@ -12,21 +12,20 @@ use super::stage_name::cells;
 use crate::console;
 use crate::identity::MethodLabel;
 use crate::publish::quoted;
-use crate::spec::{Experiment, Sweep};
+use crate::spec::{BarrierOver, Experiment, Sweep};
+use crate::table::Row as _;
+use crate::untrained::{SIGN, UntrainedRow};
 use crate::whole_file;
 
 /// The table whose rows are joined.
 const SUMMARY: &str = "summary.csv";
 
-/// What a person looks at: heading, metric, split.
-const COLUMNS: [(&str, &str, &str); 6] = [
-    ("accuracy, train", "accuracy", "train"),
-    ("accuracy, test", "accuracy", "test"),
-    ("loss, train", "loss", "train"),
-    ("loss, test", "loss", "test"),
-    ("barrier, train", "barrier_line", "train"),
-    ("barrier, test", "barrier_line", "test"),
-];
+/// What a person looks at: what it is called, metric, split.
+fn columns(barriers: &[BarrierOver]) -> Vec<(&'static str, &'static str, &'static str)> {
+    let barriers = barriers.iter().map(|over| (over.words(), over.metric()));
+    let figures = [("accuracy", "accuracy"), ("loss", "loss")].into_iter().chain(barriers);
+    figures.flat_map(|(name, metric)| ["train", "test"].map(|split| (name, metric, split))).collect()
+}
 
 /// The settings of a sweep and the results of each.
 pub struct SweepTable {
@@ -34,6 +33,8 @@ pub struct SweepTable {
     keys: Vec<String>,
     /// Methods in the order of the spec.
     methods: Vec<String>,
+    /// What barriers are over.
+    barriers: Vec<BarrierOver>,
     /// Where the table goes.
     folder: PathBuf,
     /// Values of the keys, and where their results are.
@@ -52,7 +53,7 @@ impl SweepTable {
         let keys: Vec<String> = sweep.keys().map(str::to_owned).collect();
         let (folder, _) = folders.of_setting(experiment, &[format!("sweep=\"{}\"", keys.join(","))]);
         let methods = experiment.methods.iter().map(|method| method.name.name.clone()).collect();
-        SweepTable { name: experiment.name.clone(), keys, methods, folder, settings: Vec::new() }
+        SweepTable { name: experiment.name.clone(), keys, methods, barriers: experiment.barriers(), folder, settings: Vec::new() }
     }
 
     /// One more setting.
@@ -84,7 +85,8 @@ impl SweepTable {
         if absent > 0 {
             console::note(&format!("{absent} of {} settings have no results", self.settings.len()));
         }
-        for (name, text) in [("sweep.csv", self.csv(&header, &rows)), ("sweep.md", self.markdown(&header, &rows))] {
+        let markdown = self.markdown(&header, &rows, &self.untrained()?);
+        for (name, text) in [("sweep.csv", self.csv(&header, &rows)), ("sweep.md", markdown)] {
             let path = self.folder.join(name);
             if !fs::read(&path).is_ok_and(|present| present == text.as_bytes()) {
                 let failure = || format!("cannot write `{}`\nhint: choose another folder with `--results DIR`", path.display());
@@ -113,10 +115,16 @@ impl SweepTable {
         line(&self.keys, header) + &rows.collect::<String>()
     }
 
-    fn markdown(&self, header: &[String], rows: &[Row]) -> String {
+    /// The networks of each setting that did not train.
+    fn untrained(&self) -> Result<Vec<(&Vec<String>, Vec<UntrainedRow>)>> {
+        self.settings.iter().map(|(values, results)| Ok((values, UntrainedRow::read_if_present(results)?))).collect()
+    }
+
+    fn markdown(&self, header: &[String], rows: &[Row], untrained: &[(&Vec<String>, Vec<UntrainedRow>)]) -> String {
         let place = |name: &str| header.iter().position(|column| column == name);
         let cell = |row: &Row, name: &str| place(name).and_then(|place| row.cells.get(place)).cloned().unwrap_or_default();
         let mut text = format!("# {}: sweep\n", self.name);
+        let mut marked = false;
         let mut pairs: Vec<(String, String)> = Vec::new();
         for row in rows {
             let pair = (cell(row, "dataset"), cell(row, "architecture"));
@@ -131,11 +139,11 @@ impl SweepTable {
             let setting = |row: &Row| self.settings.iter().position(|(values, _)| *values == row.values);
             rows.sort_by_cached_key(|row| (setting(row), self.rank(&cell(row, "method"))));
             let is = |row: &Row, (_, metric, split): &(&str, &str, &str)| cell(row, "metric") == *metric && cell(row, "split") == *split;
-            let columns: Vec<_> = COLUMNS.iter().filter(|column| rows.iter().any(|row| is(row, column))).collect();
+            let columns: Vec<_> = columns(&self.barriers).into_iter().filter(|column| rows.iter().any(|row| is(row, column))).collect();
             let _ = write!(text, "\n## {dataset}, {architecture}\n\n|");
             self.keys.iter().for_each(|key| text.push_str(&format!(" `{key}` |")));
             text.push_str(" method |");
-            columns.iter().for_each(|(heading, ..)| text.push_str(&format!(" {heading} |")));
+            columns.iter().for_each(|(name, _, split)| text.push_str(&format!(" {name}, {split} |")));
             let _ = write!(text, "\n|{}", " --- |".repeat(self.keys.len() + 1) + &" ---: |".repeat(columns.len()));
             let mut seen: BTreeSet<(&[String], String)> = BTreeSet::new();
             for row in &rows {
@@ -143,7 +151,11 @@ impl SweepTable {
                 if !seen.insert((&row.values, method.clone())) {
                     continue;
                 }
-                let _ = write!(text, "\n| {} | {method} |", row.values.join(" | "));
+                let of_setting = untrained.iter().find(|(values, _)| *values == &row.values).map_or(&[][..], |(_, rows)| rows.as_slice());
+                let is_marked = of_setting.iter().any(|row| row.pair.dataset == dataset && row.pair.architecture == architecture);
+                marked |= is_marked;
+                let mark = if is_marked { format!(" {SIGN}") } else { String::new() };
+                let _ = write!(text, "\n| {} | {method}{mark} |", row.values.join(" | "));
                 for column in &columns {
                     let found =
                         rows.iter().find(|other| other.values == row.values && cell(other, "method") == method && is(other, column));
@@ -152,6 +164,9 @@ impl SweepTable {
                 }
             }
             text.push('\n');
+        }
+        if marked {
+            let _ = write!(text, "\n{SIGN} Some of the networks did not train: `{}` of the setting names them.\n", UntrainedRow::FILE);
         }
         text
     }

@@ -7,25 +7,28 @@ use anyhow::Result;
 
 use super::legend::Legend;
 use super::method_style::{MethodRow, MethodStyles};
-use super::picture::{Picture, save};
+use super::picture::{Footed, Picture, list, save};
 use crate::identity::{MethodLabel, PairName, Part};
 use crate::table::Row;
+use crate::untrained::{UntrainedRow, named};
 
 /// A folder of CSV files, and one of pictures.
 pub struct Canvas {
     results: PathBuf,
     out: PathBuf,
     styles: MethodStyles,
+    untrained: Vec<UntrainedRow>,
 }
 
 impl Canvas {
     /// Pictures of the files in `results`, to be saved in `out`.
     ///
     /// # Errors
-    /// When `methods.csv` is malformed.
+    /// When `methods.csv` or `untrained.csv` is malformed.
     pub fn new(results: &Path, out: &Path) -> Result<Canvas> {
         let styles = MethodStyles::new(MethodRow::read_if_present(results)?);
-        Ok(Canvas { results: results.to_owned(), out: out.to_owned(), styles })
+        let untrained = UntrainedRow::read_if_present(results)?;
+        Ok(Canvas { results: results.to_owned(), out: out.to_owned(), styles, untrained })
     }
 
     /// The folder of CSV files.
@@ -56,15 +59,25 @@ impl Canvas {
     /// # Errors
     /// When it cannot be drawn or a file cannot be written.
     pub fn save(&self, picture: &impl Picture, kind: &str, pair: &PairName) -> Result<()> {
-        self.save_as(picture, &format!("{kind}-{pair}"))
+        self.save_as(picture, &format!("{kind}-{pair}"), [pair])
     }
 
-    /// Saves a picture under a name, SVG and PNG.
+    /// Saves a picture of some pairs under a name, SVG and PNG. Below it stands which of their networks did not train.
     ///
     /// # Errors
     /// When it cannot be drawn or a file cannot be written.
-    pub fn save_as(&self, picture: &impl Picture, stem: &str) -> Result<()> {
-        save(picture, &self.out, stem)
+    pub fn save_as<'p>(&self, picture: &impl Picture, stem: &str, pairs: impl IntoIterator<Item = &'p PairName>) -> Result<()> {
+        let pairs: Vec<&PairName> = pairs.into_iter().collect();
+        let of = |pair: &&PairName| {
+            let rows: Vec<&UntrainedRow> = self.untrained.iter().filter(|row| row.pair == **pair).collect();
+            let place = if pairs.len() > 1 { format!("of {}, {}: ", pair.dataset, pair.architecture) } else { String::new() };
+            (!rows.is_empty()).then(|| format!("{place}{}", named(rows)))
+        };
+        let found: Vec<String> = pairs.iter().filter_map(of).collect();
+        if found.is_empty() {
+            return save(picture, &self.out, stem);
+        }
+        save(&Footed { picture, note: format!("not trained: {}", list(found)) }, &self.out, stem)
     }
 }
 

@@ -43,6 +43,66 @@ pub trait Picture {
     fn draw<B: DrawingBackend>(&self, area: &DrawingArea<B, Shift>) -> Result<()>;
 }
 
+/// A picture with a line or two below it.
+pub struct Footed<'a, P> {
+    pub picture: &'a P,
+    /// What must be known to read it right.
+    pub note: String,
+}
+
+/// Size of the letters of a note below a picture, and the height of its lines, in pixels.
+const NOTE: (u32, u32) = (TEXT - 3, 22);
+const WARNING: RGBColor = RGBColor(170, 30, 30);
+
+impl<P: Picture> Footed<'_, P> {
+    /// The note in lines that fit the width.
+    fn lines(&self) -> Vec<String> {
+        let most = self.picture.size().0 as usize / 9;
+        let mut lines = vec![String::new()];
+        for word in self.note.split(' ') {
+            let line = lines.last_mut().expect("there is always a line");
+            if !line.is_empty() && line.chars().count() + word.chars().count() >= most {
+                lines.push(word.to_owned());
+            } else {
+                let gap = if line.is_empty() { "" } else { " " };
+                line.push_str(gap);
+                line.push_str(word);
+            }
+        }
+        lines
+    }
+
+    fn foot(&self) -> u32 {
+        NOTE.1 * self.lines().len() as u32 + 10
+    }
+}
+
+impl<P: Picture> Picture for Footed<'_, P> {
+    fn size(&self) -> (u32, u32) {
+        let (width, height) = self.picture.size();
+        (width, height + self.foot())
+    }
+
+    fn title(&self) -> String {
+        self.picture.title()
+    }
+
+    fn description(&self) -> String {
+        format!("{} {}.", self.picture.description(), self.note)
+    }
+
+    fn draw<B: DrawingBackend>(&self, area: &DrawingArea<B, Shift>) -> Result<()> {
+        let height = area.dim_in_pixel().1 as i32;
+        let (body, foot) = area.split_vertically(height - self.foot() as i32);
+        self.picture.draw(&body)?;
+        for (place, line) in self.lines().into_iter().enumerate() {
+            let style = (FONT, NOTE.0).into_font().color(&WARNING);
+            foot.draw(&Text::new(line, (16, 4 + (place as u32 * NOTE.1) as i32), style)).map_err(backend)?;
+        }
+        Ok(())
+    }
+}
+
 /// Writes a picture as `<stem>.svg` and `<stem>.png`.
 ///
 /// # Errors

@@ -1,6 +1,7 @@
-//! Models mapped around a cycle of models: how they come back. `cycles.csv`, a picture of lines and distances.
+//! Models mapped around a cycle of models: how they come back. `cycles.csv`, a picture of lines and distances, a section of `table.md`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
@@ -14,10 +15,13 @@ use serde_json::json;
 
 use super::Measurement;
 use super::barriers::stage::{Point, along};
-use crate::drawing::{Axis, Canvas, DotPlot, Legend, LineCurves, Picture, Scale, by_pair, curve_values, line_panel, list, shown_part};
-use crate::identity::{ModelNames, Part, ResultKey};
+use crate::drawing::{
+    Axis, Canvas, DotPlot, Legend, LineCurves, Picture, Scale, by_pair, curve_values, line_panel, list, method_rank, shown_part,
+};
+use crate::identity::{MethodLabel, ModelNames, PairName, Part, ResultKey};
+use crate::number;
 use crate::plan::{PairPlanner, Record};
-use crate::spec::{Asked, Merging, Method, SpecError, shown};
+use crate::spec::{Asked, Method, SpecError, shown};
 use crate::stage::{Artifact, Context, Recipe, Stage, StageId, Words};
 use crate::stages::files::{self, read_json};
 use crate::table::{Row, Tables, row};
@@ -31,7 +35,7 @@ pub struct Cycles;
 
 row! {
     /// A point of the line from a model to itself after a cycle: a row of `cycles.csv`.
-    pub struct CycleRow in "cycles.csv", order |a, b| {
+    struct CycleRow in "cycles.csv", order |a, b| {
         (&a.key, &a.cycle, a.split.name()).cmp(&(&b.key, &b.cycle, b.split.name())).then(a.lambda.total_cmp(&b.lambda))
     };
     {
@@ -121,9 +125,57 @@ impl Measurement for Cycles {
         }
     }
 
+    fn section(tables: &Tables, pair: &PairName) -> String {
+        section(tables, pair)
+    }
+
     fn draw(canvas: &Canvas) -> Result<()> {
         draw(canvas)
     }
+}
+
+/// The cycles of a pair as a section of `table.md`: figures of the methods that bring a model back changed, and the names of the others.
+fn section(tables: &Tables, pair: &PairName) -> String {
+    let rows: Vec<&CycleRow> = tables.of::<CycleRow>().iter().filter(|row| row.key.pair == *pair).collect();
+    let split = shown_part(rows.iter().map(|row| row.split));
+    let mut by_method: BTreeMap<(usize, MethodLabel), Vec<&CycleRow>> = BTreeMap::new();
+    for row in rows.into_iter().filter(|row| row.split == split) {
+        let method = row.key.method.undrawn();
+        by_method.entry((method_rank(tables.of(), method.name()), method)).or_default().push(row);
+    }
+    if by_method.is_empty() {
+        return String::new();
+    }
+    let (changed, same): (Vec<_>, Vec<_>) = by_method.iter().partition(|(_, rows)| rows.iter().any(|row| row.distance > 0.0));
+    let mut text =
+        "\n### Cycles of maps\n\nA model is mapped onto the units of one model after another until it is back on its own.".to_owned();
+    if !same.is_empty() {
+        let names = list(same.iter().map(|((_, method), _)| format!("`{method}`")));
+        let _ = write!(text, " By {names} it comes back as it was: whatever leads through one frame does that, by any method.");
+    }
+    if changed.is_empty() {
+        return text + "\n";
+    }
+    let _ = write!(
+        text,
+        " Maps of two models each, matched apart, need not close a cycle. Distance: of all weights, between the model that left and what \
+         comes back, the mean and the greatest over cycles, draws and replicates; loss and accuracy on {split}: of what comes back, and the \
+         worst on the line from the model to it.\n\n\
+         | method | distance | greatest | loss back | worst loss | accuracy back | worst accuracy |\n\
+         | --- | ---: | ---: | ---: | ---: | ---: | ---: |\n"
+    );
+    for ((_, method), rows) in changed {
+        let back: Vec<&&CycleRow> = rows.iter().filter(|row| row.lambda == 1.0).collect();
+        let mean = |of: fn(&CycleRow) -> f64| back.iter().map(|row| of(row)).sum::<f64>() / back.len().max(1) as f64;
+        let greatest = back.iter().map(|row| row.distance).fold(0.0, f64::max);
+        let worst_loss = rows.iter().map(|row| row.loss).fold(0.0, f64::max);
+        let worst_accuracy = rows.iter().map(|row| row.accuracy).fold(1.0, f64::min);
+        let [distance, greatest, loss, worst_loss] =
+            [mean(|row| row.distance), greatest, mean(|row| row.loss), worst_loss].map(number::shown);
+        let [accuracy, worst_accuracy] = [mean(|row| row.accuracy), worst_accuracy].map(number::share);
+        let _ = writeln!(text, "| {method} | {distance} | {greatest} | {loss} | {worst_loss} | {accuracy} | {worst_accuracy} |");
+    }
+    text
 }
 
 /// The alignments that lead around a cycle, each once, and the steps through them. Two models are matched once for both ways.
@@ -309,5 +361,39 @@ impl Picture for Rounds {
             &side,
             &["λ = 0: the model", "λ = 1: what comes back", "thick: mean over cycles,", "draws and replicates", "thin: each of them"],
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows(method: &str, distance: f64, losses: [f64; 3]) -> Vec<CycleRow> {
+        let point = |(place, loss): (usize, f64)| CycleRow {
+            key: ResultKey { pair: PairName::new("digits", "mlp"), method: MethodLabel::method(method), replicate: 0 },
+            cycle: "a-b-c".to_owned(),
+            split: Part::Test,
+            lambda: 0.5 * place as f64,
+            loss,
+            accuracy: 1.0 - loss,
+            distance,
+            stage: String::new(),
+        };
+        losses.into_iter().enumerate().map(point).collect()
+    }
+
+    #[test]
+    fn maps_through_one_frame_are_one_sentence_and_only_pairwise_maps_have_figures() {
+        let mut tables = Tables::default();
+        let pair = PairName::new("digits", "mlp");
+        assert_eq!(section(&tables, &pair), "");
+        tables.extend([rows("c2m3", 0.0, [0.1; 3]), rows("merge-many", 0.0, [0.1; 3])].concat());
+        let text = section(&tables, &pair);
+        assert!(text.contains("By `c2m3` and `merge-many` it comes back as it was") && !text.contains('|'), "{text}");
+        tables.extend(rows("git-re-basin", 7.5, [0.1, 0.6, 0.125]));
+        let text = section(&tables, &pair);
+        assert!(text.contains("By `c2m3` and `merge-many` it comes back as it was"), "{text}");
+        assert!(text.ends_with("| git-re-basin | 7.500 | 7.500 | 0.1250 | 0.6000 | 0.8750 | 0.4000 |\n"), "{text}");
+        assert!(!text.contains("| c2m3 |"), "{text}");
     }
 }

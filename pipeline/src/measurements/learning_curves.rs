@@ -1,4 +1,5 @@
-//! How the loss fell while models were trained: `learning-curves.csv`, a picture of loss and learning rate.
+//! How the loss fell while models were trained: `learning-curves.csv`, a picture of loss and learning rate; `untrained.csv` where it did
+//! not.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +9,7 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 use serde::Serialize;
 
-use super::Measurement;
+use super::{ClassRow, Measurement};
 use crate::drawing::{Axis, Canvas, FONT, Legend, Picture, Scale, TEXT, backend, by_pair, list};
 use crate::identity::{PairName, ResultKey};
 use crate::plan::{PairPlanner, Record};
@@ -16,6 +17,7 @@ use crate::spec::{Asked, SpecError};
 use crate::stage::Artifact;
 use crate::stages::files;
 use crate::table::{Row, Tables, row};
+use crate::untrained::{UntrainedRow, untrained};
 
 /// The measurement: it reads what trainings write and has no stages of its own.
 pub struct LearningCurves;
@@ -82,6 +84,10 @@ impl Measurement for LearningCurves {
 
     fn derive(tables: &mut Tables) -> Result<()> {
         tables.declare::<LearningCurveRow>();
+        let found = without_effect(tables);
+        if !found.is_empty() {
+            tables.extend(found);
+        }
         Ok(())
     }
 
@@ -102,6 +108,22 @@ impl Measurement for LearningCurves {
         }
         Ok(())
     }
+}
+
+/// The networks that did not train.
+fn without_effect(tables: &Tables) -> Vec<UntrainedRow> {
+    let mut found = Vec::new();
+    let is_one = |a: &LearningCurveRow, b: &LearningCurveRow| (&a.pair, a.replicate, &a.model) == (&b.pair, b.replicate, &b.model);
+    for rows in tables.of::<LearningCurveRow>().chunk_by(is_one) {
+        let point = |row: &LearningCurveRow| CurvePoint { step: row.steps, epoch: row.epochs, loss: row.loss, rate: row.rate };
+        let curve: Vec<CurvePoint> = rows.iter().map(point).collect();
+        let LearningCurveRow { pair, replicate, model, stage, .. } = rows[0].clone();
+        let classes = tables.of::<ClassRow>().iter().filter(|row| row.dataset == pair.dataset).count();
+        if let Some(loss) = untrained(&curve, classes) {
+            found.push(UntrainedRow { pair, replicate, model, loss, classes, stage });
+        }
+    }
+    found
 }
 
 /// Step, loss and rate, by model and replicate.

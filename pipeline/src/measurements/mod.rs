@@ -34,7 +34,6 @@ use crate::table::Tables;
 
 pub use barriers::BarrierRow;
 pub use classes::{ClassRow, MeasuredClassRow};
-pub use cycles::CycleRow;
 pub use matching::MatchingRow;
 pub use scores::{MergedRow, ModelRow, Outcomes};
 

@@ -20,7 +20,7 @@ use super::Measurement;
 use crate::drawing::{Canvas, LayerPanels, LayerValue, by_pair};
 use crate::identity::ResultKey;
 use crate::plan::{MergeSet, PairPlanner, Record};
-use crate::spec::{Asked, Merging, SpecError};
+use crate::spec::{Asked, SpecError};
 use crate::stage::{Artifact, Context, Recipe, Stage, StageId, Words};
 use crate::stages::files::{self, read_json};
 use crate::table::{Row, Tables, row, text_column};

@@ -21,6 +21,7 @@ use crate::plan::PairPlanner;
 use crate::spec::{Asked, SpecError};
 use crate::statistics::Summary;
 use crate::table::{Tables, row};
+use crate::untrained::sign;
 
 /// The measurement: it summarises barriers and has no stages.
 pub struct Pairwise;
@@ -150,9 +151,9 @@ fn section(tables: &Tables, pair: &PairName) -> String {
     rows.sort_by_key(|row| method_rank(tables.of(), row.method.name()));
     let mut text =
         "\n### Barriers of pairs\n\nMean ± standard deviation over the lines of a method: pairs of models × draws of the matching × \
-                    replicates. Barrier: over the straight line between the end losses; barrier over the mean: over the mean of the two; \
+                    replicates. Barrier: the highest loss of a line over the straight line between the end losses, or over their mean; \
                     middle: at λ = ½.\n\n\
-                    | method | split | lines | barrier | barrier over the mean | loss in the middle | accuracy in the middle |\n\
+                    | method | split | lines | barrier over line | barrier over mean | loss in the middle | accuracy in the middle |\n\
                     | --- | --- | ---: | ---: | ---: | ---: | ---: |\n"
             .to_owned();
     for row in rows {
@@ -161,7 +162,10 @@ fn section(tables: &Tables, pair: &PairName) -> String {
         } else {
             format!("{} × {} × {}", row.pairs, row.draws, row.replicates)
         };
-        let _ = write!(text, "| {} | {} | {lines} |", row.method, row.split);
+        let of_row = |line: &&BarrierRow| line.key.pair == *pair && line.key.method.undrawn() == row.method && line.split == row.split;
+        let ends = tables.of::<BarrierRow>().iter().filter(of_row);
+        let ends = ends.flat_map(|line| [&line.fixed, &line.permutee].map(|end| (line.key.replicate, end.as_str())));
+        let _ = write!(text, "| {}{} | {} | {lines} |", row.method, sign(tables.of(), pair, ends), row.split);
         let figures = [
             (number::shown(row.barrier_line), row.barrier_line_sd),
             (number::shown(row.barrier_mean), row.barrier_mean_sd),

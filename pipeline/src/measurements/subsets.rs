@@ -19,6 +19,7 @@ use crate::spec::{Asked, SpecError};
 use crate::stage::Artifact;
 use crate::stages::files::{Measured, read_json};
 use crate::table::{Row, Tables, row, text_column};
+use crate::untrained::sign;
 
 /// The measurement.
 pub struct Subsets;
@@ -123,10 +124,10 @@ impl Measurement for Subsets {
     fn section(tables: &Tables, pair: &PairName) -> String {
         let of_pair: Vec<&SubsetRow> = tables.of::<SubsetRow>().iter().filter(|row| row.key.pair == *pair).collect();
         let split = if of_pair.iter().any(|row| row.split == Part::Test) { Part::Test } else { Part::Train };
-        let mut accuracies: BTreeMap<(usize, &MethodLabel, usize, Matched), Vec<f64>> = BTreeMap::new();
+        let mut accuracies: BTreeMap<(usize, &MethodLabel, usize, Matched), Vec<&SubsetRow>> = BTreeMap::new();
         for row in of_pair.iter().filter(|row| row.split == split) {
             let rank = method_rank(tables.of(), row.key.method.name());
-            accuracies.entry((rank, &row.key.method, row.models, row.matched)).or_default().push(row.accuracy);
+            accuracies.entry((rank, &row.key.method, row.models, row.matched)).or_default().push(row);
         }
         if accuracies.is_empty() {
             return String::new();
@@ -136,12 +137,15 @@ impl Measurement for Subsets {
              then a subset averaged.\n\n| method | models | matched | merges | mean | least | greatest |\n\
              | --- | ---: | --- | ---: | ---: | ---: | ---: |\n"
         );
-        for ((_, method, models, matched), values) in accuracies {
+        for ((_, method, models, matched), rows) in accuracies {
+            let used = rows.iter().flat_map(|row| row.subset.split('+').map(|model| (row.key.replicate, model)));
+            let mark = sign(tables.of(), pair, used);
+            let values: Vec<f64> = rows.iter().map(|row| row.accuracy).collect();
             let (least, greatest) =
                 values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), &value| (low.min(value), high.max(value)));
             let (count, mean) = (values.len(), values.iter().sum::<f64>() / values.len() as f64);
             let [mean, least, greatest] = [mean, least, greatest].map(number::share);
-            let _ = writeln!(text, "| {method} | {models} | {matched} | {count} | {mean} | {least} | {greatest} |");
+            let _ = writeln!(text, "| {method}{mark} | {models} | {matched} | {count} | {mean} | {least} | {greatest} |");
         }
         text
     }

@@ -19,7 +19,7 @@ use super::Measurement;
 use crate::drawing::{Canvas, LayerPanels, LayerValue, by_pair};
 use crate::identity::ResultKey;
 use crate::plan::{MergeSet, PairPlanner, Record};
-use crate::spec::{Asked, Endpoints, Merging, Renormalise, Repair, SpecError};
+use crate::spec::{Asked, Endpoints, Renormalise, Repair, SpecError};
 use crate::stage::{Artifact, Context, Recipe, Stage, StageId, Words};
 use crate::stages::EndpointStatistics;
 use crate::stages::files::{self, read_json};

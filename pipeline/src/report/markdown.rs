@@ -9,13 +9,14 @@ use super::notes::Notes;
 use super::orderings::{Order, Place};
 use super::summary::{Leaders, SummaryRow, merges};
 use super::tabulate::Known;
+use super::to_lose;
 use super::trends::{along_models, along_widths};
 use crate::comparison::Comparison;
-use crate::drawing::{MethodRow, method_rank};
+use crate::drawing::{MethodRow, list, method_rank};
 use crate::identity::{MethodLabel, Part};
 use crate::measurements;
 use crate::number;
-use crate::spec::Lost;
+use crate::spec::{BarrierOver, Lost};
 use crate::table::Tables;
 
 /// A column of the main table.
@@ -25,21 +26,22 @@ enum Column {
     Figure(&'static str, Part),
     /// Accuracy over that of the end points, on a split.
     Kept(Part),
+    /// A barrier over what there is to lose, on a split.
+    Lost(BarrierOver, Part),
 }
 
 use Column::{Figure, Kept};
 
 /// The columns of the main table with their headings; those without a cell are left out.
-const COLUMNS: [(&str, Column); 8] = [
-    ("accuracy, train", Figure("accuracy", Part::Train)),
-    ("accuracy, test", Figure("accuracy", Part::Test)),
-    ("merged / ends, train", Kept(Part::Train)),
-    ("merged / ends, test", Kept(Part::Test)),
-    ("loss, train", Figure("loss", Part::Train)),
-    ("loss, test", Figure("loss", Part::Test)),
-    ("barrier, train", Figure("barrier_line", Part::Train)),
-    ("barrier, test", Figure("barrier_line", Part::Test)),
-];
+fn columns(barriers: &[BarrierOver]) -> Vec<(String, Column)> {
+    const SPLITS: [Part; 2] = [Part::Train, Part::Test];
+    let figure = |heading: &str, metric| SPLITS.map(|split| (format!("{heading}, {split}"), Figure(metric, split))).to_vec();
+    let kept = SPLITS.map(|split| (format!("merged / ends, {split}"), Kept(split))).to_vec();
+    let barriers_of = barriers.iter().flat_map(|over| figure(over.words(), over.metric()));
+    let shares = barriers.first().map(|over| SPLITS.map(|split| (format!("barrier / to lose, {split}"), Column::Lost(*over, split))));
+    let scores = [figure("accuracy", "accuracy"), kept, figure("loss", "loss")].concat();
+    scores.into_iter().chain(barriers_of).chain(shares.into_iter().flatten()).collect()
+}
 
 /// Writes the cells as Markdown: a table a pair, in the order of the spec, one over the number of models where it varies, then verdicts
 /// with their sources.
@@ -72,8 +74,8 @@ pub fn render(cells: &[SummaryRow], tables: &Tables, known: &Known) -> String {
         let notes = Notes::of(pair, tables, known);
         let lost: Vec<&Lost> = lost.iter().filter(|lost| lost.pair == *pair && lost.method.is_some()).collect();
         let best = Best { leaders: &leaders, differences: &differences };
-        text.push_str(&main_table(&cells, methods, &best, &notes, &lost));
-        text.push_str(&over_models(&cells, methods, &best));
+        text.push_str(&main_table(&cells, tables, known, &best, &notes, &lost));
+        text.push_str(&over_models(&cells, methods, &best, &notes));
         text.push_str(&along_models(&cells, methods, &differences));
         for measurement in measurements::ALL {
             text.push_str(&measurement.section(tables, pair));
@@ -176,6 +178,15 @@ fn with_best(column: Vec<Cell>) -> Vec<String> {
     column.into_iter().map(text).collect()
 }
 
+/// What the barriers that are shown are.
+fn explained(barriers: &[BarrierOver]) -> String {
+    let over = |over: &BarrierOver| match over {
+        BarrierOver::Line => "the straight line between the end losses",
+        BarrierOver::Mean => "the mean of the end losses",
+    };
+    format!("Barrier: the highest loss on a line between two models over {}, mean over pairs.", list(barriers.iter().map(over)))
+}
+
 /// A Markdown table: names of rows, then columns of numbers with their headings.
 fn table(names: &[String], columns: &[(String, Vec<String>)]) -> String {
     let mut text = "| method |".to_owned();
@@ -190,7 +201,8 @@ fn table(names: &[String], columns: &[(String, Vec<String>)]) -> String {
     text
 }
 
-fn main_table(cells: &[&SummaryRow], methods: &[MethodRow], best: &Best<'_>, notes: &Notes, lost: &[&Lost]) -> String {
+fn main_table(cells: &[&SummaryRow], tables: &Tables, known: &Known, best: &Best<'_>, notes: &Notes, lost: &[&Lost]) -> String {
+    let Known { methods, barriers, .. } = known;
     let most = cells.iter().map(|cell| cell.models).max().unwrap_or_default();
     let cells: Vec<&SummaryRow> = cells.iter().copied().filter(|cell| cell.models == most).collect();
     let labels = in_order(&cells, methods);
@@ -208,24 +220,33 @@ fn main_table(cells: &[&SummaryRow], methods: &[MethodRow], best: &Best<'_>, not
                 let share = merged?.summary.mean / ends?.summary.mean;
                 share.is_finite().then(|| Cell { figure: number::fixed(share, 3), ..Cell::default() })
             }
+            Column::Lost(over, split) => {
+                let share = to_lose::share(&cells.first()?.pair, label, split, over, tables)?;
+                Some(Cell { figure: number::fixed(share, 3), ..Cell::default() })
+            }
         }
     };
-    let columns: Vec<(&&str, Vec<Option<Cell>>)> = COLUMNS
-        .iter()
-        .map(|(heading, column)| (heading, labels.iter().map(|label| cell(label, *column)).collect::<Vec<_>>()))
+    let columns: Vec<(String, Vec<Option<Cell>>)> = columns(barriers)
+        .into_iter()
+        .map(|(heading, column)| (heading, labels.iter().map(|label| cell(label, column)).collect::<Vec<_>>()))
         .filter(|(_, column)| column.iter().any(Option::is_some))
         .collect();
     let is_tested = columns.iter().flat_map(|(_, column)| column).flatten().any(|cell| cell.told_apart.is_some());
     let columns: Vec<(String, Vec<String>)> = columns
         .into_iter()
-        .map(|(heading, column)| ((*heading).to_owned(), with_best(column.into_iter().map(Option::unwrap_or_default).collect())))
+        .map(|(heading, column)| (heading, with_best(column.into_iter().map(Option::unwrap_or_default).collect())))
         .collect();
     let names: Vec<String> = labels.iter().map(|label| format!("{label}{}", notes.marks(label))).collect();
     let has = |of: fn(&SummaryRow) -> bool| cells.iter().any(|cell| of(cell));
     let has_bold = columns.iter().any(|(_, column)| column.iter().any(|cell| cell.starts_with("**")));
+    let shows = |start: &str| columns.iter().any(|(heading, _)| heading.starts_with(start));
     let mut text = format!("{most} model{}. `endpoints`: mean of the models before merging.", if most == 1 { "" } else { "s" });
     for (said, sentence) in [
-        (has(|cell| cell.metric == "barrier_line"), "Barrier: over the straight line between the end losses, mean over pairs."),
+        (has(|cell| cell.metric == "barrier_line"), &*explained(barriers)),
+        (
+            shows("barrier / "),
+            "`barrier / to lose`: the barrier over ln K less the end losses, for K classes; at 1 the models guess between.",
+        ),
         (has(|cell| !cell.method.is_endpoints()), "`merged / ends`: accuracy as a share of that of the end points."),
         (has_bold && !is_tested, "Bold: the best merged model."),
         (has_bold && is_tested, "Bold: the best merged model, on test with those that are not told apart from it."),
@@ -243,7 +264,7 @@ fn main_table(cells: &[&SummaryRow], methods: &[MethodRow], best: &Best<'_>, not
     format!("{text}\n\n{rows}{}", notes.text())
 }
 
-fn over_models(cells: &[&SummaryRow], methods: &[MethodRow], best: &Best<'_>) -> String {
+fn over_models(cells: &[&SummaryRow], methods: &[MethodRow], best: &Best<'_>, notes: &Notes) -> String {
     let merged: Vec<&SummaryRow> =
         cells.iter().copied().filter(|cell| !cell.method.is_endpoints() && cell.metric == "accuracy" && cell.split == Part::Test).collect();
     let counts: BTreeSet<usize> = merged.iter().map(|cell| cell.models).collect();
@@ -253,8 +274,10 @@ fn over_models(cells: &[&SummaryRow], methods: &[MethodRow], best: &Best<'_>) ->
     let labels = in_order(&merged, methods);
     let column = |count: usize| {
         let of = |label: &&MethodLabel| merged.iter().find(|cell| cell.method == **label && cell.models == count);
-        let cells = labels.iter().map(|label| of(label).map_or_else(Cell::default, |cell| Cell::of(cell, merges(label, methods), best)));
-        (count.to_string(), with_best(cells.collect()))
+        let cells = labels.iter().map(|label| {
+            of(label).map_or_else(Cell::default, |cell| Cell::of(cell, merges(label, methods) && !notes.is_chance(label), best))
+        });
+        (format!("{count}{}", notes.marks_of(count)), with_best(cells.collect()))
     };
     let columns: Vec<(String, Vec<String>)> = counts.into_iter().map(column).collect();
     let names: Vec<String> = labels.iter().map(ToString::to_string).collect();
@@ -327,6 +350,7 @@ mod tests {
             architectures: pairs.iter().map(architecture).collect(),
             methods: [("naive", "mean"), ("ensemble", "ensemble"), ("c2m3", "mean"), ("also", "mean")].map(method).to_vec(),
             comparison: Comparison::default(),
+            barriers: vec![BarrierOver::Line],
             lost: Vec::new(),
             origin: String::new(),
             images: Default::default(),
@@ -361,6 +385,29 @@ mod tests {
                      | also | **0.9500** | 0.990 | **5.31e-6** |\n";
         assert!(text.contains(table), "{text}");
         assert!(text.contains("`endpoints`: mean of the models before merging.") && !text.contains("In brackets"), "{text}");
+    }
+
+    #[test]
+    fn barriers_are_over_what_the_spec_or_the_reported_figures_say_and_headings_tell_it() {
+        let pair = PairName::new("z", "mlp");
+        let barriers = [cell(&pair, "naive", "barrier_line", Part::Test, 0.5), cell(&pair, "naive", "barrier_mean", Part::Test, 0.75)];
+        let cells = [scores(&pair), barriers.to_vec()].concat();
+        let shown = |barriers: &[BarrierOver]| {
+            let known = Known { barriers: barriers.to_vec(), ..known(std::slice::from_ref(&pair)) };
+            render(&cells, &Tables::default(), &known)
+        };
+        let [line, mean] = [BarrierOver::Line, BarrierOver::Mean];
+        let text = shown(&[line]);
+        assert!(text.contains("| loss, test | barrier over line, test |\n") && text.contains("| 8.8e9 | 0.5000 |\n"), "{text}");
+        assert!(text.contains("over the straight line between the end losses, mean over pairs."), "{text}");
+        let text = shown(&[mean]);
+        assert!(text.contains("| loss, test | barrier over mean, test |\n") && text.contains("| 8.8e9 | 0.7500 |\n"), "{text}");
+        assert!(text.contains("over the mean of the end losses, mean over pairs.") && !text.contains("straight"), "{text}");
+        let text = shown(&[mean, line]);
+        assert!(
+            text.contains("| barrier over mean, test | barrier over line, test |\n") && text.contains("| 0.7500 | 0.5000 |\n"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -19,6 +19,7 @@ mod plot;
 mod seconds_picture;
 mod summary;
 mod tabulate;
+mod to_lose;
 mod trends;
 mod widths_picture;
 

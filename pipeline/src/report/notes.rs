@@ -9,9 +9,8 @@ use crate::image_limits::ImageLimits;
 use crate::measurements::{BarrierRow, ClassRow, MatchingRow, MeasuredClassRow, MergedRow, ModelRow};
 use crate::number;
 use crate::table::Tables;
+use crate::untrained::{SIGN, UntrainedRow, named};
 
-/// End points that learned nothing.
-const AT_CHANCE: char = '†';
 /// Matchings that did not come to an end.
 const STOPPED: char = '‡';
 /// Batch norms without statistics of their own.
@@ -31,13 +30,21 @@ const MOST_MISSED: f64 = 1e-3;
 pub struct Notes {
     marks: BTreeMap<String, BTreeSet<char>>,
     texts: Vec<String>,
+    /// Methods half of whose end points did not learn.
+    chance: BTreeSet<String>,
+    /// The least number of models among which one did not learn.
+    least: Option<usize>,
 }
 
 impl Notes {
     /// Everything to be said of a pair.
     pub fn of(pair: &PairName, tables: &Tables, known: &Known) -> Notes {
         let mut notes = Notes::default();
-        notes.add(AT_CHANCE, at_chance(pair, tables));
+        if let Some(Unlearned { marked, chance, least, text }) = unlearned(pair, tables) {
+            notes.add(SIGN, Some((marked, text)));
+            notes.chance = chance.iter().map(ToString::to_string).collect();
+            notes.least = Some(least);
+        }
         notes.add(STOPPED, stopped(pair, tables, known));
         notes.add(STATISTICS, without_statistics(pair, tables, known));
         notes.texts.extend(dear(pair, tables));
@@ -52,9 +59,14 @@ impl Notes {
         marks.map(|mark| format!(" {mark}")).collect()
     }
 
-    /// Whether the end points of a method are at chance, where no figure is better than another.
+    /// The sign of a merge of the first so many models.
+    pub fn marks_of(&self, models: usize) -> String {
+        if self.least.is_some_and(|least| models >= least) { format!(" {SIGN}") } else { String::new() }
+    }
+
+    /// Whether half of the end points of a method are at chance, so that no figure is better than another.
     pub fn is_chance(&self, label: &MethodLabel) -> bool {
-        self.marks.get(&label.to_string()).is_some_and(|marks| marks.contains(&AT_CHANCE))
+        self.chance.contains(&label.to_string())
     }
 
     /// The notes as paragraphs; nothing where there are none.
@@ -143,12 +155,27 @@ fn ends(found: &[&ModelRow], of: fn(&ModelRow) -> f64, show: fn(f64) -> String) 
     if low == high { low } else { format!("{low} to {high}") }
 }
 
-/// End points whose accuracy is that of always naming the largest class.
-fn at_chance(pair: &PairName, tables: &Tables) -> Option<(Vec<MethodLabel>, String)> {
+/// End points that did not learn, and what uses them.
+struct Unlearned {
+    /// Methods that use one.
+    marked: Vec<MethodLabel>,
+    /// Methods half of whose end points are such.
+    chance: Vec<MethodLabel>,
+    /// The least number of models, the first ones, that has one.
+    least: usize,
+    text: String,
+}
+
+/// End points whose training ended at the loss of guessing, or whose accuracy is that of always naming the largest class.
+fn unlearned(pair: &PairName, tables: &Tables) -> Option<Unlearned> {
+    let untrained: Vec<&UntrainedRow> = tables.of::<UntrainedRow>().iter().filter(|row| row.pair == *pair).collect();
     let mut sentences = Vec::new();
-    let mut learned_nothing = false;
-    let mut bad: BTreeSet<(usize, &str)> = BTreeSet::new();
+    let mut learned_nothing = !untrained.is_empty();
+    let mut bad: BTreeSet<(usize, &str)> = untrained.iter().map(|row| (row.replicate, row.model.as_str())).collect();
     let mut all: Vec<(usize, &str)> = Vec::new();
+    if learned_nothing {
+        sentences.push(format!("Not trained: {}.", named(untrained)));
+    }
     for split in [Part::Train, Part::Test] {
         let Some(measured) = Measured::of(&pair.dataset, split, tables) else { continue };
         let rows = end_points(pair, split, tables);
@@ -185,25 +212,30 @@ fn at_chance(pair: &PairName, tables: &Tables) -> Option<(Vec<MethodLabel>, Stri
     }
     let conclusion = match (learned_nothing, bad.len() == all.len()) {
         (true, true) => "The end points did not learn; barriers mean nothing there.",
-        (true, false) => {
-            "Those did not learn, and barriers of theirs mean nothing. Rows have the sign if half of their end points did not."
-        }
+        (true, false) => "Those did not learn, and barriers of theirs mean nothing. Rows that use one have the sign.",
         (false, true) => "If the end points did not learn, barriers mean nothing there.",
-        (false, false) => {
-            "If they did not learn, barriers of theirs mean nothing. Rows have the sign if that may be half of their end points."
-        }
+        (false, false) => "If they did not learn, barriers of theirs mean nothing. Rows that use one have the sign.",
     };
     sentences.push(conclusion.to_owned());
-    let marked = labels(pair, tables).into_iter().filter(|label| {
+    // The place of each model among those of its replicate.
+    let places: Vec<(usize, bool)> = all
+        .iter()
+        .map(|model| (all.iter().filter(|other| other.0 == model.0).position(|other| other == model).unwrap_or(0), bad.contains(model)))
+        .collect();
+    let used = |label: &MethodLabel| -> (usize, usize) {
         let models = merged(pair, label, tables);
-        let is_own = |model: &&(usize, &str)| {
-            let replicate = all.iter().filter(|other| other.0 == model.0);
-            replicate.take(models).any(|other| other == *model)
-        };
-        let own: Vec<_> = all.iter().filter(is_own).collect();
-        2 * own.iter().filter(|model| bad.contains(**model)).count() >= own.len()
-    });
-    Some((marked.collect(), sentences.join(" ")))
+        let own = || places.iter().filter(|(place, _)| *place < models);
+        (own().filter(|(_, bad)| *bad).count(), own().count())
+    };
+    let lines = |label: &MethodLabel| {
+        let ends = |row: &BarrierRow| [&row.fixed, &row.permutee].iter().any(|end| bad.contains(&(row.key.replicate, end.as_str())));
+        tables.of::<BarrierRow>().iter().any(|row| row.key.pair == *pair && row.key.method == *label && ends(row))
+    };
+    let labels = labels(pair, tables);
+    let marked = labels.iter().filter(|label| used(label).0 > 0 || lines(label)).cloned().collect();
+    let chance = labels.iter().filter(|label| 2 * used(label).0 >= used(label).1).cloned().collect();
+    let least = places.iter().filter(|(_, bad)| *bad).map(|(place, _)| place + 1).min()?;
+    Some(Unlearned { marked, chance, least, text: sentences.join(" ") })
 }
 
 /// How many models, the first ones, go into the row of a method.

@@ -4,6 +4,7 @@ use super::*;
 use crate::comparison::Comparison;
 use crate::drawing::MethodRow;
 use crate::identity::ResultKey;
+use crate::spec::BarrierOver;
 
 fn pair() -> PairName {
     PairName::new("digits", "mlp")
@@ -27,6 +28,7 @@ fn known() -> Known {
             method(["ensemble", "identity", "ensemble", ""]),
         ],
         comparison: Comparison::default(),
+        barriers: vec![BarrierOver::Line],
         lost: Vec::new(),
         origin: String::new(),
         images: ImageLimits::default(),
@@ -119,7 +121,7 @@ fn with_accuracies(accuracies: &[f64]) -> Tables {
 }
 
 #[test]
-fn rows_have_the_sign_where_half_of_their_own_end_points_are_at_chance() {
+fn figures_are_not_compared_where_half_of_their_own_end_points_are_at_chance() {
     let marks = |accuracies: &[f64]| {
         let notes = Notes::of(&pair(), &with_accuracies(accuracies), &known());
         let labels = [MethodLabel::Endpoints, MethodLabel::method("naive"), MethodLabel::method("pairs")];
@@ -131,6 +133,38 @@ fn rows_have_the_sign_where_half_of_their_own_end_points_are_at_chance() {
     assert!(text.contains("Those did not learn, and barriers of theirs mean nothing."), "{text}");
     assert_eq!(marks(&[0.9, 0.1, 0.9, 0.9, 0.9]).0, [false, false, true], "one of two is half");
     assert_eq!(marks(&[0.9, 0.9, 0.1, 0.1]).0, [true, true, false]);
+}
+
+#[test]
+fn every_row_that_uses_a_network_which_did_not_train_has_the_sign() {
+    let mut tables = with_accuracies(&[0.9, 0.8, 0.11, 0.9, 0.9]);
+    tables.extend([UntrainedRow {
+        pair: pair(),
+        replicate: 0,
+        model: "c".to_owned(),
+        loss: 10f64.ln(),
+        classes: 10,
+        stage: String::new(),
+    }]);
+    let line = |method: &str, permutee: &str| BarrierRow {
+        key: key(method),
+        fixed: "a".to_owned(),
+        permutee: permutee.to_owned(),
+        split: Part::Train,
+        lambda: 0.0,
+        loss: 1.0,
+        accuracy: 0.5,
+        stage: String::new(),
+    };
+    tables.extend([line("pairs", "b"), line("crossing", "c")]);
+    let notes = Notes::of(&pair(), &tables, &known());
+    let labels = [MethodLabel::Endpoints, MethodLabel::method("naive"), MethodLabel::method("pairs"), MethodLabel::method("crossing")];
+    assert_eq!(labels.clone().map(|label| notes.marks(&label)), [" †", " †", "", " †"]);
+    assert_eq!(labels.map(|label| notes.is_chance(&label)), [false; 4], "methods can still be compared");
+    assert_eq!([1, 2, 3, 5].map(|models| notes.marks_of(models)), ["", "", " †", " †"]);
+    let text = notes.text();
+    assert!(text.contains("† Not trained: c (training loss 2.303 of ln 10 = 2.303)."), "{text}");
+    assert!(text.contains("Rows that use one have the sign."), "{text}");
 }
 
 #[test]

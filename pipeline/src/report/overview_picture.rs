@@ -65,11 +65,11 @@ pub fn draw(canvas: &Canvas) -> Result<()> {
     let mut pairs: Vec<_> = groups.iter().collect();
     // In the order of the spec, as sections of `table.md` are.
     pairs.sort_by_key(|(pair, _)| architectures.iter().position(|row| row.pair == **pair).unwrap_or(usize::MAX));
-    let mut panels = Vec::new();
+    let (mut panels, mut shown) = (Vec::new(), Vec::new());
     for (pair, rows) in pairs {
         let split = shown_part(rows.iter().map(|row| row.figures.split));
-        let shown = || rows.iter().filter(|row| row.is_accuracy_of(pair, split));
-        let merged = || shown().filter(|row| !row.method.is_endpoints());
+        let accuracies = || rows.iter().filter(|row| row.is_accuracy_of(pair, split));
+        let merged = || accuracies().filter(|row| !row.method.is_endpoints());
         let Some(most) = merged().map(|row| row.models).max() else { continue };
         let mut draws: BTreeMap<String, Vec<&Figures>> = BTreeMap::new();
         for row in merged().filter(|row| row.models == most) {
@@ -78,16 +78,17 @@ pub fn draw(canvas: &Canvas) -> Result<()> {
         let figures = draws.into_iter().map(|(name, draws)| (name, Figure::over(&draws))).collect();
         let stands_for = architectures.iter().find(|row| row.pair == *pair && !row.stands_for.is_empty());
         let other = stands_for.map(|row| format!(" for {}", row.stands_for)).unwrap_or_default();
-        let endpoints = shown().find(|row| row.method.is_endpoints()).map(|row| row.figures.mean);
+        let endpoints = accuracies().find(|row| row.method.is_endpoints()).map(|row| row.figures.mean);
         let heading = format!("{}{other}, {}", pair.dataset, pair.architecture);
         panels.push(Panel { heading, models: most, split, figures, endpoints });
+        shown.push(pair);
     }
     if panels.len() < 2 {
         return Ok(());
     }
     let names: BTreeSet<&String> = panels.iter().flat_map(|panel| panel.figures.keys()).collect();
     let legend = canvas.legend(names.into_iter().cloned());
-    canvas.save_as(&Overview { legend, panels }, "table")
+    canvas.save_as(&Overview { legend, panels }, "table", shown)
 }
 
 impl Overview {

@@ -93,7 +93,8 @@ fn by_width(canvas: &Canvas, pairs: &BTreeSet<PairName>, alignments: &[Alignment
         let earlier = families[..place].iter().filter(|other| other.dataset == family.dataset).count();
         let number = if earlier == 0 { String::new() } else { format!("-{}", earlier + 1) };
         let legend = canvas.legend(panel.series.keys().cloned());
-        canvas.save_as(&Seconds { title, legend, panel, notes: notes() }, &format!("seconds-widths-{}{number}", family.dataset))?;
+        // Times do not depend on what a network learned.
+        canvas.save_as(&Seconds { title, legend, panel, notes: notes() }, &format!("seconds-widths-{}{number}", family.dataset), [])?;
     }
     Ok(())
 }

@@ -13,7 +13,7 @@ use crate::identity::PairName;
 use crate::image_limits::ImageLimits;
 use crate::measurements;
 use crate::plan::Recorded;
-use crate::spec::Lost;
+use crate::spec::{BarrierOver, Lost};
 use crate::stage::{Context, Recipe, Stage, StageId, Words};
 use crate::store;
 use crate::table::Tables;
@@ -37,6 +37,8 @@ pub struct Known {
     pub methods: Vec<MethodRow>,
     /// Figures to compare with.
     pub comparison: Comparison,
+    /// What the barriers that are shown are over, the first one also as a share.
+    pub barriers: Vec<BarrierOver>,
     /// What has no rows, because a stage failed.
     pub lost: Vec<Lost>,
     /// The profile and what was laid over it, in words; may be empty.
@@ -69,13 +71,14 @@ impl Stage for Tabulate {
     }
 
     fn recipe(&self) -> Recipe {
-        let Known { title, architectures, methods, comparison, lost, origin, images, batch_norms } = &self.known;
+        let Known { title, architectures, methods, comparison, barriers, lost, origin, images, batch_norms } = &self.known;
         let mut settings = json!({
             "title": title,
             "cells": self.recorded.iter().map(Recorded::recipe).collect::<Vec<Value>>(),
             "architectures": architectures,
             "methods": methods,
             "comparison": comparison,
+            "barriers": barriers,
         });
         if !lost.is_empty() {
             settings["lost"] = json!(lost);

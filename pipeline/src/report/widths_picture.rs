@@ -27,12 +27,14 @@ pub fn draw(canvas: &Canvas) -> Result<()> {
     let (merged, ends) = (MergedRow::read_from(canvas.results())?, ModelRow::read_from(canvas.results())?);
     for dataset in families.iter().map(|family| &family.dataset).collect::<BTreeSet<_>>() {
         let (mut panels, mut names, mut most) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
+        let mut pairs: BTreeSet<&PairName> = BTreeSet::new();
         for family in families.iter().filter(|family| family.dataset == *dataset) {
             let width = |pair: &PairName| family.widths.get(&pair.architecture).copied().filter(|_| pair.dataset == *dataset);
             let merged: Vec<(&MergedRow, usize)> = merged.iter().filter_map(|row| Some((row, width(&row.key.pair)?))).collect();
             let ends: Vec<(&ModelRow, usize)> = ends.iter().filter_map(|row| Some((row, width(&row.pair)?))).collect();
             let Some(count) = shared(merged.iter().map(|(row, width)| (*width, row.models))) else { continue };
             most.insert(count);
+            pairs.extend(merged.iter().map(|(row, _)| &row.key.pair));
             for split in [Part::Train, Part::Test] {
                 let merged: Vec<_> = merged.iter().filter(|(row, _)| row.split == split && row.models == count).collect();
                 let ends: Vec<_> = ends.iter().filter(|(row, _)| row.split == split).collect();
@@ -70,7 +72,7 @@ pub fn draw(canvas: &Canvas) -> Result<()> {
         }
         let most = most.iter().map(usize::to_string).collect::<Vec<_>>().join(" or ");
         let title = format!("{most} models merged, by their width: {dataset}");
-        canvas.save_as(&Widths { title, legend: canvas.legend(names), panels }, &format!("widths-{dataset}"))?;
+        canvas.save_as(&Widths { title, legend: canvas.legend(names), panels }, &format!("widths-{dataset}"), pairs)?;
     }
     Ok(())
 }

@@ -5,10 +5,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
 use std::time::Instant;
 
-use anyhow::{Context as _, Result, anyhow};
-use rayon::{ThreadPool, ThreadPoolBuilder};
+use anyhow::{Result, anyhow};
 
 use super::RunOptions;
+use crate::cores::Threads;
 use crate::events::{Event, Reporter};
 use crate::plan::Planned;
 use crate::stage::{Artifact, Context, Progress};
@@ -37,35 +37,12 @@ pub(super) struct Made {
     pub same: Option<bool>,
 }
 
-/// A thread that performs jobs, with a pool of threads for the work inside a stage. The pool is made for the first job.
-pub(super) struct Worker {
-    number: usize,
-    pool: Option<ThreadPool>,
-}
-
-impl Worker {
-    pub fn new(number: usize) -> Worker {
-        Worker { number, pool: None }
-    }
-
-    fn pool(&mut self, threads: usize) -> Result<&ThreadPool> {
-        match self.pool {
-            Some(ref pool) => Ok(pool),
-            None => {
-                let number = self.number;
-                let builder = ThreadPoolBuilder::new().num_threads(threads).thread_name(move |index| format!("worker-{number}-{index}"));
-                Ok(self.pool.insert(builder.build().context("cannot start threads")?))
-            }
-        }
-    }
-}
-
 impl Job<'_> {
     /// Runs the stage and commits its artifact.
     ///
     /// # Errors
     /// When the stage fails, panics or is interrupted, or the store cannot be written.
-    pub fn perform(self, worker: &mut Worker) -> Result<Made> {
+    pub fn perform(self, threads: &Threads<'_>) -> Result<Made> {
         // Only a whole entry saves the work: a damaged one is replaced, unless another run did so before.
         let earlier = match self.store.verify(self.claim.fingerprint()) {
             Lookup::Hit(artifact) if !self.forced => return Ok(Made { artifact, ran: false, same: None }),
@@ -76,11 +53,9 @@ impl Job<'_> {
         let stage = &*planned.stage;
         reporter.event(&Event::Started { stage: stage.id(), words: stage.words() });
         let begun = Instant::now();
-        let threads = options.threads();
-        let pool = worker.pool(threads)?;
         let checkpoint = store.checkpoint(&claim);
         let workdir = store.begin(claim)?;
-        tracing::debug!(stage = %stage.id(), fingerprint = %planned.fingerprint, threads, folder = %workdir.path().display(), "stage begins");
+        tracing::debug!(stage = %stage.id(), fingerprint = %planned.fingerprint, folder = %workdir.path().display(), "stage begins");
         let progress = |progress: Progress| reporter.event(&Event::Advanced { stage: stage.id(), progress: &progress });
         let work = OnceLock::new();
         let context = Context {
@@ -91,17 +66,23 @@ impl Job<'_> {
             interrupted: options.interrupted,
             device: &options.device,
             datasets: &options.datasets,
+            threads,
             work: &work,
         };
         // A panicking stage leaves only its folder behind, which is removed.
-        match catch_unwind(AssertUnwindSafe(|| pool.install(|| stage.run(&context)))) {
-            Ok(ran) => ran?,
+        match catch_unwind(AssertUnwindSafe(|| threads.begin(|| stage.run(&context)))) {
+            Ok(ran) => ran??,
             Err(payload) => return Err(anyhow!("the stage panicked: {}\nhint: this is a bug, please report it", message(&*payload))),
         }
         let read = stage.inputs().iter().zip(&inputs);
         let read = read.map(|(id, artifact)| Input { stage: id.clone(), fingerprint: artifact.fingerprint });
         let entry = Entry::new(planned.fingerprint, stage.id(), stage.recipe(), read.collect());
-        let cost = StageCost { seconds: begun.elapsed().as_secs_f64(), work: work.get().copied(), threads, device: options.device.name() };
+        let cost = StageCost {
+            seconds: begun.elapsed().as_secs_f64(),
+            work: work.get().copied(),
+            threads: threads.most(),
+            device: options.device.name(),
+        };
         let (artifact, contents) = store.commit(workdir, &entry, cost)?;
         checkpoint.remove();
         Ok(Made { artifact, ran: true, same: earlier.map(|earlier| earlier == contents) })

@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 
 use super::graph::Graph;
-use super::job::{Job, Made, Worker};
+use super::job::{Job, Made};
 use super::{Outcome, RunOptions, Status};
+use crate::cores::{Cores, Threads};
 use crate::events::{Event, Reporter};
 use crate::stage::{Artifact, StageId};
 use crate::store::Store;
@@ -24,6 +25,7 @@ pub(super) struct Schedule<'a> {
     store: &'a Store,
     options: &'a RunOptions,
     reporter: &'a dyn Reporter,
+    cores: Cores,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -83,7 +85,8 @@ impl<'a> Schedule<'a> {
         let pending: Vec<usize> = graph.nodes.iter().map(|node| distinct(&node.inputs)).collect();
         let ready = (0..nodes.len()).filter(open).filter(|&node| pending[node] == 0).map(|node| rank(graph, node)).collect();
         let state = State { nodes, pending, ready, running: 0, workers: 0, refused: BTreeMap::new(), stopping: false, interrupted: false };
-        Schedule { graph, store, options, reporter, state: Mutex::new(state), changed: Condvar::new() }
+        let cores = Cores::new(options.cores, options.jobs);
+        Schedule { graph, store, options, reporter, cores, state: Mutex::new(state), changed: Condvar::new() }
     }
 
     /// Runs workers until nothing is left that they could do, and watches for the request to end.
@@ -142,10 +145,10 @@ impl<'a> Schedule<'a> {
     }
 
     fn serve(&self, number: usize) {
-        let mut worker = Worker::new(number);
+        let threads = Threads::new(&self.cores, number);
         while let Some((node, job)) = self.next() {
             let begun = Instant::now();
-            let made = job.and_then(|job| job.perform(&mut worker));
+            let made = job.and_then(|job| job.perform(&threads));
             self.finish(node, begun.elapsed().as_secs_f64(), made);
         }
         self.lock().workers -= 1;
@@ -165,6 +168,7 @@ impl<'a> Schedule<'a> {
             }
             if let Some(next) = self.take(&mut state) {
                 state.running += 1;
+                self.cores.share_among(state.running + state.ready.len());
                 return Some(next);
             }
             state = self.pause(state);
@@ -205,6 +209,9 @@ impl<'a> Schedule<'a> {
         let fate = match made {
             Ok(Made { artifact, ran: true, same }) => {
                 self.reporter.event(&Event::Finished { stage, words: self.graph.planned(node).stage.words(), seconds });
+                if let Some(message) = self.graph.planned(node).stage.warning(&|| Some(artifact.clone())) {
+                    self.reporter.event(&Event::Warned { stage, message: &message });
+                }
                 if let Some(same) = same {
                     self.reporter.event(&Event::Compared { stage, same });
                 }
@@ -236,6 +243,7 @@ impl<'a> Schedule<'a> {
             self.skip(&mut state, node);
         }
         state.nodes[node] = fate;
+        self.cores.share_among(state.running + state.ready.len());
         drop(state);
         self.changed.notify_all();
     }

@@ -14,7 +14,10 @@ impl Resolver<'_> {
         let stand_ins = pairs.iter().filter_map(|pair| Some((pair.name(), pair.stands_for.clone()?))).collect();
         let Some(written) = &self.document.reported else { return Ok(Comparison { stand_ins, ..Comparison::default() }) };
         let figures = match &written.file {
-            Some(file) => self.reported(folder, file)?,
+            Some(file) => {
+                self.told_apart(written)?;
+                self.reported(folder, file)?
+            }
             None if written.profile.is_some() => Vec::new(),
             None => {
                 let error = self.wrong(&path(["reported"]), "`reported` names neither a `file` nor a `profile`");
@@ -37,6 +40,19 @@ impl Resolver<'_> {
         }
         let Reported { differs, profile, interchangeable, .. } = written.clone();
         Ok(Comparison { figures, differs, profile, deviations: Vec::new(), stand_ins, interchangeable })
+    }
+
+    /// Figures are compared at the settings that made them: without a profile that says which, any settings would count as those.
+    fn told_apart(&self, written: &Reported) -> Result<()> {
+        if written.profile.is_some() || !written.differs.is_empty() {
+            return Ok(());
+        }
+        let message = "`reported.file` without `reported.profile`: nothing says at which settings its figures were made";
+        let error = self.wrong(&path(["reported", "file"]), message);
+        Err(error.hint(
+            "name the profile of those settings, `profile = \"paper\"`, beside a table `[profiles.paper]`, which is empty where the spec has \
+             them as it stands; or say in `differs` why no figure can be compared",
+        ))
     }
 
     /// The figures of a file that others reported.

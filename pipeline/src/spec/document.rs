@@ -10,8 +10,8 @@ use onebasin_training::{Averaging, Training};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::Repair;
 use super::schema::Either;
+use super::{BarrierOver, Repair};
 use crate::identity::Part;
 
 /// A whole spec. Tables that a library reads are read later, each at its own path.
@@ -140,11 +140,14 @@ pub struct Evaluation {
     /// Whether each list is merged in the frame of all models too.
     #[serde(default)]
     pub joint_subsets: bool,
+    /// What the barrier shown is over; if not given, as reported figures have it, else the line.
+    #[serde(default)]
+    pub barrier: Option<BarrierOver>,
 }
 
 impl Evaluation {
     /// As they are written.
-    pub const KEYS: [&str; 7] = ["lambdas", "splits", "images", "train-images", "merges", "subsets", "joint-subsets"];
+    pub const KEYS: [&str; 8] = ["lambdas", "splits", "images", "train-images", "merges", "subsets", "joint-subsets", "barrier"];
 }
 
 /// `[reported]`.

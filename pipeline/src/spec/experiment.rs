@@ -7,7 +7,7 @@ use onebasin_repro::Stream;
 use onebasin_training::{Averaging, Training};
 use serde::Serialize;
 
-use super::{Origin, Repair, Requests, Sweep};
+use super::{BarrierOver, Origin, Repair, Requests, Sweep};
 use crate::comparison::Comparison;
 use crate::identity::{MethodName, PairName, Part};
 use crate::image_limits::ImageLimits;
@@ -162,6 +162,8 @@ pub struct Evaluation {
     pub subsets: Vec<Vec<usize>>,
     /// Whether these are also merged in the frame into which all models were brought together.
     pub joint_subsets: bool,
+    /// What the barrier that tables for people show is over, where the spec says it.
+    pub barrier: Option<BarrierOver>,
     /// What is asked of each measurement.
     pub requests: Requests,
     /// Whether anything is measured along lines.
@@ -169,6 +171,15 @@ pub struct Evaluation {
 }
 
 impl Experiment {
+    /// What the barriers that tables for people show are over: what the spec says, and what figures were reported over; else the line.
+    pub fn barriers(&self) -> Vec<BarrierOver> {
+        let reported = |over: &BarrierOver| self.comparison.figures.iter().any(|figure| figure.metric == over.metric());
+        let said = self.evaluation.barrier;
+        let others = [BarrierOver::Line, BarrierOver::Mean].into_iter().filter(|over| Some(*over) != said && reported(over));
+        let shown: Vec<BarrierOver> = said.into_iter().chain(others).collect();
+        if shown.is_empty() { vec![BarrierOver::Line] } else { shown }
+    }
+
     /// The stream of one replicate of a pair.
     pub fn stream(&self, pair: &Pair, replicate: usize) -> Stream {
         Stream::root(self.seed).child(format!("replicate-{replicate}")).child(pair.name().to_string())

@@ -248,8 +248,8 @@ impl Resolver<'_> {
         let subsets = self.subsets(listed, models)?;
         let asked = Asked { resolver: self, models, pairs, methods };
         let (requests, walks_lines) = Requests::check(measurements, &asked)?;
-        let document::Evaluation { lambdas, joint_subsets, .. } = *written;
-        Ok(Evaluation { lambdas, parts, images, merges, subsets, joint_subsets, requests, walks_lines })
+        let document::Evaluation { lambdas, joint_subsets, barrier, .. } = *written;
+        Ok(Evaluation { lambdas, parts, images, merges, subsets, joint_subsets, barrier, requests, walks_lines })
     }
 
     /// Factors of a mean fit one number of models only.

@@ -8,13 +8,14 @@ use std::time::Instant;
 use anyhow::{Context as _, Result};
 use onebasin_datasets::{Subset, subset};
 use onebasin_repro::Stream;
-use onebasin_training::{Progress, Snapshot, Training, TrainingError, TrainingRun};
+use onebasin_training::{Progress, Snapshot, Training, TrainingError, TrainingRun, free_buffers};
 use serde_json::json;
 
 use super::files;
 use crate::dataset_cache;
-use crate::stage::{self, Context, Recipe, Stage, StageId, Words};
+use crate::stage::{self, Artifact, Context, Recipe, Stage, StageId, Words};
 use crate::task::Task;
+use crate::untrained::{sentence, untrained};
 
 /// Trains a network on the training images, or on a subset of them, and saves it as `weights.safetensors`, with its learning curve.
 pub struct Train {
@@ -78,7 +79,7 @@ impl Stage for Train {
         self.resume(&mut run, context);
         let mut kept = Instant::now();
         while !run.is_done() {
-            let Progress { step, steps, loss, rate, .. } = run.advance()?;
+            let Progress { step, steps, loss, rate, .. } = context.compute(|| run.advance())?;
             (context.progress)(stage::Progress::Training { step, steps, loss, rate });
             let interrupted = context.interrupted.load(Ordering::Relaxed) && !run.is_done();
             let keeps = self.checkpoint_seconds > 0;
@@ -91,8 +92,16 @@ impl Stage for Train {
             }
         }
         let trained = run.finish()?;
+        context.threads.everywhere(free_buffers);
         files::save_learning_curve(context.out, &trained.curve)?;
         files::save(context.out, &graph.architecture, trained.weights)
+    }
+
+    fn warning(&self, artifact: &dyn Fn() -> Option<Artifact>) -> Option<String> {
+        // An artifact that cannot be read is damaged, which others tell.
+        let curve = files::load_learning_curve(&artifact()?).ok()?;
+        let classes = self.task.graph.architecture.classes;
+        Some(sentence(untrained(&curve, classes)?, classes))
     }
 }
 

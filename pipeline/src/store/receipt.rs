@@ -24,7 +24,7 @@ pub struct Receipt {
     /// How long what the stage is for took of it, without loading and checks, where it tells.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub work: Option<f64>,
-    /// On how many threads.
+    /// On how many threads at most: a stage has more once others have ended.
     pub threads: usize,
     /// On which device, as `--device` names it.
     pub device: String,

@@ -27,7 +27,7 @@ pub struct StageCost {
     pub seconds: f64,
     /// How long what the stage is for took of it, where it tells.
     pub work: Option<f64>,
-    /// On how many threads.
+    /// On how many threads at most: a stage has more once others have ended.
     pub threads: usize,
     /// On which device.
     pub device: String,

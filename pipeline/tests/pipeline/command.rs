@@ -285,7 +285,7 @@ fn check_without_results_is_an_error_as_any_other() {
 #[test]
 fn a_figure_that_was_not_run_is_neither_fine_nor_out_unless_all_are_asked_for() {
     let (folder, spec) = folder();
-    std::fs::write(&spec, format!("{SPEC}\n[reported]\nfile = \"bands.csv\"\n")).unwrap();
+    std::fs::write(&spec, format!("{SPEC}\n[reported]\nfile = \"bands.csv\"\nprofile = \"own\"\n\n[profiles.own]\n")).unwrap();
     let header = "dataset,architecture,method,models,metric,split,value,sd,tolerance,source\n";
     let row = |method: &str, models: usize| format!("few-glyphs,mlp,{method},{models},accuracy,test,0.5,,0.5,anything\n");
     std::fs::write(folder.path().join("bands.csv"), [header, &row("naive", 2), &row("naive", 5), &row("other", 2)].concat()).unwrap();

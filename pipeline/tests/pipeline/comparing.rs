@@ -4,7 +4,7 @@ use std::path::Path;
 
 use onebasin::experiment;
 use onebasin::identity::{MethodLabel, PairName, Part};
-use onebasin::spec::{self, Experiment, Overrides};
+use onebasin::spec::{self, BarrierOver, Experiment, Overrides};
 use onebasin_datasets::SearchPaths;
 
 const SPEC: &str = r#"
@@ -88,4 +88,69 @@ fn at_the_reported_settings_only_a_stand_in_differs() {
 fn a_profile_that_reported_figures_cannot_have_is_refused() {
     let error = read("paper", &SPEC.replace("profile = \"paper\"", "profile = \"papper\"")).unwrap_err().to_string();
     assert!(error.contains("unknown profile `papper`") && error.contains("did you mean `paper`?"), "{error}");
+}
+
+#[test]
+fn figures_of_unknown_settings_are_refused_unless_none_is_compared() {
+    let without = SPEC.replace("profile = \"paper\"", "");
+    let error = read("paper", &without).unwrap_err().to_string();
+    assert!(error.contains("`reported.file` without `reported.profile`") && error.contains("hint: name the profile"), "{error}");
+    let differs = SPEC.replace("profile = \"paper\"", "differs = \"drawn by hand\"");
+    assert_eq!(read("paper", &differs).unwrap().comparison.differs, "drawn by hand");
+}
+
+/// What is said of the test accuracy of five networks merged by C²M³, in the experiment as it stands with `sets` over it.
+fn verdict(sets: &[&str]) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../experiments/mnist-mlp.toml");
+    let overrides = Overrides { sets: sets.iter().map(|&set| set.to_owned()).collect(), ..Overrides::default() };
+    let experiment = experiment::load(&path, &overrides, &SearchPaths::offline([], Path::new("/nonexistent"))).unwrap();
+    let (pair, method) = (experiment.pairs[0].name(), MethodLabel::method("c2m3"));
+    let figure = experiment.comparison.find(&pair, &method, 5, "accuracy", Part::Test).unwrap();
+    experiment.comparison.verdict(&pair, figure.value, figure)
+}
+
+/// What the barriers in tables of an experiment are over.
+fn barriers(name: &str, sets: &[&str]) -> Vec<BarrierOver> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../experiments").join(name);
+    let overrides = Overrides { sets: sets.iter().map(|&set| set.to_owned()).collect(), ..Overrides::default() };
+    experiment::load(&path, &overrides, &SearchPaths::offline([], Path::new("/nonexistent"))).unwrap().barriers()
+}
+
+#[test]
+fn tables_show_the_barrier_that_figures_were_reported_over_or_that_the_spec_says() {
+    for reported in ["git-rebasin-mnist.toml", "figure-10.toml"] {
+        assert_eq!(barriers(reported, &[]), [BarrierOver::Mean], "{reported}");
+        assert_eq!(barriers(reported, &["evaluation.barrier=line"]), [BarrierOver::Line, BarrierOver::Mean], "{reported}");
+    }
+    for said in ["mnist-mlp.toml", "table-3.toml", "table-4.toml", "table-5.toml", "table-6.toml", "figure-4.toml"] {
+        assert_eq!(barriers(said, &[]), [BarrierOver::Mean], "{said}");
+    }
+    assert_eq!(barriers("cifar10-vgg11.toml", &[]), [BarrierOver::Line]);
+    assert_eq!(barriers("cifar10-vgg11.toml", &["evaluation.barrier=mean"]), [BarrierOver::Mean]);
+}
+
+#[test]
+fn the_published_settings_are_comparable_and_a_hundredth_of_the_steps_is_not() {
+    for published in [&[][..], &["models=20"], &["evaluation.merges=[5]"], &["replicates=2"]] {
+        assert!(verdict(published).starts_with("comparable: "), "{published:?}: {}", verdict(published));
+    }
+    assert_eq!(verdict(&["trainings.c2m3.steps=100"]), "not comparable: training steps 100 instead of 10000");
+    for other in ["architectures.mlp.hidden=[32]", "methods.c2m3.matching.refine=50", "evaluation.images=100", "trainings.c2m3.batch=64"] {
+        assert!(verdict(&[other]).starts_with("not comparable: "), "{other}: {}", verdict(&[other]));
+    }
+}
+
+#[test]
+fn networks_with_batch_norm_are_compared_with_statistics_interpolated_and_estimated_anew() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../experiments/table-5.toml");
+    for profile in [None, Some("cpu"), Some("paper")] {
+        let overrides = Overrides { profile: profile.map(str::to_owned), ..Overrides::default() };
+        let experiment = experiment::load(&path, &overrides, &SearchPaths::offline([], Path::new("/nonexistent"))).unwrap();
+        for method in ["naive", "git-re-basin", "frank-wolfe"] {
+            let find = |name: &str| experiment.methods.iter().find(|method| method.name.name == name).unwrap();
+            let (plain, anew) = (find(method), find(&format!("{method}-statistics")));
+            assert!(plain.repair.is_none() && matches!(anew.repair, Some(spec::Repair::BatchNorm(_))), "{method}, {profile:?}");
+            assert_eq!(plain.matching, anew.matching, "they share the alignment");
+        }
+    }
 }

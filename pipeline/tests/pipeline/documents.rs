@@ -210,3 +210,36 @@ fn every_row_of_a_table_in_a_document_has_the_head_of_its_table_above_it() {
         }
     }
 }
+
+#[test]
+fn every_target_of_the_makefile_is_told_by_it_and_what_checks_figures_also_by_the_readme() {
+    let makefile = fs::read_to_string(root().join("Makefile")).unwrap();
+    let targets = makefile.lines().find_map(|line| line.strip_prefix(".PHONY: ")).unwrap();
+    let targets: Vec<&str> = targets.split(' ').filter(|target| !target.contains("reproduce-")).collect();
+    let help: String = makefile.lines().filter(|line| line.starts_with("\t@echo \"make ")).collect();
+    let words: BTreeSet<&str> = help.split(|c: char| !(c.is_alphanumeric() || c == '-')).collect();
+    // `help` prints the list, `build` is on the way to every other, `peers` belongs to `bench`.
+    let missing: Vec<&&str> =
+        targets.iter().filter(|target| !words.contains(*target) && !["help", "build", "peers"].contains(target)).collect();
+    assert!(missing.is_empty(), "targets that `make help` does not tell: {missing:?}");
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    for target in targets.iter().filter(|target| target.starts_with("check-")) {
+        assert!(readme.contains(&format!("`make {target}`")), "{target}");
+    }
+    // A schedule that runs a target which is gone finds nothing out.
+    for file in fs::read_dir(root().join(".github/workflows")).unwrap().map(|file| file.unwrap().path()) {
+        let text = fs::read_to_string(&file).unwrap();
+        for run in text.split("make ").skip(1).filter_map(|rest| rest.split_whitespace().next()) {
+            assert!(targets.contains(&run), "`make {run}` in {}", file.display());
+        }
+    }
+}
+
+#[test]
+fn a_schedule_holds_real_tables_against_their_bands() {
+    let workflow = fs::read_to_string(root().join(".github/workflows/tables.yml")).unwrap();
+    assert!(["schedule:", "workflow_dispatch:", "make check-tables"].iter().all(|part| workflow.contains(part)), "{workflow}");
+    let makefile = fs::read_to_string(root().join("Makefile")).unwrap();
+    let target = makefile.split_once("\ncheck-tables:").unwrap().1.split("\n\n").next().unwrap();
+    assert!(target.contains("mnist-mlp") && target.contains("table-1") && target.contains("experiments/expected/"), "{target}");
+}

@@ -75,10 +75,11 @@ fn heavy_libraries_live_in_one_package_each() {
 }
 
 /// The modules of the command, from the lowest layer to the highest. A module uses only modules of layers below its own.
-const INSIDE: [&[&str]; 14] = [
-    &["checkpoint_file", "error_text", "interrupt", "number", "statistics", "version", "whole_file"],
+const INSIDE: [&[&str]; 15] = [
+    &["checkpoint_file", "cores", "error_text", "interrupt", "number", "statistics", "version", "whole_file"],
     &["table"],
     &["identity"],
+    &["untrained"],
     &["comparison", "drawing", "task"],
     &["dataset_cache", "spec"],
     &["stage"],

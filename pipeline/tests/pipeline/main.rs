@@ -17,4 +17,5 @@ mod spec_errors;
 mod spec_keys;
 mod targets;
 mod telling;
+mod untrained;
 mod warnings;

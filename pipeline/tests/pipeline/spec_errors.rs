@@ -215,7 +215,12 @@ fn every_fault_of_a_spec_is_told_with_file_line_key_and_hint() {
             "training = \"adam\"",
             "training = \"adam\"\nnormalisation = { mean = [0, 0, 0], deviation = [1, 1, 1] }",
         ),
-        ("reported figures that are not there", "[evaluation]", "[reported]\nfile = \"reported/none.csv\"\n\n[evaluation]"),
+        (
+            "reported figures that are not there",
+            "[evaluation]",
+            "[reported]\nfile = \"reported/none.csv\"\nprofile = \"cpu\"\n\n[evaluation]",
+        ),
+        ("reported figures of unknown settings", "[evaluation]", "[reported]\nfile = \"reported/none.csv\"\n\n[evaluation]"),
         ("a cycle of two", "merges = [2, 3]", "cycles = [[\"a\", \"b\"]]"),
         ("a cycle with an unknown model", "merges = [2, 3]", "cycles = [[\"a\", \"b\", \"x\"]]"),
         ("a cycle that meets a model twice", "merges = [2, 3]", "cycles = [[\"a\", \"b\", \"a\"]]"),

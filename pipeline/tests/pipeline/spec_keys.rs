@@ -77,7 +77,7 @@ const TABLES: [(&str, &str); 15] = [
 ];
 
 /// Names that keys take besides kinds: the heading of the section, the key, and the table or value with a strange name.
-const NAMES: [(&str, &str, &str, &str); 31] = [
+const NAMES: [(&str, &str, &str, &str); 32] = [
     ("format = \"cifar\"", "labels", "datasets.own", "{ format = \"cifar\", directory = \"x\", labels = STRANGE }"),
     ("family = \"mlp\"", "norm", "architectures.net", "{ family = \"mlp\", norm = STRANGE }"),
     ("family = \"vgg\"", "norm", "architectures.net", "{ family = \"vgg\", norm = STRANGE }"),
@@ -114,6 +114,7 @@ const NAMES: [(&str, &str, &str, &str); 31] = [
     ("repair = { kind = \"repair\" }", "endpoints", "methods.0.repair", "{ kind = \"repair\", endpoints = STRANGE }"),
     ("[evaluation]", "pairs", "evaluation.pairs", "STRANGE"),
     ("[evaluation]", "splits", "evaluation.splits", "[STRANGE]"),
+    ("[evaluation]", "barrier", "evaluation.barrier", "STRANGE"),
 ];
 
 /// Values in quotes that the code reads by itself, not as one of a list of names: heading and key.

@@ -46,7 +46,7 @@ pub use features::{features, penultimate};
 pub use fit::fit;
 pub use initialise::{Initialisation, initialise};
 pub use interpolation::evaluate_line;
-pub use kernels::Kernels;
+pub use kernels::{Kernels, free_buffers};
 pub use learning_curve::CurvePoint;
 pub use moments::cross_moments;
 pub use optimizer::{Adam, Optimizer, Sgd};

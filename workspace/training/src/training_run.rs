@@ -244,7 +244,7 @@ impl<'a> TrainingRun<'a> {
     /// # Errors
     /// Only when graph and specification disagree, which [`Graph::build`] excludes.
     pub fn finish(self) -> Result<Trained, TrainingError> {
-        buffers::clear();
+        buffers::free_buffers();
         Ok(Trained { weights: self.tensors.into_weights(self.graph)?, curve: self.curve.points })
     }
 }

@@ -12,7 +12,7 @@ use super::Measurement;
 use crate::drawing::Canvas;
 use crate::identity::{Part, ResultKey};
 use crate::plan::{PairPlanner, Record};
-use crate::spec::{Asked, Merging, SpecError};
+use crate::spec::{Asked, SpecError};
 use crate::stage::Artifact;
 use crate::stages::files::read_json;
 use crate::table::{Tables, row};

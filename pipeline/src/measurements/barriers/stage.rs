@@ -130,7 +130,7 @@ impl LineStage {
             for (&part, measured) in self.parts.iter().zip(&mut measured) {
                 context.check_interrupt()?;
                 let split = dataset_cache::measured(&self.task, dataset, part);
-                measured.push(evaluate(repairer.graph(), &repaired, &split, normalisation, context.device)?);
+                measured.push(context.compute(|| evaluate(repairer.graph(), &repaired, &split, normalisation, context.device))?);
                 done += split.len();
                 (context.progress)(Progress::Share { done, total });
             }
@@ -216,7 +216,8 @@ fn plain(
             context.check_interrupt()?;
             (context.progress)(Progress::Share { done, total });
             let images = split.select(indices);
-            let evaluations = evaluate_line(&task.graph, fixed, permutee, &lambdas, &images, normalisation, context.device)?;
+            let line = || evaluate_line(&task.graph, fixed, permutee, &lambdas, &images, normalisation, context.device);
+            let evaluations = context.compute(line)?;
             sums.iter_mut().zip(evaluations).for_each(|(sum, evaluation)| sum.add(evaluation));
             done += indices.len();
         }

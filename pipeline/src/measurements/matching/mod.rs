@@ -10,8 +10,8 @@ use std::fmt::Write;
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
-use super::{CycleRow, Measurement};
-use crate::drawing::{Canvas, method_rank};
+use super::Measurement;
+use crate::drawing::{Canvas, list, method_rank};
 use crate::identity::{MethodLabel, PairName, ResultKey};
 use crate::number;
 use crate::plan::{PairPlanner, Record};
@@ -167,24 +167,34 @@ impl Measurement for Matching {
         if by_method.is_empty() {
             return String::new();
         }
-        let apart = if tables.of::<CycleRow>().iter().any(|row| row.key.pair == *pair) {
-            ", not through maps of two models each, matched apart: of those `cycles.csv` tells"
+        // Permutations through a frame compose to the identity whatever found them: a figure for each method would tell nothing.
+        let cycles: Vec<String> = by_method
+            .iter()
+            .map(|((.., method), rows)| (method, rows.iter().map(|row| row.cycle_error).fold(0.0, f64::max)))
+            .filter(|(_, error)| *error > 0.0)
+            .map(|(method, error)| format!("`{method}` {}", number::spread(error)))
+            .collect();
+        let soft = if cycles.is_empty() {
+            "so a model mapped around a cycle of models by one of them comes back as it was: the cycle error is 0 for each".to_owned()
         } else {
-            ""
+            format!(
+                "so a model mapped around a cycle of models by permutations of one comes back as it was, with a cycle error of 0; soft \
+                 plans, which have no inverse, bring it back at most so far from itself: {}",
+                list(cycles)
+            )
         };
         let mut text = format!(
-            "\nHow the alignments ended, and their largest errors: cycle error, how far a model comes back from itself that is mapped \
-             around a cycle of models through the common frame of one alignment{apart}; function error, how far a permuted model's outputs \
-             lie from its own; marginal error, what share of the mass a soft plan misplaces.\n\n\
-             | method | ended | cycle error | function error | marginal error |\n| --- | --- | ---: | ---: | ---: |\n"
+            "\nHow the alignments ended, and their largest errors: function error, how far a permuted model's outputs lie from its own; \
+             marginal error, what share of the mass a soft plan misplaces. The maps of an alignment lead through one frame, {soft}.\n\n\
+             | method | ended | function error | marginal error |\n| --- | --- | ---: | ---: |\n"
         );
         for ((_, _, method), rows) in by_method {
             let mut outcomes: BTreeMap<&str, usize> = BTreeMap::new();
             rows.iter().for_each(|row| *outcomes.entry(&row.outcome).or_default() += 1);
             let ended: Vec<String> = outcomes.iter().map(|(outcome, count)| format!("{outcome} {count}")).collect();
-            let errors: [fn(&MatchingRow) -> f64; 3] = [|row| row.cycle_error, |row| row.function_error, |row| row.marginal_error];
-            let [cycle, function, marginal] = errors.map(|of| number::spread(rows.iter().map(|row| of(row)).fold(0.0, f64::max)));
-            let _ = writeln!(text, "| {method} | {} | {cycle} | {function} | {marginal} |", ended.join(", "));
+            let errors: [fn(&MatchingRow) -> f64; 2] = [|row| row.function_error, |row| row.marginal_error];
+            let [function, marginal] = errors.map(|of| number::spread(rows.iter().map(|row| of(row)).fold(0.0, f64::max)));
+            let _ = writeln!(text, "| {method} | {} | {function} | {marginal} |", ended.join(", "));
         }
         text
     }
@@ -192,5 +202,34 @@ impl Measurement for Matching {
     fn draw(canvas: &Canvas) -> Result<()> {
         objectives::draw(canvas)?;
         steps::draw(canvas)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cycle_error_of_nothing_is_a_sentence_and_only_soft_plans_have_a_figure() {
+        let pair = PairName::new("digits", "mlp");
+        let row = |method: &str, cycle_error: f64| MatchingRow {
+            key: ResultKey { pair: pair.clone(), method: MethodLabel::method(method), replicate: 0 },
+            models: 3,
+            objective: 1.0,
+            iterations: 2,
+            outcome: "converged".to_owned(),
+            cycle_error,
+            function_error: 1e-5,
+            names: String::new(),
+            marginal_error: 0.0,
+            stage: String::new(),
+        };
+        let mut tables = Tables::default();
+        tables.extend([row("c2m3", 0.0), row("git-re-basin", 0.0)]);
+        let text = Matching::section(&tables, &pair);
+        assert!(text.contains("the cycle error is 0 for each") && text.contains("| method | ended | function error |"), "{text}");
+        tables.extend([row("soft", 0.25)]);
+        let text = Matching::section(&tables, &pair);
+        assert!(text.contains("bring it back at most so far from itself: `soft` 0.25."), "{text}");
     }
 }

@@ -8,7 +8,7 @@ use plotters::prelude::*;
 
 use super::PairwiseRow;
 use crate::drawing::{Axis, Canvas, DotPlot, Legend, Picture, Scale, list};
-use crate::identity::{Part, by_length};
+use crate::identity::{PairName, Part, by_length};
 use crate::table::Row;
 
 struct Plots {
@@ -56,7 +56,8 @@ pub(super) fn draw(canvas: &Canvas) -> Result<()> {
         }
         let title = format!("Between two models, over pairs of models and draws of the matching: {dataset}");
         let legend = canvas.legend_of(rows.iter().map(|row| &row.method));
-        canvas.save_as(&Plots { title, legend, panels }, &format!("pairwise-{dataset}"))?;
+        let pairs: BTreeSet<&PairName> = rows.iter().map(|row| &row.pair).collect();
+        canvas.save_as(&Plots { title, legend, panels }, &format!("pairwise-{dataset}"), pairs)?;
     }
     Ok(())
 }

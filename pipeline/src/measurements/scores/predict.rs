@@ -66,7 +66,7 @@ impl Predict {
     fn over_parts(
         &self,
         context: &Context<'_>,
-        ask: impl Fn(&onebasin_datasets::Split, &onebasin_datasets::Normalisation) -> Result<Predictions>,
+        ask: impl Fn(&onebasin_datasets::Split, &onebasin_datasets::Normalisation) -> Result<Predictions> + Sync,
     ) -> Result<()> {
         let dataset = context.datasets.of(&self.task)?;
         let normalisation = dataset_cache::normalisation(&self.task, &dataset);
@@ -77,7 +77,7 @@ impl Predict {
         for (part, split) in &splits {
             context.check_interrupt()?;
             (context.progress)(Progress::Share { done, total });
-            let predictions = ask(split, normalisation)?;
+            let predictions = context.compute(|| ask(split, normalisation))?;
             measured.push(Measured::new(*part, predictions.evaluation(), self.of.hint())?);
             let path = context.out.join(file(*part));
             std::fs::write(&path, predictions.to_bytes()?).with_context(|| format!("cannot write `{}`", path.display()))?;

@@ -1,10 +1,11 @@
 //! What runs, and when.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Barrier};
+use std::time::Instant;
 
 use onebasin::runner::{self, Reason, Status};
-use onebasin::stage::{Progress, StageId};
+use onebasin::stage::{Context, Progress, StageId};
 
 use super::world::{World, diamond, fingerprint, mock, options, plan};
 
@@ -156,17 +157,22 @@ fn one_job_and_four_leave_the_same_store() {
 }
 
 #[test]
-fn stages_share_the_cores_between_the_jobs() {
+fn stages_share_the_cores_between_those_that_run() {
     for (cores, jobs, expected) in [(4, 1, 4), (4, 2, 2), (4, 3, 1), (2, 5, 1)] {
         let world = World::new();
-        let stage = mock("a", &[]).first(move |_| {
-            anyhow::ensure!(rayon::current_num_threads() == expected, "{} threads", rayon::current_num_threads());
-            Ok(())
+        let all_run = Arc::new(Barrier::new(jobs));
+        let stages = (0..jobs).map(|number| {
+            let all_run = all_run.clone();
+            mock(&number.to_string(), &[]).first(move |_| {
+                anyhow::ensure!(rayon::current_num_threads() == expected, "{} threads", rayon::current_num_threads());
+                all_run.wait();
+                Ok(())
+            })
         });
-        let plan = plan(vec![stage]);
+        let plan = plan(stages.collect());
         let (outcome, record) = world.run_with(&plan, |options| (options.cores, options.jobs) = (cores, jobs));
         assert!(outcome.is_complete(), "{:?}", record.lines());
-        assert_eq!(world.store.receipt(&fingerprint(&plan, "a")).unwrap().threads, expected);
+        assert_eq!(world.store.receipt(&fingerprint(&plan, "0")).unwrap().threads, expected);
     }
 }
 
@@ -195,4 +201,32 @@ fn progress_is_passed_on() {
     });
     let (_, record) = world.run(&plan(vec![stage]));
     assert_eq!(record.lines()[2], "advanced a Share { done: 1, total: 2 }");
+}
+
+#[test]
+fn the_last_stage_has_every_core_also_when_the_one_before_it_ends_in_its_middle() {
+    let world = World::new();
+    let both_run = Arc::new(Barrier::new(2));
+    let (here, there) = (both_run.clone(), both_run);
+    let short = mock("short", &[]).first(move |_| {
+        there.wait();
+        Ok(())
+    });
+    let threads = |context: &Context<'_>| context.compute(rayon::current_num_threads);
+    let long = mock("long", &[]).first(move |context| {
+        anyhow::ensure!(threads(context) == 2, "two stages share four cores");
+        here.wait();
+        let begun = Instant::now();
+        while threads(context) != 4 {
+            anyhow::ensure!(begun.elapsed().as_secs() < 60, "the other stage has ended, and its cores are not used");
+            std::thread::yield_now();
+        }
+        Ok(())
+    });
+    let last = mock("last", &["short", "long"]).first(move |context| {
+        anyhow::ensure!(rayon::current_num_threads() == 4 && threads(context) == 4, "a stage that begins alone has all");
+        Ok(())
+    });
+    let (outcome, record) = world.run_with(&plan(vec![short, long, last]), |options| (options.jobs, options.cores) = (2, 4));
+    assert!(outcome.is_complete(), "{:?}", record.lines());
 }

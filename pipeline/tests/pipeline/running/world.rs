@@ -119,6 +119,7 @@ impl Reporter for Record {
             Event::Started { stage, .. } => format!("started {stage}"),
             Event::Advanced { stage, progress } => format!("advanced {stage} {progress:?}"),
             Event::Finished { stage, .. } => format!("finished {stage}"),
+            Event::Warned { stage, message } => format!("warned {stage}: {message}"),
             Event::Compared { stage, same } => format!("compared {stage}: {}", if *same { "same" } else { "different" }),
             Event::Failed { stage, error, .. } => format!("failed {stage}: {error:#}"),
             Event::Skipped { stages, because, .. } => {

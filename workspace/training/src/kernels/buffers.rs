@@ -68,7 +68,8 @@ pub(crate) fn to_write(tensor: super::FlexTensor) -> Vec<f32> {
     tensor.into_data().try_into_vec::<f32>().expect("every tensor of this crate holds f32")
 }
 
-/// Frees what this thread keeps, at the end of a training.
-pub(crate) fn clear() {
+/// Frees the memory that trainings keep on this thread for their next step. The thread that ends a training does so by itself; others that
+/// took steps of it may.
+pub fn free_buffers() {
     FREE.with_borrow_mut(|free| free.clear());
 }

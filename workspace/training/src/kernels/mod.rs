@@ -15,6 +15,7 @@ mod pool;
 mod sum;
 mod tape;
 
+pub use buffers::free_buffers;
 pub(crate) use convolution::convolution;
 pub(crate) use cross_entropy::cross_entropy;
 pub(crate) use flex::{FlexTensor, slice};

@@ -1,0 +1,143 @@
+//! Networks that did not train: their training ended at about the loss of guessing evenly.
+
+use onebasin_training::CurvePoint;
+
+use crate::identity::PairName;
+use crate::number;
+use crate::table::row;
+
+/// A training that ends above this share of the loss of guessing evenly has learned next to nothing.
+const SHARE: f64 = 0.98;
+
+/// A training ends at the mean loss of this last share of its steps: a single batch says little.
+const TAIL: f64 = 0.1;
+
+row! {
+    /// A network that did not train: a row of `untrained.csv`. Models stay in the order of the spec.
+    pub struct UntrainedRow in "untrained.csv", order |a, b| (&a.pair, a.replicate).cmp(&(&b.pair, b.replicate));
+    {
+        pair: PairName,
+        replicate: usize,
+        model: String,
+        /// Mean training loss at the end, in nats.
+        loss: f64,
+        /// The outputs of the network; guessing evenly costs the logarithm of it.
+        classes: usize,
+        stage: String,
+    }
+}
+
+impl UntrainedRow {
+    /// Whether the row is of this network.
+    fn is_of(&self, pair: &PairName, replicate: usize, model: &str) -> bool {
+        self.pair == *pair && self.replicate == replicate && self.model == model
+    }
+}
+
+/// What stands behind the name of a row of `table.md` that uses a network which did not train, or may not have.
+pub const SIGN: char = '†';
+
+/// The sign for a row that uses these models of a replicate; nothing where all of them trained.
+pub fn sign<'m>(rows: &[UntrainedRow], pair: &PairName, used: impl IntoIterator<Item = (usize, &'m str)>) -> String {
+    let is_untrained = |(replicate, model): (usize, &str)| rows.iter().any(|row| row.is_of(pair, replicate, model));
+    if used.into_iter().any(is_untrained) { format!(" {SIGN}") } else { String::new() }
+}
+
+/// The loss at which a training ended, if that is about the loss of guessing evenly among so many classes.
+pub fn untrained(curve: &[CurvePoint], classes: usize) -> Option<f64> {
+    if classes < 2 {
+        return None;
+    }
+    let steps = curve.last()?.step as f64;
+    let (mut sum, mut count) = (0.0, 0.0);
+    let mut before = 0;
+    for (index, point) in curve.iter().enumerate() {
+        let weight = (point.step - before) as f64;
+        before = point.step;
+        if point.step as f64 > (1.0 - TAIL) * steps || index + 1 == curve.len() {
+            (sum, count) = (sum + weight * point.loss, count + weight);
+        }
+    }
+    let loss = sum / count;
+    let learned = loss <= SHARE * (classes as f64).ln();
+    (!learned).then_some(loss)
+}
+
+/// `d (training loss 2.303 of ln 10 = 2.303)`: some of these networks by name, and how many others.
+pub fn named<'a>(rows: impl IntoIterator<Item = &'a UntrainedRow>) -> String {
+    const MOST: usize = 4;
+    let rows: Vec<&UntrainedRow> = rows.into_iter().collect();
+    let of_several = rows.iter().any(|row| row.replicate > 0);
+    let name = |row: &&UntrainedRow| if of_several { format!("{} of replicate {}", row.model, row.replicate) } else { row.model.clone() };
+    let mut names: Vec<String> = rows.iter().take(MOST).map(name).collect();
+    if rows.len() > MOST {
+        names.push(format!("{} more", rows.len() - MOST));
+    }
+    let last = names.pop().unwrap_or_default();
+    let names = if names.is_empty() { last } else { format!("{} and {last}", names.join(", ")) };
+    let (low, high) = rows.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), row| (low.min(row.loss), high.max(row.loss)));
+    let [low, high] = [low, high].map(number::shown);
+    let losses = if low == high { low } else { format!("{low} to {high}") };
+    let classes = rows.first().map_or(0, |row| row.classes);
+    format!("{names} ({})", of_guessing(&losses, classes))
+}
+
+/// `training loss 2.303 of ln 10 = 2.303`.
+fn of_guessing(loss: &str, classes: usize) -> String {
+    format!("training loss {loss} of ln {classes} = {}", number::shown((classes as f64).ln()))
+}
+
+/// What is said of one network whose training ended at this loss.
+pub fn sentence(loss: f64, classes: usize) -> String {
+    format!("the network did not train: {} at its end", of_guessing(&number::shown(loss), classes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn curve(losses: &[f64]) -> Vec<CurvePoint> {
+        let point = |(index, &loss): (usize, &f64)| CurvePoint { step: 10 * (index + 1), epoch: 0.0, loss, rate: 0.1 };
+        losses.iter().enumerate().map(point).collect()
+    }
+
+    #[test]
+    fn a_training_that_ends_where_guessing_does_is_none() {
+        let even = 10f64.ln();
+        assert_eq!(untrained(&curve(&[even; 20]), 10), Some(even));
+        assert_eq!(untrained(&curve(&[0.981 * even]), 10), Some(0.981 * even));
+        assert_eq!(untrained(&curve(&[0.979 * even]), 10), None);
+        assert!(untrained(&curve(&[0.1, f64::NAN]), 10).is_some(), "no number is no loss");
+        assert_eq!(untrained(&[], 10), None, "nothing is known");
+    }
+
+    #[test]
+    fn the_end_is_the_mean_of_the_last_tenth_of_the_steps() {
+        let mut losses = vec![0.5; 40];
+        losses[39] = 3.0;
+        assert_eq!(untrained(&curve(&losses), 10), None, "one bad part is not the end");
+        losses[36..].fill(2.5);
+        assert_eq!(untrained(&curve(&losses), 10), Some(2.5));
+        // The last part may be shorter, and counts less.
+        let mut points = curve(&[0.5, 0.5, 2.0, 4.0]);
+        points[3].step = 31;
+        assert_eq!(untrained(&points, 2), Some((10.0 * 2.0 + 4.0) / 11.0));
+    }
+
+    #[test]
+    fn networks_are_named_with_their_replicate_where_there_are_several() {
+        let row = |replicate, model: &str, loss| UntrainedRow {
+            pair: PairName::new("digits", "mlp"),
+            replicate,
+            model: model.to_owned(),
+            loss,
+            classes: 10,
+            stage: String::new(),
+        };
+        assert_eq!(named(&[row(0, "d", 10f64.ln())]), "d (training loss 2.303 of ln 10 = 2.303)");
+        let two = [row(0, "b", 2.3), row(1, "d", 2.4)];
+        assert_eq!(named(&two), "b of replicate 0 and d of replicate 1 (training loss 2.300 to 2.400 of ln 10 = 2.303)");
+        let many = ["a", "b", "c", "d", "e", "f"].map(|model| row(0, model, 2.5));
+        assert_eq!(named(&many), "a, b, c, d and 2 more (training loss 2.500 of ln 10 = 2.303)");
+    }
+}

@@ -1,0 +1,50 @@
+//! Networks that did not train: a warning, a table, signs, and words below the pictures.
+
+use std::fs;
+
+use super::command::{folder, onebasin, texts};
+
+#[test]
+fn a_training_that_ends_where_it_began_is_told_whenever_it_is_used() {
+    let (folder, _) = folder();
+    let run = |more: &[&str]| {
+        let still = ["--set", "trainings.adam.optimizer.learning-rate=1e-12", "--results", "results", "--plots", "plots"];
+        texts(&onebasin(folder.path(), &[&["run", "small.toml"], &still[..], more].concat()))
+    };
+    let (code, _, error) = run(&[]);
+    assert_eq!(code, 0, "{error}");
+    let warnings = |error: &str| error.lines().filter(|line| line.starts_with("  WARNING ")).count();
+    assert_eq!(warnings(&error), 4, "each of two networks, when it ends and at the end: {error}");
+    assert!(error.contains("/a: the network did not train: training loss 2.") && error.contains(" of ln 10 = 2.303 at its end"), "{error}");
+    let (code, out, error) = run(&["--json"]);
+    assert!(code == 0 && warnings(&error) == 2 && error.contains("0 run"), "all is cached: {error}");
+    let report: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(report[0]["warnings"].as_object().map(serde_json::Map::len), Some(2), "{out}");
+    let results = folder.path().join("results/small");
+    let rows = fs::read_to_string(results.join("untrained.csv")).unwrap();
+    let rows: Vec<&str> = rows.lines().collect();
+    assert!(rows[0] == "dataset,architecture,replicate,model,loss,classes,stage" && rows.len() == 3, "{rows:?}");
+    let table = fs::read_to_string(results.join("table.md")).unwrap();
+    assert!(table.contains("| endpoints † |") && table.contains("| naive † |"), "{table}");
+    assert!(table.contains("† Not trained: a and b (training loss 2."), "{table}");
+    let plots = folder.path().join("plots/small");
+    let mut pictures = 0;
+    for file in fs::read_dir(&plots).unwrap().map(|file| file.unwrap().path()) {
+        let name = file.file_name().unwrap().to_string_lossy().into_owned();
+        if name.ends_with(".svg") && !name.starts_with("seconds") {
+            let picture = fs::read_to_string(&file).unwrap();
+            assert!(picture.contains("not trained: a and b (training loss 2."), "{name}");
+            pictures += 1;
+        }
+    }
+    assert!(pictures >= 3, "{pictures}");
+}
+
+#[test]
+fn networks_that_train_are_not_told() {
+    let (folder, _) = folder();
+    let sets = ["--set", "trainings.adam.epochs=40", "--set", "trainings.adam.optimizer.learning-rate=1e-2"];
+    let (code, _, error) = texts(&onebasin(folder.path(), &[&["run", "small.toml", "--results", "results"], &sets[..]].concat()));
+    assert!(code == 0 && !error.contains("WARNING"), "{error}");
+    assert!(!folder.path().join("results/small/untrained.csv").exists());
+}
