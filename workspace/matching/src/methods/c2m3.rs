@@ -1,7 +1,7 @@
 mod aligned_weights;
 pub(crate) mod ascent;
 mod iterates;
-mod layout;
+pub(crate) mod layout;
 mod line_search;
 #[cfg(test)]
 mod plain;
