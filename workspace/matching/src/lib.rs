@@ -36,8 +36,8 @@ pub use matcher::{
 };
 pub use merge::{interpolate, mean};
 pub use methods::{
-    Matching, c2m3::C2m3, c2m3::SoftIterate, frank_wolfe::FrankWolfe, git_rebasin::GitReBasin, identity::Identity, merge_many::MergeMany,
-    ot_fusion::OtFusion,
+    Matching, c2m3::C2m3, c2m3::Schedule, c2m3::SoftIterate, frank_wolfe::FrankWolfe, git_rebasin::GitReBasin, identity::Identity,
+    merge_many::MergeMany, ot_fusion::OtFusion,
 };
 pub use objective::objective;
 pub use weight_similarity::{Compared, WeightSimilarity, weight_similarity};

@@ -270,8 +270,7 @@ mod tests {
             let models = related(&graph, count, noise, seed);
             let problem = Problem { spec: graph.spec(), models: models.iter().collect() };
             let align = |matcher: C2m3| -> Alignment { matcher.align(&problem, &Stream::root(seed)).unwrap() };
-            let (plain, refined) =
-                (align(C2m3 { refine: 0, ..C2m3::default() }), align(C2m3 { refine: 20, ..C2m3::default() }));
+            let (plain, refined) = (align(C2m3::published()), align(C2m3 { refine: 20, ..C2m3::published() }));
             prop_assert_eq!(refined.refinement[0], plain.objective);
             prop_assert_eq!(refined.refinement[refined.refinement.len() - 1], refined.objective);
             prop_assert!(refined.objective >= plain.objective);
@@ -286,7 +285,7 @@ mod tests {
         let graph = graph(r#"{"family": "mlp", "hidden": [20, 24, 16]}"#, (1, 5, 5), 4);
         let models: Vec<Weights> = (0..4).map(|seed| random(graph.spec(), seed)).collect();
         let problem = Problem { spec: graph.spec(), models: models.iter().collect() };
-        let found = C2m3 { refine: 20, iterations: 3, ..C2m3::default() }.align(&problem, &Stream::root(0)).unwrap();
+        let found = C2m3 { refine: 20, iterations: 3, ..C2m3::published() }.align(&problem, &Stream::root(0)).unwrap();
         assert!(found.objective > found.refinement[0], "{:?}", found.refinement);
     }
 }
