@@ -68,9 +68,9 @@ impl Norms {
         Norms { sum: Chunk::new(length), lanes: [[0.0; LANES]; 5] }
     }
 
-    /// Takes the next model's entries of the current chunk; its own norm counts `own` times.
+    /// Takes the next model's entries of the current chunk.
     #[inline(always)]
-    pub fn add(&mut self, model: &Chunk, own: f64) {
+    pub fn add(&mut self, model: &Chunk) {
         let sums = self.sum.now.chunks_exact_mut(LANES).zip(self.sum.mixed.chunks_exact_mut(LANES));
         let sums = sums.zip(self.sum.vertex.chunks_exact_mut(LANES));
         let parts = model.now.chunks_exact(LANES).zip(model.mixed.chunks_exact(LANES)).zip(model.vertex.chunks_exact(LANES));
@@ -81,7 +81,7 @@ impl Norms {
                 sm[lane] += m[lane];
                 sv[lane] += v[lane];
             }
-            norms(&mut lanes, u, m, v, -own);
+            norms(&mut lanes, u, m, v, -1.0);
         }
         self.lanes = lanes;
     }
@@ -98,7 +98,7 @@ impl Norms {
         self.sum.clear();
     }
 
-    /// `b_0` to `b_4` of `½ (‖Σ_p U^p‖² − own Σ_p ‖U^p‖²) = Σ_k b_k α^k (1 − α)^(4−k)` over all chunks so far.
+    /// `b_0` to `b_4` of `½ (‖Σ_p U^p‖² − Σ_p ‖U^p‖²) = Σ_k b_k α^k (1 − α)^(4−k)` over all chunks so far.
     pub fn total(&self) -> [f64; 5] {
         self.lanes.map(|lanes| 0.5 * lanes.iter().sum::<f64>())
     }
@@ -159,7 +159,7 @@ mod tests {
         let mut chunk = Chunk::new(3);
         for (now, vertex) in &models {
             chunk.set_linear(now, vertex);
-            total.add(&chunk, 1.0);
+            total.add(&chunk);
         }
         total.close();
         let b = total.total();

@@ -27,6 +27,13 @@ struct Sum {
     crosses: Vec<Vec<f64>>,
 }
 
+/// Parameters of one axis, or of two.
+#[derive(Clone, Copy)]
+pub(super) enum Kind {
+    Flat,
+    Cross,
+}
+
 /// Another order of the slots of one group of one model.
 pub(super) struct Change {
     pub model: usize,
@@ -40,10 +47,10 @@ pub(super) struct Change {
     pub gain: f64,
 }
 
-/// New entries less old ones of one parameter, or of the parameters side by side, in the changed slots.
+/// Of one parameter tied to the group, new entries less old ones in the changed slots.
 pub(super) enum Part {
-    /// Of the flat with this index: [slots, width].
-    Flat(usize, Vec<f32>),
+    /// The flat with this index, which no other group meets.
+    Flat(usize),
     /// Of the cross with this index, whose rows change: [slots, depth, columns].
     Rows(usize, Vec<f32>),
     /// Of the cross with this index, whose columns change: [rows · depth, slots].
@@ -72,10 +79,6 @@ impl AlignedModels {
         let flats = (0..layout.flats.len()).map(|index| total(models.iter().map(|packed| packed.flats[index].as_slice()))).collect();
         let crosses = (0..layout.crosses.len()).map(|index| total(models.iter().map(|packed| packed.crosses[index].as_slice()))).collect();
         AlignedModels { layout, models, sum: Sum { flats, crosses } }
-    }
-
-    pub fn flat(&self, model: usize, index: usize) -> &[f32] {
-        &self.models[model].flats[index]
     }
 
     pub fn cross(&self, model: usize, index: usize) -> &[f32] {
@@ -114,27 +117,53 @@ impl AlignedModels {
         gains
     }
 
-    /// The sum of the other models in the slots of a change, in the shape of its part.
-    pub fn others(&self, change: &Change, part: &Part) -> Vec<f32> {
-        let own = &self.models[change.model];
-        let difference = |sum: f64, own: f32| (sum - f64::from(own)) as f32;
-        let slices = |sum: &[f64], aligned: &[f32], length: usize| -> Vec<f32> {
-            let slot = |&slot: &usize| {
-                let (sum, own) = (&sum[slot * length..][..length], &aligned[slot * length..][..length]);
-                sum.iter().zip(own).map(|(&sum, &own)| difference(sum, own)).collect::<Vec<_>>()
-            };
-            change.slots.iter().flat_map(slot).collect()
+    /// The columns of [`AlignedModels::gains`] that belong to these slots.
+    pub fn gains_in(&self, model: usize, group: usize, slots: &[usize]) -> Array2<f32> {
+        let mut gains = Array2::zeros((self.layout.units[group], slots.len()));
+        let mut add = |left: ArrayView2<'_, f32>, right: ArrayView2<'_, f32>| {
+            multiply_add(1.0, left, right, 1.0, gains.view_mut(), Threads::One);
         };
-        match *part {
-            Part::Flat(index, _) => slices(&self.sum.flats[index], &own.flats[index], self.layout.flats[index].width),
-            Part::Rows(index, _) => slices(&self.sum.crosses[index], &own.crosses[index], self.layout.crosses[index].row_length()),
-            Part::Columns(index, _) => {
-                let columns = self.layout.crosses[index].columns;
-                let lines = self.sum.crosses[index].chunks_exact(columns.max(1)).zip(own.crosses[index].chunks_exact(columns.max(1)));
-                lines.flat_map(|(sum, own)| change.slots.iter().map(move |&slot| difference(sum[slot], own[slot]))).collect()
-            }
-            Part::Both(_) => Vec::new(),
+        let own = &self.models[model];
+        for (index, flat) in self.layout.flats.iter().enumerate().filter(|(_, flat)| flat.group == group) {
+            let others = self.other_rows(model, Kind::Flat, index, slots);
+            add(flat.matrix(&own.flats[index]), view(&others, slots.len(), flat.width).t());
         }
+        for (index, cross) in self.layout.crosses.iter().enumerate() {
+            if cross.row_group == group {
+                let others = self.other_rows(model, Kind::Cross, index, slots);
+                add(cross.by_rows(&own.crosses[index]), view(&others, slots.len(), cross.row_length()).t());
+            }
+            if cross.column_group == group {
+                let others = self.other_columns(model, index, slots);
+                add(cross.by_columns(&own.crosses[index]).t(), view(&others, cross.rows * cross.depth, slots.len()));
+            }
+        }
+        gains
+    }
+
+    /// The sum of the models other than this one in some slots of the rows of a flat or cross: [slots, entries of a row].
+    pub fn other_rows(&self, model: usize, kind: Kind, index: usize, slots: &[usize]) -> Vec<f32> {
+        let (own, sum, length) = match kind {
+            Kind::Flat => (&self.models[model].flats[index], &self.sum.flats[index], self.layout.flats[index].width),
+            Kind::Cross => (&self.models[model].crosses[index], &self.sum.crosses[index], self.layout.crosses[index].row_length()),
+        };
+        let mut others = Vec::with_capacity(slots.len() * length);
+        for &slot in slots {
+            let entries = sum[slot * length..][..length].iter().zip(&own[slot * length..][..length]);
+            others.extend(entries.map(|(&sum, &own)| (sum - f64::from(own)) as f32));
+        }
+        others
+    }
+
+    /// The same in some slots of the columns of a cross: [rows · depth, slots].
+    pub fn other_columns(&self, model: usize, index: usize, slots: &[usize]) -> Vec<f32> {
+        let (own, sum) = (&self.models[model].crosses[index], &self.sum.crosses[index]);
+        let columns = self.layout.crosses[index].columns.max(1);
+        let mut others = Vec::with_capacity(own.len() / columns * slots.len());
+        for (sum, own) in sum.chunks_exact(columns).zip(own.chunks_exact(columns)) {
+            others.extend(slots.iter().map(|&slot| (sum[slot] - f64::from(own[slot])) as f32));
+        }
+        others
     }
 
     /// What it would do to fill each slot of a group with what is in slot `order[slot]` now. The gain is exact up to rounding in `f64`.
@@ -143,8 +172,8 @@ impl AlignedModels {
         let (mut parts, mut gain) = (Vec::new(), 0.0);
         let own = &self.models[model];
         for (index, flat) in self.layout.flats.iter().enumerate().filter(|(_, flat)| flat.group == group) {
-            let moved = rows(&own.flats[index], &self.sum.flats[index], flat.width, &slots, &order, &mut gain);
-            parts.push(Part::Flat(index, moved));
+            rows(&own.flats[index], &self.sum.flats[index], flat.width, &slots, &order, &mut gain);
+            parts.push(Part::Flat(index));
         }
         for (index, cross) in self.layout.crosses.iter().enumerate() {
             let (aligned, sum) = (own.crosses[index].as_slice(), self.sum.crosses[index].as_slice());
@@ -169,7 +198,7 @@ impl AlignedModels {
         let own = &mut self.models[*model];
         for part in &change.parts {
             match *part {
-                Part::Flat(index, _) => {
+                Part::Flat(index) => {
                     apply_rows(&mut own.flats[index], &mut self.sum.flats[index], self.layout.flats[index].width, slots, order);
                 }
                 Part::Rows(index, _) => {
@@ -199,6 +228,10 @@ impl AlignedModels {
             }
         }
     }
+}
+
+pub(super) fn view(values: &[f32], rows: usize, columns: usize) -> ArrayView2<'_, f32> {
+    ArrayView2::from_shape((rows, columns), values).expect("packed by the layout")
 }
 
 fn total<'a>(models: impl Iterator<Item = &'a [f32]>) -> Vec<f64> {

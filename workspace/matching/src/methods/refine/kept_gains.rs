@@ -5,28 +5,31 @@ use onebasin_network::{Threads, multiply_add};
 use onebasin_transport::assignment::Solver;
 use rayon::prelude::*;
 
-use super::aligned_models::{AlignedModels, Change, Part};
+use super::aligned_models::{AlignedModels, Change, Kind, Part, view};
 use crate::methods::c2m3::layout::Layout;
 
 /// One matrix for each model and group, as [`AlignedModels::gains`] makes it.
 ///
-/// A change moves some slots only, and matrices are linear in them: so an update multiplies the differences of changed slots alone. It
-/// is done at once, for all models side by side. Where it would cost more than the matrix itself, or has added up to that, the matrix is
-/// made anew at the next visit: so rounding adds up to about that of one full product.
+/// A change moves some slots only. In the same group of another model it makes the columns of these slots out of date. In a neighbouring
+/// group it adds a product of two thin matrices, one row for each entry of a changed slot. Both are noted, and done at the next visit
+/// for all changes since; where that is more work than a full product, the matrix is made anew instead.
 pub(super) struct KeptGains {
     kept: Vec<Vec<Kept>>,
 }
 
 struct Kept {
+    /// Empty before the first visit and where following costs more than a full product.
     matrix: Option<Array2<f32>>,
-    /// Multiply-adds for each entry of a full product.
-    full: f64,
-    /// Multiply-adds for each entry in updates since.
-    updated: f64,
+    /// Rows of a full product of the matrix: its cost, in products of one row each.
+    full: usize,
+    /// Whether the column of each slot is out of date.
+    dated: Vec<bool>,
+    /// Factors of the product to be added, [rows, units] each, row after row.
+    left: Vec<f32>,
+    right: Vec<f32>,
+    /// Rows added since the matrix was made, so that rounding adds up to that of about one full product.
+    added: usize,
 }
-
-/// Updates beyond this share of a full product are not worth it: their products are thinner, and more may follow before the next visit.
-const WORTH: f64 = 0.5;
 
 impl KeptGains {
     /// Nothing yet.
@@ -35,7 +38,8 @@ impl KeptGains {
             let flats = layout.flats.iter().filter(|flat| flat.group == group).map(|flat| flat.width);
             let rows = layout.crosses.iter().filter(|cross| cross.row_group == group).map(|cross| cross.row_length());
             let columns = layout.crosses.iter().filter(|cross| cross.column_group == group).map(|cross| cross.rows * cross.depth);
-            Kept { matrix: None, full: flats.chain(rows).chain(columns).sum::<usize>() as f64, updated: 0.0 }
+            let full = flats.chain(rows).chain(columns).sum();
+            Kept { matrix: None, full, dated: vec![false; layout.units[group]], left: Vec::new(), right: Vec::new(), added: 0 }
         };
         KeptGains { kept: (0..models).map(|_| (0..layout.units.len()).map(kept).collect()).collect() }
     }
@@ -51,120 +55,123 @@ impl KeptGains {
         let wanted = self.kept[model].iter_mut().enumerate().filter(|(group, _)| solvers.iter().any(|(other, _)| group == other));
         let wanted: Vec<&mut Kept> = wanted.map(|(_, kept)| kept).collect();
         let visit = |(kept, (group, solver)): (&mut Kept, &mut (usize, &mut Solver))| {
-            let matrix = kept.matrix.get_or_insert_with(|| {
-                kept.updated = 0.0;
-                models.gains(model, *group)
-            });
-            solve(*group, solver, matrix.view())
+            kept.catch_up(models, model, *group);
+            solve(*group, solver, kept.matrix.as_ref().expect("caught up").view())
         };
         wanted.into_par_iter().zip(solvers).with_max_len(1).map(visit).collect()
     }
 
-    /// Follows a change; `models` have not made it yet.
+    /// Notes a change; `models` have not made it yet.
     pub fn follow(&mut self, models: &AlignedModels, change: &Change) {
-        let others: Vec<Vec<f32>> = change.parts.iter().map(|part| models.others(change, part)).collect();
         self.kept.par_iter_mut().enumerate().with_max_len(1).for_each(|(model, kept)| {
-            if model == change.model {
+            let own = model == change.model;
+            if own {
                 kept[change.group].reorder(&change.order);
+            } else {
+                change.slots.iter().for_each(|&slot| kept[change.group].dated[slot] = true);
             }
-            for (part, others) in change.parts.iter().zip(&others) {
-                follow(models, change, part, others, model, kept);
+            for part in &change.parts {
+                match part {
+                    Part::Flat(_) => {}
+                    Part::Rows(index, moved) => follow_rows(models, change, *index, moved, model, kept),
+                    Part::Columns(index, moved) => follow_columns(models, change, *index, moved, model, kept),
+                    Part::Both(_) => kept[change.group].matrix = None,
+                }
             }
         });
     }
 }
 
-/// Follows the change of one part in the matrices of one model.
-fn follow(models: &AlignedModels, change: &Change, part: &Part, others: &[f32], model: usize, kept: &mut [Kept]) {
-    let (slots, own) = (change.slots.as_slice(), model == change.model);
-    match part {
-        Part::Flat(index, moved) => {
-            let flat = &models.layout.flats[*index];
-            if !own {
-                let moved = view(moved, slots.len(), flat.width);
-                kept[flat.group].add_columns(slots, flat.matrix(models.flat(model, *index)), moved.t());
-            }
-        }
-        Part::Rows(index, moved) => {
-            let cross = &models.layout.crosses[*index];
-            let aligned = models.cross(model, *index);
-            if !own {
-                kept[cross.row_group].add_columns(slots, cross.by_rows(aligned), view(moved, slots.len(), cross.row_length()).t());
-            }
-            let near = &mut kept[cross.column_group];
-            let lines = slots.len() * cross.depth;
-            if near.worth(lines) {
-                let moved = view(moved, lines, cross.columns);
-                if own {
-                    near.add(moved.t(), view(others, lines, cross.columns));
-                } else {
-                    let mine = cross.by_rows(aligned).select(Axis(0), slots);
-                    near.add(view(mine.as_slice().expect("a fresh copy"), lines, cross.columns).t(), moved);
-                }
-            }
-        }
-        Part::Columns(index, moved) => {
-            let cross = &models.layout.crosses[*index];
-            let aligned = models.cross(model, *index);
-            let lines = cross.rows * cross.depth;
-            if !own {
-                kept[cross.column_group].add_columns(slots, cross.by_columns(aligned).t(), view(moved, lines, slots.len()));
-            }
-            let near = &mut kept[cross.row_group];
-            let length = cross.depth * slots.len();
-            if near.worth(length) {
-                let moved = view(moved, cross.rows, length);
-                if own {
-                    near.add(moved, view(others, cross.rows, length).t());
-                } else {
-                    let mine = cross.by_columns(aligned).select(Axis(1), slots);
-                    let mine = mine.as_standard_layout();
-                    near.add(view(mine.as_slice().expect("standard layout"), cross.rows, length), moved.t());
-                }
-            }
-        }
-        Part::Both(index) => kept[models.layout.crosses[*index].row_group].matrix = None,
+/// In the group of a cross' columns: its rows have changed.
+fn follow_rows(models: &AlignedModels, change: &Change, index: usize, moved: &[f32], model: usize, kept: &mut [Kept]) {
+    let cross = &models.layout.crosses[index];
+    let near = &mut kept[cross.column_group];
+    if !near.worth(change.slots.len() * cross.depth) {
+        return;
+    }
+    if model == change.model {
+        near.left.extend_from_slice(moved);
+        near.right.extend(models.other_rows(model, Kind::Cross, index, &change.slots));
+    } else {
+        let (aligned, length) = (models.cross(model, index), cross.row_length());
+        change.slots.iter().for_each(|&slot| near.left.extend_from_slice(&aligned[slot * length..][..length]));
+        near.right.extend_from_slice(moved);
+    }
+}
+
+/// In the group of a cross' rows: its columns have changed.
+fn follow_columns(models: &AlignedModels, change: &Change, index: usize, moved: &[f32], model: usize, kept: &mut [Kept]) {
+    let cross = &models.layout.crosses[index];
+    let near = &mut kept[cross.row_group];
+    let length = cross.depth * change.slots.len();
+    if !near.worth(length) {
+        return;
+    }
+    // [rows, depth · slots], and the rows of a factor are entries of slots.
+    let transposed = |factor: &mut Vec<f32>, values: &[f32]| {
+        (0..length).for_each(|entry| factor.extend(values.chunks_exact(length).map(|row| row[entry])));
+    };
+    if model == change.model {
+        transposed(&mut near.left, moved);
+        transposed(&mut near.right, &models.other_columns(model, index, &change.slots));
+    } else {
+        let lines = models.cross(model, index).chunks_exact(cross.columns.max(1));
+        let mine: Vec<f32> = lines.flat_map(|line| change.slots.iter().map(|&slot| line[slot])).collect();
+        transposed(&mut near.left, &mine);
+        transposed(&mut near.right, moved);
     }
 }
 
 impl Kept {
-    /// Whether an update of so many multiply-adds for each entry pays; if not, the matrix is given up.
-    fn worth(&mut self, lines: usize) -> bool {
-        self.updated += lines as f64;
-        if self.updated > WORTH * self.full {
-            self.matrix = None;
+    /// Makes room for so many more rows of the factors; if following costs more than a full product, the matrix is given up.
+    fn worth(&mut self, rows: usize) -> bool {
+        self.added += rows;
+        if self.added > self.full {
+            self.give_up();
         }
         self.matrix.is_some()
     }
 
-    fn add(&mut self, left: ArrayView2<'_, f32>, right: ArrayView2<'_, f32>) {
-        if let Some(matrix) = &mut self.matrix {
-            multiply_add(1.0, left, right, 1.0, matrix.view_mut(), Threads::One);
-        }
+    fn give_up(&mut self) {
+        self.matrix = None;
+        self.left.clear();
+        self.right.clear();
     }
 
-    /// Adds a product to the columns of these slots.
-    fn add_columns(&mut self, slots: &[usize], left: ArrayView2<'_, f32>, right: ArrayView2<'_, f32>) {
-        let units = left.nrows().max(1);
-        if !self.worth((left.ncols() * slots.len()).div_ceil(units)) {
-            return;
+    /// Brings the matrix up to date.
+    fn catch_up(&mut self, models: &AlignedModels, model: usize, group: usize) {
+        let units = self.dated.len();
+        let slots: Vec<usize> = (0..units).filter(|&slot| self.dated[slot]).collect();
+        // Thin products reach about half the rate of full ones.
+        let cost = self.left.len() / units.max(1) + self.full * slots.len() / units.max(1);
+        if 2 * cost > self.full {
+            self.give_up();
         }
-        let mut product = Array2::zeros((left.nrows(), slots.len()));
-        multiply_add(1.0, left, right, 0.0, product.view_mut(), Threads::One);
-        if let Some(matrix) = &mut self.matrix {
-            for (mut row, added) in matrix.rows_mut().into_iter().zip(product.rows()) {
-                slots.iter().zip(added).for_each(|(&slot, added)| row[slot] += added);
+        match &mut self.matrix {
+            None => {
+                self.matrix = Some(models.gains(model, group));
+                self.added = 0;
+            }
+            Some(matrix) => {
+                let rows = self.left.len() / units.max(1);
+                multiply_add(1.0, view(&self.left, rows, units).t(), view(&self.right, rows, units), 1.0, matrix.view_mut(), Threads::One);
+                if !slots.is_empty() {
+                    let anew = models.gains_in(model, group, &slots);
+                    for (mut row, anew) in matrix.rows_mut().into_iter().zip(anew.rows()) {
+                        slots.iter().zip(anew).for_each(|(&slot, &gain)| row[slot] = gain);
+                    }
+                }
             }
         }
+        self.left.clear();
+        self.right.clear();
+        self.dated.fill(false);
     }
 
+    /// Follows another order of the model's own slots, which the matrix has as rows.
     fn reorder(&mut self, order: &[u32]) {
         if let Some(matrix) = &mut self.matrix {
             *matrix = matrix.select(Axis(0), &order.iter().map(|&slot| slot as usize).collect::<Vec<_>>());
         }
     }
-}
-
-fn view(values: &[f32], rows: usize, columns: usize) -> ArrayView2<'_, f32> {
-    ArrayView2::from_shape((rows, columns), values).expect("packed by the layout")
 }
