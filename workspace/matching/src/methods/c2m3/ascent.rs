@@ -1,7 +1,7 @@
 //! The loop of Frank–Wolfe, for any number of models.
 
 use super::aligned_weights::GRAIN;
-use super::schedule::{Schedule, own_weight};
+use super::schedule::{STEP, Schedule, own_weight};
 use super::stop::Stop;
 use super::universe::Universe;
 use crate::matcher::{Interrupted, go_on};
@@ -54,7 +54,11 @@ pub(crate) fn ascend(
             universe.weigh_own(own_weight(trace.len(), iterations));
         }
         let vertices = universe.vertices(&mut solvers)?;
-        let step = if universe.is_at(&vertices) { 0.0 } else { rounded(universe.line(&vertices).best_step()) };
+        let step = match schedule {
+            _ if universe.is_at(&vertices) => 0.0,
+            Schedule::Graduated => STEP,
+            Schedule::Plain => rounded(universe.line(&vertices).best_step()),
+        };
         if step > 0.0 {
             universe.advance(&vertices, step);
             carried = if step >= 1.0 { 0 } else { carried + 1 };

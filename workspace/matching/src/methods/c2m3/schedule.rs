@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "kebab-case")]
 pub enum Schedule {
     /// At first an objective that favours soft matrices, at last one that favours permutations. Among permutations all of them
-    /// differ by a constant only. So units whose partners are unclear at first stay undecided for longer.
+    /// differ by a constant only. So units whose partners are unclear at first stay undecided for longer. Every step is one half: what was
+    /// thought so many iterations ago weighs half as much with each, and no step needs a line search.
     ///
     /// Source: graduated nonconvexity and concavity, Liu and Qiao, IEEE TPAMI 36 (2014), with a fixed number of iterations.
     Graduated,
@@ -21,6 +22,9 @@ impl Schedule {
         *self == Schedule::Plain
     }
 }
+
+/// The length of every step.
+pub(crate) const STEP: f64 = 0.5;
 
 /// Weights of each model's own norm, first and last; 1 is the objective itself.
 const FIRST: f64 = 1.3;

@@ -54,9 +54,9 @@ impl Universe {
         universe
     }
 
-    /// Weighs every model's own norm in what is ascended from here on: `½ Σ_ℓ (‖S_ℓ‖² − own Σ_p ‖U_ℓ^p‖²)`, `S` being the sum of the aligned
-    /// models. With 1, as at first, that is the objective. Permutations keep norms, so among them nothing but a constant changes. Between them a
-    /// greater weight favours soft matrices, a smaller one hard ones.
+    /// Weighs every model's own norm in the gradients from here on, which become those of `½ Σ_ℓ (‖S_ℓ‖² − own Σ_p ‖U_ℓ^p‖²)`, `S` being the sum of
+    /// the aligned models. With 1, as at first, that is the objective. Permutations keep norms, so among them nothing but a constant changes.
+    /// Between them a greater weight favours soft matrices, a smaller one hard ones. The line search stays that of the objective.
     pub fn weigh_own(&mut self, own: f64) {
         self.own = own;
     }
@@ -151,7 +151,7 @@ impl Universe {
         })
     }
 
-    /// What is ascended, along the way to `vertices`, less its value here: exact, from one pass over the aligned weights.
+    /// The objective along the way to `vertices`, less the objective here: exact, from one pass over the aligned weights.
     pub fn line(&self, vertices: &Vertices) -> Quartic {
         let flats = self.layout.flats.iter().enumerate().flat_map(|(index, flat)| tasks(flat.units).map(move |rows| (false, index, rows)));
         let crosses =
@@ -185,7 +185,7 @@ impl Universe {
                     let unit = vertices[flat.group][slot] as usize;
                     chunk.set_linear(now, &held.weights[unit * flat.width..][..flat.width]);
                 }
-                norms.add(&chunk, self.own);
+                norms.add(&chunk);
             }
             norms.close();
         }
@@ -210,7 +210,7 @@ impl Universe {
                         let weights = &held.weights[there..][..cross.columns];
                         chunk.set_cross(now, right, left, weights, &vertices[cross.column_group]);
                     }
-                    norms.add(&chunk, self.own);
+                    norms.add(&chunk);
                 }
                 norms.close();
             }
