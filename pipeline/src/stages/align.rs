@@ -133,7 +133,9 @@ impl Stage for Align {
         if let Some(models) = &self.moments {
             settings["moments-of"] = json!(models);
         }
-        Recipe { kind: "align", version: 2, settings }
+        // Refinement goes another way since version 2; alignments without it are what they were.
+        let refined = matches!(&self.matching, Matching::C2m3(options) if options.refine > 0);
+        Recipe { kind: "align", version: if refined { 3 } else { 2 }, settings }
     }
 
     fn run(&self, context: &Context<'_>) -> Result<()> {

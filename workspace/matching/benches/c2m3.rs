@@ -69,12 +69,12 @@ fn without_stop() -> Stop {
 
 #[divan::bench(args = [2, 5, 10, 20], sample_count = 5, sample_size = 1)]
 fn ten_iterations_of_narrow_models(bencher: divan::Bencher<'_, '_>, count: usize) {
-    run(bencher, "[128, 128, 128, 64]", count, &C2m3 { iterations: ITERATIONS, stop: without_stop(), ..C2m3::default() });
+    run(bencher, "[128, 128, 128, 64]", count, &C2m3 { iterations: ITERATIONS, stop: without_stop(), ..C2m3::published() });
 }
 
 #[divan::bench(sample_count = 3, sample_size = 1)]
 fn ten_iterations_of_five_wide_models(bencher: divan::Bencher<'_, '_>) {
-    run(bencher, "[512, 512, 512, 256]", 5, &C2m3 { iterations: ITERATIONS, stop: without_stop(), ..C2m3::default() });
+    run(bencher, "[512, 512, 512, 256]", 5, &C2m3 { iterations: ITERATIONS, stop: without_stop(), ..C2m3::published() });
 }
 
 #[divan::bench(sample_count = 3, sample_size = 1)]

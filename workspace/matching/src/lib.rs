@@ -38,7 +38,7 @@ pub use matcher::{
 };
 pub use merge::{interpolate, mean};
 pub use methods::{
-    Matching, Mix, activation_matching::ActivationMatching, c2m3::C2m3, c2m3::SoftIterate, frank_wolfe::FrankWolfe,
+    Matching, Mix, activation_matching::ActivationMatching, c2m3::C2m3, c2m3::Schedule, c2m3::SoftIterate, frank_wolfe::FrankWolfe,
     git_rebasin::GitReBasin, identity::Identity, joint_activation_matching::JointActivationMatching, merge_many::MergeMany,
     ot_fusion::OtFusion,
 };

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::start::Start;
 use super::c2m3::Stop;
-use super::c2m3::ascent::ascend;
+use super::c2m3::ascent::{Course, ascend};
 use super::c2m3::universe::Universe;
 use super::{at_least_one, git_rebasin::reference};
 use crate::matcher::Interrupted;
@@ -92,7 +92,7 @@ impl FrankWolfe {
             let held = Start::Identity.draw(spec, stream);
             let universe = Universe::new(spec, &pair, vec![held, start], |model| model == 0);
             let start = universe.objective();
-            let (found, solver_trace) = ascend(universe, self.iterations, self.stop, interrupted, &mut |_, _| {})?;
+            let (found, solver_trace) = ascend(universe, Course::plain(self.iterations, self.stop), interrupted, &mut |_, _| {})?;
             let maps = found.into_iter().nth(1).expect("maps of both models");
             let ascent = Ascent { start, solver_trace, maps };
             if best.as_ref().is_none_or(|best| ascent.reached() > best.reached()) {
@@ -283,7 +283,7 @@ mod tests {
             let stream = root.child("model-1").child(format!("trial-{trial}"));
             let starts = vec![Start::Identity.draw(spec, &stream), Start::Sinkhorn.draw(spec, &stream)];
             let universe = Universe::new(spec, &problem.models, starts, |model| model == 0);
-            let (_, solver_trace) = ascend(universe, 400, FrankWolfe::default().stop, &|| false, &mut |_, _| {}).unwrap();
+            let (_, solver_trace) = ascend(universe, Course::plain(400, FrankWolfe::default().stop), &|| false, &mut |_, _| {}).unwrap();
             solver_trace.trace.last().unwrap().objective
         };
         // Most noise leads to where none would: the first stream of which some leads elsewhere.

@@ -1,58 +1,68 @@
 //! Coordinate ascent from permutations already found, over models and groups.
 
+mod aligned_models;
+mod kept_gains;
+
 use onebasin_network::{Permutation, Weights, permute};
-use onebasin_repro::Stream;
 use onebasin_transport::assignment::Solver;
 
-use super::git_rebasin::{Ascent, Order, solvers};
-use crate::margins::sum_without;
-use crate::matcher::Interrupted;
+use self::aligned_models::{AlignedModels, Change};
+use self::kept_gains::KeptGains;
+use crate::gain::neighbours;
+use crate::matcher::{Interrupted, go_on};
 use crate::{Certificate, MatchingError, Problem, objective};
 
-/// Gains of at most this share of a model's agreement with the others are none.
+/// Gains of at most this share of the objective are none.
 const TOLERANCE: f64 = 1e-9;
-
-/// The most sweeps over the groups of one model in one round.
-const SWEEPS: usize = 100;
 
 /// Raises `Σ_{p<q} Σ_ℓ ⟨U_ℓ^p, U_ℓ^q⟩` over permutations, one matrix `P_g^p` at a time.
 ///
 /// With all else fixed the objective is linear in `P_g^p`: model `p` meets the sum of the other aligned models, which does not contain it. So
 /// the best `P_g^p` is an assignment on the exact gradient. (A parameter that holds the group on both axes makes it quadratic; then the assignment
-/// is a proposal, taken only if it gains.) A round goes over the models; each ascends over its groups in graph order until it gains no more,
-/// and what it found is taken only if the objective itself, in `f64`, is greater.
+/// is a proposal.) It is taken only if the objective itself, in `f64`, is greater. A round visits every model and group; groups that share no
+/// parameter do not see each other, so those of one model are solved side by side. A model and group is visited again only if something it
+/// meets has changed.
 ///
-/// Cost of a round: for each model the products of one gradient and an assignment for each group, then what still changes.
+/// Cost of the first round: for each model the products of one gradient and an assignment for each group. Later rounds shrink with what
+/// still changes.
 ///
-/// Source: Git Re-Basin (arXiv 2209.04836), algorithm 1 within algorithm 3, from a given start.
+/// Source: Git Re-Basin (arXiv 2209.04836), algorithm 3, with one group in place of a whole model at each step, from a given start.
 pub(crate) struct Refinement<'a> {
     problem: &'a Problem<'a>,
     interrupted: Interrupted<'a>,
+    models: AlignedModels,
     maps: Vec<Vec<Permutation>>,
-    aligned: Vec<Weights>,
     objective: f64,
+    gains: KeptGains,
     solvers: Vec<Vec<Solver>>,
-    certificates: Vec<Certificate>,
-    /// Whether another model has moved since this one was matched.
-    stale: Vec<bool>,
-}
-
-/// What a model's own ascent found.
-struct Better {
-    maps: Vec<Permutation>,
-    aligned: Weights,
-    objective: f64,
+    certificates: Vec<Vec<Certificate>>,
+    /// Whether something that a model and group meets has changed since it was solved.
+    stale: Vec<Vec<bool>>,
+    /// Groups that share no parameter, together; in graph order.
+    classes: Vec<Vec<usize>>,
+    neighbours: Vec<Vec<usize>>,
 }
 
 impl<'a> Refinement<'a> {
     /// At these permutations.
     pub fn new(problem: &'a Problem<'a>, maps: Vec<Vec<Permutation>>, interrupted: Interrupted<'a>) -> Refinement<'a> {
-        let count = problem.models.len();
-        let aligned: Vec<Weights> = problem.models.iter().zip(&maps).map(|(weights, maps)| permute(problem.spec, weights, maps)).collect();
-        let objective = objective(problem.spec, &aligned.iter().collect::<Vec<_>>());
-        let solvers = (0..count).map(|_| solvers(problem.spec)).collect();
-        let (certificates, stale) = (vec![Certificate::default(); count], vec![true; count]);
-        Refinement { problem, interrupted, maps, aligned, objective, solvers, certificates, stale }
+        let (count, groups) = (problem.models.len(), problem.spec.groups.len());
+        let models = AlignedModels::new(problem.spec, &problem.models, &maps);
+        let solvers = (0..count).map(|_| problem.spec.groups.iter().map(|group| Solver::new(group.units)).collect()).collect();
+        let neighbours = neighbours(problem.spec);
+        Refinement {
+            problem,
+            interrupted,
+            objective: value(problem, &maps),
+            gains: KeptGains::new(&models.layout, count),
+            models,
+            maps,
+            solvers,
+            certificates: vec![vec![Certificate::default(); groups]; count],
+            stale: vec![vec![true; groups]; count],
+            classes: classes(&neighbours),
+            neighbours,
+        }
     }
 
     /// At most so many rounds, ending with one without a gain. The objective at the start and after each round; it rises in every round but
@@ -61,13 +71,11 @@ impl<'a> Refinement<'a> {
         let mut objectives = vec![self.objective];
         for _ in 0..rounds {
             let before = self.objective;
-            for model in 0..self.maps.len() {
-                if !std::mem::take(&mut self.stale[model]) {
-                    continue;
-                }
-                if let Some(Better { maps, aligned, objective }) = self.better(model, SWEEPS)? {
-                    (self.maps[model], self.aligned[model], self.objective) = (maps, aligned, objective);
-                    (0..self.maps.len()).filter(|other| *other != model).for_each(|other| self.stale[other] = true);
+            for class in 0..self.classes.len() {
+                for model in 0..self.maps.len() {
+                    for change in self.better(model, class)? {
+                        self.take(change);
+                    }
                 }
             }
             objectives.push(self.objective);
@@ -75,46 +83,104 @@ impl<'a> Refinement<'a> {
                 break;
             }
         }
+        // Gains have been added up one by one; the end is told as everyone else would compute it.
+        let reached = std::mem::replace(&mut self.objective, value(self.problem, &self.maps));
+        for objective in &mut objectives[1..] {
+            *objective = if *objective == reached { self.objective } else { objective.min(self.objective) };
+        }
         Ok(objectives)
     }
 
     /// Whether one group of one model alone could still gain. Cost: at most that of a round; nothing after a round in which nothing gained.
     pub fn could_gain(&mut self) -> Result<bool, MatchingError> {
-        for model in 0..self.maps.len() {
-            if self.stale[model] && self.better(model, 1)?.is_some() {
-                return Ok(true);
+        for class in 0..self.classes.len() {
+            for model in 0..self.maps.len() {
+                if let Some(change) = self.better(model, class)?.first() {
+                    // It has not been taken.
+                    self.stale[model][change.group] = true;
+                    return Ok(true);
+                }
             }
-            self.stale[model] = false;
         }
         Ok(false)
     }
 
-    /// What a model's ascent over its groups gains, all other models held; nothing if it gains nothing.
-    fn better(&mut self, model: usize, sweeps: usize) -> Result<Option<Better>, MatchingError> {
-        let Problem { spec, models, .. } = self.problem;
-        let ascent = Ascent { order: Order::Forward, sweeps, tolerance: TOLERANCE, blend: None, interrupted: self.interrupted };
-        let others = sum_without(spec, &self.aligned, model);
-        // The order of groups is given, so the stream is never drawn from.
-        let ascended = ascent.ascend(spec, &others, models[model], self.maps[model].clone(), &mut self.solvers[model], &Stream::root(0))?;
-        self.certificates[model] = ascended.certificate;
-        if ascended.maps == self.maps[model] {
-            return Ok(None);
+    /// What groups of one class gain in one model, each alone and all else held. They do not meet, so all may be taken.
+    fn better(&mut self, model: usize, class: usize) -> Result<Vec<Change>, MatchingError> {
+        let stale = &mut self.stale[model];
+        let groups: Vec<usize> = self.classes[class].iter().copied().filter(|&group| std::mem::take(&mut stale[group])).collect();
+        if groups.is_empty() {
+            return Ok(Vec::new());
         }
-        let aligned = permute(spec, models[model], &ascended.maps);
-        let old = std::mem::replace(&mut self.aligned[model], aligned);
-        let objective = objective(spec, &self.aligned.iter().collect::<Vec<_>>());
-        let aligned = std::mem::replace(&mut self.aligned[model], old);
-        Ok((objective > self.objective).then_some(Better { maps: ascended.maps, aligned, objective }))
+        go_on(self.interrupted)?;
+        let (models, least) = (&self.models, TOLERANCE * self.objective.abs());
+        let mut solvers: Vec<(usize, &mut Solver)> =
+            self.solvers[model].iter_mut().enumerate().filter(|(group, _)| groups.contains(group)).collect();
+        let solved = self.gains.visit(models, model, &mut solvers, |group, solver, gains| {
+            let best = solver.maximise(gains)?;
+            let held: f64 = gains.diag().iter().map(|&gain| f64::from(gain)).sum();
+            let change = (best.value - held > least).then(|| models.change(model, group, order(&best.columns)));
+            Ok((best.certificate(gains).into(), change.filter(|change| change.gain > least)))
+        });
+        let mut changes = Vec::new();
+        for (&group, solved) in groups.iter().zip(solved) {
+            let transport = |source| MatchingError::Transport { group: self.problem.spec.groups[group].name.clone(), source };
+            let (certificate, change) = solved.map_err(transport)?;
+            self.certificates[model][group] = certificate;
+            changes.extend(change);
+        }
+        Ok(changes)
+    }
+
+    fn take(&mut self, change: Change) {
+        self.gains.follow(&self.models, &change);
+        self.models.apply(&change);
+        let Change { model, group, order, gain, .. } = change;
+        let held = self.maps[model][group].as_slice();
+        let map = order.iter().map(|&slot| held[slot as usize]).collect();
+        self.maps[model][group] = Permutation::new(map).expect("a permutation after a permutation");
+        self.objective += gain;
+        for (other, stale) in self.stale.iter_mut().enumerate() {
+            stale[group] |= other != model;
+            self.neighbours[group].iter().for_each(|&near| stale[near] = true);
+        }
     }
 
     /// The worst over the last assignments of all models.
     pub fn certificate(&self) -> Certificate {
-        self.certificates.iter().copied().fold(Certificate::default(), Certificate::worst)
+        self.certificates.iter().flatten().copied().fold(Certificate::default(), Certificate::worst)
     }
 
     pub fn into_maps(self) -> Vec<Vec<Permutation>> {
         self.maps
     }
+}
+
+/// The objective at these maps.
+fn value(problem: &Problem<'_>, maps: &[Vec<Permutation>]) -> f64 {
+    let aligned: Vec<Weights> = problem.models.iter().zip(maps).map(|(weights, maps)| permute(problem.spec, weights, maps)).collect();
+    objective(problem.spec, &aligned.iter().collect::<Vec<_>>())
+}
+
+/// Each group in the first class none of whose groups is its neighbour.
+fn classes(neighbours: &[Vec<usize>]) -> Vec<Vec<usize>> {
+    let mut classes: Vec<Vec<usize>> = Vec::new();
+    for (group, near) in neighbours.iter().enumerate() {
+        match classes.iter_mut().find(|class| !class.iter().any(|other| near.contains(other))) {
+            Some(class) => class.push(group),
+            None => classes.push(vec![group]),
+        }
+    }
+    classes
+}
+
+/// From the new slot of each old one to the old slot of each new one.
+fn order(columns: &[u32]) -> Vec<u32> {
+    let mut order = vec![0; columns.len()];
+    for (slot, &column) in (0_u32..).zip(columns) {
+        order[column as usize] = slot;
+    }
+    order
 }
 
 #[cfg(test)]
@@ -123,6 +189,7 @@ mod tests {
     use crate::testing::{graph, mixed, random, shuffles};
     use crate::{Alignment, C2m3, Matcher};
     use onebasin_network::Graph;
+    use onebasin_repro::Stream;
     use proptest::prelude::*;
 
     /// The only convolution of a residual body holds the stream on both axes.
@@ -149,11 +216,6 @@ mod tests {
         let objectives = refinement.run(rounds).unwrap();
         let certificate = refinement.certificate();
         Refined { maps: refinement.into_maps(), objectives, certificate }
-    }
-
-    fn value(problem: &Problem<'_>, maps: &[Vec<Permutation>]) -> f64 {
-        let aligned: Vec<Weights> = problem.models.iter().zip(maps).map(|(weights, maps)| permute(problem.spec, weights, maps)).collect();
-        objective(problem.spec, &aligned.iter().collect::<Vec<_>>())
     }
 
     /// Models that share something, as trained ones do: shuffled copies of one, with noise.
@@ -208,7 +270,7 @@ mod tests {
             let models = related(&graph, count, noise, seed);
             let problem = Problem::new(graph.spec(), models.iter().collect());
             let align = |matcher: C2m3| -> Alignment { matcher.align(&problem, &Stream::root(seed)).unwrap() };
-            let (plain, refined) = (align(C2m3 { refine: 0, ..C2m3::default() }), align(C2m3 { refine: 20, ..C2m3::default() }));
+            let (plain, refined) = (align(C2m3::published()), align(C2m3 { refine: 20, ..C2m3::published() }));
             prop_assert_eq!(refined.refinement[0], plain.objective);
             prop_assert_eq!(refined.refinement[refined.refinement.len() - 1], refined.objective);
             prop_assert!(refined.objective >= plain.objective);
@@ -223,7 +285,7 @@ mod tests {
         let graph = graph(r#"{"family": "mlp", "hidden": [20, 24, 16]}"#, (1, 5, 5), 4);
         let models: Vec<Weights> = (0..4).map(|seed| random(graph.spec(), seed)).collect();
         let problem = Problem::new(graph.spec(), models.iter().collect());
-        let found = C2m3 { refine: 20, iterations: 3, ..C2m3::default() }.align(&problem, &Stream::root(0)).unwrap();
+        let found = C2m3 { refine: 20, iterations: 3, ..C2m3::published() }.align(&problem, &Stream::root(0)).unwrap();
         assert!(found.objective > found.refinement[0], "{:?}", found.refinement);
     }
 }

@@ -40,7 +40,7 @@ impl C2m3 {
         let universe = Universe::new(problem.spec, &problem.models, start.draw(&|| false, problem, &stream)?, |_| false);
         let mut seen = Vec::with_capacity(count);
         let mut look = |universe: &Universe, iterate: Iterate| seen.push(SoftIterate { iterate, matrix: universe.point(model, group) });
-        ascent::ascend(universe, self.iterations.min(count), self.stop, &|| false, &mut look)?;
+        ascent::ascend(universe, ascent::Course { shown: count, ..self.course() }, &|| false, &mut look)?;
         Ok(seen)
     }
 }

@@ -60,7 +60,7 @@ impl C2m3 {
             shares.operations += operations;
             left = clock();
         };
-        ascent::ascend(universe, self.iterations, self.stop, &|| false, &mut look)?;
+        ascent::ascend(universe, self.course(), &|| false, &mut look)?;
         failed.map_or(Ok(shares), Err)
     }
 }

@@ -30,6 +30,12 @@ pub enum Stop {
     },
 }
 
+impl Default for Stop {
+    fn default() -> Stop {
+        Stop::Relative { tolerance: relative_tolerance(), patience: patience() }
+    }
+}
+
 impl Stop {
     /// Says whether the numbers make sense.
     pub(crate) fn check(self) -> Result<(), MatchingError> {

@@ -33,6 +33,7 @@ pub(crate) struct Universe {
     cross_sums: Vec<Vec<f32>>,
     constant: f64,
     objective: f64,
+    own: f64,
 }
 
 /// The warm assignment solvers of all models and groups.
@@ -48,9 +49,16 @@ impl Universe {
         let cross_sums = layout.crosses.iter().map(|cross| vec![0.0; cross.rows * cross.row_length()]).collect();
         let names = spec.groups.iter().map(|group| group.name.clone()).collect();
         let constant = layout.constant(models);
-        let mut universe = Universe { names, layout, models: models_at, flat_sums, cross_sums, constant, objective: 0.0 };
+        let mut universe = Universe { names, layout, models: models_at, flat_sums, cross_sums, constant, objective: 0.0, own: 1.0 };
         universe.refresh();
         universe
+    }
+
+    /// Weighs every model's own norm in the gradients from here on, which become those of `½ Σ_ℓ (‖S_ℓ‖² − own Σ_p ‖U_ℓ^p‖²)`, `S` being the sum of
+    /// the aligned models. With 1, as at first, that is the objective. Permutations keep norms, so among them nothing but a constant changes.
+    /// Between them a greater weight favours soft matrices, a smaller one hard ones. The line search stays that of the objective.
+    pub fn weigh_own(&mut self, own: f64) {
+        self.own = own;
     }
 
     /// Solvers that have seen nothing yet.
@@ -78,8 +86,9 @@ impl Universe {
         self.sum();
     }
 
-    /// `∂f/∂P`, [units of the model, slots]: the sum over all parameters tied to the group of
-    /// `(W P_c) Rᵀ` by rows and `(P_rᵀ W)ᵀ R` by columns, `R` being the sum of the other aligned models.
+    /// The gradient by `P`, [units of the model, slots]: the sum over all parameters tied to the group of
+    /// `(W P_c) Rᵀ` by rows and `(P_rᵀ W)ᵀ R` by columns, `R` being the sum of the other aligned models
+    /// (less what [`Universe::weigh_own`] adds of its own).
     ///
     /// Source: C²M³ (arXiv 2405.17897), algorithm 1, with the sum over other models pulled into `R`, which makes it linear in their number.
     pub fn gradient(&self, model: usize, group: usize) -> Array2<f32> {
@@ -91,14 +100,14 @@ impl Universe {
         };
         for ((flat, held), sum) in self.layout.flats.iter().zip(&aligned.flats).zip(&self.flat_sums) {
             if flat.group == group {
-                with_difference(sum, &held.aligned, |others| add(flat.matrix(&held.weights), flat.matrix(others).t()));
+                with_difference(sum, &held.aligned, self.own as f32, |others| add(flat.matrix(&held.weights), flat.matrix(others).t()));
             }
         }
         for ((cross, held), sum) in self.layout.crosses.iter().zip(&aligned.crosses).zip(&self.cross_sums) {
             if cross.row_group != group && cross.column_group != group {
                 continue;
             }
-            with_difference(sum, &held.aligned, |others| {
+            with_difference(sum, &held.aligned, self.own as f32, |others| {
                 if cross.row_group == group {
                     add(cross.by_rows(&held.right), cross.by_rows(others).t());
                 }
@@ -304,11 +313,11 @@ thread_local! {
     static DIFFERENCE: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Hands `sum − aligned`, entry by entry, to `use_it`, which must not come back here.
-fn with_difference(sum: &[f32], aligned: &[f32], use_it: impl FnOnce(&[f32])) {
+/// Hands `sum − own · aligned`, entry by entry, to `use_it`, which must not come back here.
+fn with_difference(sum: &[f32], aligned: &[f32], own: f32, use_it: impl FnOnce(&[f32])) {
     DIFFERENCE.with_borrow_mut(|difference| {
         difference.clear();
-        difference.extend(sum.iter().zip(aligned).map(|(sum, aligned)| sum - aligned));
+        difference.extend(sum.iter().zip(aligned).map(|(sum, aligned)| sum - own * aligned));
         use_it(difference);
     });
 }

@@ -37,7 +37,7 @@ fn converged_is_never_where_a_single_group_alone_could_gain() {
     for (graph, count) in [(&small, 2), (&small, 4), (&mlp(), 3), (&mixed(), 4)] {
         for seed in 0..30 {
             let models = copies(graph, count, seed);
-            let with = |refine| align(&C2m3 { refine, ..C2m3::default() }, graph.spec(), &models.iter().collect::<Vec<_>>());
+            let with = |refine| align(&C2m3 { refine, ..C2m3::published() }, graph.spec(), &models.iter().collect::<Vec<_>>());
             let (plain, refined) = (with(0), with(1));
             let gains = refined.objective > plain.objective;
             assert!(!(gains && plain.outcome == Outcome::Converged), "seed {seed}");
@@ -53,7 +53,7 @@ fn an_ascent_cut_short_converges_by_its_refinement() {
     let graph = mlp();
     for count in [2, 3] {
         let models = models(&graph, count);
-        let of = |refine| align(&C2m3 { iterations: 1, refine, ..C2m3::default() }, graph.spec(), &models.iter().collect::<Vec<_>>());
+        let of = |refine| align(&C2m3 { iterations: 1, refine, ..C2m3::published() }, graph.spec(), &models.iter().collect::<Vec<_>>());
         let (published, refined) = (of(0), of(50));
         assert_eq!((published.outcome, refined.outcome), (Outcome::IterationLimit, Outcome::Converged));
         assert!(published.refinement.is_empty() && refined.objective > published.objective);
