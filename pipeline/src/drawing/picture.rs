@@ -170,3 +170,38 @@ pub fn range(values: impl IntoIterator<Item = f64>) -> std::ops::Range<f64> {
     let room = 0.05 * if high - low > 1e-9 * high.abs().max(low.abs()) { high - low } else { high.abs().max(low.abs()) };
     low - room..high + room
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Blank;
+
+    impl Picture for Blank {
+        fn size(&self) -> (u32, u32) {
+            (450, 100)
+        }
+
+        fn title(&self) -> String {
+            "blank".to_owned()
+        }
+
+        fn description(&self) -> String {
+            "Nothing.".to_owned()
+        }
+
+        fn draw<B: DrawingBackend>(&self, _: &DrawingArea<B, Shift>) -> Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_note_below_a_picture_has_as_many_lines_as_its_width_needs() {
+        let short = Footed { picture: &Blank, note: "not trained: d".to_owned() };
+        assert_eq!((short.lines().len(), short.size()), (1, (450, 132)));
+        let long = Footed { picture: &Blank, note: ["word"; 30].join(" ") };
+        assert!(long.lines().iter().all(|line| line.chars().count() <= 50), "{:?}", long.lines());
+        assert_eq!((long.lines().join(" "), long.size().1), (long.note.clone(), 100 + 10 + 22 * long.lines().len() as u32));
+        assert_eq!(long.description(), format!("Nothing. {}.", long.note));
+    }
+}

@@ -1,4 +1,5 @@
-use onebasin_training::{Training, evaluate};
+use onebasin_repro::Stream;
+use onebasin_training::{Training, TrainingRun, evaluate, free_buffers};
 
 use crate::common::{cpu, graph, normalisation, stripes, train, training};
 
@@ -68,5 +69,24 @@ fn bytes_do_not_depend_on_the_number_of_threads() {
         for threads in [2, 5] {
             assert!(one == pool(threads).install(run), "{blueprint}, {threads} threads");
         }
+    }
+}
+
+#[test]
+fn bytes_do_not_depend_on_threads_that_come_and_go_in_the_middle() {
+    let pools = [1, 3, 2].map(pool);
+    for blueprint in [WIDE, CONVOLUTIONS] {
+        let (graph, data, device) = (graph(blueprint), stripes(200, 1), cpu());
+        // A pause at the end of each epoch, at least.
+        let options = training(r#"{ "epochs": 6, "batch": 64, "optimizer": { "kind": "adam", "learning-rate": 1e-3 } }"#);
+        let whole = train(&graph, &data, &options, 1, &device).unwrap();
+        let stream = Stream::root(1);
+        let mut run = TrainingRun::new(&graph, &data, &normalisation(), &options, &stream, &device).unwrap();
+        let mut turns = pools.iter().cycle();
+        while !run.is_done() {
+            turns.next().unwrap().install(|| run.advance()).unwrap();
+        }
+        pools.iter().for_each(|pool| drop(pool.broadcast(|_| free_buffers())));
+        assert!(run.finish().unwrap().weights == whole, "{blueprint}");
     }
 }
