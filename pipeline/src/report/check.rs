@@ -231,7 +231,8 @@ mod tests {
         write(
             "by-models.csv",
             format!(
-                "{HEADER},replicates,mean,sd,low,high,reported,reported_sd,verdict,stage\nmnist,mlp,c2m3,5,accuracy,test,1,0.98,,,,,,,s\n"
+                "{HEADER},replicates,mean,sd,low,high,reported,reported_sd,verdict,versus,difference,difference_low,difference_high,p_holm,stage\n\
+                 mnist,mlp,c2m3,5,accuracy,test,1,0.98,,,,,,,,,,,,s\n"
             ),
         );
         let row = "dataset,architecture,method,replicate,models,split,loss,accuracy,stage\nmnist,mlp,c2m3,0,";

@@ -26,8 +26,8 @@ row! {
         other_models: usize,
         split: Part,
         metric: String,
-        /// `mcnemar` or `paired-t`.
-        test: String,
+        /// How: `mcnemar` or `paired-t`.
+        tested_by: String,
         /// What was paired: `images` of one set of networks, or `replicates`.
         paired: String,
         /// How many of these.
@@ -197,7 +197,7 @@ fn compare(one: &Side, other: &Side, sides: [&Replicates<'_>; 2], reported: Opti
         other_models: other.models,
         split: Part::Test,
         metric: metric.to_owned(),
-        test: test.to_owned(),
+        tested_by: test.to_owned(),
         paired: paired.to_owned(),
         count,
         difference: found.mean,

@@ -105,7 +105,7 @@ mod tests {
             other_models: 5,
             split: Part::Test,
             metric: "accuracy".to_owned(),
-            test: "mcnemar".to_owned(),
+            tested_by: "mcnemar".to_owned(),
             paired: "images".to_owned(),
             count: 2000,
             difference: one.ours - other.ours,

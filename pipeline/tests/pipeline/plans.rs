@@ -133,7 +133,7 @@ fn with_repair(repair: &str) -> String {
 #[test]
 fn a_method_with_a_repair_shares_alignments_and_merges_with_the_one_without() {
     let before = planned(SPEC, &[]);
-    let after = planned(&with_repair(r#"{ kind = "repair" }"#), &[]);
+    let after = planned(&with_repair(r#"{ kind = "repair", layers = "convolutions" }"#), &[]);
     let of = |id: &str| after.find(id).unwrap().fingerprint;
     for rest in ["align/glyphs-mlp/#/replicate-0/3", "align/glyphs-mlp/#/replicate-0/2", "merge/glyphs-mlp/#/replicate-0/3"] {
         assert_eq!(of(&rest.replace('#', "universe")), of(&rest.replace('#', "repaired")));
@@ -174,7 +174,8 @@ fn each_model_is_measured_once_for_all_methods_that_repair_what_is_merged_of_it(
     let plan = planned(&text.replace("merges = [2, 3]", "merges = [3]"), &[]);
     let statistics: Vec<String> = ids(&plan).into_iter().filter(|id| id.starts_with("statistics/")).collect();
     // The line's first end has nothing to do with the first of the merged, which the merged model stands for.
-    let expected = ["a", "a/images-50/batch-25", "b", "b/images-50/batch-25", "c", "c/images-50/batch-25"];
+    let expected =
+        ["a/hidden", "a/hidden/images-50/batch-25", "b/hidden", "b/hidden/images-50/batch-25", "c/hidden", "c/hidden/images-50/batch-25"];
     assert_eq!(statistics, expected.map(|last| format!("statistics/glyphs-mlp/replicate-0/{last}")));
     let inputs = |kind: &str, method: &str, last: &str| {
         let stage = &plan.find(&format!("{kind}/glyphs-mlp/{method}/replicate-0/{last}")).unwrap().stage;
@@ -186,14 +187,14 @@ fn each_model_is_measured_once_for_all_methods_that_repair_what_is_merged_of_it(
         stage.inputs().iter().map(short).collect::<Vec<_>>().join(", ")
     };
     for method in ["frame", "pairs"] {
-        assert_eq!(inputs("repair", method, "3"), "merge 3, align 3, statistics a, statistics b, statistics c");
+        assert_eq!(inputs("repair", method, "3"), "merge 3, align 3, statistics a/hidden, statistics b/hidden, statistics c/hidden");
     }
-    assert_eq!(inputs("repair", "published", "3"), "merge 3, statistics b, statistics c");
-    assert_eq!(inputs("repair", "few", "3"), "merge 3, statistics b/images-50/batch-25, statistics c/images-50/batch-25");
+    assert_eq!(inputs("repair", "published", "3"), "merge 3, statistics b/hidden, statistics c/hidden");
+    assert_eq!(inputs("repair", "few", "3"), "merge 3, statistics b/hidden/images-50/batch-25, statistics c/hidden/images-50/batch-25");
     assert_eq!(inputs("repair", "soft", "3"), "merge 3, align 3, train a, train b, train c");
     assert_eq!(inputs("repair", "reset", "3"), "merge 3");
-    assert_eq!(inputs("line", "pairs", "a..b"), "align a..b, train a, train b, statistics a, statistics b");
-    assert_eq!(inputs("line", "published", "a..b"), "align 3, train a, train b, statistics a, statistics b");
+    assert_eq!(inputs("line", "pairs", "a..b"), "align a..b, train a, train b, statistics a/hidden, statistics b/hidden");
+    assert_eq!(inputs("line", "published", "a..b"), "align 3, train a, train b, statistics a/hidden, statistics b/hidden");
     for method in ["soft", "reset", "weights"] {
         let last = if method == "reset" { "align 3" } else { "align a..b" };
         assert_eq!(inputs("line", method, "a..b"), format!("{last}, train a, train b"));

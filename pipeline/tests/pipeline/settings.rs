@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use onebasin::experiment;
-use onebasin::spec::{Experiment, Merging, Overrides};
+use onebasin::spec::{Experiment, Overrides};
 use onebasin_datasets::{SearchPaths, Subset};
 use onebasin_matching::Matching;
 

@@ -55,7 +55,7 @@ matching = { by = "identity" }
 [[methods]]
 name = "naive-repair"
 matching = { by = "identity" }
-repair = { kind = "repair" }
+repair = { kind = "repair", layers = "convolutions" }
 
 [[methods]]
 name = "c2m3"
@@ -64,17 +64,22 @@ matching = { by = "c2m3" }
 [[methods]]
 name = "c2m3-repair"
 matching = { by = "c2m3" }
-repair = { kind = "repair" }
+repair = { kind = "repair", layers = "convolutions" }
 
 [[methods]]
 name = "c2m3-repair-as-published"
 matching = { by = "c2m3" }
-repair = { kind = "repair", endpoints = "as-published" }
+repair = { kind = "repair", layers = "convolutions", endpoints = "as-published" }
+
+[[methods]]
+name = "c2m3-repair-all"
+matching = { by = "c2m3" }
+repair = { kind = "repair", layers = "all" }
 
 [[methods]]
 name = "soft-repair"
 matching = { by = "ot-fusion", plan = "sinkhorn" }
-repair = { kind = "repair" }
+repair = { kind = "repair", layers = "convolutions" }
 
 [[methods]]
 name = "soft"
@@ -121,7 +126,7 @@ fn at(architecture: &str, method: &str, lambda: f64) -> f64 {
 #[test]
 fn repairs_share_the_alignment_the_merge_and_the_statistics_of_what_they_repair() {
     let ran = repaired().ended.ran();
-    for (kind, count) in [("align/", 6), ("merge/", 6), ("repair/", 10), ("statistics/", 8)] {
+    for (kind, count) in [("align/", 6), ("merge/", 6), ("repair/", 12), ("statistics/", 12)] {
         assert_eq!(ran.iter().filter(|stage| stage.starts_with(kind)).count(), count, "{ran:?}");
     }
 }
@@ -129,20 +134,22 @@ fn repairs_share_the_alignment_the_merge_and_the_statistics_of_what_they_repair(
 #[test]
 fn a_repair_towards_matched_channels_is_better_than_one_towards_unmatched_ones_and_than_none() {
     let order = ["c2m3-repair", "c2m3-repair-as-published", "c2m3"].map(|method| merged("residual", method));
-    assert!(order.is_sorted() && 2.0 * order[0] < order[2], "{order:?}");
+    assert!(order.is_sorted() && 1.5 * order[0] < order[2], "{order:?}");
     assert!(merged("residual", "naive-repair") < merged("residual", "naive"));
 }
 
 #[test]
-fn a_repair_gives_the_outputs_of_convolutions_the_variance_and_the_mean_they_had() {
+fn a_repair_gives_the_outputs_of_its_layers_the_variance_and_the_mean_they_had() {
     let rows = Rows::read(&repaired().place, "variances.csv");
     for architecture in ["residual", "normed"] {
         let of = |method: &str, column: &str| -> Vec<f64> {
             let found = rows.with(&[("architecture", architecture), ("method", method)]);
+            let is_repaired = |layer: &str| method == "c2m3-repair-all" || !layer.starts_with("fc");
+            let found: Vec<_> = found.into_iter().filter(|row| is_repaired(rows.text(row, "layer"))).collect();
             assert!(found.len() >= 2, "{architecture}, {method}");
             found.iter().map(|row| rows.number(row, column)).collect()
         };
-        for method in ["c2m3-repair", "naive-repair", "soft-repair"] {
+        for method in ["c2m3-repair", "c2m3-repair-all", "naive-repair", "soft-repair"] {
             for column in ["variance_ratio", "mean_ratio"] {
                 let ratios = of(method, column);
                 assert!(ratios.iter().all(|ratio| (ratio - 1.0).abs() < 0.02), "{architecture}, {method}, {column}: {ratios:?}");
