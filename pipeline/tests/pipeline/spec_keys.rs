@@ -71,7 +71,7 @@ const TABLES: [(&str, &str); 13] = [
 ];
 
 /// Names that keys take besides kinds: the heading of the section, the key, and the table or value with a strange name.
-const NAMES: [(&str, &str, &str, &str); 20] = [
+const NAMES: [(&str, &str, &str, &str); 21] = [
     ("format = \"cifar\"", "labels", "datasets.own", "{ format = \"cifar\", directory = \"x\", labels = STRANGE }"),
     ("family = \"mlp\"", "norm", "architectures.net", "{ family = \"mlp\", norm = STRANGE }"),
     ("family = \"vgg\"", "norm", "architectures.net", "{ family = \"vgg\", norm = STRANGE }"),
@@ -85,6 +85,7 @@ const NAMES: [(&str, &str, &str, &str); 20] = [
     ("matching = { by = \"git-re-basin\" }", "order", "methods.0.matching", "{ by = \"git-re-basin\", order = STRANGE }"),
     ("matching = { by = \"merge-many\" }", "order", "methods.0.matching", "{ by = \"merge-many\", order = STRANGE }"),
     ("matching = { by = \"c2m3\" }", "start", "methods.0.matching", "{ by = \"c2m3\", start = STRANGE }"),
+    ("matching = { by = \"c2m3\" }", "schedule", "methods.0.matching", "{ by = \"c2m3\", schedule = STRANGE }"),
     ("matching = { by = \"frank-wolfe\" }", "start", "methods.0.matching", "{ by = \"frank-wolfe\", start = STRANGE }"),
     ("matching = { by = \"ot-fusion\" }", "plan", "methods.0.matching", "{ by = \"ot-fusion\", plan = STRANGE }"),
     ("matching = { by = \"ot-fusion\" }", "ground", "methods.0.matching", "{ by = \"ot-fusion\", ground = STRANGE }"),

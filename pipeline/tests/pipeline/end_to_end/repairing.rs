@@ -129,7 +129,7 @@ fn repairs_share_the_alignment_the_merge_and_the_statistics_of_what_they_repair(
 #[test]
 fn a_repair_towards_matched_channels_is_better_than_one_towards_unmatched_ones_and_than_none() {
     let order = ["c2m3-repair", "c2m3-repair-as-published", "c2m3"].map(|method| merged("residual", method));
-    assert!(order.is_sorted() && 2.0 * order[0] < order[2], "{order:?}");
+    assert!(order.is_sorted() && 1.5 * order[0] < order[2], "{order:?}");
     assert!(merged("residual", "naive-repair") < merged("residual", "naive"));
 }
 
