@@ -271,7 +271,7 @@ def train(data, directory, models):
 
 def compare(directory, models, iterations, rounds):
     program = build()
-    options = json.dumps({"iterations": iterations, "stop": {"rule": "absolute", "tolerance": 1e-6, "patience": 5}})
+    options = json.dumps({"iterations": iterations, "stop": {"rule": "absolute", "tolerance": 1e-6, "patience": 5}, "refine": 0})
     print("| models | | iterations | s / iteration | cpu s / iteration | total s | objective soft | hard | MiB |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
     for count in models:
@@ -318,7 +318,7 @@ def scaling():
     print("| network | models | s / iteration | cpu s / iteration | iterations | total s | MiB | products | GFLOP/s | of a large product | assignments |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |")
     for name, blueprint, count, iterations in SCALING:
-        options = json.dumps({"iterations": iterations, "stop": stop})
+        options = json.dumps({"iterations": iterations, "stop": stop, "refine": 0})
         one = run([program, json.dumps(blueprint), str(count), options, "shares"])
         processor = one["ascent"]
         print(

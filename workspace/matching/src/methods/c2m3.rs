@@ -40,7 +40,7 @@ use crate::{Alignment, Frame, Matcher, MatchingError, Outcome, Problem, Restart}
 /// transpose is the map model → universe. Maps between models run through the universe, so every cycle of them is the identity.
 ///
 /// A stationary point, not the optimum; it depends on the start, and from the identity on nothing else. By default the ascent is
-/// [`Schedule::Graduated`]: 20 iterations that come out higher than 200 plain ones. Then permutations are refined by coordinate ascent, one group of
+/// [`Schedule::Graduated`]: 20 iterations that mostly come out higher than 200 plain ones. Then permutations are refined by coordinate ascent, one group of
 /// one model at a time. As published, the ascent is [`Schedule::Plain`] and nothing is refined (`refine = 0`): nearly equal models in an even number may then
 /// trade places for ever, all of them moving at once, and an end that one group of one model alone would better is told as [`Outcome::Stationary`].
 /// Time per iteration and memory are linear in the number of models: `Σ_ℓ` of two products [out, in] × [in, out] and an assignment for each model and group.

@@ -1,4 +1,5 @@
 mod refining;
+mod schedules;
 
 use onebasin_network::{Graph, Permutation, PermutationSpec, Role, Weights, permute};
 use onebasin_repro::Stream;

@@ -19,7 +19,7 @@ fn copies(graph: &Graph, count: u64, seed: u64) -> Vec<Weights> {
 fn shuffled_copies_are_brought_back_whatever_their_number() {
     let one = |hidden: &str| graph(&format!(r#"{{"family": "mlp", "hidden": {hidden}}}"#), (1, 4, 4), 10);
     for (graph, seeds) in [(one("[3]"), 100), (one("[8, 8]"), 30), (one("[30, 30]"), 5), (skip(), 5)] {
-        for (count, seed) in [2, 3, 4, 6].into_iter().flat_map(|count| (0..seeds).map(move |seed| (count, seed))) {
+        for (count, seed) in (2..=6).flat_map(|count| (0..seeds).map(move |seed| (count, seed))) {
             let models = copies(&graph, count, seed);
             let found = align(&C2m3::default(), graph.spec(), &models.iter().collect::<Vec<_>>());
             let aligned: Vec<Weights> =
