@@ -16,13 +16,16 @@ use crate::explain::{self, Change};
 use crate::run_record::RunRecord;
 
 /// The columns that say what a row is about; all others but `stage` are what was found.
-const KEYS: [&str; 37] = [
+const KEYS: [&str; 40] = [
     "dataset",
     "architecture",
     "method",
     "replicate",
     "model",
     "models",
+    "other_architecture",
+    "other_method",
+    "other_models",
     "names",
     "fixed",
     "permutee",

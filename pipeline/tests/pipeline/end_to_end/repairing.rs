@@ -144,7 +144,7 @@ fn a_repair_gives_the_outputs_of_its_layers_the_variance_and_the_mean_they_had()
     for architecture in ["residual", "normed"] {
         let of = |method: &str, column: &str| -> Vec<f64> {
             let found = rows.with(&[("architecture", architecture), ("method", method)]);
-            let is_repaired = |layer: &str| method == "c2m3-repair-all" || !layer.starts_with("fc");
+            let is_repaired = |layer: &str| method == "c2m3-repair-all" || layer.contains("conv") || layer.starts_with("skip");
             let found: Vec<_> = found.into_iter().filter(|row| is_repaired(rows.text(row, "layer"))).collect();
             assert!(found.len() >= 2, "{architecture}, {method}");
             found.iter().map(|row| rows.number(row, column)).collect()
@@ -198,7 +198,7 @@ fn a_repaired_model_carries_the_architecture_it_has_now() {
     let models = repaired().place.entries().into_iter().map(|entry| entry.join("weights.safetensors"));
     let models = models.filter(|path| path.exists()).map(|path| Checkpoint::load(&path).unwrap());
     let rewritten = models.filter(|model| model.weights.iter().any(|(name, _)| name == "skip1.weight")).count();
-    assert_eq!(rewritten, 4);
+    assert_eq!(rewritten, 5);
 }
 
 #[test]
