@@ -11,6 +11,7 @@ use super::summary::{Leaders, SummaryRow, merges};
 use super::tabulate::Known;
 use super::to_lose;
 use super::trends::{along_models, along_widths};
+use super::verdicts::verdicts;
 use crate::comparison::Comparison;
 use crate::drawing::{MethodRow, list, method_rank};
 use crate::identity::{MethodLabel, Part};
@@ -162,7 +163,7 @@ impl Cell {
 }
 
 /// A figure of a metric.
-fn figure(metric: &str, value: f64) -> String {
+pub(super) fn figure(metric: &str, value: f64) -> String {
     if metric == "accuracy" { number::share(value) } else { number::shown(value) }
 }
 
@@ -282,29 +283,6 @@ fn over_models(cells: &[&SummaryRow], methods: &[MethodRow], best: &Best<'_>, no
     let columns: Vec<(String, Vec<String>)> = counts.into_iter().map(column).collect();
     let names: Vec<String> = labels.iter().map(ToString::to_string).collect();
     format!("\nTest accuracy by the number of models merged:\n\n{}", table(&names, &columns))
-}
-
-fn verdicts(cells: &[&SummaryRow], methods: &[MethodRow], deviating: bool) -> String {
-    let mut compared: Vec<&&SummaryRow> = cells.iter().filter(|cell| cell.reported.is_some()).collect();
-    if compared.is_empty() {
-        return String::new();
-    }
-    compared.sort_by_key(|cell| (method_rank(methods, cell.method.name()), cell.method.draw()));
-    let mut text = "\nBeside the reported figures:\n\n| method | models | metric | split | ours | reported | verdict |\n\
-                    | --- | ---: | --- | --- | ---: | ---: | --- |\n"
-        .to_owned();
-    for cell in &compared {
-        let [ours, reported] = [cell.summary.mean, cell.reported.unwrap_or_default()].map(|value| figure(cell.metric, value));
-        let verdict = if deviating { "not comparable: other settings" } else { &cell.verdict };
-        let _ =
-            writeln!(text, "| {} | {} | {} | {} | {ours} | {reported} | {verdict} |", cell.method, cell.models, cell.metric, cell.split);
-    }
-    let sources: BTreeSet<&str> = compared.iter().map(|cell| cell.source.as_str()).collect();
-    text.push_str("\nSources:\n\n");
-    for source in sources {
-        let _ = writeln!(text, "- {source}");
-    }
-    text
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ mod summary;
 mod tabulate;
 mod to_lose;
 mod trends;
+mod verdicts;
 mod widths_picture;
 
 pub use architectures::ArchitectureRow;

@@ -51,7 +51,7 @@ impl Order {
                 }
             }
         }
-        (found.count() > 0).then(|| Order { places, ..found })
+        (found.count() > 0).then_some(Order { places, ..found })
     }
 
     /// How many pairs the reported figures tell apart.

@@ -23,6 +23,7 @@ mod initialise;
 mod inputs;
 mod interpolation;
 mod kernels;
+mod layer_outputs;
 mod learning_curve;
 mod moments;
 mod optimizer;

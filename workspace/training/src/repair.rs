@@ -6,7 +6,8 @@ use ndarray::{ArrayD, Axis};
 use onebasin_network::{Graph, Operation, RepairedLayers, Weights};
 
 use crate::TrainingError;
-use crate::statistics::{LayerHook, Moments, PassStatistics, Sample, Statistics, pass};
+use crate::layer_outputs::LayerHook;
+use crate::statistics::{Moments, PassStatistics, Sample, Statistics, pass};
 
 /// Added to variances: under the root of the goal, in the batch norms of the pass, and under the root of the fold.
 const EPSILON: f32 = 1e-5;

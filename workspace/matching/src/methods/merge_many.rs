@@ -2,7 +2,7 @@ use onebasin_network::{Weights, permute};
 use onebasin_repro::Stream;
 use serde::{Deserialize, Serialize};
 
-use super::git_rebasin::{Ascent, Order, solvers};
+use super::coordinate_ascent::{Ascent, Order, solvers};
 use super::{at_least_one, tolerance};
 use crate::matcher::Interrupted;
 use crate::{Alignment, Certificate, Frame, Iterate, Matcher, MatchingError, Outcome, Problem, SolverTrace, mean, objective};

@@ -4,6 +4,7 @@
 pub mod activation_matching;
 /// All models at once, by Frank–Wolfe in a universe.
 pub mod c2m3;
+mod coordinate_ascent;
 /// A pair at a time, by Frank–Wolfe.
 pub mod frank_wolfe;
 /// Weight matching by coordinate ascent.
