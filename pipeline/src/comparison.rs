@@ -63,6 +63,9 @@ pub fn parse(bytes: &[u8], origin: &str) -> Result<Vec<Reported>> {
                 row + 2
             );
         }
+        if metric[row] == "accuracy" && !(0.0..=1.0).contains(&value[row]) {
+            bail!("`{origin}`, row {}: accuracy `{}`, expected a share from 0 to 1", row + 2, value[row]);
+        }
         let count = models[row];
         if count.fract() != 0.0 || !(1.0..=1e6).contains(&count) {
             bail!("`{origin}`, row {}: `models` is `{count}`, expected how many models were merged", row + 2);
@@ -79,6 +82,14 @@ pub fn parse(bytes: &[u8], origin: &str) -> Result<Vec<Reported>> {
             tolerance: tolerance[row],
             source: source[row].clone(),
         });
+        let cell = |figure: &Reported| {
+            let Reported { dataset, architecture, method, models, metric, split, .. } = figure.clone();
+            (dataset, architecture, method, models, metric, split)
+        };
+        let (last, earlier) = figures.split_last().expect("one was put there");
+        if let Some(first) = earlier.iter().position(|figure| cell(figure) == cell(last)) {
+            bail!("`{origin}`, row {}: the same cell as row {}\nhint: a cell has one reported figure", row + 2, first + 2);
+        }
     }
     Ok(figures)
 }
@@ -153,6 +164,19 @@ impl Comparison {
         })
     }
 
+    /// Why a reported figure is not judged by: `other settings`, `one of several draws`.
+    pub fn not_judged(&self, figure: &Reported) -> Option<&'static str> {
+        if self.is_interchangeable(&figure.method) {
+            return Some("one of several draws");
+        }
+        let is_of = |pair: &PairName| {
+            let dataset = self.stood_in_for(pair).unwrap_or(&pair.dataset);
+            (dataset, &pair.architecture) == (figure.dataset.as_str(), &figure.architecture)
+        };
+        let deviates = self.deviations.iter().any(|(pair, found)| is_of(pair) && !found.is_empty());
+        (deviates || !self.differs.is_empty()).then_some("other settings")
+    }
+
     /// The verdict on our value of a pair beside a reported one. A run at other settings never matches a cell.
     pub fn verdict(&self, pair: &PairName, ours: f64, figure: &Reported) -> String {
         if self.is_interchangeable(&figure.method) {
@@ -221,5 +245,20 @@ mod tests {
         assert!(wrong("mnist,mlp,c2m3,5,loss,test,nan,,0.1,x").contains("value `NaN`"));
         assert!(wrong("mnist,mlp,c2m3,2.5,loss,test,0.9,,0.1,x").contains("`models` is `2.5`"));
         assert!(wrong("mnist,mlp,c2m3,five,loss,test,0.9,,0.006,x").contains("expected a number"));
+        assert!(wrong("mnist,mlp,c2m3,5,accuracy,test,1.9,,0.006,x").contains("accuracy `1.9`, expected a share from 0 to 1"));
+        let row = "mnist,mlp,c2m3,5,loss,test,0.9,,0.006,x";
+        assert!(wrong(&format!("{row}\n{row}")).starts_with("`a.csv`, row 3: the same cell as row 2"));
+    }
+
+    #[test]
+    fn figures_of_other_settings_and_of_draws_are_not_judged() {
+        let rows = "mnist,mlp,c2m3,5,loss,test,0.9,,0.006,x\nmnist,mlp,to-a,5,loss,test,0.9,,0.006,x\n";
+        let figures = parse(format!("{HEADER}{rows}").as_bytes(), "a.csv").unwrap();
+        let interchangeable = vec![vec!["to-a".to_owned(), "to-b".to_owned()]];
+        let comparison = Comparison { interchangeable, ..Comparison::default() };
+        let of = |comparison: &Comparison| figures.iter().map(|figure| comparison.not_judged(figure)).collect::<Vec<_>>();
+        assert_eq!(of(&comparison), [None, Some("one of several draws")]);
+        let deviations = vec![(PairName::new("mnist", "mlp"), vec!["training epochs 1 instead of 100".to_owned()])];
+        assert_eq!(of(&Comparison { deviations, ..comparison })[0], Some("other settings"));
     }
 }

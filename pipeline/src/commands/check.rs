@@ -39,7 +39,11 @@ pub fn check(arguments: &cli::Check) -> Result<Verdict, Failure> {
         baseline::renew(&against, &figures, &Recipes::of(&plan)).map_err(Failure::Running)?;
         return Ok(Verdict::Fine);
     }
-    let compared = report::check(&results, &against).map_err(Failure::Input)?;
+    let compared = match arguments.against {
+        Some(_) => report::check(&results, &against),
+        None => report::check_reported(&results, &against, &session.experiment.comparison),
+    };
+    let compared = compared.map_err(Failure::Input)?;
     // Results of a profile are found by the spec alone too: figures of other settings are figures still.
     if foreign(&compared) {
         console::note(&format!("warning: {elsewhere}"));
@@ -47,7 +51,7 @@ pub fn check(arguments: &cli::Check) -> Result<Verdict, Failure> {
     let recipes = Recipes::beside(&against).map_err(Failure::Input)?;
     let reasons: Vec<Vec<Changed>> = compared.iter().map(|row| reasons(row, recipes.as_ref(), &plan)).collect();
     let count = |standing: &str| compared.iter().filter(|row| row.standing() == standing).count();
-    let (fine, out, not_run) = (count("fine"), count("out"), count("not-run"));
+    let (fine, out, not_run, not_judged) = (count("fine"), count("out"), count("not-run"), count("not-judged"));
     let holds = out == 0 && (not_run == 0 || !arguments.all);
     if arguments.json {
         let figures: Vec<Value> = compared
@@ -55,7 +59,7 @@ pub fn check(arguments: &cli::Check) -> Result<Verdict, Failure> {
             .zip(&reasons)
             .map(|(row, changed)| json!({ "figure": row, "standing": row.standing(), "changed": changed }))
             .collect();
-        let report = json!({ "holds": holds, "fine": fine, "out": out, "not_run": not_run, "figures": figures });
+        let report = json!({ "holds": holds, "fine": fine, "out": out, "not_run": not_run, "not_judged": not_judged, "figures": figures });
         console::data(&format!("{report:#}"))?;
     } else {
         let row = |row: &Compared| {
@@ -68,10 +72,14 @@ pub fn check(arguments: &cli::Check) -> Result<Verdict, Failure> {
             let word = match row.standing() {
                 "out" => "OUT",
                 "fine" => "fine",
+                "not-judged" => "-",
                 _ => "not run",
             };
             let mut line = format!("{}  {figure}", console::word(&format!("{word:<7}")));
-            let outside = row.outside().filter(|_| !row.holds);
+            if let Some(why) = row.not_judged.filter(|_| row.ours.is_some()) {
+                line.push_str(&format!("  {why}"));
+            }
+            let outside = row.outside().filter(|_| row.standing() == "out");
             if let Some(outside) = outside {
                 line.push_str(&format!("  off by {outside:.4}, made by {}", row.stages.join(", ")));
             }
@@ -82,11 +90,17 @@ pub fn check(arguments: &cli::Check) -> Result<Verdict, Failure> {
                 lines.push("         no recipe on the way to it changed: the program or the platform did".to_owned());
             }
         }
-        lines.push(format!("{fine} fine, {out} out, {not_run} not run"));
+        let unjudged = if not_judged > 0 { format!(", {not_judged} not judged") } else { String::new() };
+        lines.push(format!("{fine} fine, {out} out, {not_run} not run{unjudged}"));
         console::data(&lines.join("\n"))?;
     }
     if fine + out == 0 {
-        console::note("warning: no figure was compared: the results have none of these");
+        let why = if not_judged > 0 {
+            "the settings are not the reported ones, or draws are compared by their spread"
+        } else {
+            "the results have none of these"
+        };
+        console::note(&format!("warning: no figure was compared: {why}"));
     }
     Ok(if holds { Verdict::Fine } else { Verdict::No })
 }
@@ -105,7 +119,7 @@ fn reported(session: &Session) -> Result<PathBuf, Failure> {
 
 /// What changed on the way to a figure out of its band, as far as the recipes of the expected one are known.
 fn reasons(row: &Compared, recipes: Option<&Recipes>, plan: &Plan) -> Vec<Changed> {
-    let Some(recipes) = recipes.filter(|_| !row.holds) else { return Vec::new() };
+    let Some(recipes) = recipes.filter(|_| row.standing() == "out") else { return Vec::new() };
     let mut changed: Vec<Changed> = Vec::new();
     for found in row.stages.iter().flat_map(|stage| recipes.changed(plan, stage)) {
         if !changed.contains(&found) {

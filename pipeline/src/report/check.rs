@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use serde::Serialize;
 
 use super::summary::ByModelsRow;
-use crate::comparison::{self, Reported};
+use crate::comparison::{self, Comparison, Reported};
 use crate::identity::{MethodLabel, PairName, Part};
 use crate::measurements::{BarrierRow, MergedRow, ModelRow};
 use crate::number;
@@ -27,15 +27,19 @@ pub struct Compared {
     pub holds: bool,
     /// The first characters of the fingerprints of the stages that made it.
     pub stages: Vec<String>,
+    /// Why it is not judged, where it is not: `other settings` than the reported ones, or `one of several draws`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_judged: Option<&'static str>,
 }
 
 impl Compared {
-    /// `fine`, `out`, or `not-run`: a figure that the results do not have is neither.
+    /// `fine`, `out`, `not-run` where the results do not have the figure, or `not-judged`.
     pub fn standing(&self) -> &'static str {
         match (self.ours, self.holds) {
+            (None, _) => "not-run",
+            _ if self.not_judged.is_some() => "not-judged",
             (_, true) => "fine",
-            (Some(_), false) => "out",
-            (None, false) => "not-run",
+            (_, false) => "out",
         }
     }
 
@@ -43,6 +47,20 @@ impl Compared {
     pub fn outside(&self) -> Option<f64> {
         self.ours.map(|ours| (self.low - ours).max(ours - self.high).max(0.0))
     }
+}
+
+/// As [`check`] with the figures that a spec names, which cells of other settings are not judged by, nor one of several draws.
+///
+/// # Errors
+/// As [`check`].
+pub fn check_reported(results: &Path, against: &Path, comparison: &Comparison) -> Result<Vec<Compared>> {
+    let bytes = std::fs::read(against).with_context(|| format!("cannot read `{}`", against.display()))?;
+    let figures = comparison::parse(&bytes, &against.display().to_string())?;
+    let mut compared = check(results, against)?;
+    for (row, figure) in compared.iter_mut().zip(&figures) {
+        row.not_judged = comparison.not_judged(figure);
+    }
+    Ok(compared)
 }
 
 /// Compares the `by-models.csv` of a results folder with a file of reported or earlier figures.
@@ -69,6 +87,7 @@ pub fn check(results: &Path, against: &Path) -> Result<Vec<Compared>> {
             holds: value.is_some_and(|value| (low..=high).contains(&value)),
             stages: provenance.of(&figure),
             cell: cell(&figure),
+            not_judged: None,
         }
     });
     Ok(compared.collect())
@@ -82,7 +101,7 @@ pub fn made(results: &Path) -> Result<Vec<Compared>> {
     let provenance = Provenance::read(results)?;
     let row = |figure: Reported| {
         let (value, stages, cell) = (figure.value, provenance.of(&figure), cell(&figure));
-        Compared { cell, ours: Some(value), low: value, high: value, holds: true, stages }
+        Compared { cell, ours: Some(value), low: value, high: value, holds: true, stages, not_judged: None }
     };
     Ok(found(results)?.into_iter().map(row).collect())
 }

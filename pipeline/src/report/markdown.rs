@@ -71,8 +71,8 @@ pub fn render(cells: &[SummaryRow], tables: &Tables, known: &Known) -> String {
         let found = comparison.deviations_of(pair);
         let deviating = !found.is_empty();
         text.push_str(&deviations(found));
-        text.push_str(&order_of_methods(&cells, comparison, &differences));
         let notes = Notes::of(pair, tables, known);
+        text.push_str(&order_of_methods(&cells, comparison, &differences, &notes));
         let lost: Vec<&Lost> = lost.iter().filter(|lost| lost.pair == *pair && lost.method.is_some()).collect();
         let best = Best { leaders: &leaders, differences: &differences };
         text.push_str(&main_table(&cells, tables, known, &best, &notes, &lost));
@@ -81,7 +81,7 @@ pub fn render(cells: &[SummaryRow], tables: &Tables, known: &Known) -> String {
         for measurement in measurements::ALL {
             text.push_str(&measurement.section(tables, pair));
         }
-        text.push_str(&verdicts(&cells, methods, deviating));
+        text.push_str(&verdicts(&cells, methods, deviating, &notes));
     }
     text.push_str(&along_widths(cells, architectures, methods, &differences));
     if !comparison.differs.is_empty() {
@@ -103,10 +103,11 @@ fn deviations(found: &[String]) -> String {
     text
 }
 
-/// What becomes of the reported order of methods, of all models merged.
-fn order_of_methods(cells: &[&SummaryRow], comparison: &Comparison, differences: &Differences<'_>) -> String {
+/// What becomes of the reported order of methods, of all models merged. Where end points did not learn, an order says nothing.
+fn order_of_methods(cells: &[&SummaryRow], comparison: &Comparison, differences: &Differences<'_>, notes: &Notes) -> String {
     let most = cells.iter().map(|cell| cell.models).max().unwrap_or_default();
-    let largest: Vec<&SummaryRow> = cells.iter().copied().filter(|cell| cell.models == most).collect();
+    let is_judged = |cell: &&SummaryRow| cell.models == most && !notes.is_marked(&cell.method);
+    let largest: Vec<&SummaryRow> = cells.iter().copied().filter(is_judged).collect();
     let places = largest.iter().filter_map(|cell| Place::of(cell)).filter(|place| !comparison.is_interchangeable(&place.name));
     let mut text = Order::of(places.collect(), differences).map_or_else(String::new, |order| order.sentence() + "\n\n");
     text.push_str(&interchangeable::sentences(&largest, comparison, differences));
@@ -167,14 +168,19 @@ pub(super) fn figure(metric: &str, value: f64) -> String {
     if metric == "accuracy" { number::share(value) } else { number::shown(value) }
 }
 
-/// A column in which the best cells are bold: all that are equal in the digits shown, or not told apart from the best by a test. None where
-/// all are.
+/// A column in which the best cells are bold: all that are equal in the digits shown, or not told apart from the best by a test. Without a test
+/// none where all are.
 fn with_best(column: Vec<Cell>) -> Vec<String> {
+    let is_tested = column.iter().any(|cell| cell.told_apart.is_some());
     let best = column.iter().filter_map(|cell| cell.rank).fold(f64::NEG_INFINITY, f64::max);
     let is_best = |cell: &Cell| cell.rank.is_some_and(|rank| rank == best) || cell.told_apart == Some(false);
     let tells_apart = column.iter().any(|cell| cell.rank.is_some() && !is_best(cell));
     let text = |cell: Cell| {
-        if tells_apart && is_best(&cell) { format!("**{}**{}", cell.figure, cell.rest) } else { format!("{}{}", cell.figure, cell.rest) }
+        if (tells_apart || is_tested) && is_best(&cell) {
+            format!("**{}**{}", cell.figure, cell.rest)
+        } else {
+            format!("{}{}", cell.figure, cell.rest)
+        }
     };
     column.into_iter().map(text).collect()
 }
@@ -250,7 +256,7 @@ fn main_table(cells: &[&SummaryRow], tables: &Tables, known: &Known, best: &Best
         ),
         (has(|cell| !cell.method.is_endpoints()), "`merged / ends`: accuracy as a share of that of the end points."),
         (has_bold && !is_tested, "Bold: the best merged model."),
-        (has_bold && is_tested, "Bold: the best merged model, on test with those that are not told apart from it."),
+        (has_bold && is_tested, "Bold: the best merged model; in accuracy and loss on test, with all that are not told apart from it."),
         (has(|cell| cell.summary.deviation.is_some()), "±: standard deviation over replicates."),
         (has(|cell| cell.reported.is_some()), "In brackets: the reported figure."),
     ] {

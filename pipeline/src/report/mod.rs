@@ -25,7 +25,7 @@ mod verdicts;
 mod widths_picture;
 
 pub use architectures::ArchitectureRow;
-pub use check::{Compared, check, made, renewed};
+pub use check::{Compared, check, check_reported, made, renewed};
 pub use draw::draw_timings;
 pub use methods::method_rows;
 pub use plot::Plot;

@@ -69,6 +69,11 @@ impl Notes {
         self.chance.contains(&label.to_string())
     }
 
+    /// Whether a method uses an end point that did not learn.
+    pub fn is_marked(&self, label: &MethodLabel) -> bool {
+        self.marks.get(&label.to_string()).is_some_and(|marks| marks.contains(&SIGN))
+    }
+
     /// The notes as paragraphs; nothing where there are none.
     pub fn text(&self) -> String {
         self.texts.iter().map(|text| format!("\n{text}\n")).collect()
@@ -133,7 +138,7 @@ impl Measured {
 
     /// Whether guessing evenly costs less than a model.
     fn is_dear(&self, row: &ModelRow) -> bool {
-        row.loss >= self.even() * (1.0 - LOSS_ROOM)
+        row.loss > self.even() * (1.0 + LOSS_ROOM)
     }
 }
 

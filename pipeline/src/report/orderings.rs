@@ -63,7 +63,8 @@ impl Order {
     pub fn sentence(&self) -> String {
         let names: Vec<&str> = self.places.iter().map(|place| place.name.as_str()).collect();
         let mut text = format!(
-            "Reported order by test accuracy: {}. Of the {} pairs of methods that it tells apart, {} held here, {} reversed, {} not told apart.",
+            "Reported order by test accuracy: {}. Of the {} pairs of methods whose reported figures differ, {} held here, {} reversed, {} not told \
+             apart.",
             names.join(", "),
             self.count(),
             count(self.held, "is", "are"),
@@ -129,8 +130,8 @@ mod tests {
         assert_eq!((found.held, found.count()), (2, 5));
         assert_eq!(
             found.sentence(),
-            "Reported order by test accuracy: c2m3, other, merge-many, naive. Of the 5 pairs of methods that it tells apart, 2 are held \
-             here, 1 is reversed, 2 are not told apart. Reversed: c2m3 before merge-many. Not told apart: other before merge-many, other \
+            "Reported order by test accuracy: c2m3, other, merge-many, naive. Of the 5 pairs of methods whose reported figures differ, 2 \
+             are held here, 1 is reversed, 2 are not told apart. Reversed: c2m3 before merge-many. Not told apart: other before merge-many, other \
              before naive."
         );
     }

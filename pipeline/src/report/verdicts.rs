@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use super::markdown::figure;
+use super::notes::Notes;
 use super::summary::SummaryRow;
 use crate::drawing::{MethodRow, method_rank};
 
 /// A table of every cell with a reported figure, then the sources; nothing where there is none.
-pub(super) fn verdicts(cells: &[&SummaryRow], methods: &[MethodRow], deviating: bool) -> String {
+pub(super) fn verdicts(cells: &[&SummaryRow], methods: &[MethodRow], deviating: bool, notes: &Notes) -> String {
     let mut compared: Vec<&&SummaryRow> = cells.iter().filter(|cell| cell.reported.is_some()).collect();
     if compared.is_empty() {
         return String::new();
@@ -20,8 +21,8 @@ pub(super) fn verdicts(cells: &[&SummaryRow], methods: &[MethodRow], deviating: 
     for cell in &compared {
         let [ours, reported] = [cell.summary.mean, cell.reported.unwrap_or_default()].map(|value| figure(cell.metric, value));
         let verdict = if deviating { "not comparable: other settings" } else { &cell.verdict };
-        let _ =
-            writeln!(text, "| {} | {} | {} | {} | {ours} | {reported} | {verdict} |", cell.method, cell.models, cell.metric, cell.split);
+        let (method, mark) = (&cell.method, notes.marks_of(cell.models));
+        let _ = writeln!(text, "| {method}{mark} | {} | {} | {} | {ours} | {reported} | {verdict} |", cell.models, cell.metric, cell.split);
     }
     let sources: BTreeSet<&str> = compared.iter().map(|cell| cell.source.as_str()).collect();
     text.push_str("\nSources:\n\n");

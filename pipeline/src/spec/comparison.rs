@@ -30,6 +30,17 @@ impl Resolver<'_> {
             return Err(self.wrong(&here, format!("unknown profile `{profile}`")).known(profile, profiles.iter().map(String::as_str)));
         }
         for (group, names) in written.interchangeable.iter().enumerate() {
+            let here = path(["reported", "interchangeable", &group.to_string()]);
+            if names.len() < 2 {
+                return Err(self.wrong(&here, "a group of `interchangeable` should name at least two methods"));
+            }
+            let others = written.interchangeable[..group].iter().flatten();
+            if let Some(name) = names.iter().enumerate().find_map(|(index, name)| {
+                let twice = names[..index].contains(name) || others.clone().any(|other| other == name);
+                twice.then_some(name)
+            }) {
+                return Err(self.wrong(&here, format!("`interchangeable` names `{name}` twice")).hint("a method is a draw of one thing"));
+            }
             for (index, name) in names.iter().enumerate() {
                 let known = methods.iter().map(|method| method.name.name.as_str());
                 if !known.clone().any(|known| known == name) {
