@@ -5,6 +5,7 @@ use std::fmt::Write;
 
 use super::differences::{DifferenceRow, Differences};
 use super::interchangeable;
+use super::main_columns::{Column, Column::Figure, Column::Kept, columns, explained};
 use super::notes::Notes;
 use super::orderings::{Order, Place};
 use super::summary::{Leaders, SummaryRow, merges};
@@ -13,36 +14,12 @@ use super::to_lose;
 use super::trends::{along_models, along_widths};
 use super::verdicts::verdicts;
 use crate::comparison::Comparison;
-use crate::drawing::{MethodRow, list, method_rank};
+use crate::drawing::{MethodRow, method_rank};
 use crate::identity::{MethodLabel, Part};
 use crate::measurements;
 use crate::number;
-use crate::spec::{BarrierOver, Lost};
+use crate::spec::Lost;
 use crate::table::Tables;
-
-/// A column of the main table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Column {
-    /// A metric on a split.
-    Figure(&'static str, Part),
-    /// Accuracy over that of the end points, on a split.
-    Kept(Part),
-    /// A barrier over what there is to lose, on a split.
-    Lost(BarrierOver, Part),
-}
-
-use Column::{Figure, Kept};
-
-/// The columns of the main table with their headings; those without a cell are left out.
-fn columns(barriers: &[BarrierOver]) -> Vec<(String, Column)> {
-    const SPLITS: [Part; 2] = [Part::Train, Part::Test];
-    let figure = |heading: &str, metric| SPLITS.map(|split| (format!("{heading}, {split}"), Figure(metric, split))).to_vec();
-    let kept = SPLITS.map(|split| (format!("merged / ends, {split}"), Kept(split))).to_vec();
-    let barriers_of = barriers.iter().flat_map(|over| figure(over.words(), over.metric()));
-    let shares = barriers.first().map(|over| SPLITS.map(|split| (format!("barrier / to lose, {split}"), Column::Lost(*over, split))));
-    let scores = [figure("accuracy", "accuracy"), kept, figure("loss", "loss")].concat();
-    scores.into_iter().chain(barriers_of).chain(shares.into_iter().flatten()).collect()
-}
 
 /// Writes the cells as Markdown: a table a pair, in the order of the spec, one over the number of models where it varies, then verdicts
 /// with their sources.
@@ -185,15 +162,6 @@ fn with_best(column: Vec<Cell>) -> Vec<String> {
     column.into_iter().map(text).collect()
 }
 
-/// What the barriers that are shown are.
-fn explained(barriers: &[BarrierOver]) -> String {
-    let over = |over: &BarrierOver| match over {
-        BarrierOver::Line => "the straight line between the end losses",
-        BarrierOver::Mean => "the mean of the end losses",
-    };
-    format!("Barrier: the highest loss on a line between two models over {}, mean over pairs.", list(barriers.iter().map(over)))
-}
-
 /// A Markdown table: names of rows, then columns of numbers with their headings.
 fn table(names: &[String], columns: &[(String, Vec<String>)]) -> String {
     let mut text = "| method |".to_owned();
@@ -297,6 +265,7 @@ mod tests {
     use crate::comparison::Comparison;
     use crate::identity::PairName;
     use crate::report::ArchitectureRow;
+    use crate::spec::BarrierOver;
     use crate::statistics::Summary;
 
     fn cell(pair: &PairName, method: &str, metric: &'static str, split: Part, value: f64) -> SummaryRow {

@@ -5,6 +5,7 @@ mod check;
 mod differences;
 mod draw;
 mod interchangeable;
+mod main_columns;
 mod markdown;
 mod merged_picture;
 mod methods;

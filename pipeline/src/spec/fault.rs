@@ -127,11 +127,15 @@ fn names_of<T: DeserializeOwned>(value: &Value, path: &[String]) -> Option<&'sta
     }
 }
 
-/// The place a library's message about the table at `table` is about: the key it quotes first, else the one entry with the value it
-/// quotes first, else the table.
+/// The place a library's message about the table at `table` is about: the key it quotes first, there or in the one table below that has
+/// it, else the one entry with the value it quotes first, else the table.
 pub fn quoted_place(layers: &Layers, table: &[String], message: &str) -> Vec<String> {
     let quoted = message.split('`').nth(1).unwrap_or("");
     let mut place = table.to_vec();
+    let first = quoted.split('.').next().unwrap_or(quoted);
+    if let Some(value) = layers.get(table) {
+        place.extend(holder(value, first));
+    }
     for step in quoted.split('.') {
         place.push(step.to_owned());
         if layers.get(&place).is_none() {
@@ -148,6 +152,25 @@ pub fn quoted_place(layers: &Layers, table: &[String], message: &str) -> Vec<Str
         }
     }
     place
+}
+
+/// The steps down to the one table below a value that has a key; none where it has the key itself, or not exactly one table has.
+fn holder(value: &Value, key: &str) -> Vec<String> {
+    fn search(value: &Value, key: &str, here: &mut Vec<String>, found: &mut Vec<Vec<String>>) {
+        let Value::Dict(_, entries) = value else { return };
+        if entries.contains_key(key) {
+            found.push(here.clone());
+            return;
+        }
+        for (step, below) in entries {
+            here.push(step.clone());
+            search(below, key, here, found);
+            here.pop();
+        }
+    }
+    let mut found = Vec::new();
+    search(value, key, &mut Vec::new(), &mut found);
+    if found.len() == 1 { found.remove(0) } else { Vec::new() }
 }
 
 /// A text or number as a message would quote it.

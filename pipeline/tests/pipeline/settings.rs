@@ -164,3 +164,13 @@ fn a_fault_in_a_table_over_a_list_is_shown_where_the_profile_has_it() {
     assert!(error.contains("`methods` has no element `c2m2`\n  --> layered.toml:17:25 (profile `quick`)"), "{error}");
     assert!(error.contains("did you mean `c2m3`? expected one of `naive`, `c2m3`"), "{error}");
 }
+
+#[test]
+fn a_fault_of_a_key_in_a_table_of_a_method_is_placed_where_that_key_is_written() {
+    let set = "methods.1.matching={by=\"git-re-basin\",mix={weights=2}}";
+    let text = SPEC.replacen("merging = { by = \"ensemble\" }", "matching = { by = \"identity\" }", 1);
+    let overrides = Overrides { sets: vec![set.to_owned()], ..Overrides::default() };
+    let places = SearchPaths::offline([], Path::new("/nonexistent"));
+    let error = experiment::parse(&text, Path::new("set.toml"), &overrides, &places).unwrap_err().to_string();
+    assert!(error.contains("`weights` is `2`") && error.contains("--> `--set methods.1.matching="), "{error}");
+}
