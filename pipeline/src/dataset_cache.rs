@@ -131,6 +131,7 @@ mod tests {
             source,
             digest: planned.clone(),
             normalisation: None,
+            trained: Graph::build(&architecture).unwrap(),
             graph: Graph::build(&architecture).unwrap(),
             device: "cpu".to_owned(),
             measured: Default::default(),

@@ -46,6 +46,7 @@ pub fn plan(experiment: &Experiment, digests: &BTreeMap<String, String>, device:
             source: pair.source.clone(),
             digest: digest.clone(),
             normalisation: pair.normalisation.clone(),
+            trained: pair.trained.clone(),
             graph: pair.graph.clone(),
             // `cuda:1` computes what `cuda:0` does.
             device: device.split(':').next().unwrap_or(device).to_owned(),

@@ -36,6 +36,7 @@ mod statistics;
 pub mod store;
 pub mod table;
 pub mod task;
+mod training_images;
 mod untrained;
 pub mod version;
 pub mod whole_file;

@@ -24,7 +24,7 @@ mod sweep;
 mod text;
 mod warnings;
 
-pub use asked::{Asked, EvaluationKeys, Requests};
+pub use asked::{Asked, EvaluationKeys, Needs, Requests};
 pub use barrier::BarrierOver;
 pub use environment::COMMAND_VARIABLES;
 pub(crate) use error::chain;

@@ -84,6 +84,8 @@ pub enum Progress {
     Training {
         /// Steps done.
         step: usize,
+        /// Steps that were done before the stage began: those of an earlier run.
+        first: usize,
         /// Steps in all.
         steps: usize,
         /// Running mean of the loss, in nats.

@@ -15,7 +15,9 @@ pub struct Task {
     pub digest: String,
     /// Instead of the data set's own constants.
     pub normalisation: Option<Normalisation>,
-    /// The network.
+    /// The network as it is trained.
+    pub trained: Graph,
+    /// The network that its training leaves.
     pub graph: Graph,
     /// The kind of device: `cpu`, `ndarray` or `cuda`. Kernels round differently, so it enters recipes.
     pub device: String,
@@ -38,8 +40,8 @@ impl Task {
         recipe
     }
 
-    /// The network as a recipe says it.
-    pub fn architecture_recipe(&self) -> Value {
-        json!(self.graph.architecture)
+    /// The network as it is trained, as a recipe says it.
+    pub fn trained_recipe(&self) -> Value {
+        json!(self.trained.architecture)
     }
 }

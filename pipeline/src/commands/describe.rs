@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::Context;
-use onebasin_datasets::Class;
+use onebasin_datasets::{Class, DatasetError, open};
 use onebasin_network::{Binding, Checkpoint, Graph, PermutationSpec};
 use serde_json::{Value, json};
 
@@ -11,7 +11,8 @@ use super::session::Session;
 use super::{Failure, Verdict};
 use crate::cli;
 use crate::console::{self, columns};
-use crate::spec::Pair;
+use crate::spec::{Model, Pair};
+use crate::training_images::{class_counts, training_images};
 
 /// What is described.
 struct Network {
@@ -19,6 +20,8 @@ struct Network {
     graph: Graph,
     /// Folders of pictures, in the order of labels; none where classes have no folders.
     classes: Vec<Class>,
+    /// Where models see parts of the training images, how many of each class, by the models' names.
+    seen: Vec<(String, Vec<usize>)>,
 }
 
 /// Prints the networks of a spec, or the network of a checkpoint.
@@ -28,11 +31,14 @@ pub fn describe(arguments: &cli::Describe) -> Result<Verdict, Failure> {
         let checkpoint =
             Checkpoint::load(target).with_context(|| format!("cannot describe `{}`", target.display())).map_err(Failure::Input)?;
         let graph = Graph::build(&checkpoint.architecture).map_err(Failure::input)?;
-        vec![Network { name: target.display().to_string(), graph, classes: Vec::new() }]
+        vec![Network { name: target.display().to_string(), graph, classes: Vec::new(), seen: Vec::new() }]
     } else {
         let session = Session::read(target, &arguments.shared, false)?;
-        let network = |pair: Pair| Network { name: pair.name().to_string(), graph: pair.graph, classes: pair.classes };
-        session.experiment.pairs.into_iter().map(network).collect()
+        let network = |pair: &Pair| {
+            let (name, graph, classes) = (pair.name().to_string(), pair.graph.clone(), pair.classes.clone());
+            Ok(Network { name, graph, classes, seen: seen(&session, pair)? })
+        };
+        session.experiment.pairs.iter().map(network).collect::<Result<_, Failure>>()?
     };
     console::data(&if arguments.json {
         format!("{:#}", Value::from(networks.iter().map(as_json).collect::<Vec<Value>>()))
@@ -42,11 +48,35 @@ pub fn describe(arguments: &cli::Describe) -> Result<Verdict, Failure> {
     Ok(Verdict::Fine)
 }
 
+/// How many images of each class each model of a pair sees in the first replicate; nothing where every model sees all.
+fn seen(session: &Session, pair: &Pair) -> Result<Vec<(String, Vec<usize>)>, Failure> {
+    let experiment = &session.experiment;
+    if experiment.models.iter().all(|model| model.subset.is_none()) {
+        return Ok(Vec::new());
+    }
+    let dataset = match open(&pair.source, &session.places) {
+        Ok(dataset) => dataset,
+        Err(DatasetError::Missing { .. }) => {
+            console::note(&format!("the files of `{}` are not here, so classes of each model are not counted", pair.dataset));
+            return Ok(Vec::new());
+        }
+        Err(error) => return Err(Failure::input(error)),
+    };
+    let count = |(index, model): (usize, &Model)| {
+        let streams = experiment.model_streams(pair, 0, index);
+        let images = training_images(&dataset.train, model.subset.as_ref(), &streams)
+            .with_context(|| format!("model `{}`", model.name))
+            .map_err(Failure::Input)?;
+        Ok((model.name.clone(), class_counts(&images.labels, dataset.train.classes)))
+    };
+    experiment.models.iter().enumerate().map(count).collect()
+}
+
 fn is_checkpoint(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "safetensors")
 }
 
-fn as_text(Network { name, graph, classes }: &Network) -> String {
+fn as_text(Network { name, graph, classes, seen }: &Network) -> String {
     let spec = graph.spec();
     let mut rows = vec![["array", "shape", "rows", "columns"].map(str::to_owned)];
     for parameter in &spec.parameters {
@@ -60,14 +90,22 @@ fn as_text(Network { name, graph, classes }: &Network) -> String {
         rows.extend(classes.iter().map(row));
         text.push_str(&format!("\n\n{}", columns(&rows).join("\n")));
     }
+    if let Some((_, first)) = seen.first() {
+        text.push_str("\n\ntraining images of each model, in the first replicate\n");
+        let of_label = |label: usize| std::iter::once(label.to_string()).chain(seen.iter().map(move |(_, counts)| counts[label].to_string()));
+        let head = std::iter::once("label".to_owned()).chain(seen.iter().map(|(model, _)| model.clone()));
+        let rows = std::iter::once(head.collect()).chain((0..first.len()).map(|label| of_label(label).collect()));
+        text.push_str(&columns(&rows.collect::<Vec<Vec<String>>>()).join("\n"));
+    }
     text
 }
 
-fn as_json(Network { name, graph, classes }: &Network) -> Value {
+fn as_json(Network { name, graph, classes, seen }: &Network) -> Value {
     let class = |class: &Class| json!({ "label": class.label, "class": class.folder, "train": class.train, "test": class.test });
     json!({
         "name": name, "network": graph.describe(), "arrays": graph.spec().parameters, "architecture": graph.architecture,
         "classes": classes.iter().map(class).collect::<Vec<Value>>(),
+        "seen": seen.iter().map(|(model, counts)| json!({ "model": model, "images": counts })).collect::<Vec<Value>>(),
     })
 }
 

@@ -77,9 +77,9 @@ impl Bars {
     pub fn advance(&self, stage: &StageId, progress: &Progress) {
         let state = self.lock();
         let Some(bar) = state.stages.get(stage) else { return };
-        let (done, total) = match *progress {
-            Progress::Training { step, steps, .. } => (step, steps),
-            Progress::Share { done, total } => (done, total),
+        let (first, done, total) = match *progress {
+            Progress::Training { first, step, steps, .. } => (first, step, steps),
+            Progress::Share { done, total } => (0, done, total),
         };
         if bar.length().is_none() {
             bar.set_length(total as u64);
@@ -88,7 +88,8 @@ impl Bars {
                 Some((Width(width), _)) if width < NARROW => style("{prefix:>9} [{elapsed:>6}] {wide_msg} {percent:>3} %"),
                 _ => style("{prefix:>9} [{elapsed:>6}] {wide_msg} {bar:16} {percent:>3} %, {eta} left"),
             });
-            // Reading the data is not the work.
+            // Neither reading the data nor what an earlier run did is the work.
+            bar.set_position(first as u64);
             bar.reset_eta();
         }
         bar.set_position(done as u64);

@@ -3,12 +3,16 @@
 /// Rows with two spaces between columns and none at the end of a line.
 ///
 /// Widths count characters. They are filled by hand: `format!` gives up on cells of more than 65 535.
-pub fn columns<const N: usize>(rows: &[[String; N]]) -> Vec<String> {
+pub fn columns<R: AsRef<[String]>>(rows: &[R]) -> Vec<String> {
     let width = |cell: &String| cell.chars().count();
-    let widths: [usize; N] = std::array::from_fn(|column| rows.iter().map(|row| width(&row[column])).max().unwrap_or(0));
-    let line = |row: &[String; N]| {
+    let mut widths = Vec::new();
+    for row in rows {
+        widths.resize(widths.len().max(row.as_ref().len()), 0);
+        widths.iter_mut().zip(row.as_ref()).for_each(|(widest, cell)| *widest = width(cell).max(*widest));
+    }
+    let line = |row: &R| {
         let mut line = String::new();
-        for (cell, &wanted) in row.iter().zip(&widths) {
+        for (cell, &wanted) in row.as_ref().iter().zip(&widths) {
             line.push_str(cell);
             line.push_str(&" ".repeat(wanted - width(cell) + 2));
         }

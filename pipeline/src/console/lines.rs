@@ -24,18 +24,20 @@ pub(super) fn timed(word: &str, seconds: f64, text: &str) -> String {
 
 /// How far a stage has come after so many seconds.
 pub(super) fn progress(progress: &Progress, elapsed: f64) -> String {
-    let share = |done: usize, total: usize| {
-        let left =
-            if done == 0 { String::new() } else { format!(", {:.0} s left", elapsed / done as f64 * total.saturating_sub(done) as f64) };
+    let share = |first: usize, done: usize, total: usize| {
+        let left = match done.saturating_sub(first) {
+            0 => String::new(),
+            now => format!(", {:.0} s left", elapsed / now as f64 * total.saturating_sub(done) as f64),
+        };
         (100 * done / total.max(1), left)
     };
     match *progress {
-        Progress::Training { step, steps, loss, rate } => {
-            let (percent, left) = share(step, steps);
+        Progress::Training { step, first, steps, loss, rate } => {
+            let (percent, left) = share(first, step, steps);
             format!("{percent} %, loss {loss:.4}, rate {rate:.1e}{left}")
         }
         Progress::Share { done, total } => {
-            let (percent, left) = share(done, total);
+            let (percent, left) = share(0, done, total);
             format!("{percent} %{left}")
         }
     }
@@ -167,8 +169,10 @@ mod tests {
 
     #[test]
     fn progress_says_what_is_left() {
-        let training = Progress::Training { step: 25, steps: 100, loss: 0.5, rate: 1e-3 };
+        let training = Progress::Training { step: 25, first: 0, steps: 100, loss: 0.5, rate: 1e-3 };
         assert_eq!(progress(&training, 10.0), "25 %, loss 0.5000, rate 1.0e-3, 30 s left");
+        let resumed = Progress::Training { step: 75, first: 70, steps: 100, loss: 0.5, rate: 1e-3 };
+        assert_eq!(progress(&resumed, 10.0), "75 %, loss 0.5000, rate 1.0e-3, 50 s left", "5 steps took 10 s");
         assert_eq!(progress(&Progress::Share { done: 0, total: 0 }, 10.0), "0 %");
     }
 

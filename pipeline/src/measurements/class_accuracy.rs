@@ -198,7 +198,7 @@ mod tests {
     #[test]
     fn images_count_for_the_class_of_their_label() {
         let (labels, predicted) = (vec![0, 0, 2, 2, 2], vec![0, 1, 2, 2, 0]);
-        let predictions = Predictions { labels, predicted, losses: vec![0.0; 5], confidences: vec![1.0; 5] };
+        let predictions = Predictions { labels, predicted, losses: vec![0.0; 5], confidences: vec![1.0; 5], logits: Vec::new() };
         assert_eq!(by_class(&predictions, 4), [(1, 2), (0, 0), (2, 3), (0, 0)]);
     }
 }

@@ -18,6 +18,7 @@ use crate::stage::{Artifact, Context, Recipe, Stage, StageId, Words};
 use crate::stages::files::{self, read_json};
 use crate::table::{Tables, row};
 use crate::task::Task;
+use crate::training_images::class_counts;
 
 /// The file of the stage.
 const ARTIFACT: &str = "classes.json";
@@ -184,9 +185,8 @@ impl Stage for ClassStage {
 
 /// So many classes with the images that have their labels.
 fn count(classes: usize, folders: &[String], train: &[u8], test: &[u8]) -> Vec<Item> {
-    let of = |labels: &[u8], class: usize| labels.iter().filter(|&&label| usize::from(label) == class).count();
-    let item =
-        |class: usize| Item { class: folders.get(class).cloned().unwrap_or_default(), train: of(train, class), test: of(test, class) };
+    let [train, test] = [train, test].map(|labels| class_counts(labels, classes));
+    let item = |class: usize| Item { class: folders.get(class).cloned().unwrap_or_default(), train: train[class], test: test[class] };
     (0..classes).map(item).collect()
 }
 

@@ -21,7 +21,7 @@ use crate::drawing::{
 use crate::identity::{MethodLabel, ModelNames, PairName, Part, ResultKey};
 use crate::number;
 use crate::plan::{PairPlanner, Record};
-use crate::spec::{Asked, Method, SpecError, shown};
+use crate::spec::{Asked, Method, Needs, SpecError, shown};
 use crate::stage::{Artifact, Context, Recipe, Stage, StageId, Words};
 use crate::stages::files::{self, read_json};
 use crate::table::{Row, Tables, row};
@@ -107,8 +107,8 @@ impl Measurement for Cycles {
         Ok(Some(cycles).filter(|cycles| !cycles.is_empty()))
     }
 
-    fn walks_lines(_: &Vec<Vec<usize>>) -> bool {
-        true
+    fn needs(_: &Vec<Vec<usize>>) -> Needs {
+        Needs { lines: true, ..Needs::default() }
     }
 
     fn plan(cycles: &Vec<Vec<usize>>, planner: &mut PairPlanner<'_, '_>) {

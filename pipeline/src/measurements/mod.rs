@@ -3,15 +3,18 @@
 //! To add a measurement, write its file and put it into [`ALL`]. Nothing else knows any single one.
 
 mod barriers;
+mod calibration;
 mod class_accuracy;
 mod classes;
 mod cycles;
 mod draws;
+mod epochs;
 mod features;
 mod iterates;
 mod learning_curves;
 mod margins;
 mod matching;
+mod model_classes;
 mod norms;
 mod pairwise;
 mod plane;
@@ -29,7 +32,7 @@ use schemars::{Schema, SchemaGenerator};
 use crate::drawing::Canvas;
 use crate::identity::PairName;
 use crate::plan::PairPlanner;
-use crate::spec::{Asked, EvaluationKeys, SpecError};
+use crate::spec::{Asked, EvaluationKeys, Needs, SpecError};
 use crate::table::Tables;
 
 pub use barriers::BarrierRow;
@@ -40,10 +43,13 @@ pub use scores::{MergedRow, ModelRow, Outcomes};
 /// Every measurement, in the order in which their stages are planned and their sections stand in `table.md`.
 pub const ALL: &[&dyn AnyMeasurement] = &[
     &classes::Classes,
+    &model_classes::ModelClasses,
     &learning_curves::LearningCurves,
     &scores::Scores,
     &class_accuracy::ClassAccuracy,
+    &calibration::Calibration,
     &barriers::Barriers,
+    &epochs::Epochs,
     &cycles::Cycles,
     &subsets::Subsets,
     &similarity::Similarity,
@@ -81,9 +87,9 @@ pub trait Measurement: Sync + 'static {
     /// The first fault, with its place.
     fn check(asked: &Asked<'_>) -> Result<Option<Self::Request>, SpecError>;
 
-    /// Whether it measures along lines, so that `lambdas` matters.
-    fn walks_lines(_request: &Self::Request) -> bool {
-        false
+    /// What it needs of others.
+    fn needs(_request: &Self::Request) -> Needs {
+        Needs::default()
     }
 
     /// Plans its stages for one replicate of one pair, and says which rows their artifacts become.
@@ -145,8 +151,8 @@ impl<M: Measurement> EvaluationKeys for M {
         Ok(M::check(asked)?.map(|request| Arc::new(request) as Arc<dyn Any + Send + Sync>))
     }
 
-    fn walks_lines(&self, request: &(dyn Any + Send + Sync)) -> bool {
-        request.downcast_ref().is_some_and(M::walks_lines)
+    fn needs(&self, request: &(dyn Any + Send + Sync)) -> Needs {
+        request.downcast_ref().map(M::needs).unwrap_or_default()
     }
 }
 

@@ -29,6 +29,8 @@ pub struct PairPlanner<'a, 'b> {
     task: Arc<Task>,
     replicate: usize,
     alignments: Vec<PlannedAlignment>,
+    /// Models are those after so many epochs; `None`: after the last.
+    epoch: Option<usize>,
 }
 
 impl<'a> PlanBuilder<'a> {
@@ -40,12 +42,9 @@ impl<'a> PlanBuilder<'a> {
     /// Plans the training of every model of one replicate of a pair, and returns what plans the rest.
     pub fn pair<'b>(&'b mut self, pair: &'a Pair, task: Arc<Task>, replicate: usize) -> PairPlanner<'a, 'b> {
         let slug = self.experiment.slug(pair);
-        let mut planner = PairPlanner { builder: self, pair, slug, task, replicate, alignments: Vec::new() };
-        for (index, model) in planner.experiment().models.iter().enumerate() {
-            let stream = planner.stream().child(&model.name);
-            let (training, seconds) = (pair.training.clone(), planner.experiment().checkpoint_seconds);
-            let train = Train::new(planner.model(index), planner.task(), training, model.subset.clone(), stream, seconds);
-            planner.add(train);
+        let mut planner = PairPlanner { builder: self, pair, slug, task, replicate, alignments: Vec::new(), epoch: None };
+        for index in 0..planner.experiment().models.len() {
+            planner.train(index);
         }
         planner
     }
@@ -87,6 +86,49 @@ impl<'a> PairPlanner<'a, '_> {
         self.experiment().stream(self.pair, self.replicate)
     }
 
+    /// Plans the training of a model, given by index: in parts, where it is measured on the way.
+    fn train(&mut self, index: usize) {
+        let experiment = self.experiment();
+        let model = &experiment.models[index];
+        let streams = self.model_streams(index);
+        let (training, seconds) = (self.pair.training.clone(), experiment.checkpoint_seconds);
+        let whole = Train::new(self.model(index), self.task(), training, model.subset.clone(), streams, seconds);
+        let mut before = None;
+        for &epoch in &experiment.evaluation.epochs {
+            if self.is_last(epoch) {
+                continue;
+            }
+            let id = self.after_epoch(epoch, |planner| planner.model(index));
+            self.add(whole.until(id.clone(), epoch).after(before));
+            before = Some(id);
+        }
+        self.add(whole.after(before));
+    }
+
+    /// Whether a training is known to end after an epoch.
+    fn is_last(&self, epoch: usize) -> bool {
+        self.pair.training.epochs == Some(epoch) && self.pair.training.steps.is_none()
+    }
+
+    /// Plans with the models as they are after an epoch, one of those that the spec names. Their alignments are not noted: tables tell of
+    /// those of trained models.
+    pub fn after_epoch<T>(&mut self, epoch: usize, plan: impl FnOnce(&mut Self) -> T) -> T {
+        let noted = self.alignments.len();
+        let last = self.is_last(epoch);
+        self.epoch = Some(epoch).filter(|_| !last);
+        let planned = plan(self);
+        self.epoch = None;
+        if !last {
+            self.alignments.truncate(noted);
+        }
+        planned
+    }
+
+    /// The stream of all models, and the own of a model, given by index.
+    pub fn model_streams(&self, index: usize) -> [Stream; 2] {
+        self.experiment().model_streams(self.pair, self.replicate, index)
+    }
+
     /// The stage that makes a model, given by index.
     pub fn model(&self, index: usize) -> StageId {
         self.id("train", None, &self.experiment().models[index].name)
@@ -116,7 +158,8 @@ impl<'a> PairPlanner<'a, '_> {
     /// The name of a stage.
     pub fn id(&self, kind: &str, method: Option<&Method>, last: &str) -> StageId {
         let method = method.map(|method| format!("{}/", method.name)).unwrap_or_default();
-        StageId::new(format!("{kind}/{}/{method}replicate-{}/{last}", self.slug, self.replicate))
+        let epoch = self.epoch.map(|epoch| format!("/epoch-{epoch}")).unwrap_or_default();
+        StageId::new(format!("{kind}/{}/{method}replicate-{}/{last}{epoch}", self.slug, self.replicate))
     }
 
     /// Plans a stage.

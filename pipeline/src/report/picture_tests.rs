@@ -20,7 +20,7 @@ use crate::table::{Row, Tables};
 const METHODS: [&str; 4] = ["c2m3", "c2m3-repair", "git-re-basin#1", "git-re-basin#2"];
 
 /// Rows of measurements that keep their types to themselves, by their files.
-const FILES: [(&str, &str); 13] = [
+const FILES: [(&str, &str); 15] = [
     (
         "cycles.csv",
         "dataset,architecture,method,replicate,cycle,split,lambda,loss,accuracy,distance,stage
@@ -28,6 +28,30 @@ glyphs,mlp,c2m3,0,a-b-c,test,0,0.5,0.9,0,s
 glyphs,mlp,c2m3,0,a-b-c,test,1,0.5,0.9,0,s
 glyphs,mlp,git-re-basin,0,a-b-c,test,0,0.5,0.9,2.5,t
 glyphs,mlp,git-re-basin,0,a-b-c,test,1,0.8,0.7,2.5,t
+",
+    ),
+    (
+        "epochs.csv",
+        "dataset,architecture,method,replicate,fixed,permutee,epoch,split,barrier_mean,barrier_line,end_loss,end_accuracy,midpoint_loss,midpoint_accuracy,stage
+glyphs,mlp,c2m3,0,a,b,1,test,0.5,0.5,0.6,0.8,1.1,0.6,s
+glyphs,mlp,c2m3,0,a,b,4,test,0.2,0.2,0.4,0.9,0.6,0.85,s
+glyphs,mlp,c2m3,0,a,b,16,test,0.01,0.005,0.3,0.95,0.29,0.95,s
+glyphs,mlp,git-re-basin#1,0,a,b,1,test,0.9,0.9,0.6,0.8,1.5,0.5,t
+glyphs,mlp,git-re-basin#1,0,a,b,4,test,0.6,0.6,0.4,0.9,1,0.7,t
+glyphs,mlp,git-re-basin#1,0,a,b,16,test,0.3,0.3,0.3,0.95,0.6,0.8,t
+",
+    ),
+    (
+        "reliability.csv",
+        "dataset,architecture,method,replicate,models,model,split,kind,low,high,count,probability,frequency,stage
+glyphs,mlp,endpoints,0,1,a,test,top-label,0,0.5,20,0.4,0.45,s
+glyphs,mlp,endpoints,0,1,a,test,top-label,0.5,1,80,0.95,0.9,s
+glyphs,mlp,endpoints,0,1,a,test,class-wise,0,0.5,300,0.05,0.06,s
+glyphs,mlp,endpoints,0,1,a,test,class-wise,0.5,1,100,0.9,0.85,s
+glyphs,mlp,c2m3,0,3,,test,top-label,0,0.5,9,0.3,0.4,t
+glyphs,mlp,c2m3,0,3,,test,top-label,0.5,1,91,0.8,0.95,t
+glyphs,mlp,c2m3,0,3,,test,class-wise,0,0.5,310,0.1,0.04,t
+glyphs,mlp,c2m3,0,3,,test,class-wise,0.5,1,90,0.7,0.92,t
 ",
     ),
     (
@@ -309,6 +333,7 @@ pictures! {
     barriers_look_as_before: "barriers-glyphs-mlp",
     accuracies_of_classes_look_as_before: "class-accuracy-glyphs-mlp",
     cycles_look_as_before: "cycles-glyphs-mlp",
+    epochs_look_as_before: "epochs-glyphs-mlp",
     features_look_as_before: "features-glyphs-mlp",
     iterates_look_as_before: "iterates-glyphs-mlp",
     layers_look_as_before: "layers-glyphs-mlp",
@@ -321,6 +346,7 @@ pictures! {
     objectives_look_as_before: "objectives-glyphs-mlp",
     pairs_of_models_look_as_before: "pairwise-glyphs",
     the_plane_looks_as_before: "plane-glyphs-mlp",
+    reliability_looks_as_before: "reliability-glyphs-mlp",
     seconds_by_the_number_of_models_look_as_before: "seconds-glyphs-mlp",
     seconds_by_width_look_as_before: "seconds-widths-glyphs",
     draws_of_a_matching_look_as_before: "seeds-glyphs-mlp",
@@ -349,7 +375,7 @@ fn every_measurement_finds_something_to_draw_but_classes_and_the_scores_which_th
         !files(out.path()).is_empty()
     };
     let silent: Vec<usize> = (0..measurements::ALL.len()).filter(|&place| !draws(measurements::ALL[place])).collect();
-    assert_eq!(silent, [0, 2], "a new measurement needs rows in these tests: places in `measurements::ALL`");
+    assert_eq!(silent, [0, 1, 3], "a new measurement needs rows in these tests: places in `measurements::ALL`");
 }
 
 #[test]

@@ -30,8 +30,24 @@ pub trait EvaluationKeys: Sync {
     /// The first fault, with its place.
     fn check(&self, asked: &Asked<'_>) -> Result<Option<Arc<dyn Any + Send + Sync>>>;
 
-    /// Whether what is asked for is measured along lines, so that `lambdas` matters.
-    fn walks_lines(&self, request: &(dyn Any + Send + Sync)) -> bool;
+    /// What is needed beyond its own stages for what is asked for.
+    fn needs(&self, request: &(dyn Any + Send + Sync)) -> Needs;
+}
+
+/// What measurements need of others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// Lines between models, so that `lambdas` matters.
+    pub lines: bool,
+    /// The logits of every class, kept with predictions.
+    pub logits: bool,
+}
+
+impl Needs {
+    /// What either needs.
+    fn and(self, other: Needs) -> Needs {
+        Needs { lines: self.lines || other.lines, logits: self.logits || other.logits }
+    }
 }
 
 /// What a spec asks of each measurement, by its place in the list of measurements.
@@ -39,17 +55,17 @@ pub trait EvaluationKeys: Sync {
 pub struct Requests(BTreeMap<usize, Arc<dyn Any + Send + Sync>>);
 
 impl Requests {
-    /// Asks every measurement of the list what the spec wants of it; and whether any of it lies along lines.
-    pub(super) fn check(measurements: &[&dyn EvaluationKeys], asked: &Asked<'_>) -> Result<(Requests, bool)> {
+    /// Asks every measurement of the list what the spec wants of it; and what all of that needs.
+    pub(super) fn check(measurements: &[&dyn EvaluationKeys], asked: &Asked<'_>) -> Result<(Requests, Needs)> {
         let mut requests = BTreeMap::new();
-        let mut walks_lines = false;
+        let mut needs = Needs::default();
         for (place, measurement) in measurements.iter().enumerate() {
             if let Some(request) = measurement.check(asked)? {
-                walks_lines |= measurement.walks_lines(&*request);
+                needs = needs.and(measurement.needs(&*request));
                 requests.insert(place, request);
             }
         }
-        Ok((Requests(requests), walks_lines))
+        Ok((Requests(requests), needs))
     }
 
     /// What is asked of the measurement at a place of the list.
@@ -113,6 +129,11 @@ impl Asked<'_> {
     /// The splits that are measured.
     pub fn splits(&self) -> &[Part] {
         &self.resolver.evaluation.splits
+    }
+
+    /// The epochs after which models are measured too.
+    pub fn epochs(&self) -> &[usize] {
+        &self.resolver.evaluation.epochs
     }
 
     /// A fault of the value at a path.

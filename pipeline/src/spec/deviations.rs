@@ -21,7 +21,7 @@ pub fn deviations(ours: &Experiment, theirs: &Experiment) -> Vec<(PairName, Vec<
         };
         if reported.is_some() {
             of_images(ours, theirs, &mut found);
-            if ours.evaluation.walks_lines && theirs.evaluation.walks_lines {
+            if ours.evaluation.needs.lines && theirs.evaluation.needs.lines {
                 compare("points on a line", &ours.evaluation.lambdas, &theirs.evaluation.lambdas, &mut found);
             }
             let parts = |experiment: &Experiment| -> Vec<Value> { experiment.models.iter().map(|model| written(&model.subset)).collect() };

@@ -143,11 +143,14 @@ pub struct Evaluation {
     /// What the barrier shown is over; if not given, as reported figures have it, else the line.
     #[serde(default)]
     pub barrier: Option<BarrierOver>,
+    /// Epochs after which models are measured too, ascending.
+    #[serde(default)]
+    pub epochs: Vec<usize>,
 }
 
 impl Evaluation {
     /// As they are written.
-    pub const KEYS: [&str; 8] = ["lambdas", "splits", "images", "train-images", "merges", "subsets", "joint-subsets", "barrier"];
+    pub const KEYS: [&str; 9] = ["lambdas", "splits", "images", "train-images", "merges", "subsets", "joint-subsets", "barrier", "epochs"];
 }
 
 /// `[reported]`.

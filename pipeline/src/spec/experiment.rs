@@ -7,7 +7,7 @@ use onebasin_repro::Stream;
 use onebasin_training::{Averaging, Training};
 use serde::Serialize;
 
-use super::{BarrierOver, Origin, Repair, Requests, Sweep};
+use super::{BarrierOver, Needs, Origin, Repair, Requests, Sweep};
 use crate::comparison::Comparison;
 use crate::identity::{MethodName, PairName, Part};
 use crate::image_limits::ImageLimits;
@@ -80,7 +80,9 @@ pub struct Pair {
     pub architecture: String,
     /// What the spec says of it.
     pub blueprint: Blueprint,
-    /// The network for the data set's images.
+    /// The network for the data set's images, as it is trained.
+    pub trained: Graph,
+    /// The network that its training leaves, which all else is about.
     pub graph: Graph,
     /// How it is trained.
     pub training: Training,
@@ -164,10 +166,12 @@ pub struct Evaluation {
     pub joint_subsets: bool,
     /// What the barrier that tables for people show is over, where the spec says it.
     pub barrier: Option<BarrierOver>,
+    /// Epochs of the trainings after which models are measured too, ascending.
+    pub epochs: Vec<usize>,
     /// What is asked of each measurement.
     pub requests: Requests,
-    /// Whether anything is measured along lines.
-    pub walks_lines: bool,
+    /// What measurements need of others.
+    pub needs: Needs,
 }
 
 impl Experiment {
@@ -183,6 +187,13 @@ impl Experiment {
     /// The stream of one replicate of a pair.
     pub fn stream(&self, pair: &Pair, replicate: usize) -> Stream {
         Stream::root(self.seed).child(format!("replicate-{replicate}")).child(pair.name().to_string())
+    }
+
+    /// The stream of all models of one replicate of a pair, and the own of a model, given by index.
+    pub fn model_streams(&self, pair: &Pair, replicate: usize, model: usize) -> [Stream; 2] {
+        let all = self.stream(pair, replicate);
+        let own = all.child(&self.models[model].name);
+        [all, own]
     }
 
     /// What names of stages and files call a pair.

@@ -3,6 +3,7 @@
 use figment::value::Value;
 use onebasin_datasets::{Counts, Geometry};
 use onebasin_matching::Matching;
+use onebasin_training::Span;
 
 use super::error::SpecError;
 use super::experiment::{Method, Model, Pair};
@@ -96,7 +97,7 @@ impl Resolver<'_> {
         let table = path(["trainings", training]);
         for (index, model) in models.iter().enumerate() {
             let images = match &model.subset {
-                None => counts.train,
+                None => Some(counts.train),
                 Some(subset) => {
                     let here = path(["models", &index.to_string(), "subset"]);
                     subset.size(counts.train).map_err(|error| {
@@ -104,14 +105,17 @@ impl Resolver<'_> {
                     })?
                 }
             };
+            // How many images parts by label are is known when the labels are read.
+            let Some(images) = images else { continue };
             let of_pair =
                 |error: SpecError| error.hint(format!("model `{}` of `{}` sees {images} training images", model.name, pair.name()));
-            pair.training.check_norms(&pair.graph, images).map_err(|error| of_pair(self.library(&table, &error)))?;
-            let steps = pair.training.span(images).map_err(|error| of_pair(self.library(&table, &error)))?.steps;
+            pair.training.check_norms(&pair.trained, images).map_err(|error| of_pair(self.library(&table, &error)))?;
+            let Span { steps, steps_per_epoch } = pair.training.span(images).map_err(|error| of_pair(self.library(&table, &error)))?;
             if steps > MOST_STEPS {
                 let message = format!("`trainings.{training}` would take {steps} steps, expected at most {MOST_STEPS}");
                 return Err(of_pair(self.layers.fault(&table, End::Key, message)));
             }
+            self.epochs(pair, steps / steps_per_epoch).map_err(of_pair)?;
         }
         let methods = 0..self.document.methods.len();
         let keys = [&["repair", "images"][..], &["matching", "activations", "images"], &["matching", "mix", "activations", "images"]];
@@ -123,6 +127,17 @@ impl Resolver<'_> {
                 let message = format!("`{}` is {images}, but `{}` has {} training images", super::shown(&here), pair.dataset, counts.train);
                 return Err(self.wrong(&here, message).hint("leave it out to take all"));
             }
+        }
+        Ok(())
+    }
+
+    /// Refuses epochs to be measured after that a training of a pair does not have.
+    pub(super) fn epochs(&self, pair: &Pair, whole: usize) -> Result<()> {
+        let epochs = &self.evaluation.epochs;
+        if let Some(place) = epochs.iter().position(|&epoch| epoch > whole) {
+            let here = path(["evaluation", "epochs", &place.to_string()]);
+            let message = format!("`evaluation.epochs` holds {}, but a training of `{}` has {whole} whole epochs", epochs[place], pair.name());
+            return Err(self.wrong(&here, message).hint("measure after fewer epochs, or train longer"));
         }
         Ok(())
     }

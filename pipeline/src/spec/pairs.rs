@@ -66,7 +66,12 @@ impl Resolver<'_> {
             let table = path(["architectures", &written.architecture]);
             let architecture =
                 blueprint.build(Shape { channels, height, width }, images.classes).map_err(|error| self.library(&table, &error))?;
-            let graph = Graph::build(&architecture).map_err(|error| self.library(&table, &error))?;
+            let trained = Graph::build(&architecture).map_err(|error| self.library(&table, &error))?;
+            let of_training = path(["trainings", &written.training]);
+            let graph = training.leaves(&trained).map_err(|error| {
+                let error = self.library(&of_training, &error);
+                error.hint(format!("`fold-norms` needs every batch norm of `{}` behind a layer with weights", written.architecture))
+            })?;
             if let Some(constants) = &written.normalisation {
                 let fits = constants.mean.len() == channels && constants.deviation.len() == channels;
                 let finite =
@@ -88,6 +93,7 @@ impl Resolver<'_> {
                 normalisation: written.normalisation.clone(),
                 architecture: written.architecture.clone(),
                 blueprint,
+                trained,
                 graph,
                 training,
             };

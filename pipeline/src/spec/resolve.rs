@@ -246,10 +246,18 @@ impl Resolver<'_> {
         let images = ImageLimits { train: written.train_images.or(written.images), test: written.images };
         let (merges, listed) = self.merges(models)?;
         let subsets = self.subsets(listed, models)?;
+        if let Some(place) = (0..written.epochs.len()).find(|&place| written.epochs[place] <= place.checked_sub(1).map_or(0, |before| written.epochs[before])) {
+            let here = path(["evaluation", "epochs", &place.to_string()]);
+            return Err(self.wrong(&here, "`evaluation.epochs` should hold whole numbers from 1, in rising order"));
+        }
+        for pair in pairs {
+            self.epochs(pair, pair.training.epochs.unwrap_or(usize::MAX))?;
+        }
         let asked = Asked { resolver: self, models, pairs, methods };
-        let (requests, walks_lines) = Requests::check(measurements, &asked)?;
+        let (requests, needs) = Requests::check(measurements, &asked)?;
         let document::Evaluation { lambdas, joint_subsets, barrier, .. } = *written;
-        Ok(Evaluation { lambdas, parts, images, merges, subsets, joint_subsets, barrier, requests, walks_lines })
+        let epochs = written.epochs.clone();
+        Ok(Evaluation { lambdas, parts, images, merges, subsets, joint_subsets, barrier, epochs, requests, needs })
     }
 
     /// Factors of a mean fit one number of models only.

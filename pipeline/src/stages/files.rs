@@ -22,6 +22,7 @@ pub(crate) const OVERFLOWED: &str =
 
 const STATISTICS: &str = "statistics.json";
 const LEARNING_CURVE: &str = "learning-curve.json";
+const SNAPSHOT: &str = "snapshot.safetensors";
 
 /// Loss and accuracy on one split: an item of `evaluation.json`.
 #[derive(Serialize, Deserialize)]
@@ -78,6 +79,17 @@ pub(crate) fn save_learning_curve(folder: &Path, curve: &[CurvePoint]) -> Result
 /// The learning curve of a training.
 pub(crate) fn load_learning_curve(artifact: &Artifact) -> Result<Vec<CurvePoint>> {
     read_json(artifact, LEARNING_CURVE)
+}
+
+/// Writes what a training goes on from into a folder.
+pub(crate) fn save_snapshot(folder: &Path, bytes: &[u8]) -> Result<()> {
+    std::fs::write(folder.join(SNAPSHOT), bytes).with_context(|| format!("cannot write `{SNAPSHOT}`"))
+}
+
+/// What a training goes on from.
+pub(crate) fn load_snapshot(artifact: &Artifact) -> Result<Vec<u8>> {
+    let path = artifact.directory.join(SNAPSHOT);
+    std::fs::read(&path).with_context(|| format!("cannot read `{}`", path.display()))
 }
 
 /// Writes statistics of activations into a folder.

@@ -1,44 +1,64 @@
 //! The stage that trains one model.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use anyhow::{Context as _, Result};
-use onebasin_datasets::{Subset, subset};
+use anyhow::{Result, ensure};
+use onebasin_datasets::{Order, Subset};
 use onebasin_repro::Stream;
-use onebasin_training::{Progress, Snapshot, Training, TrainingError, TrainingRun, free_buffers};
+use onebasin_training::{Progress, Snapshot, Span, Training, TrainingError, TrainingRun, free_buffers};
 use serde_json::json;
 
 use super::files;
 use crate::dataset_cache;
 use crate::stage::{self, Artifact, Context, Recipe, Stage, StageId, Words};
 use crate::task::Task;
+use crate::training_images::training_images;
 use crate::untrained::{sentence, untrained};
 
 /// Trains a network on the training images, or on a subset of them, and saves it as `weights.safetensors`, with its learning curve.
+///
+/// A training may be cut into parts, each of which goes on where the one before ended: `snapshot.safetensors`.
+#[derive(Clone)]
 pub struct Train {
     id: StageId,
+    /// What it goes on from: the part of the same training before it, if there is one.
+    inputs: Vec<StageId>,
+    /// Where it ends, in epochs; `None`: where the training does.
+    until: Option<usize>,
     task: Arc<Task>,
     training: Training,
     subset: Option<Subset>,
-    stream: Stream,
+    /// That of all models of a replicate, and the model's own.
+    streams: [Stream; 2],
     checkpoint_seconds: usize,
 }
 
 impl Train {
-    /// Everything random comes from `stream`: the weights at the start, the order of images, the choice of a subset. A run that is cut short
+    /// Everything random comes from the second stream: the weights at the start, the order of images, the choice of a subset; but for subsets
+    /// that models share out, which come from the first, that of all models. A run that is cut short
     /// loses at most about `checkpoint_seconds` of work; 0 keeps no checkpoints.
     pub fn new(
         id: StageId,
         task: Arc<Task>,
         training: Training,
         subset: Option<Subset>,
-        stream: Stream,
+        streams: [Stream; 2],
         checkpoint_seconds: usize,
     ) -> Train {
-        Train { id, task, training, subset, stream, checkpoint_seconds }
+        Train { id, inputs: Vec::new(), until: None, task, training, subset, streams, checkpoint_seconds }
+    }
+
+    /// The part of this training that ends after an epoch. Beside the weights it keeps all that another part needs to go on.
+    pub fn until(&self, id: StageId, epoch: usize) -> Train {
+        Train { id, until: Some(epoch), ..self.clone() }
+    }
+
+    /// The same from where an earlier part ended. Bytes do not depend on it.
+    #[must_use]
+    pub fn after(self, part: Option<StageId>) -> Train {
+        Train { inputs: part.into_iter().collect(), ..self }
     }
 }
 
@@ -52,36 +72,47 @@ impl Stage for Train {
     }
 
     fn inputs(&self) -> &[StageId] {
-        &[]
+        &self.inputs
     }
 
     fn recipe(&self) -> Recipe {
-        let settings = json!({
+        let [shared, stream] = &self.streams;
+        let mut settings = json!({
             "data": self.task.data_recipe(),
-            "architecture": self.task.architecture_recipe(),
+            "architecture": self.task.trained_recipe(),
             "training": self.training,
             "subset": self.subset,
-            "stream": self.stream.path(),
+            "stream": stream.path(),
             "device": self.task.device,
         });
+        if self.subset.as_ref().is_some_and(|subset| subset.order == Order::Shared) {
+            settings["shared-stream"] = json!(shared.path());
+        }
+        if let Some(epoch) = self.until {
+            settings["until-epoch"] = json!(epoch);
+        }
         Recipe { kind: "train", version: 2, settings }
     }
 
     fn run(&self, context: &Context<'_>) -> Result<()> {
         let dataset = context.datasets.of(&self.task)?;
-        let split = match &self.subset {
-            None => Cow::Borrowed(&dataset.train),
-            Some(part) => Cow::Owned(subset(&dataset.train, part, &self.stream.child("subset")).context("cannot choose the subset")?),
-        };
-        let graph = &self.task.graph;
+        let split = training_images(&dataset.train, self.subset.as_ref(), &self.streams)?;
+        let (graph, [_, stream]) = (&self.task.trained, &self.streams);
         let normalisation = dataset_cache::normalisation(&self.task, &dataset);
-        let mut run = TrainingRun::new(graph, &split, normalisation, &self.training, &self.stream, context.device)?;
+        let mut run = TrainingRun::new(graph, &split, normalisation, &self.training, stream, context.device)?;
+        let Span { steps, steps_per_epoch } = self.training.span(split.len())?;
+        let end = self.until.map_or(steps, |epochs| epochs.saturating_mul(steps_per_epoch));
+        ensure!(end <= steps, "the training has {steps} steps, fewer than {} epochs\nhint: measure after fewer epochs", end / steps_per_epoch);
+        if let [part] = context.inputs {
+            run.restore(Snapshot::from_bytes(&files::load_snapshot(part)?, stream.path())?)?;
+        }
         self.resume(&mut run, context);
+        let first = run.step();
         let mut kept = Instant::now();
-        while !run.is_done() {
-            let Progress { step, steps, loss, rate, .. } = context.compute(|| run.advance())?;
-            (context.progress)(stage::Progress::Training { step, steps, loss, rate });
-            let interrupted = context.interrupted.load(Ordering::Relaxed) && !run.is_done();
+        while run.step() < end {
+            let Progress { step, loss, rate, .. } = context.compute(|| run.advance())?;
+            (context.progress)(stage::Progress::Training { step, first, steps: end, loss, rate });
+            let interrupted = context.interrupted.load(Ordering::Relaxed) && step < end;
             let keeps = self.checkpoint_seconds > 0;
             if keeps && (interrupted || kept.elapsed().as_secs() >= self.checkpoint_seconds as u64) {
                 context.checkpoint.write(&run.snapshot().to_bytes(self.id.as_str())?)?;
@@ -91,13 +122,20 @@ impl Stage for Train {
                 return Err(TrainingError::Interrupted { step, steps }.into());
             }
         }
+        if self.until.is_some() {
+            files::save_snapshot(context.out, &run.snapshot().to_bytes(stream.path())?)?;
+        }
         let trained = run.finish()?;
         context.threads.everywhere(free_buffers);
         files::save_learning_curve(context.out, &trained.curve)?;
-        files::save(context.out, &graph.architecture, trained.weights)
+        files::save(context.out, &self.task.graph.architecture, trained.weights)
     }
 
     fn warning(&self, artifact: &dyn Fn() -> Option<Artifact>) -> Option<String> {
+        if self.until.is_some() {
+            // The whole training tells.
+            return None;
+        }
         // An artifact that cannot be read is damaged, which others tell.
         let curve = files::load_learning_curve(&artifact()?).ok()?;
         let classes = self.task.graph.architecture.classes;

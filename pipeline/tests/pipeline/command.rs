@@ -393,6 +393,16 @@ fn describe_shows_specs_and_checkpoints() {
     let (_, json, _) = texts(&onebasin(folder.path(), &["describe", "small.toml", "--json"]));
     let json: Value = serde_json::from_str(&json).unwrap();
     assert_eq!(json[0]["network"]["parameters"], 144 * 8 + 8 + 80 + 10);
+    let models = "models = [{ name = \"a\", subset = { parts = [{ labels = [3] }] } }, { name = \"b\" }]";
+    let (code, text, error) = texts(&onebasin(folder.path(), &["describe", "small.toml", "--set", models]));
+    assert_eq!(code, 0, "{error}");
+    let (_, counts) = text.split_once("training images of each model, in the first replicate\n").expect(&text);
+    let counts: Vec<Vec<&str>> = counts.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!((counts[0].join(" "), counts.len()), ("label a b".to_owned(), 11));
+    assert!(counts[1..].iter().all(|row| (row[1] == "0") == (row[0] != "3") && row[2] != "0"), "{counts:?}");
+    let none = models.replace("[3]", "[30]");
+    let (code, _, error) = texts(&onebasin(folder.path(), &["describe", "small.toml", "--set", &none]));
+    assert!(code == 2 && error.contains("none by part 0") && error.contains("model `a`"), "{error}");
     std::fs::write(folder.path().join("broken.safetensors"), b"not a checkpoint").unwrap();
     let (code, _, error) = texts(&onebasin(folder.path(), &["describe", "broken.safetensors"]));
     assert_eq!(code, 2, "{error}");

@@ -20,7 +20,7 @@ use serde_json::json;
 /// A sound spec, into which strange keys and names are put.
 const SOUND: &str = r#"
 name = "sound"
-models = [{ name = "a", subset = { share = 0.5 } }, { name = "b" }, { name = "c" }]
+models = [{ name = "a", subset = { share = 0.5 } }, { name = "b", subset = { parts = [{ to = 0.5 }] } }, { name = "c" }]
 datasets = { own = { format = "glyphs", classes = 2 } }
 architectures = { net = { family = "mlp", hidden = [4] } }
 trainings = { short = { steps = 1, optimizer = { kind = "sgd", learning-rate = 0.1 }, schedule = { kind = "constant" } } }
@@ -58,10 +58,11 @@ struct Kinds {
 }
 
 /// Other tables: the heading of the section that lists their keys, and where such a table stands.
-const TABLES: [(&str, &str); 15] = [
+const TABLES: [(&str, &str); 16] = [
     ("Top level", ""),
     ("Models", "models.0"),
     ("subset as a table", "models.0.subset"),
+    ("A part of a subset", "models.1.subset.parts.0"),
     ("normalisation", "pairs.0.normalisation"),
     ("[trainings.NAME]", "trainings.short"),
     ("schedule", "trainings.short.schedule"),
@@ -77,7 +78,8 @@ const TABLES: [(&str, &str); 15] = [
 ];
 
 /// Names that keys take besides kinds: the heading of the section, the key, and the table or value with a strange name.
-const NAMES: [(&str, &str, &str, &str); 33] = [
+const NAMES: [(&str, &str, &str, &str); 34] = [
+    ("subset as a table", "order", "models.0.subset", "{ share = 0.5, order = STRANGE }"),
     ("format = \"cifar\"", "labels", "datasets.own", "{ format = \"cifar\", directory = \"x\", labels = STRANGE }"),
     ("family = \"mlp\"", "norm", "architectures.net", "{ family = \"mlp\", norm = STRANGE }"),
     ("family = \"vgg\"", "norm", "architectures.net", "{ family = \"vgg\", norm = STRANGE }"),

@@ -52,5 +52,5 @@ pub use known::{Known, KnownFile, Remote, known, known_names};
 pub use search_paths::SearchPaths;
 pub use source::{Geometry, Source, classes, files, geometry, open};
 pub use split::{Dataset, Normalisation, Split};
-pub use subset::{Subset, subset};
+pub use subset::{Order, Subset, SubsetPart, subset};
 pub use verify::{Finding, Verified, incomplete, verify, whereabouts};

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use crate::error::DatasetError;
 use crate::split::Split;
 
-/// The part of the training images that a model sees: a share of them or a number.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// The part of the training images that a model sees: a share of them, a number, or parts chosen by label and place.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Subset {
@@ -18,17 +18,28 @@ pub struct Subset {
     /// Whether every class keeps its proportion (to within one image).
     #[serde(default)]
     pub stratified: bool,
+    /// In which order images stand when some are taken.
+    #[serde(default, skip_serializing_if = "Order::is_drawn")]
+    pub order: Order,
+    /// Parts that have no image in common; all of them are taken.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<SubsetPart>,
 }
 
 impl Subset {
     /// A fraction of the images.
     pub fn share(share: f64) -> Subset {
-        Subset { share: Some(share), count: None, stratified: false }
+        Subset { share: Some(share), ..Subset::default() }
     }
 
     /// A number of images.
     pub fn count(count: usize) -> Subset {
-        Subset { share: None, count: Some(count), stratified: false }
+        Subset { count: Some(count), ..Subset::default() }
+    }
+
+    /// Parts by label and place.
+    pub fn parts(parts: Vec<SubsetPart>, order: Order) -> Subset {
+        Subset { parts, order, ..Subset::default() }
     }
 
     /// The same, every class in proportion.
@@ -36,43 +47,166 @@ impl Subset {
         Subset { stratified: true, ..self }
     }
 
-    /// How many of `available` images this is; a share is rounded to the nearest image, at least 1.
+    /// How many of `available` images this is; a share is rounded to the nearest image, at least 1. `None` where it depends on the labels.
     ///
     /// # Errors
-    /// When neither or both of `share` and `count` are given, or the value is out of range.
-    pub fn size(&self, available: usize) -> Result<usize, DatasetError> {
-        let wrong = |key, expected: String, got: String, hint: &str| Err(DatasetError::Setting { key, expected, got, hint: hint.into() });
-        match (self.share, self.count) {
-            (Some(share), None) if share > 0.0 && share <= 1.0 => {
-                Ok(((available as f64 * share).round() as usize).clamp(1, available.max(1)))
+    /// When not exactly one of `share`, `count` and `parts` is given, or a value is out of range.
+    pub fn size(&self, available: usize) -> Result<Option<usize>, DatasetError> {
+        let wrong = |key, expected: &str, got: String, hint: &str| {
+            Err(DatasetError::Setting { key, expected: expected.into(), got, hint: hint.into() })
+        };
+        match (self.share, self.count, self.parts.as_slice()) {
+            (Some(share), None, []) if share > 0.0 && share <= 1.0 => {
+                Ok(Some(((available as f64 * share).round() as usize).clamp(1, available.max(1))))
             }
-            (Some(share), None) => {
-                wrong("subset.share", "a number above 0, at most 1".into(), share.to_string(), "`share = 0.5` takes half of the images")
+            (Some(share), None, []) => {
+                wrong("subset.share", "a number above 0, at most 1", share.to_string(), "`share = 0.5` takes half of the images")
             }
-            (None, Some(count)) if count >= 1 && count <= available => Ok(count),
-            (None, Some(count)) => wrong(
-                "subset.count",
-                format!("a whole number from 1 to {available}, the images there are"),
-                count.to_string(),
-                "`share = 1.0` takes all of them",
-            ),
-            (None, None) => wrong("subset", "`share` or `count`".into(), "neither".into(), "write `subset = { share = 0.5 }`"),
-            (Some(_), Some(_)) => wrong("subset", "`share` or `count`".into(), "both".into(), "keep one of them"),
+            (None, Some(count), []) if count >= 1 && count <= available => Ok(Some(count)),
+            (None, Some(count), []) => {
+                let expected = format!("a whole number from 1 to {available}, the images there are");
+                wrong("subset.count", &expected, count.to_string(), "`share = 1.0` takes all of them")
+            }
+            (None, None, [_, ..]) if self.stratified => {
+                wrong("subset.stratified", "`share` or `count` beside it", "`parts`".into(), "say the share of each label as a part of its own")
+            }
+            (None, None, parts @ [_, ..]) => {
+                parts.iter().try_for_each(SubsetPart::check)?;
+                let whole = parts.iter().all(|part| part.labels.is_none() && part.except.is_none());
+                Ok(whole.then(|| parts.iter().map(|part| part.range(available).len()).sum()))
+            }
+            (None, None, []) => wrong("subset", "`share`, `count` or `parts`", "neither".into(), "write `subset = { share = 0.5 }`"),
+            _ => wrong("subset", "`share`, `count` or `parts`", "several".into(), "keep one of them"),
         }
     }
 
     /// The indices of the chosen images, ascending, out of those with these labels.
     ///
-    /// The choice depends on the stream and the labels alone. For unstratified subsets of one stream a smaller one is part of a larger one.
+    /// The choice depends on the labels and on one stream: `own`, or `shared` for the order of that name. For unstratified subsets of one
+    /// stream a smaller one is part of a larger one.
     ///
     /// # Errors
-    /// As [`Subset::size`].
-    pub fn indices(&self, labels: &[u8], stream: &Stream) -> Result<Vec<u32>, DatasetError> {
+    /// As [`Subset::size`]; and when a part is empty, or an image belongs to two.
+    pub fn indices(&self, labels: &[u8], own: &Stream, shared: &Stream) -> Result<Vec<u32>, DatasetError> {
         let size = self.size(labels.len())?;
-        let order = stream.shuffled(labels.len());
-        let mut chosen = if self.stratified { proportional(&order, labels, size) } else { order[..size.min(order.len())].to_vec() };
+        let order = match self.order {
+            Order::Drawn => own.shuffled(labels.len()),
+            Order::Shared => shared.shuffled(labels.len()),
+            Order::File => (0..labels.len() as u32).collect(),
+        };
+        let mut chosen = match size {
+            _ if !self.parts.is_empty() => self.chosen(&order, labels)?,
+            Some(size) if self.stratified => proportional(&order, labels, size),
+            size => order[..size.unwrap_or(order.len()).min(order.len())].to_vec(),
+        };
         chosen.sort_unstable();
         Ok(chosen)
+    }
+
+    /// The images of all parts.
+    fn chosen(&self, order: &[u32], labels: &[u8]) -> Result<Vec<u32>, DatasetError> {
+        let mut chosen = Vec::new();
+        let mut taken = vec![false; labels.len()];
+        for (place, part) in self.parts.iter().enumerate() {
+            let wrong = |expected: &str, got: &str, hint: &str| {
+                let (got, hint) = (format!("{got} by part {place}"), hint.to_owned());
+                Err(DatasetError::Setting { key: "subset.parts", expected: expected.to_owned(), got, hint })
+            };
+            let of_labels: Vec<u32> = order.iter().copied().filter(|&index| part.has(labels[index as usize])).collect();
+            let images = &of_labels[part.range(of_labels.len())];
+            if images.is_empty() {
+                return wrong("parts with images", "none", "labels are counted from 0; `from` and `to` are shares of the images with them");
+            }
+            for &image in images {
+                if std::mem::replace(&mut taken[image as usize], true) {
+                    return wrong("parts without common images", "an image of an earlier part", "let one part end where the next begins");
+                }
+                chosen.push(image);
+            }
+        }
+        Ok(chosen)
+    }
+}
+
+/// The order in which images stand when some of them are taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Order {
+    /// Shuffled anew for each model.
+    #[default]
+    Drawn,
+    /// Shuffled once for all models, so that two of them can share the images out.
+    Shared,
+    /// As they are stored.
+    File,
+}
+
+impl Order {
+    fn is_drawn(&self) -> bool {
+        *self == Order::Drawn
+    }
+}
+
+/// Images of some labels: from one share of them to another, in an order.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct SubsetPart {
+    /// The labels, from 0; every one if neither they nor `except` are given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub labels: Option<Vec<u8>>,
+    /// All labels but these.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub except: Option<Vec<u8>>,
+    /// A share of the images with these labels, from 0; the part begins behind them.
+    #[serde(default)]
+    pub from: f64,
+    /// A share of the images with these labels, at most 1; the part ends with them.
+    #[serde(default = "all")]
+    pub to: f64,
+}
+
+fn all() -> f64 {
+    1.0
+}
+
+impl Default for SubsetPart {
+    fn default() -> SubsetPart {
+        SubsetPart { labels: None, except: None, from: 0.0, to: all() }
+    }
+}
+
+impl SubsetPart {
+    fn check(&self) -> Result<(), DatasetError> {
+        if !(self.from >= 0.0 && self.from < self.to && self.to <= 1.0) {
+            return Err(DatasetError::Setting {
+                key: "subset.parts",
+                expected: "`from` below `to`, both from 0 to 1".into(),
+                got: format!("{} and {}", self.from, self.to),
+                hint: "`{ to = 0.1 }` takes the first tenth, `{ from = 0.1 }` the rest".into(),
+            });
+        }
+        if self.labels.is_some() && self.except.is_some() {
+            return Err(DatasetError::Setting {
+                key: "subset.parts",
+                expected: "`labels` or `except`".into(),
+                got: "both".into(),
+                hint: "keep one of them".into(),
+            });
+        }
+        Ok(())
+    }
+
+    fn has(&self, label: u8) -> bool {
+        self.labels.as_ref().is_none_or(|labels| labels.contains(&label))
+            && self.except.as_ref().is_none_or(|labels| !labels.contains(&label))
+    }
+
+    /// The places of the part among so many images. Parts that meet at a share meet at an image.
+    fn range(&self, images: usize) -> std::ops::Range<usize> {
+        let place = |share: f64| ((images as f64 * share).round() as usize).min(images);
+        place(self.from)..place(self.to)
     }
 }
 
@@ -101,12 +235,12 @@ fn proportional(order: &[u32], labels: &[u8], size: usize) -> Vec<u32> {
     chosen
 }
 
-/// The images of `split` that `subset` chooses with `stream`, in their old order.
+/// The images of `split` that `subset` chooses with one of two streams, in their old order.
 ///
 /// # Errors
-/// As [`Subset::size`].
-pub fn subset(split: &Split, subset: &Subset, stream: &Stream) -> Result<Split, DatasetError> {
-    Ok(split.select(&subset.indices(&split.labels, stream)?))
+/// As [`Subset::indices`].
+pub fn subset(split: &Split, subset: &Subset, own: &Stream, shared: &Stream) -> Result<Split, DatasetError> {
+    Ok(split.select(&subset.indices(&split.labels, own, shared)?))
 }
 
 #[cfg(test)]
@@ -116,6 +250,10 @@ mod tests {
     fn labels() -> Vec<u8> {
         // 60 of class 0, 30 of class 1, 10 of class 3.
         [vec![0; 60], vec![1; 30], vec![3; 10]].concat()
+    }
+
+    fn other() -> Stream {
+        Stream::root(9)
     }
 
     fn histogram(labels: &[u8], indices: &[u32]) -> [usize; 4] {
@@ -128,10 +266,10 @@ mod tests {
     fn a_stratified_subset_keeps_the_proportions() {
         let labels = labels();
         let stream = Stream::root(1).child("subset");
-        let indices = Subset::share(0.5).stratified().indices(&labels, &stream).unwrap();
+        let indices = Subset::share(0.5).stratified().indices(&labels, &stream, &other()).unwrap();
         assert_eq!(histogram(&labels, &indices), [30, 15, 0, 5]);
         // 7 of 100: 4.2, 2.1 and 0.7 images; the largest remainder is class 3's.
-        let indices = Subset::count(7).stratified().indices(&labels, &stream).unwrap();
+        let indices = Subset::count(7).stratified().indices(&labels, &stream, &other()).unwrap();
         assert_eq!(histogram(&labels, &indices), [4, 2, 0, 1]);
         assert!(indices.is_sorted_by(|left, right| left < right));
     }
@@ -140,12 +278,12 @@ mod tests {
     fn a_smaller_subset_of_one_stream_is_part_of_a_larger_one_and_another_stream_chooses_others() {
         let labels = labels();
         let stream = Stream::root(1).child("subset");
-        let small = Subset::count(10).indices(&labels, &stream).unwrap();
-        let large = Subset::share(0.4).indices(&labels, &stream).unwrap();
+        let small = Subset::count(10).indices(&labels, &stream, &other()).unwrap();
+        let large = Subset::share(0.4).indices(&labels, &stream, &other()).unwrap();
         assert_eq!((small.len(), large.len()), (10, 40));
         assert!(small.iter().all(|index| large.contains(index)));
-        assert_ne!(small, Subset::count(10).indices(&labels, &Stream::root(2)).unwrap());
-        assert_eq!(small, Subset::count(10).indices(&labels, &stream).unwrap());
+        assert_ne!(small, Subset::count(10).indices(&labels, &Stream::root(2), &other()).unwrap());
+        assert_eq!(small, Subset::count(10).indices(&labels, &stream, &other()).unwrap());
     }
 
     #[test]
@@ -156,12 +294,58 @@ mod tests {
             (Subset::share(f64::NAN), ["`subset.share`", "`NaN`"]),
             (Subset::count(0), ["`subset.count`", "`0`"]),
             (Subset::count(101), ["from 1 to 100", "`101`"]),
-            (Subset { share: None, count: None, stratified: true }, ["`share` or `count`", "`neither`"]),
-            (Subset { share: Some(0.5), count: Some(3), stratified: false }, ["`share` or `count`", "`both`"]),
+            (Subset::default().stratified(), ["`share`, `count` or `parts`", "`neither`"]),
+            (Subset { count: Some(3), ..Subset::share(0.5) }, ["`share`, `count` or `parts`", "`several`"]),
+            (Subset { parts: vec![SubsetPart::default()], ..Subset::count(3) }, ["`share`, `count` or `parts`", "`several`"]),
+            (of(&[SubsetPart { from: 0.5, to: 0.5, ..SubsetPart::default() }]), ["`from` below `to`", "0.5 and 0.5"]),
+            (of(&[SubsetPart { from: f64::NAN, ..SubsetPart::default() }]), ["`from` below `to`", "NaN"]),
+            (of(&[SubsetPart { labels: Some(vec![2]), ..SubsetPart::default() }]), ["parts with images", "none by part 0"]),
+            (of(&[SubsetPart { except: Some(vec![1]), ..labelled(&[0]) }]), ["`labels` or `except`", "`both`"]),
+            (of(&[labelled(&[0]), SubsetPart::default()]), ["parts without common images", "part 1"]),
+            (of(&[labelled(&[0])]).stratified(), ["`subset.stratified`", "`parts`"]),
         ] {
-            let text = subset.indices(&labels(), &Stream::root(1)).unwrap_err().to_string();
+            let text = subset.indices(&labels(), &Stream::root(1), &other()).unwrap_err().to_string();
             assert!(words.iter().all(|word| text.contains(word)), "{text}");
         }
+    }
+
+    fn of(parts: &[SubsetPart]) -> Subset {
+        Subset::parts(parts.to_vec(), Order::Shared)
+    }
+
+    fn labelled(labels: &[u8]) -> SubsetPart {
+        SubsetPart { labels: Some(labels.to_vec()), ..SubsetPart::default() }
+    }
+
+    #[test]
+    fn two_models_share_the_images_out_by_label_and_place() {
+        let labels = labels();
+        // A fifth of class 0 and the rest of the others, and the other way round: disjoint, and all there is.
+        let few = |part: SubsetPart| SubsetPart { to: 0.2, ..part };
+        let most = |part: SubsetPart| SubsetPart { from: 0.2, ..part };
+        let others = || SubsetPart { except: Some(vec![0]), ..SubsetPart::default() };
+        let own = |seed: u64| Stream::root(seed);
+        let a = of(&[few(labelled(&[0])), most(others())]).indices(&labels, &own(1), &other()).unwrap();
+        let b = of(&[few(others()), most(labelled(&[0]))]).indices(&labels, &own(2), &other()).unwrap();
+        assert_eq!((histogram(&labels, &a)[0], a.len()), (12, 12 + 32));
+        assert_eq!((histogram(&labels, &b)[0], b.len()), (48, 48 + 8));
+        let mut together = [a.clone(), b].concat();
+        together.sort_unstable();
+        assert_eq!(together, (0..100).collect::<Vec<u32>>());
+        // Drawn for each model, the same parts have images in common.
+        let drawn = |seed, part| Subset::parts(vec![part], Order::Drawn).indices(&labels, &own(seed), &other()).unwrap();
+        let (first, rest) = (drawn(1, few(labelled(&[0]))), drawn(2, most(labelled(&[0]))));
+        assert!(first.iter().any(|image| rest.contains(image)));
+        assert_ne!(a, of(&[few(labelled(&[0])), most(others())]).indices(&labels, &own(1), &own(3)).unwrap());
+    }
+
+    #[test]
+    fn the_order_of_the_file_takes_images_as_they_are_stored() {
+        let first = Subset::parts(vec![SubsetPart { to: 0.1, ..SubsetPart::default() }], Order::File);
+        assert_eq!(first.indices(&labels(), &other(), &other()).unwrap(), (0..10).collect::<Vec<u32>>());
+        assert_eq!((first.size(100).unwrap(), of(&[labelled(&[0])]).size(100).unwrap()), (Some(10), None));
+        let head = Subset { order: Order::File, ..Subset::count(3) };
+        assert_eq!(head.indices(&labels(), &other(), &other()).unwrap(), [0, 1, 2]);
     }
 
     #[test]
@@ -171,5 +355,8 @@ mod tests {
         let text = serde_json::to_string(&subset).unwrap();
         assert_eq!(text, r#"{"count":7,"stratified":true}"#);
         assert_eq!(serde_json::from_str::<Subset>(&text).unwrap(), subset);
+        let subset = of(&[SubsetPart { to: 0.5, ..labelled(&[1]) }]);
+        let text = serde_json::to_string(&subset).unwrap();
+        assert_eq!(serde_json::from_str::<Subset>(&text).unwrap(), subset, "{text}");
     }
 }

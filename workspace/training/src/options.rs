@@ -55,6 +55,12 @@ pub struct Training {
     /// Source: Goyal et al. 2017, section 5.1; torchvision's `zero_init_residual`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub zero_init_residual: bool,
+    /// Whether batch norms are taken into the layers before them once the last step is done, so that the network that is left has none. No
+    /// by default.
+    ///
+    /// Source: REPAIR (arXiv 2211.08403), its multi-layer perceptrons.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub fold_norms: bool,
 }
 
 fn disturbs_nothing(augmentation: &Option<Augmentation>) -> bool {
@@ -66,6 +72,14 @@ fn batch() -> usize {
 }
 
 impl Training {
+    /// The network that a training of `graph` leaves: itself, or without its batch norms.
+    ///
+    /// # Errors
+    /// When a batch norm cannot be taken into another layer.
+    pub fn leaves(&self, graph: &Graph) -> Result<Graph, TrainingError> {
+        if self.fold_norms { Ok(Graph::build(&graph.architecture.without_batch_norms()?)?) } else { Ok(graph.clone()) }
+    }
+
     /// Whether a training could run with these options.
     ///
     /// # Errors

@@ -9,7 +9,8 @@ use crate::evaluate::{average, over_batches};
 use crate::score::{Evaluation, greatest, log_normaliser};
 use crate::{Averaging, Device, TrainingError};
 
-/// What a model says of each image of a split, in the order of the images: ten bytes an image.
+/// What a model says of each image of a split, in the order of the images: ten bytes an image, and four more for each class where logits are
+/// kept.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Predictions {
     /// The class an image is of.
@@ -20,11 +21,16 @@ pub struct Predictions {
     pub losses: Vec<f32>,
     /// Probability of the predicted class.
     pub confidences: Vec<f32>,
+    /// Rows of `[images, classes]`, up to a constant in each row; empty where they are not kept.
+    pub logits: Vec<f32>,
 }
 
 impl Predictions {
     /// Adds rows of logits `[n, classes]`, or of anything that differs from them by a constant in each row.
-    fn add(&mut self, logits: &[f32], labels: &[u8]) {
+    fn add(&mut self, logits: &[f32], labels: &[u8], keep: bool) {
+        if keep {
+            self.logits.extend_from_slice(logits);
+        }
         let classes = logits.len() / labels.len().max(1);
         for (row, &label) in logits.chunks_exact(classes.max(1)).zip(labels) {
             let (normaliser, best) = (log_normaliser(row), greatest(row));
@@ -40,7 +46,17 @@ impl Predictions {
         self.predicted.append(&mut other.predicted);
         self.losses.append(&mut other.losses);
         self.confidences.append(&mut other.confidences);
+        self.logits.append(&mut other.logits);
         self
+    }
+
+    /// The probabilities of the classes of each image, `[images, classes]` in turn; nothing where logits are not kept.
+    pub fn probabilities(&self) -> impl Iterator<Item = Vec<f64>> + use<'_> {
+        let classes = self.logits.len() / self.len().max(1);
+        self.logits.chunks_exact(classes.max(1)).map(|row| {
+            let normaliser = log_normaliser(row);
+            row.iter().map(|&logit| (f64::from(logit) - normaliser).exp()).collect()
+        })
     }
 
     /// How many images.
@@ -66,7 +82,8 @@ impl Predictions {
         Evaluation { loss: loss / count, accuracy: right as f64 / count, count: self.len() }
     }
 
-    /// A safetensors file of `labels` and `predicted` (U8), `losses` and `confidences` (F32), each `[images]`.
+    /// A safetensors file of `labels` and `predicted` (U8), `losses` and `confidences` (F32), each `[images]`; and `logits` (F32), `[images,
+    /// classes]`, where they are kept.
     ///
     /// # Errors
     /// When the format cannot hold it, which only more than 2^64 bytes could bring about.
@@ -83,6 +100,11 @@ impl Predictions {
         let mut views = Vec::new();
         for (name, kind, bytes) in columns {
             views.push((name, TensorView::new(kind, vec![self.len()], bytes).map_err(refused)?));
+        }
+        let logits = bytes(&self.logits);
+        if !self.logits.is_empty() {
+            let shape = vec![self.len(), self.logits.len() / self.len().max(1)];
+            views.push(("logits", TensorView::new(Dtype::F32, shape, &logits).map_err(refused)?));
         }
         safetensors::serialize(views, None::<HashMap<String, String>>).map_err(refused)
     }
@@ -109,9 +131,11 @@ impl Predictions {
             predicted: column("predicted", Dtype::U8)?,
             losses: floats(column("losses", Dtype::F32)?),
             confidences: floats(column("confidences", Dtype::F32)?),
+            logits: if file.names().contains(&"logits") { floats(column("logits", Dtype::F32)?) } else { Vec::new() },
         };
         let images = predictions.len();
-        if [predictions.predicted.len(), predictions.losses.len(), predictions.confidences.len()] != [images; 3] {
+        let whole = predictions.logits.is_empty() || predictions.logits.len() % images.max(1) == 0;
+        if [predictions.predicted.len(), predictions.losses.len(), predictions.confidences.len()] != [images; 3] || !whole {
             return Err(unusable("its columns are not equally long".to_owned()));
         }
         Ok(predictions)
@@ -122,7 +146,7 @@ fn unusable(problem: String) -> TrainingError {
     TrainingError::Predictions { problem }
 }
 
-/// What a network says of each image of a split.
+/// What a network says of each image of a split; `keep_logits` of every class.
 ///
 /// Batches run on the threads of the current pool; the result does not depend on how many there are.
 ///
@@ -134,16 +158,17 @@ pub fn predict(
     data: &Split,
     normalisation: &Normalisation,
     device: &Device,
+    keep_logits: bool,
 ) -> Result<Predictions, TrainingError> {
     let parts = over_batches(graph, &[weights], data, normalisation, device, |mut logits, labels| {
         let mut predictions = Predictions::default();
-        predictions.add(&logits.swap_remove(0), labels);
+        predictions.add(&logits.swap_remove(0), labels, keep_logits);
         predictions
     })?;
     Ok(parts.into_iter().fold(Predictions::default(), Predictions::join))
 }
 
-/// What several networks together say of each image of a split.
+/// What several networks together say of each image of a split; `keep_logits` of every class.
 ///
 /// # Errors
 /// When the data do not fit the network, or there is no model.
@@ -154,6 +179,7 @@ pub fn predict_ensemble(
     normalisation: &Normalisation,
     device: &Device,
     averaging: Averaging,
+    keep_logits: bool,
 ) -> Result<Predictions, TrainingError> {
     if models.is_empty() {
         return Err(impossible("models", 0, "at least 1", "give the models whose predictions are averaged"));
@@ -161,7 +187,7 @@ pub fn predict_ensemble(
     let classes = graph.architecture.classes;
     let parts = over_batches(graph, models, data, normalisation, device, |logits, labels| {
         let mut predictions = Predictions::default();
-        predictions.add(&average(&logits, classes, averaging), labels);
+        predictions.add(&average(&logits, classes, averaging), labels, keep_logits);
         predictions
     })?;
     Ok(parts.into_iter().fold(Predictions::default(), Predictions::join))
@@ -174,7 +200,7 @@ mod tests {
     fn predictions() -> Predictions {
         let mut predictions = Predictions::default();
         // Softmax of (0, ln 3) is (1/4, 3/4).
-        predictions.add(&[0.0, 3f32.ln(), 3f32.ln(), 0.0], &[1, 1]);
+        predictions.add(&[0.0, 3f32.ln(), 3f32.ln(), 0.0], &[1, 1], true);
         predictions
     }
 
@@ -186,6 +212,9 @@ mod tests {
         let evaluation = predictions.evaluation();
         assert!((evaluation.loss - ((4.0f64 / 3.0).ln() + 4f64.ln()) / 2.0).abs() < 1e-7, "{evaluation:?}");
         assert_eq!((evaluation.accuracy, evaluation.count), (0.5, 2));
+        let probabilities: Vec<Vec<f64>> = predictions.probabilities().collect();
+        let expected = [[0.25, 0.75], [0.75, 0.25]];
+        assert!(probabilities.iter().flatten().zip(expected.iter().flatten()).all(|(found, wanted)| (found - wanted).abs() < 1e-7));
     }
 
     #[test]
@@ -195,6 +224,9 @@ mod tests {
         for length in [0, 8, bytes.len() - 1] {
             assert!(Predictions::from_bytes(&bytes[..length]).is_err(), "{length} bytes");
         }
+        let without = Predictions { logits: Vec::new(), ..predictions() };
+        assert_eq!(Predictions::from_bytes(&without.to_bytes().unwrap()).unwrap(), without);
+        assert!(without.to_bytes().unwrap().len() < bytes.len() && without.probabilities().next().is_none());
         let unequal = Predictions { labels: vec![1], predicted: vec![1], ..predictions() };
         assert!(unequal.to_bytes().is_err());
     }

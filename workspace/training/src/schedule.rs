@@ -9,7 +9,7 @@ use crate::error::impossible;
 ///
 /// With time `t` in epochs (fractional, or whole when `per = "epoch"`), warm-up `W`, length `T` and peak rate `η`:
 /// `t < W`: `warmup-from + (η - warmup-from) t / W`; then, with `s = t - W`,
-/// constant `η`; cosine `m + (η - m)(1 + cos(π s / (T - W))) / 2`; restarts the same with `s` counted from the last restart and the
+/// constant `η`; linear `η - (η - m) s / (T - W)`; cosine `m + (η - m)(1 + cos(π s / (T - W))) / 2`; restarts the same with `s` counted from the last restart and the
 /// period of that round (`period`, `period × multiplier`, ...) in place of `T - W`.
 ///
 /// Source: Loshchilov and Hutter, SGDR, equation 5 (cosine, restarts); Goyal et al. 2017, section 2.2 (gradual warm-up).
@@ -32,7 +32,7 @@ pub struct Schedule {
     /// The rate the warm-up starts from.
     #[serde(default = "warmup_from")]
     pub warmup_from: f64,
-    /// The rate the cosine falls to; 0 by default.
+    /// The rate the line or the cosine falls to; 0 by default.
     #[serde(default)]
     pub minimum: f64,
     /// Epochs of the first round of `cosine-restarts`; 10 by default.
@@ -51,6 +51,8 @@ pub enum ScheduleKind {
     /// The peak rate throughout.
     #[default]
     Constant,
+    /// A straight line from the peak to the minimum over the whole training.
+    Linear,
     /// Half a cosine from the peak to the minimum over the whole training.
     Cosine,
     /// Half a cosine again and again, back at the peak after each round.
@@ -123,6 +125,7 @@ impl Schedule {
         }
         let share = match self.kind {
             ScheduleKind::Constant => return peak,
+            ScheduleKind::Linear => return peak - (peak - self.minimum) * (time - warmup) / (length - warmup),
             ScheduleKind::Cosine => (time - warmup) / (length - warmup),
             ScheduleKind::CosineRestarts => {
                 // No round is shorter than a step, so there are at most as many as steps.
@@ -191,7 +194,7 @@ impl Schedule {
                 "schedule.minimum",
                 self.minimum,
                 "nothing: a constant rate falls nowhere",
-                "set `kind = \"cosine\"`, or leave it out",
+                "set `kind = \"linear\"` or `\"cosine\"`, or leave it out",
             ));
         }
         Ok(())
@@ -233,6 +236,14 @@ mod tests {
         near(schedule.rate(0.1, 60, SPAN), 0.05);
         let in_steps = Schedule { warmup_epochs: 0.0, warmup_steps: 20, ..schedule.clone() };
         near(in_steps.rate(0.1, 7, SPAN), schedule.rate(0.1, 7, SPAN));
+    }
+
+    #[test]
+    fn a_triangle_rises_and_falls_in_straight_lines() {
+        let schedule = Schedule { kind: ScheduleKind::Linear, warmup_epochs: 2.0, warmup_from: 0.0, minimum: 0.02, ..Schedule::default() };
+        for (step, rate) in [(0, 0.0), (5, 0.025), (20, 0.1), (60, 0.06), (99, 0.021), (100, 0.02)] {
+            near(schedule.rate(0.1, step, SPAN), rate);
+        }
     }
 
     #[test]

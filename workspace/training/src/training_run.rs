@@ -2,7 +2,7 @@ use std::time::{Duration, Instant};
 
 use burn::tensor::{Device as BurnDevice, Tensor};
 use onebasin_datasets::{Normalisation, Split};
-use onebasin_network::{Graph, Role, Weights};
+use onebasin_network::{Graph, Role, Weights, fold_batch_norms};
 use onebasin_repro::Stream;
 
 use crate::forward::{BatchNormStats, Mode, Program};
@@ -32,7 +32,7 @@ pub struct Progress {
 /// What a training leaves behind.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Trained {
-    /// The weights after the last step.
+    /// The weights after the last step, of the network that [`Training::leaves`].
     pub weights: Weights,
     /// Loss and rate over the steps.
     pub curve: Vec<CurvePoint>,
@@ -116,6 +116,11 @@ impl<'a> TrainingRun<'a> {
             curve: LearningCurve::new(),
             step: 0,
         })
+    }
+
+    /// Steps done, those before a snapshot included.
+    pub fn step(&self) -> usize {
+        self.step
     }
 
     /// Whether every step is done.
@@ -242,10 +247,12 @@ impl<'a> TrainingRun<'a> {
     /// The result; of a training that is not done, that of its steps so far.
     ///
     /// # Errors
-    /// Only when graph and specification disagree, which [`Graph::build`] excludes.
+    /// When a batch norm cannot be taken into another layer; and when graph and specification disagree, which [`Graph::build`] excludes.
     pub fn finish(self) -> Result<Trained, TrainingError> {
         buffers::free_buffers();
-        Ok(Trained { weights: self.tensors.into_weights(self.graph)?, curve: self.curve.points })
+        let weights = self.tensors.into_weights(self.graph)?;
+        let weights = if self.training.fold_norms { fold_batch_norms(self.graph, &weights)?.1 } else { weights };
+        Ok(Trained { weights, curve: self.curve.points })
     }
 }
 

@@ -12,8 +12,8 @@ use super::Measurement;
 use crate::drawing::Canvas;
 use crate::identity::{Part, ResultKey};
 use crate::plan::{PairPlanner, Record};
-use crate::spec::{Asked, SpecError};
-use crate::stage::Artifact;
+use crate::spec::{Asked, Needs, SpecError};
+use crate::stage::{Artifact, StageId};
 use crate::stages::files::read_json;
 use crate::table::{Tables, row};
 
@@ -137,32 +137,15 @@ impl Measurement for Barriers {
         }
     }
 
-    fn walks_lines(lines: &Lines) -> bool {
-        !lines.is_empty()
+    fn needs(lines: &Lines) -> Needs {
+        Needs { lines: !lines.is_empty(), ..Needs::default() }
     }
 
     fn plan(lines: &Lines, planner: &mut PairPlanner<'_, '_>) {
-        let experiment = planner.experiment();
-        for method in experiment.methods.iter().filter(|method| !method.merging.is_ensemble()) {
-            for &(fixed, permutee) in lines {
-                let (alignment, positions) = planner.two_aligned(method, fixed, permutee);
-                let names = planner.names(&[fixed, permutee]);
-                let id = planner.id("line", Some(method), &names.path());
-                let ends = [planner.model(fixed), planner.model(permutee)];
-                let (lambdas, parts) = (experiment.evaluation.lambdas, experiment.evaluation.parts.clone());
-                let line = LineStage::new(id, alignment, ends, positions, planner.task(), lambdas, parts);
-                let line = match &method.repair {
-                    None => line,
-                    Some(repair) => {
-                        let repair = repair.of_line();
-                        let ends = planner.endpoint_statistics(method, &repair, &[fixed, permutee]);
-                        line.repaired(repair, ends)
-                    }
-                };
-                let [fixed, permutee] = [0, 1].map(|end| names.0[end].clone());
-                planner.measure(line, LineRecord { key: planner.key(Some(method)), fixed, permutee });
-            }
-        }
+        for_each_line(lines, planner, |planner, line| {
+            let Line { stage, key, fixed, permutee } = line;
+            planner.record(stage, LineRecord { key, fixed, permutee });
+        });
     }
 
     fn derive(tables: &mut Tables) -> Result<()> {
@@ -172,6 +155,47 @@ impl Measurement for Barriers {
 
     fn draw(canvas: &Canvas) -> Result<()> {
         picture::draw(canvas)
+    }
+}
+
+/// A line that is measured.
+pub struct Line {
+    /// Its stage.
+    pub stage: StageId,
+    /// Pair, method and replicate.
+    pub key: ResultKey,
+    /// The model at λ = 0.
+    pub fixed: String,
+    /// The model at λ = 1.
+    pub permutee: String,
+}
+
+/// Plans the lines of every method, each stage once, and says what becomes of each.
+pub fn for_each_line(lines: &Lines, planner: &mut PairPlanner<'_, '_>, mut record: impl FnMut(&mut PairPlanner<'_, '_>, Line)) {
+    let experiment = planner.experiment();
+    for method in experiment.methods.iter().filter(|method| !method.merging.is_ensemble()) {
+        for &(fixed, permutee) in lines {
+            let names = planner.names(&[fixed, permutee]);
+            let id = planner.id("line", Some(method), &names.path());
+            if planner.is_new(&id) {
+                let (alignment, positions) = planner.two_aligned(method, fixed, permutee);
+                let ends = [planner.model(fixed), planner.model(permutee)];
+                let (lambdas, parts) = (experiment.evaluation.lambdas, experiment.evaluation.parts.clone());
+                let line = LineStage::new(id.clone(), alignment, ends, positions, planner.task(), lambdas, parts);
+                let line = match &method.repair {
+                    None => line,
+                    Some(repair) => {
+                        let repair = repair.of_line();
+                        let ends = planner.endpoint_statistics(method, &repair, &[fixed, permutee]);
+                        line.repaired(repair, ends)
+                    }
+                };
+                planner.add(line);
+            }
+            let [fixed, permutee] = [0, 1].map(|end| names.0[end].clone());
+            let key = planner.key(Some(method));
+            record(planner, Line { stage: id, key, fixed, permutee });
+        }
     }
 }
 

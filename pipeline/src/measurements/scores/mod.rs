@@ -132,7 +132,7 @@ pub fn measure_model(planner: &mut PairPlanner<'_, '_>, index: usize) -> StageId
     let id = planner.id("predict", None, &experiment.models[index].name);
     if planner.is_new(&id) {
         let predict = Predict::trained(id.clone(), planner.model(index), planner.task(), experiment.evaluation.parts.clone());
-        planner.add(predict);
+        planner.add(predict.keeping_logits(experiment.evaluation.needs.logits));
     }
     id
 }
@@ -156,7 +156,7 @@ pub fn measure_merged(planner: &mut PairPlanner<'_, '_>, method: &Method, set: &
             Predict::ensemble(id.clone(), models, planner.task(), parts, average)
         }
     };
-    planner.add(predict);
+    planner.add(predict.keeping_logits(planner.experiment().evaluation.needs.logits));
     id
 }
 

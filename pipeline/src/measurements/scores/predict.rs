@@ -23,6 +23,7 @@ pub struct Predict {
     task: Arc<Task>,
     parts: Vec<Part>,
     of: Of,
+    keep_logits: bool,
 }
 
 /// Whose predictions they are.
@@ -49,17 +50,23 @@ impl Of {
 impl Predict {
     /// Those of the model that `model` trains.
     pub fn trained(id: StageId, model: StageId, task: Arc<Task>, parts: Vec<Part>) -> Predict {
-        Predict { id, inputs: vec![model], task, parts, of: Of::Trained }
+        Predict { id, inputs: vec![model], task, parts, of: Of::Trained, keep_logits: false }
     }
 
     /// Those of the model that `model` merges or repairs.
     pub fn merged(id: StageId, model: StageId, task: Arc<Task>, parts: Vec<Part>) -> Predict {
-        Predict { id, inputs: vec![model], task, parts, of: Of::Merged }
+        Predict { id, inputs: vec![model], task, parts, of: Of::Merged, keep_logits: false }
     }
 
     /// The mean of what `models` predict.
     pub fn ensemble(id: StageId, models: Vec<StageId>, task: Arc<Task>, parts: Vec<Part>, average: Averaging) -> Predict {
-        Predict { id, inputs: models, task, parts, of: Of::Ensemble(average) }
+        Predict { id, inputs: models, task, parts, of: Of::Ensemble(average), keep_logits: false }
+    }
+
+    /// The same with the logits of every class, or without.
+    #[must_use]
+    pub fn keeping_logits(self, keep_logits: bool) -> Predict {
+        Predict { keep_logits, ..self }
     }
 
     /// Asks on each split in turn, checking for interrupts in between.
@@ -118,22 +125,27 @@ impl Stage for Predict {
             Of::Merged => json!("merged"),
             Of::Ensemble(averaging) => json!({ "ensemble": averaging }),
         };
-        let settings = json!({ "data": self.task.measured_recipe(), "parts": self.parts, "of": of, "device": self.task.device });
+        let mut settings = json!({ "data": self.task.measured_recipe(), "parts": self.parts, "of": of, "device": self.task.device });
+        if self.keep_logits {
+            settings["logits"] = json!(true);
+        }
         Recipe { kind: "predict", version: 1, settings }
     }
 
     fn run(&self, context: &Context<'_>) -> Result<()> {
-        let graph = &self.task.graph;
+        let (graph, keep_logits) = (&self.task.graph, self.keep_logits);
         match self.of {
             Of::Trained | Of::Merged => {
                 let (graph, model) = files::load_own(context.inputs.first().context("predictions of no model")?, graph)?;
-                self.over_parts(context, |split, normalisation| Ok(predict(&graph, &model, split, normalisation, context.device)?))
+                self.over_parts(context, |split, normalisation| {
+                    Ok(predict(&graph, &model, split, normalisation, context.device, keep_logits)?)
+                })
             }
             Of::Ensemble(averaging) => {
                 let models: Vec<Weights> = context.inputs.iter().map(|artifact| files::load(artifact, graph)).collect::<Result<_>>()?;
                 let models: Vec<&Weights> = models.iter().collect();
                 self.over_parts(context, |split, normalisation| {
-                    Ok(predict_ensemble(graph, &models, split, normalisation, context.device, averaging)?)
+                    Ok(predict_ensemble(graph, &models, split, normalisation, context.device, averaging, keep_logits)?)
                 })
             }
         }

@@ -2,6 +2,7 @@
 
 mod columns;
 mod ends;
+mod epochs;
 mod golden;
 mod measurements;
 mod place;
@@ -9,3 +10,4 @@ mod repairing;
 mod reruns;
 mod rows;
 mod shared;
+mod splits;

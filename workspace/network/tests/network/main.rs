@@ -3,6 +3,7 @@
 mod checkpoints;
 mod errors;
 mod families;
+mod folding;
 mod forward;
 mod golden;
 mod permuting;

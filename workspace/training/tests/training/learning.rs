@@ -96,7 +96,7 @@ fn an_ensemble_averages_what_its_models_predict() {
     let models = [1, 2, 3].map(|seed| train(&graph, &seen, &options, seed, &cpu()).unwrap());
     let all = models.each_ref().map(|model| logits(&graph, model, &unseen, &normalisation(), &cpu()).unwrap().mapv(f64::from));
     for averaging in [Averaging::Probabilities, Averaging::LogProbabilities] {
-        let ensemble = predict_ensemble(&graph, &models.each_ref(), &unseen, &normalisation(), &cpu(), averaging).unwrap().evaluation();
+        let ensemble = predict_ensemble(&graph, &models.each_ref(), &unseen, &normalisation(), &cpu(), averaging, false).unwrap().evaluation();
         let mut loss = 0.0;
         for (image, &label) in unseen.labels.iter().enumerate() {
             let mut means = [0.0f64; 4];
@@ -113,6 +113,6 @@ fn an_ensemble_averages_what_its_models_predict() {
         assert!((ensemble.loss - loss).abs() < 1e-6, "{averaging:?}: {} and {loss}", ensemble.loss);
     }
     let alone = evaluate(&graph, &models[0], &unseen, &normalisation(), &cpu()).unwrap();
-    let one = predict_ensemble(&graph, &[&models[0]], &unseen, &normalisation(), &cpu(), Averaging::default()).unwrap().evaluation();
+    let one = predict_ensemble(&graph, &[&models[0]], &unseen, &normalisation(), &cpu(), Averaging::default(), false).unwrap().evaluation();
     assert!((alone.loss - one.loss).abs() < 1e-6 && alone.accuracy == one.accuracy);
 }
