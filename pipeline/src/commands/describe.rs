@@ -92,7 +92,8 @@ fn as_text(Network { name, graph, classes, seen }: &Network) -> String {
     }
     if let Some((_, first)) = seen.first() {
         text.push_str("\n\ntraining images of each model, in the first replicate\n");
-        let of_label = |label: usize| std::iter::once(label.to_string()).chain(seen.iter().map(move |(_, counts)| counts[label].to_string()));
+        let of_label =
+            |label: usize| std::iter::once(label.to_string()).chain(seen.iter().map(move |(_, counts)| counts[label].to_string()));
         let head = std::iter::once("label".to_owned()).chain(seen.iter().map(|(model, _)| model.clone()));
         let rows = std::iter::once(head.collect()).chain((0..first.len()).map(|label| of_label(label).collect()));
         text.push_str(&columns(&rows.collect::<Vec<Vec<String>>>()).join("\n"));

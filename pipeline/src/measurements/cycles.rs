@@ -113,7 +113,7 @@ impl Measurement for Cycles {
 
     fn plan(cycles: &Vec<Vec<usize>>, planner: &mut PairPlanner<'_, '_>) {
         let experiment = planner.experiment();
-        for method in experiment.methods.iter().filter(|method| !method.merging.is_ensemble()) {
+        for method in experiment.methods.iter().filter(|method| method.has_lines()) {
             for cycle in cycles {
                 let (alignments, steps) = around(planner, method, cycle);
                 let names = planner.names(cycle);

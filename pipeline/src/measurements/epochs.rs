@@ -236,6 +236,7 @@ impl Picture for OverEpochs {
             let alike = self.panels.iter().filter(|other| other.metric == panel.metric);
             panel.draw(&cell, &self.legend, &Axis::showing(panel.scale, alike.flat_map(Curves::values)))?;
         }
-        self.legend.draw(&side, &["a mark: one line and", "replicate; solid: their", "mean; dashed: no barrier,", "and the mean of the ends"])
+        self.legend
+            .draw(&side, &["a mark: one line and", "replicate; solid: their", "mean; dashed: no barrier,", "and the mean of the ends"])
     }
 }

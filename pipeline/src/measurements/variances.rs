@@ -110,7 +110,7 @@ impl Measurement for Variances {
             images: Some(images),
             batch: BATCH,
         });
-        for method in experiment.methods.iter().filter(|method| !method.merging.is_ensemble()) {
+        for method in experiment.methods.iter().filter(|method| method.merging.averages()) {
             let Some(merged) = planner.merged_model(method, &MergeSet::First(models.len())) else { continue };
             let (ends, measured) = match planner.endpoint_statistics(method, &sample, &models) {
                 EndpointStatistics::Nothing => continue,

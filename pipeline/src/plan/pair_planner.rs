@@ -188,25 +188,43 @@ impl<'a> PairPlanner<'a, '_> {
         self.alignments.push(alignment);
     }
 
-    /// The merged model of a method, repaired where the method has a repair. An ensemble has none.
+    /// The model that a method makes, repaired and trained on where the method says so. An ensemble has none.
     pub fn merged_model(&mut self, method: &Method, set: &MergeSet) -> Option<StageId> {
-        let Merging::Mean { coefficients } = &method.merging else { return None };
+        let path = set.path(&self.names(&set.models()));
+        let model = match &method.merging {
+            Merging::Ensemble { .. } => return None,
+            Merging::Model { model } => self.model(*model),
+            Merging::Mean { coefficients } => self.mean(method, set, &path, coefficients.as_deref()),
+        };
+        let Some(training) = &method.fine_tuning else { return Some(model) };
+        let id = self.id("fine-tune", Some(method), &path);
+        if self.is_new(&id) {
+            // One stream for all methods, so that they see the same images in the same order.
+            let stream = self.stream().child("fine-tune");
+            let seconds = self.experiment().checkpoint_seconds;
+            let train = Train::new(id.clone(), self.task(), training.clone(), None, [stream.clone(), stream], seconds);
+            self.add(train.of_model(model));
+        }
+        Some(id)
+    }
+
+    /// The mean of models in the frame of a method, repaired where the method has a repair.
+    fn mean(&mut self, method: &Method, set: &MergeSet, path: &str, coefficients: Option<&[f64]>) -> StageId {
         let (models, positions) = (set.models(), set.positions());
-        let path = set.path(&self.names(&models));
         let alignment = self.merge_aligned(method, set);
-        let merged = self.id("merge", Some(method), &path);
+        let merged = self.id("merge", Some(method), path);
         if self.is_new(&merged) {
             let inputs = models.iter().map(|&index| self.model(index)).collect();
-            let merge = Merge::new(merged.clone(), alignment.clone(), inputs, self.task(), coefficients.clone());
+            let merge = Merge::new(merged.clone(), alignment.clone(), inputs, self.task(), coefficients.map(<[f64]>::to_vec));
             self.add(merge.at(positions.clone()));
         }
-        let Some(repair) = &method.repair else { return Some(merged) };
-        let repaired = self.id("repair", Some(method), &path);
+        let Some(repair) = &method.repair else { return merged };
+        let repaired = self.id("repair", Some(method), path);
         if self.is_new(&repaired) {
             let ends = self.endpoint_statistics(method, repair, &models);
-            let merged = Merged { model: merged, alignment, ends, positions, shares: coefficients.clone() };
+            let merged = Merged { model: merged, alignment, ends, positions, shares: coefficients.map(<[f64]>::to_vec) };
             self.add(Repair::new(repaired.clone(), merged, self.task(), repair.clone()));
         }
-        Some(repaired)
+        repaired
     }
 }

@@ -13,15 +13,22 @@ pub fn method_rows(experiment: &Experiment) -> Vec<MethodRow> {
         MethodRow {
             method: method.name.name.clone(),
             matching: tag(&json!(method.matching), "by"),
-            merging: match &method.merging {
-                Merging::Mean { .. } => "mean".to_owned(),
-                Merging::Ensemble { .. } => "ensemble".to_owned(),
-            },
+            merging: merging(method),
             repair: method.repair.as_ref().map(|repair| tag(&json!(repair), "kind")).unwrap_or_default(),
             plain: plain.map(|plain| plain.name.name.clone()).unwrap_or_default(),
         }
     };
     methods.iter().map(row).collect()
+}
+
+/// What is made of matched models, and whether it is trained on.
+fn merging(method: &Method) -> String {
+    let merging = match &method.merging {
+        Merging::Mean { .. } => "mean",
+        Merging::Ensemble { .. } => "ensemble",
+        Merging::Model { .. } => "model",
+    };
+    if method.fine_tuning.is_some() { format!("{merging} fine-tuned") } else { merging.to_owned() }
 }
 
 /// The tag of a tagged table.

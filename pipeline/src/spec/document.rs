@@ -93,6 +93,9 @@ pub struct Method {
     #[serde(default)]
     #[schemars(with = "Option<Repair>")]
     pub repair: Option<Value>,
+    /// The name of a training: what comes out is trained on.
+    #[serde(default)]
+    pub fine_tuning: Option<String>,
 }
 
 /// The `merging` of a method.
@@ -101,6 +104,15 @@ pub struct Method {
 pub enum Merging {
     Mean(Mean),
     Ensemble(Ensemble),
+    Model(OneModel),
+}
+
+/// One model as it is: a baseline.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct OneModel {
+    /// Its name.
+    pub model: String,
 }
 
 /// Options of the mean.

@@ -111,17 +111,24 @@ pub struct Method {
     pub merging: Merging,
     /// What is done to the merged model, and to every point of a line, before it is measured.
     pub repair: Option<Repair>,
+    /// How it is trained on after that.
+    pub fine_tuning: Option<Training>,
 }
 
 impl Method {
+    /// Whether it says what lies between two models: it merges weights, and trains nothing.
+    pub fn has_lines(&self) -> bool {
+        self.merging.averages() && self.fine_tuning.is_none()
+    }
+
     /// Whether it brings models anywhere, and is the first draw of its kind: what is measured of alignments is measured of it.
     pub fn is_measured_in_its_frame(&self) -> bool {
-        self.name.is_first() && !self.merging.is_ensemble() && !matches!(self.matching, Matching::Identity(_))
+        self.name.is_first() && self.merging.averages() && !matches!(self.matching, Matching::Identity(_))
     }
 
     /// Whether `other` is the same method without a repair.
     pub fn repairs(&self, other: &Method) -> bool {
-        let bare = |method: &Method| (method.matching.clone(), method.merging.clone(), method.name.draw);
+        let bare = |method: &Method| (method.matching.clone(), method.merging.clone(), method.name.draw, method.fine_tuning.clone());
         self.repair.is_some() && other.repair.is_none() && bare(self) == bare(other)
     }
 }
@@ -140,12 +147,17 @@ pub enum Merging {
         /// What of them is averaged.
         average: Averaging,
     },
+    /// One of the models, given by index: a baseline for those that are trained on.
+    Model {
+        /// Which.
+        model: usize,
+    },
 }
 
 impl Merging {
-    /// Whether no model is merged.
-    pub fn is_ensemble(&self) -> bool {
-        matches!(self, Merging::Ensemble { .. })
+    /// Whether weights of several models become those of one.
+    pub fn averages(&self) -> bool {
+        matches!(self, Merging::Mean { .. })
     }
 }
 

@@ -1,7 +1,7 @@
 //! What no machine could do, told when a spec is read: each limit with what the spec asks for.
 
 use figment::value::Value;
-use onebasin_datasets::{Counts, Geometry};
+use onebasin_datasets::{Counts, Geometry, counts};
 use onebasin_matching::Matching;
 use onebasin_training::Span;
 
@@ -44,7 +44,7 @@ impl Resolver<'_> {
                     .fault(&architecture, End::Key, message)
                     .hint("all models of a pair are held together to be merged: make it narrower, or lower `models`"));
             }
-            let matches = |method: &&Method| !method.merging.is_ensemble() && !matches!(method.matching, Matching::Identity(_));
+            let matches = |method: &&Method| method.merging.averages() && !matches!(method.matching, Matching::Identity(_));
             let widest = pair.graph.spec().groups.iter().max_by_key(|group| group.units);
             if let (Some(method), Some(group)) = (methods.iter().find(matches), widest) {
                 let bytes = 8 * (group.units as u128).pow(2);
@@ -60,12 +60,31 @@ impl Resolver<'_> {
                     return Err(self.layers.fault(&architecture, End::Key, message).hint("make the layer narrower"));
                 }
             }
+            self.fine_tunings(pair, methods)?;
             let training = self.document.pairs[index].training.as_str();
             for (key, count) in [("epochs", pair.training.epochs), ("steps", pair.training.steps)] {
                 if let Some(count) = count.filter(|&count| count > MOST_STEPS) {
                     let here = path(["trainings", training, key]);
                     return Err(self.wrong(&here, format!("`trainings.{training}.{key}` is {count}, expected at most {MOST_STEPS}")));
                 }
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses trainings of merged models that the images of a pair do not suffice for.
+    fn fine_tunings(&self, pair: &Pair, methods: &[Method]) -> Result<()> {
+        let Some(images) = counts(&pair.source, self.places).map(|counts| counts.train) else { return Ok(()) };
+        for (index, method) in methods.iter().enumerate() {
+            let Some(training) = &method.fine_tuning else { continue };
+            let here = path(["methods", &index.to_string(), "fine-tuning"]);
+            let of_pair = |error: SpecError| error.hint(format!("`{}` has {images} training images", pair.dataset));
+            training.check_norms(&pair.graph, images).map_err(|error| of_pair(self.library(&here, &error)))?;
+            let Span { steps, .. } = training.span(images).map_err(|error| of_pair(self.library(&here, &error)))?;
+            if steps > MOST_STEPS {
+                return Err(of_pair(
+                    self.wrong(&here, format!("`{}` would be trained on for {steps} steps, expected at most {MOST_STEPS}", method.name)),
+                ));
             }
         }
         Ok(())
@@ -136,7 +155,8 @@ impl Resolver<'_> {
         let epochs = &self.evaluation.epochs;
         if let Some(place) = epochs.iter().position(|&epoch| epoch > whole) {
             let here = path(["evaluation", "epochs", &place.to_string()]);
-            let message = format!("`evaluation.epochs` holds {}, but a training of `{}` has {whole} whole epochs", epochs[place], pair.name());
+            let message =
+                format!("`evaluation.epochs` holds {}, but a training of `{}` has {whole} whole epochs", epochs[place], pair.name());
             return Err(self.wrong(&here, message).hint("measure after fewer epochs, or train longer"));
         }
         Ok(())

@@ -82,7 +82,7 @@ impl Resolver<'_> {
             };
             let here = path(["methods", &index.to_string(), "matching-seeds"]);
             self.within(&here, seeds, 1..=MOST_SEEDS, "the paper draws 9 times")?;
-            if !method.matching.is_random() || method.merging.is_ensemble() {
+            if !method.matching.is_random() || !method.merging.averages() {
                 let message =
                     format!("`{}` is {seeds}, but `{}` is deterministic: `matching-seeds` has no effect", shown(&here), method.name);
                 return Err(self.wrong(&here, message).hint("leave it out; plots show the one result beside the draws of other methods"));

@@ -23,7 +23,7 @@ impl Resolver<'_> {
     }
 }
 
-/// The tables that a spec has under these layers, and those of them that its pairs use.
+/// The tables that a spec has under these layers, and those of them that its pairs and methods use.
 pub fn tables(layers: &Layers) -> (BTreeSet<Table>, BTreeSet<Table>) {
     let mut there = BTreeSet::new();
     for table in TABLES {
@@ -40,6 +40,10 @@ pub fn tables(layers: &Layers) -> (BTreeSet<Table>, BTreeSet<Table>) {
                 used.extend(pair.as_dict().and_then(|pair| pair.get(key)?.as_str()).map(|name| (table, name.to_owned())));
             }
         }
+    }
+    if let Some(Value::Array(_, methods)) = layers.get(&path(["methods"])) {
+        let named = methods.iter().filter_map(|method| method.as_dict()?.get("fine-tuning")?.as_str());
+        used.extend(named.map(|name| ("trainings", name.to_owned())));
     }
     (there, used)
 }

@@ -7,6 +7,7 @@ use std::path::Path;
 use figment::value::Value;
 use onebasin_datasets::{SearchPaths, Subset};
 use onebasin_matching::Matching;
+use onebasin_training::Training;
 
 use super::asked::{Asked, EvaluationKeys, Requests};
 use super::document::{self, Document};
@@ -185,10 +186,14 @@ impl Resolver<'_> {
                 None => Merging::Mean { coefficients: None },
                 Some(document::Merging::Mean(mean)) => Merging::Mean { coefficients: mean.coefficients.clone() },
                 Some(document::Merging::Ensemble(ensemble)) => Merging::Ensemble { average: ensemble.average },
+                Some(document::Merging::Model(document::OneModel { model })) => {
+                    let here = [at("merging"), path(["model"])].concat();
+                    Merging::Model { model: self.position(&here, model, models)? }
+                }
             };
             let matching = match (&written.matching, &merging) {
                 (Some(_), _) => self.matching(&at("matching"), models)?,
-                (None, Merging::Ensemble { .. }) => Matching::Identity(Default::default()),
+                (None, Merging::Ensemble { .. } | Merging::Model { .. }) => Matching::Identity(Default::default()),
                 (None, Merging::Mean { .. }) => {
                     let message = format!("missing key `matching` in `methods[{index}]`");
                     return Err(self
@@ -199,12 +204,13 @@ impl Resolver<'_> {
                 }
             };
             matching.check().map_err(|error| self.library(&at("matching"), &error))?;
-            if merging.is_ensemble() && !matches!(matching, Matching::Identity(_)) {
-                let message = "an ensemble averages predictions: it has no use for a matching";
+            if !merging.averages() && !matches!(matching, Matching::Identity(_)) {
+                let message = format!("{}: it has no use for a matching", alone(&merging));
                 return Err(self.wrong(&at("matching"), message).hint("leave `matching` out"));
             }
             let repair = written.repair.as_ref().map(|_| self.repair(&at("repair"), &merging)).transpose()?;
-            methods.push(Method { name: MethodName::new(&written.name), matching, merging, repair });
+            let fine_tuning = written.fine_tuning.as_ref().map(|name| self.fine_tuning(&at("fine-tuning"), name, &merging)).transpose()?;
+            methods.push(Method { name: MethodName::new(&written.name), matching, merging, repair, fine_tuning });
         }
         self.distinct("methods", "name", "method", methods.iter().map(|method| method.name.name.as_str()))?;
         Ok(methods)
@@ -212,8 +218,8 @@ impl Resolver<'_> {
 
     fn repair(&self, here: &[String], merging: &Merging) -> Result<Repair> {
         let repair: Repair = self.layers.read_at(here)?;
-        if merging.is_ensemble() {
-            let message = "an ensemble averages predictions: it has no merged model to repair";
+        if !merging.averages() {
+            let message = format!("{}: it has no merged model to repair", alone(merging));
             return Err(self.layers.fault(here, End::Key, message).hint("leave `repair` out, or merge by \"mean\""));
         }
         let at = |key: &str| here.iter().cloned().chain([key.to_owned()]).collect::<Vec<_>>();
@@ -222,6 +228,23 @@ impl Resolver<'_> {
             self.within(&at("images"), images, 1..=MOST_IMAGES, "leave it out to take all training images")?;
         }
         Ok(repair)
+    }
+
+    /// The training that a method names.
+    fn fine_tuning(&self, here: &[String], name: &str, merging: &Merging) -> Result<Training> {
+        if matches!(merging, Merging::Ensemble { .. }) {
+            let message = format!("{}: it has no model to train on", alone(merging));
+            return Err(self.layers.fault(here, End::Key, message).hint("leave `fine-tuning` out, or merge by \"mean\""));
+        }
+        let trainings = &self.document.trainings;
+        if !trainings.contains_key(name) {
+            let message = format!("unknown training `{name}`: there is no table `[trainings.{name}]`");
+            return Err(self.wrong(here, message).known(name, trainings.keys().map(String::as_str)));
+        }
+        let table = path(["trainings", name]);
+        let training: Training = self.layers.read_at(&table)?;
+        training.check().map_err(|error| self.library(&table, &error))?;
+        Ok(training)
     }
 
     fn evaluation(&self, models: &[Model], pairs: &[Pair], methods: &[Method], measurements: &[&dyn EvaluationKeys]) -> Result<Evaluation> {
@@ -246,7 +269,9 @@ impl Resolver<'_> {
         let images = ImageLimits { train: written.train_images.or(written.images), test: written.images };
         let (merges, listed) = self.merges(models)?;
         let subsets = self.subsets(listed, models)?;
-        if let Some(place) = (0..written.epochs.len()).find(|&place| written.epochs[place] <= place.checked_sub(1).map_or(0, |before| written.epochs[before])) {
+        if let Some(place) = (0..written.epochs.len())
+            .find(|&place| written.epochs[place] <= place.checked_sub(1).map_or(0, |before| written.epochs[before]))
+        {
             let here = path(["evaluation", "epochs", &place.to_string()]);
             return Err(self.wrong(&here, "`evaluation.epochs` should hold whole numbers from 1, in rising order"));
         }
@@ -311,6 +336,15 @@ fn evaluation_keys(layers: &Layers, measurements: &[&dyn EvaluationKeys]) -> Res
         return Err(error.known(key, known));
     }
     layers.read_at(&here)
+}
+
+/// Why a merging that averages no weights takes little else.
+fn alone(merging: &Merging) -> &'static str {
+    match merging {
+        Merging::Ensemble { .. } => "an ensemble averages predictions",
+        Merging::Model { .. } => "one model is taken as it is",
+        Merging::Mean { .. } => "a mean of weights",
+    }
 }
 
 /// `a` to `z`, then `aa`, `ab`, ...

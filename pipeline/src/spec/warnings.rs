@@ -21,7 +21,7 @@ impl Experiment {
         let bare: Vec<String> = self
             .methods
             .iter()
-            .filter(|method| merges && method.repair.is_none() && !method.merging.is_ensemble() && method.name.is_first())
+            .filter(|method| merges && method.repair.is_none() && method.merging.averages() && method.name.is_first())
             .map(|method| format!("`{}`", method.name.name))
             .collect();
         let mut warnings = Vec::new();

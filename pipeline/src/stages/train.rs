@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Result, ensure};
 use onebasin_datasets::{Order, Subset};
+use onebasin_network::{Graph, Weights};
 use onebasin_repro::Stream;
 use onebasin_training::{Progress, Snapshot, Span, Training, TrainingError, TrainingRun, free_buffers};
 use serde_json::json;
@@ -23,8 +24,9 @@ use crate::untrained::{sentence, untrained};
 #[derive(Clone)]
 pub struct Train {
     id: StageId,
-    /// What it goes on from: the part of the same training before it, if there is one.
+    /// What it goes on from, if anything.
     inputs: Vec<StageId>,
+    start: Start,
     /// Where it ends, in epochs; `None`: where the training does.
     until: Option<usize>,
     task: Arc<Task>,
@@ -33,6 +35,17 @@ pub struct Train {
     /// That of all models of a replicate, and the model's own.
     streams: [Stream; 2],
     checkpoint_seconds: usize,
+}
+
+/// What a training begins with.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Start {
+    /// Fresh weights.
+    Fresh,
+    /// Where the part of the same training before it ended.
+    Part,
+    /// The weights of a model.
+    Model,
 }
 
 impl Train {
@@ -47,7 +60,7 @@ impl Train {
         streams: [Stream; 2],
         checkpoint_seconds: usize,
     ) -> Train {
-        Train { id, inputs: Vec::new(), until: None, task, training, subset, streams, checkpoint_seconds }
+        Train { id, inputs: Vec::new(), start: Start::Fresh, until: None, task, training, subset, streams, checkpoint_seconds }
     }
 
     /// The part of this training that ends after an epoch. Beside the weights it keeps all that another part needs to go on.
@@ -58,7 +71,16 @@ impl Train {
     /// The same from where an earlier part ended. Bytes do not depend on it.
     #[must_use]
     pub fn after(self, part: Option<StageId>) -> Train {
-        Train { inputs: part.into_iter().collect(), ..self }
+        match part {
+            Some(part) => Train { inputs: vec![part], start: Start::Part, ..self },
+            None => self,
+        }
+    }
+
+    /// The same from the weights of a model, which keeps its own architecture: fine-tuning.
+    #[must_use]
+    pub fn of_model(self, model: StageId) -> Train {
+        Train { inputs: vec![model], start: Start::Model, ..self }
     }
 }
 
@@ -88,6 +110,9 @@ impl Stage for Train {
         if self.subset.as_ref().is_some_and(|subset| subset.order == Order::Shared) {
             settings["shared-stream"] = json!(shared.path());
         }
+        if self.start == Start::Model {
+            settings["start"] = json!("model");
+        }
         if let Some(epoch) = self.until {
             settings["until-epoch"] = json!(epoch);
         }
@@ -97,13 +122,21 @@ impl Stage for Train {
     fn run(&self, context: &Context<'_>) -> Result<()> {
         let dataset = context.datasets.of(&self.task)?;
         let split = training_images(&dataset.train, self.subset.as_ref(), &self.streams)?;
-        let (graph, [_, stream]) = (&self.task.trained, &self.streams);
+        let (start, [_, stream]) = (self.start_of(context)?, &self.streams);
+        let graph = start.as_ref().map_or(&self.task.trained, |(graph, _)| graph);
         let normalisation = dataset_cache::normalisation(&self.task, &dataset);
         let mut run = TrainingRun::new(graph, &split, normalisation, &self.training, stream, context.device)?;
         let Span { steps, steps_per_epoch } = self.training.span(split.len())?;
         let end = self.until.map_or(steps, |epochs| epochs.saturating_mul(steps_per_epoch));
-        ensure!(end <= steps, "the training has {steps} steps, fewer than {} epochs\nhint: measure after fewer epochs", end / steps_per_epoch);
-        if let [part] = context.inputs {
+        ensure!(
+            end <= steps,
+            "the training has {steps} steps, fewer than {} epochs\nhint: measure after fewer epochs",
+            end / steps_per_epoch
+        );
+        if let Some((_, weights)) = &start {
+            run = run.starting_from(weights)?;
+        }
+        if let (Start::Part, [part]) = (self.start, context.inputs) {
             run.restore(Snapshot::from_bytes(&files::load_snapshot(part)?, stream.path())?)?;
         }
         self.resume(&mut run, context);
@@ -128,7 +161,8 @@ impl Stage for Train {
         let trained = run.finish()?;
         context.threads.everywhere(free_buffers);
         files::save_learning_curve(context.out, &trained.curve)?;
-        files::save(context.out, &self.task.graph.architecture, trained.weights)
+        let left = self.training.leaves(graph)?;
+        files::save(context.out, &left.architecture, trained.weights)
     }
 
     fn warning(&self, artifact: &dyn Fn() -> Option<Artifact>) -> Option<String> {
@@ -144,6 +178,14 @@ impl Stage for Train {
 }
 
 impl Train {
+    /// The model that is trained on, with its own network.
+    fn start_of(&self, context: &Context<'_>) -> Result<Option<(Graph, Weights)>> {
+        match (self.start, context.inputs) {
+            (Start::Model, [model]) => files::load_own(model, &self.task.graph).map(Some),
+            _ => Ok(None),
+        }
+    }
+
     /// Goes on where an earlier run was cut short. A checkpoint that cannot be used costs time and no more.
     fn resume(&self, run: &mut TrainingRun<'_>, context: &Context<'_>) {
         let restored = context.checkpoint.read().and_then(|bytes| {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use onebasin::experiment;
-use onebasin::spec::{Experiment, Overrides};
+use onebasin::spec::{Experiment, Merging, Overrides};
 use onebasin_datasets::{SearchPaths, Subset};
 use onebasin_matching::Matching;
 
@@ -65,7 +65,7 @@ fn what_a_spec_does_not_say_is_filled_in() {
     assert_eq!(experiment.evaluation.lambdas, 25);
     assert_eq!(experiment.evaluation.merges, [4]);
     assert_eq!(lines(&experiment).len(), 6);
-    assert!(experiment.methods[1].merging.is_ensemble());
+    assert!(matches!(experiment.methods[1].merging, Merging::Ensemble { .. }));
 }
 
 #[test]

@@ -67,9 +67,12 @@ impl Subset {
                 let expected = format!("a whole number from 1 to {available}, the images there are");
                 wrong("subset.count", &expected, count.to_string(), "`share = 1.0` takes all of them")
             }
-            (None, None, [_, ..]) if self.stratified => {
-                wrong("subset.stratified", "`share` or `count` beside it", "`parts`".into(), "say the share of each label as a part of its own")
-            }
+            (None, None, [_, ..]) if self.stratified => wrong(
+                "subset.stratified",
+                "`share` or `count` beside it",
+                "`parts`".into(),
+                "say the share of each label as a part of its own",
+            ),
             (None, None, parts @ [_, ..]) => {
                 parts.iter().try_for_each(SubsetPart::check)?;
                 let whole = parts.iter().all(|part| part.labels.is_none() && part.except.is_none());

@@ -118,6 +118,16 @@ impl<'a> TrainingRun<'a> {
         })
     }
 
+    /// The same from other weights than fresh ones: fine-tuning. The optimiser begins anew.
+    ///
+    /// # Errors
+    /// When the weights are of another network.
+    pub fn starting_from(mut self, weights: &Weights) -> Result<TrainingRun<'a>, TrainingError> {
+        weights.fits(self.graph.spec())?;
+        self.tensors = Tensors::new(self.graph, weights, &self.device.burn());
+        Ok(self)
+    }
+
     /// Steps done, those before a snapshot included.
     pub fn step(&self) -> usize {
         self.step

@@ -173,7 +173,7 @@ pub struct Line {
 /// Plans the lines of every method, each stage once, and says what becomes of each.
 pub fn for_each_line(lines: &Lines, planner: &mut PairPlanner<'_, '_>, mut record: impl FnMut(&mut PairPlanner<'_, '_>, Line)) {
     let experiment = planner.experiment();
-    for method in experiment.methods.iter().filter(|method| !method.merging.is_ensemble()) {
+    for method in experiment.methods.iter().filter(|method| method.has_lines()) {
         for &(fixed, permutee) in lines {
             let names = planner.names(&[fixed, permutee]);
             let id = planner.id("line", Some(method), &names.path());

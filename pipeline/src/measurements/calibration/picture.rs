@@ -119,9 +119,9 @@ impl Panel {
             let Some(curve) = self.curves.get(name) else { continue };
             let points: Vec<(f64, f64)> = curve.iter().map(|&(probability, share)| (probability, axis.at(share))).collect();
             chart.draw_series(LineSeries::new(points.clone(), legend.colour(index).stroke_width(2))).map_err(backend)?;
-            let marks = points.into_iter().map(|point| {
-                EmptyElement::at(point) + Polygon::new(legend.mark(index, 6.0), legend.colour(index).mix(0.8).filled())
-            });
+            let marks = points
+                .into_iter()
+                .map(|point| EmptyElement::at(point) + Polygon::new(legend.mark(index, 6.0), legend.colour(index).mix(0.8).filled()));
             chart.draw_series(marks).map_err(backend)?;
         }
         Ok(())

@@ -11,3 +11,4 @@ mod reruns;
 mod rows;
 mod shared;
 mod splits;
+mod tuning;

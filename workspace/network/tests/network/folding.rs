@@ -13,7 +13,8 @@ fn a_network_without_its_batch_norms_computes_the_same() {
         let weights = numbers.weights(graph.spec());
         let image = numbers.image(graph.architecture.input);
         let (without, fused) = fold_batch_norms(&graph, &weights).unwrap();
-        let norms = |graph: &Graph| graph.nodes.iter().filter(|node| matches!(node.operation, Operation::Norm { mean: Some(_), .. })).count();
+        let norms =
+            |graph: &Graph| graph.nodes.iter().filter(|node| matches!(node.operation, Operation::Norm { mean: Some(_), .. })).count();
         assert_eq!(norms(&without), 0);
         folded += norms(&graph);
         let (before, after) = (forward(&graph, &weights, &image), forward(&without, &fused, &image));

@@ -96,7 +96,8 @@ fn an_ensemble_averages_what_its_models_predict() {
     let models = [1, 2, 3].map(|seed| train(&graph, &seen, &options, seed, &cpu()).unwrap());
     let all = models.each_ref().map(|model| logits(&graph, model, &unseen, &normalisation(), &cpu()).unwrap().mapv(f64::from));
     for averaging in [Averaging::Probabilities, Averaging::LogProbabilities] {
-        let ensemble = predict_ensemble(&graph, &models.each_ref(), &unseen, &normalisation(), &cpu(), averaging, false).unwrap().evaluation();
+        let ensemble =
+            predict_ensemble(&graph, &models.each_ref(), &unseen, &normalisation(), &cpu(), averaging, false).unwrap().evaluation();
         let mut loss = 0.0;
         for (image, &label) in unseen.labels.iter().enumerate() {
             let mut means = [0.0f64; 4];
