@@ -104,6 +104,7 @@ fn resolve_all(
             resolve::resolve(&other, folder, places, measurements)?;
         }
     }
+    experiment.notices.extend(notices::strangers(&experiment.comparison.figures, &experiment.methods));
     experiment.notices.extend(notices::unused(&there, &used));
     Ok(experiment)
 }

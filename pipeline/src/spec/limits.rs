@@ -61,6 +61,7 @@ impl Resolver<'_> {
                 }
             }
             self.fine_tunings(pair, methods)?;
+            self.batches_of_repairs(pair, methods)?;
             let training = self.document.pairs[index].training.as_str();
             for (key, count) in [("epochs", pair.training.epochs), ("steps", pair.training.steps)] {
                 if let Some(count) = count.filter(|&count| count > MOST_STEPS) {
@@ -85,6 +86,28 @@ impl Resolver<'_> {
                 return Err(of_pair(
                     self.wrong(&here, format!("`{}` would be trained on for {steps} steps, expected at most {MOST_STEPS}", method.name)),
                 ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses repairs whose batches have one value of a unit: it has no variance.
+    fn batches_of_repairs(&self, pair: &Pair, methods: &[Method]) -> Result<()> {
+        for method in methods.iter().filter(|method| method.name.is_first()) {
+            let Some((repair, (options, _))) = method.repair.as_ref().and_then(|repair| Some((repair, repair.renormalises()?))) else {
+                continue;
+            };
+            let Ok(graph) = pair.graph.repairable(options.layers) else { continue };
+            let lone = options.layers.places(&graph).into_iter().find(|&place| graph.nodes[place].shape.pixels() == 1);
+            if let Some(place) = lone.filter(|_| repair.batch() == 1) {
+                let index = self.document.methods.iter().position(|written| written.name == method.name.name).unwrap_or_default();
+                let here = path(["methods", &index.to_string(), "repair", "batch"]);
+                let layer = &graph.nodes[place].name;
+                let message = format!(
+                    "batches of 1 image hold one value of each unit of layer `{layer}` of `{}`, which has no variance",
+                    pair.name()
+                );
+                return Err(self.wrong(&here, message).hint("100 images are usual; 2 are the fewest"));
             }
         }
         Ok(())

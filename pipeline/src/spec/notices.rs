@@ -7,6 +7,8 @@ use figment::value::Value;
 use super::experiment::{Method, Model};
 use super::layers::Layers;
 use super::resolve::{Resolver, path};
+use crate::comparison::Reported;
+use crate::identity::MethodLabel;
 
 /// Tables that pairs name.
 const TABLES: [&str; 3] = ["architectures", "datasets", "trainings"];
@@ -46,6 +48,17 @@ pub fn tables(layers: &Layers) -> (BTreeSet<Table>, BTreeSet<Table>) {
         used.extend(named.map(|name| ("trainings", name.to_owned())));
     }
     (there, used)
+}
+
+/// Words about reported figures of methods that a spec does not have: the names are a slip of the pen, or the file is another spec's.
+pub fn strangers(reported: &[Reported], methods: &[Method]) -> Vec<String> {
+    let known = |name: &str| MethodLabel::is_reserved(name) || methods.iter().any(|method| method.name.name == name);
+    let strangers: BTreeSet<&str> = reported.iter().map(|figure| figure.method.as_str()).filter(|name| !known(name)).collect();
+    if strangers.is_empty() {
+        return Vec::new();
+    }
+    let names: Vec<String> = strangers.iter().map(|name| format!("`{name}`")).collect();
+    vec![format!("`reported.file` has figures of {}, which is no method of the spec", names.join(", "))]
 }
 
 /// Words about tables that no pair uses.

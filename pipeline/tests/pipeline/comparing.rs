@@ -101,6 +101,13 @@ fn figures_of_unknown_settings_are_refused_unless_none_is_compared() {
     assert_eq!(read("paper", &differs).unwrap().comparison.differs, "drawn by hand");
 }
 
+#[test]
+fn reported_figures_of_a_method_that_the_spec_does_not_have_are_told() {
+    let told =
+        |text: &str| read("paper", text).unwrap().notices.iter().any(|notice| notice.contains("figures of `naive`, which is no method"));
+    assert!(!told(SPEC) && told(&SPEC.replace("name = \"naive\"", "name = \"nave\"")));
+}
+
 /// What is said of the test accuracy of five networks merged by C²M³, in the experiment as it stands with `sets` over it.
 fn verdict(sets: &[&str]) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../experiments/mnist-mlp.toml");

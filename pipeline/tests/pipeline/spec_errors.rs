@@ -201,6 +201,11 @@ fn every_fault_of_a_spec_is_told_with_file_line_key_and_hint() {
         ("a negative learning rate", "learning-rate = 1e-3", "learning-rate = -1e-3"),
         ("a negative number of epochs", "epochs = 3", "epochs = -3"),
         ("no epochs", "epochs = 3", "batch = 10"),
+        (
+            "a repair of units by one image at a time",
+            "by = \"c2m3\" }\n\n[evaluation]",
+            "by = \"c2m3\" }\nrepair = { kind = \"repair\", batch = 1 }\n\n[evaluation]",
+        ),
         ("one lambda", "lambdas = 25", "lambdas = 1"),
         ("more lambdas than memory", "lambdas = 25", "lambdas = 100000000000"),
         ("more merged than trained", "merges = [2, 3]", "merges = [2, 5]"),

@@ -7,7 +7,7 @@
 mod bins;
 mod picture;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write};
 use std::str::FromStr;
 
@@ -188,11 +188,16 @@ impl Measurement for Calibration {
     fn section(tables: &Tables, pair: &PairName) -> String {
         let of_pair = || tables.of::<CalibrationRow>().iter().filter(|row| row.key.pair == *pair);
         let most = of_pair().map(|row| row.models).max().unwrap_or_default();
-        let mut cells: BTreeMap<(&str, Option<usize>, &MethodLabel), BTreeMap<Kind, Vec<f64>>> = BTreeMap::new();
+        let apart = few(of_pair().map(|row| (&row.key.method, row.model.as_str())));
+        let mut cells: BTreeMap<(&str, Option<usize>, String), BTreeMap<Kind, Vec<f64>>> = BTreeMap::new();
         for row in of_pair().filter(|row| row.key.method.is_endpoints() || row.models == most) {
             // End points first, then methods in the order of the spec.
             let rank = (!row.key.method.is_endpoints()).then(|| method_rank(tables.of(), row.key.method.name()));
-            let of_method = cells.entry((row.split.name(), rank, &row.key.method)).or_default();
+            let name = match row.key.method.is_endpoints() {
+                true => name(&row.key.method, &row.model, apart),
+                false => row.key.method.to_string(),
+            };
+            let of_method = cells.entry((row.split.name(), rank, name)).or_default();
             of_method.entry(row.kind).or_default().push(row.error);
         }
         let Some(bins) = of_pair().next().map(|row| row.bins) else { return String::new() };
@@ -215,4 +220,14 @@ impl Measurement for Calibration {
     fn draw(canvas: &Canvas) -> Result<()> {
         picture::draw(canvas)
     }
+}
+
+/// Whether end points are so few that each is shown by its name.
+fn few<'a>(rows: impl Iterator<Item = (&'a MethodLabel, &'a str)>) -> bool {
+    rows.filter(|(method, _)| method.is_endpoints()).map(|(_, model)| model).collect::<BTreeSet<_>>().len() <= 4
+}
+
+/// What a network is called: an end point by its own name where they are shown apart.
+fn name(method: &MethodLabel, model: &str, apart: bool) -> String {
+    if apart && method.is_endpoints() { model.to_owned() } else { method.name().to_owned() }
 }

@@ -1,12 +1,12 @@
 //! Reliability curves: how often a probability comes true, over the probability.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
-use super::{Kind, ReliabilityRow};
+use super::{Kind, ReliabilityRow, few, name};
 use crate::drawing::{Axis, Canvas, FONT, Legend, Picture, Scale, TEXT, backend, by_pair, list};
 use crate::identity::Part;
 use crate::table::Row;
@@ -34,17 +34,19 @@ struct Pool {
     frequency: f64,
 }
 
-/// Draws `reliability-<dataset>-<architecture>`: end points together, and each method's merge of the most models.
+/// Draws `reliability-<dataset>-<architecture>`: end points, together where they are many, and each method's merge of the most models.
 pub fn draw(canvas: &Canvas) -> Result<()> {
     for (pair, rows) in by_pair(ReliabilityRow::read_if_present(canvas.results())?, |row| &row.key.pair) {
         let most = rows.iter().map(|row| row.models).max().unwrap_or_default();
         let shown = || rows.iter().filter(|row| row.key.method.is_endpoints() || row.models == most);
+        let apart = few(rows.iter().map(|row| (&row.key.method, row.model.as_str())));
+        let named = |row: &ReliabilityRow| name(&row.key.method, &row.model, apart);
         let mut panels = Vec::new();
         for kind in [Kind::TopLabel, Kind::ClassWise] {
             for split in [Part::Train, Part::Test] {
                 let mut pools: BTreeMap<String, Vec<Pool>> = BTreeMap::new();
                 for row in shown().filter(|row| (row.kind, row.split) == (kind, split)) {
-                    let pools = pools.entry(row.key.method.name().to_owned()).or_default();
+                    let pools = pools.entry(named(row)).or_default();
                     let place = (row.low / (row.high - row.low)).round() as usize;
                     pools.resize_with(pools.len().max(place + 1), Pool::default);
                     let weight = row.count as f64;
@@ -64,7 +66,9 @@ pub fn draw(canvas: &Canvas) -> Result<()> {
         }
         let merged = if most > 1 { format!(", {most} models merged") } else { String::new() };
         let title = format!("How often probabilities come true: {}, {}{merged}", pair.dataset, pair.architecture);
-        let legend = canvas.legend_of(shown().map(|row| &row.key.method));
+        let ends: BTreeSet<String> = shown().filter(|row| row.key.method.is_endpoints()).map(named).collect();
+        let methods = canvas.legend_of(shown().map(|row| &row.key.method).filter(|method| !method.is_endpoints()));
+        let legend = canvas.legend(ends.into_iter().chain(methods.names().iter().cloned()));
         canvas.save(&Reliability { title, legend, panels }, "reliability", &pair)?;
     }
     Ok(())
