@@ -107,11 +107,11 @@ glyphs,mlp,c2m3,0,merged,,fc1.bias,0.1,s
     ),
     (
         "variances.csv",
-        "dataset,architecture,method,replicate,layer,variance_ratio,mean_ratio,stage
-glyphs,mlp,c2m3,0,conv1,0.8,0.9,s
-glyphs,mlp,c2m3,0,conv2,0.2,,s
-glyphs,mlp,c2m3-repair,0,conv1,1,1,t
-glyphs,mlp,c2m3-repair,0,conv2,1,,t
+        "dataset,architecture,method,replicate,layer,variance_ratio,mean_ratio,correlation,stage
+glyphs,mlp,c2m3,0,conv1,0.8,0.9,0.9,s
+glyphs,mlp,c2m3,0,conv2,0.2,,0.5,s
+glyphs,mlp,c2m3-repair,0,conv1,1,1,0.9,t
+glyphs,mlp,c2m3-repair,0,conv2,1,,0.6,t
 ",
     ),
     (

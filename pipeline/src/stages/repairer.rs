@@ -1,6 +1,7 @@
 //! How stages repair models: merged ones, and those on a line.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::atomic::Ordering;
 
@@ -8,7 +9,7 @@ use anyhow::{Context as _, Result, ensure};
 use onebasin_datasets::{Dataset, Split};
 use onebasin_matching::{UnitMaps, permutations};
 use onebasin_network::{Graph, Weights, repairable_weights};
-use onebasin_training::{Sample, Statistics, repair, reset_batch_norms, statistics};
+use onebasin_training::{Sample, Statistics, repair, reset_batch_norms, statistics, unit_correlations};
 
 use super::files;
 use crate::dataset_cache;
@@ -71,6 +72,15 @@ impl<'a> Repairer<'a> {
         let Some((options, _)) = self.repair.renormalises() else { return Ok(Statistics::default()) };
         let model = repairable_weights(model, self.graph.spec())?;
         Ok(statistics(&self.graph, options.layers, &model, &self.sample(), &mut |here| self.watch(done + here, total))?)
+    }
+
+    /// How far the outputs of each layer's units follow those of models in the same frame, by layers.
+    pub fn correlations(&self, model: &Weights, ends: &[Weights], done: usize, total: usize) -> Result<BTreeMap<String, f64>> {
+        let Some((options, _)) = self.repair.renormalises() else { return Ok(BTreeMap::new()) };
+        let ends = ends.iter().map(|end| repairable_weights(end, self.graph.spec())).collect::<Result<Vec<Weights>, _>>()?;
+        let networks = (&repairable_weights(model, self.graph.spec())?, ends.iter().collect::<Vec<_>>());
+        let mut watch = |here| self.watch(done + here, total);
+        Ok(unit_correlations(&self.graph, options.layers, (networks.0, &networks.1), &self.sample(), &mut watch)?)
     }
 
     /// The repaired form of a model between models of some statistics. Without any, there are no such layers, or batch norms alone are

@@ -106,7 +106,7 @@ fn add(sums: &mut GroupMoments, models: &[ArrayView2<'_, f32>]) {
 }
 
 /// A value as samples `[samples, units]`; `block` consecutive entries of a row belong to one unit.
-fn samples(value: Value, block: usize) -> Array2<f32> {
+pub(crate) fn samples(value: Value, block: usize) -> Array2<f32> {
     let read = |values: Tensor<2>| {
         let [rows, units] = values.dims();
         let values = values.into_data().try_into_vec::<f32>().expect("activations are f32");

@@ -155,6 +155,9 @@ fn a_repair_gives_the_outputs_of_its_layers_the_variance_and_the_mean_they_had()
                 assert!(ratios.iter().all(|ratio| (ratio - 1.0).abs() < 0.02), "{architecture}, {method}, {column}: {ratios:?}");
             }
         }
+        // Rescaled or not, matched units follow the end points further than unmatched ones.
+        let follows = |method: &str| of(method, "correlation").iter().sum::<f64>() / of(method, "correlation").len() as f64;
+        assert!(follows("c2m3") > follows("naive") && follows("c2m3-repair") > follows("naive-repair"), "{architecture}");
         let least = |method: &str| of(method, "variance_ratio").into_iter().fold(f64::INFINITY, f64::min);
         assert!(least("naive") < 0.9 && least("c2m3") < 0.95, "{architecture}: {} and {}", least("naive"), least("c2m3"));
     }

@@ -2,9 +2,10 @@
 
 use std::ops::ControlFlow;
 
+use onebasin_network::RepairedLayers;
 use onebasin_network::{GroupMoments, StreamTaps, Tap, Weights, permute};
 use onebasin_repro::Stream;
-use onebasin_training::{Initialisation, TrainingError, cross_moments, initialise};
+use onebasin_training::{Initialisation, Sample, TrainingError, cross_moments, initialise, unit_correlations};
 
 use crate::common::{SIZE, cpu, graph, normalisation, stripes};
 
@@ -114,4 +115,23 @@ fn a_pass_without_images_is_refused_and_one_can_be_stopped() {
     let error = of(0, &mut go_on).unwrap_err().to_string();
     assert!(error.starts_with("`images` is `0`") && error.contains("hint: "), "{error}");
     assert!(matches!(of(5, &mut |_| ControlFlow::Break(())), Err(TrainingError::Stopped { .. })));
+}
+
+#[test]
+fn a_network_follows_itself_wholly_and_another_in_part() {
+    for blueprint in NETWORKS {
+        let (graph, weights) = models(blueprint, 2);
+        let (data, constants, device) = (stripes(40, 1), normalisation(), cpu());
+        let sample = Sample { data: &data, normalisation: &constants, batch: 16, device: &device };
+        let of = |others: &[&Weights]| unit_correlations(&graph, RepairedLayers::All, (&weights[0], others), &sample, &mut go_on).unwrap();
+        let (same, other, both) = (of(&[&weights[0]]), of(&[&weights[1]]), of(&[&weights[0], &weights[1]]));
+        assert_eq!(same.len(), RepairedLayers::All.places(&graph).len());
+        for (layer, &value) in &same {
+            assert!((value - 1.0).abs() < 1e-6, "{blueprint}, {layer}: {value}");
+            assert!(other[layer].abs() < 0.9, "{blueprint}, {layer}: {}", other[layer]);
+            assert!((both[layer] - (value + other[layer]) / 2.0).abs() < 1e-9, "a mean over networks");
+        }
+        let none = unit_correlations(&graph, RepairedLayers::All, (&weights[0], &[]), &sample, &mut go_on);
+        assert!(matches!(none, Err(TrainingError::Option { key: "models", .. })), "{none:?}");
+    }
 }
