@@ -26,15 +26,16 @@ mod testing;
 mod weight_similarity;
 
 pub use activations::{Activations, Score};
-pub use align::{pair_maps, permutations, to_frame};
+pub use align::{pair_maps, permutations, to_frame, to_frame_with};
 pub use barrier::{Barrier, barrier, lambdas};
 pub use cka::{FeatureSimilarity, feature_similarity};
 pub use cycle::{Cycle, cycle, cycle_error};
 pub use error::MatchingError;
-pub use ground_metric::Ground;
+pub use ground_metric::{CostScale, Ground};
 pub use margins::{GroupMargins, margins};
 pub use matcher::{
-    Alignment, Certificate, Frame, Interrupted, Iterate, Matcher, Outcome, Problem, Restart, SolverTrace, UnitMap, UnitMaps,
+    Alignment, Certificate, Frame, Interrupted, Iterate, Matcher, Outcome, Problem, Restart, SolverTrace, Transport, UnitMap, UnitMaps,
+    Untied,
 };
 pub use merge::{interpolate, mean};
 pub use methods::{
