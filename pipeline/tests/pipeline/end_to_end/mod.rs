@@ -9,3 +9,4 @@ mod repairing;
 mod reruns;
 mod rows;
 mod shared;
+mod transporting;
