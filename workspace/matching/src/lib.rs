@@ -21,6 +21,7 @@ mod matcher;
 mod merge;
 pub mod methods;
 mod objective;
+mod problem;
 #[cfg(test)]
 mod testing;
 mod weight_similarity;
@@ -34,8 +35,7 @@ pub use error::MatchingError;
 pub use ground_metric::{CostScale, Ground};
 pub use margins::{GroupMargins, margins};
 pub use matcher::{
-    Alignment, Certificate, Frame, Interrupted, Iterate, Matcher, Outcome, Problem, Restart, SolverTrace, Transport, UnitMap, UnitMaps,
-    Untied,
+    Alignment, Certificate, Frame, Interrupted, Iterate, Matcher, Outcome, Restart, SolverTrace, Transport, UnitMap, UnitMaps, Untied,
 };
 pub use merge::{interpolate, mean};
 pub use methods::{
@@ -44,4 +44,5 @@ pub use methods::{
     ot_fusion::OtFusion,
 };
 pub use objective::objective;
+pub use problem::Problem;
 pub use weight_similarity::{Compared, WeightSimilarity, weight_similarity};

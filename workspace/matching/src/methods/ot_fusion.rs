@@ -118,9 +118,15 @@ struct Pair<'a> {
     weights: [&'a Weights; 2],
     /// Which models of the moments they are.
     models: [usize; 2],
-    /// Of groups, and of layers where these are asked for; none where weights are compared.
-    moments: Option<&'a [GroupMoments]>,
-    layer_moments: Option<&'a [GroupMoments]>,
+    seen: Seen<'a>,
+}
+
+/// Moments of what units give; none where weights are compared.
+#[derive(Clone, Copy, Default)]
+struct Seen<'a> {
+    groups: Option<&'a [GroupMoments]>,
+    /// Where these are asked for.
+    layers: Option<&'a [GroupMoments]>,
 }
 
 impl Pair<'_> {
@@ -140,7 +146,7 @@ impl Matcher for OtFusion {
         problem.check_widths()?;
         let fixed = reference(problem, self.reference)?;
         self.check_output(problem.spec)?;
-        let (moments, layer_moments) = self.moments(problem)?;
+        let seen = self.seen(problem)?;
         let mut solver_trace = SolverTrace::direct(Certificate::default());
         if matches!(self.plan, PlanKind::Sinkhorn | PlanKind::Unbalanced) {
             solver_trace.outcome = Outcome::Converged;
@@ -155,13 +161,8 @@ impl Matcher for OtFusion {
                 continue;
             }
             let target = if self.iterated { &mean(&fused.iter().collect::<Vec<_>>(), None)? } else { fixed };
-            let pair = Pair {
-                specs: [frame_spec, problem.spec_of(model)],
-                weights: [target, moving],
-                models: [self.reference, model],
-                moments,
-                layer_moments,
-            };
+            let pair =
+                Pair { specs: [frame_spec, problem.spec_of(model)], weights: [target, moving], models: [self.reference, model], seen };
             let found = self.transport(interrupted, &pair, &mut solver_trace)?;
             if self.iterated {
                 fused.push(to_frame_with(frame_spec, moving, &found, Some(fixed)));
@@ -242,18 +243,17 @@ impl OtFusion {
         Ok(())
     }
 
-    /// The moments that it looks at, of groups and of layers.
-    fn moments<'a>(&self, problem: &Problem<'a>) -> Result<(Option<&'a [GroupMoments]>, Option<&'a [GroupMoments]>), MatchingError> {
+    /// The moments that it looks at.
+    fn seen<'a>(&self, problem: &Problem<'a>) -> Result<Seen<'a>, MatchingError> {
         if self.features == Features::Weights {
-            return Ok((None, None));
+            return Ok(Seen::default());
         }
-        let of_groups = crate::activations::moments(problem)?;
-        let of_layers = problem.layer_moments();
-        if self.needs_layers() && of_layers.is_none() {
+        let seen = Seen { groups: Some(crate::activations::moments(problem)?), layers: problem.layer_moments() };
+        if self.needs_layers() && seen.layers.is_none() {
             let problem = "none of layers, which `output = \"transported\"` and `residual = \"skips\"` look at".to_owned();
             return Err(MatchingError::Moments { problem });
         }
-        Ok((Some(of_groups), of_layers))
+        Ok(seen)
     }
 
     /// Class scores can be transported where one layer makes them.
@@ -290,7 +290,7 @@ impl OtFusion {
             for (group, found) in spec.groups.iter().enumerate() {
                 go_on(interrupted)?;
                 let parameters = || spec.parameters.iter().filter(|parameter| parameter.rows.is_some_and(|rows| rows.group == group));
-                let (costs, all) = match pair.moments {
+                let (costs, all) = match pair.seen.groups {
                     Some(moments) => (self.distances(&moments[group], pair), true),
                     None => self.costs(parameters(), pair.units(group), pair, &maps),
                 };
@@ -305,9 +305,9 @@ impl OtFusion {
             }
         }
         if self.output == OutputUnits::Transported {
-            let costs = match pair.layer_moments {
+            let costs = match pair.seen.layers {
                 Some(moments) => {
-                    let layer = crate::matcher::layers(spec).position(is_output).expect("one layer makes the scores");
+                    let layer = crate::problem::layers(spec).position(is_output).expect("one layer makes the scores");
                     self.distances(&moments[layer], pair)
                 }
                 None => {

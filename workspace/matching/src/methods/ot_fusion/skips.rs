@@ -105,7 +105,7 @@ impl OtFusion {
                 None => is_output(next),
             };
             let vectors = || behind().filter(is_own).filter(|next| self.counts(next));
-            let costs = match pair.layer_moments {
+            let costs = match pair.seen.layers {
                 Some(moments) => self.distances(&moments[layer - 1], pair),
                 None => {
                     let [fixed, moving] = pair.weights;

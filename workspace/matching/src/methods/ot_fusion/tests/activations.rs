@@ -48,7 +48,7 @@ fn copies_are_matched_by_what_they_give_whatever_their_weights_and_with_every_gr
 /// Moments of groups with those of layers behind them: of each hidden layer those of its group, and of the scores these.
 fn with_layers(spec: &PermutationSpec, mut moments: Vec<GroupMoments>, scores: &GroupMoments) -> Vec<GroupMoments> {
     let of_layer = |layer: &Parameter| layer.rows.map_or_else(|| scores.clone(), |rows| moments[rows.group].clone());
-    let layers: Vec<GroupMoments> = crate::matcher::layers(spec).map(of_layer).collect();
+    let layers: Vec<GroupMoments> = crate::problem::layers(spec).map(of_layer).collect();
     moments.extend(layers);
     moments
 }
