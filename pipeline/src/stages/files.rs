@@ -103,8 +103,8 @@ pub(crate) fn maps(alignment: &Alignment, positions: Option<&[usize]>, models: u
     Ok(maps)
 }
 
-/// The reference of an alignment, whose units the slots of the frame are, where maps are soft: slots that no unit of another model reaches keep its
-/// rows. `models` are those at these places in the alignment, or all of it.
+/// The reference of an alignment, whose units the slots of the frame are, where maps are soft: slots that no unit of another model reaches
+/// keep its rows. `models` are those at these places in the alignment, or all of it.
 pub(crate) fn own(alignment: &Alignment, positions: Option<&[usize]>, models: &[Artifact], graph: &Graph) -> Result<Option<Weights>> {
     let Frame::Reference(reference) = alignment.frame else { return Ok(None) };
     if alignment.is_hard() {

@@ -5,9 +5,9 @@ use crate::{Transport, UnitMap, UnitMaps, Untied};
 
 /// A model aligned: brought into the frame: every axis of every parameter goes through the map of its group.
 ///
-/// `maps` holds one map model → frame for each group, and possibly one more for the class scores. Permutations gather
-/// (`w'[i] = w[p[i]]`, exact); plans multiply (`w' = plan · w`, in `f32`). The model itself is not touched. `spec` is that of the frame, which has
-/// other numbers of units than the model where maps are between different widths.
+/// `maps` holds one map model → frame for each group, and possibly one more for the class scores. Permutations gather (`w'[i] = w[p[i]]`,
+/// exact); plans multiply (`w' = plan · w`, in `f32`). The model itself is not touched. `spec` is that of the frame, which has other
+/// numbers of units than the model where maps are between different widths.
 ///
 /// # Panics
 /// When `maps` or `weights` are not of `spec`, which is a bug of the caller.
@@ -15,8 +15,8 @@ pub fn to_frame(spec: &PermutationSpec, weights: &Weights, maps: &UnitMaps) -> W
     to_frame_with(spec, weights, maps, None)
 }
 
-/// As [`to_frame`], with the rows of `own` in slots that none of the model's units reach, where it is given: `own` is the reference, whose units the
-/// slots are. The model aligned computes the same either way, as nothing reads these slots; the mean with the reference then
+/// As [`to_frame`], with the rows of `own` in slots that none of the model's units reach, where it is given: `own` is the reference, whose
+/// units the slots are. The model aligned computes the same either way, as nothing reads these slots; the mean with the reference then
 /// keeps the reference's unit, and half of what it gave, in place of half a unit.
 pub fn to_frame_with(spec: &PermutationSpec, weights: &Weights, maps: &UnitMaps, own: Option<&Weights>) -> Weights {
     let groups = spec.groups.len();
@@ -180,8 +180,8 @@ fn product(left: ArrayView2<'_, f32>, right: ArrayView2<'_, f32>) -> Array2<f32>
 
 /// The maps that bring a model `from` onto the units of a model `onto`, given both models' maps into one frame.
 ///
-/// Permutations compose exactly. The way back through a plan is its transpose with rows normalised to sum 1, and through a transport the same with
-/// its sides exchanged.
+/// Permutations compose exactly. The way back through a plan is its transpose with rows normalised to sum 1, and through a transport the
+/// same with its sides exchanged.
 pub fn pair_maps(from: &UnitMaps, onto: &UnitMaps) -> UnitMaps {
     from.iter().zip(onto).map(|(from, onto)| compose(from, &backwards(onto))).collect()
 }

@@ -18,8 +18,8 @@ pub enum Ground {
     Cosine,
 }
 
-/// What a matrix of costs is divided by. An exact plan is the same for any positive factor, so there only the logarithm matters; regularisation and
-/// relaxation are in the unit of the costs.
+/// What a matrix of costs is divided by. An exact plan is the same for any positive factor, so there only the logarithm matters;
+/// regularisation and relaxation are in the unit of the costs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
@@ -77,12 +77,12 @@ const NORM_FLOOR: f64 = 1e-9;
 
 /// Distances between the units of two models, from vectors of which only lengths and inner products are known.
 ///
-/// The vector of a unit is its incoming weights, the rows in all `rows` parameters one after the other, so that squares and products add up over parameters;
-/// or what it gives for the same inputs, every image and every pixel a number, of which moments are all that is kept. Distances are
-/// built as `‖x‖² + ‖y‖² − 2⟨x, y⟩` in `f64`, clamped at 0.
+/// The vector of a unit is its incoming weights, the rows in all `rows` parameters one after the other, so that squares and products add up
+/// over parameters; or what it gives for the same inputs, every image and every pixel a number, of which moments are all that is kept.
+/// Distances are built as `‖x‖² + ‖y‖² − 2⟨x, y⟩` in `f64`, clamped at 0.
 ///
-/// Moments of activations hold products summed in single precision over at most 4096 samples at a time. So distances below some thousandths of the
-/// vectors' lengths are rounding.
+/// Moments of activations hold products summed in single precision over at most 4096 samples at a time. So distances below some thousandths
+/// of the vectors' lengths are rounding.
 pub(crate) struct Rows {
     fixed_squares: Array1<f64>,
     moving_squares: Array1<f64>,

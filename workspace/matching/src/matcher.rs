@@ -83,8 +83,8 @@ pub enum Frame {
 pub enum UnitMap {
     /// Frame slot `i` holds the model's unit `p[i]`.
     Permutation(Permutation),
-    /// `plan[[i, j]]` is the share of the model's unit `j` in frame slot `i`, both where units are read from and where they are read; rows sum to 1, or
-    /// to 0 for a slot that no unit reaches.
+    /// `plan[[i, j]]` is the share of the model's unit `j` in frame slot `i`, both where units are read from and where they are read; rows
+    /// sum to 1, or to 0 for a slot that no unit reaches.
     Plan(Array2<f32>),
     /// What a slot is made of, and what becomes of a unit, apart.
     Transport(Transport),
@@ -97,8 +97,8 @@ pub enum UnitMap {
 pub struct Transport {
     /// `[slots, units]`, for rows of parameters: rows sum to 1, or to 0 for a slot that no unit reaches.
     pub incoming: Array2<f32>,
-    /// `[slots, units]`, for columns of parameters: columns sum to 1, or to 0 for a unit that reaches no slot. What units gave to those who read them
-    /// is then given by the slots they are in, as a unit that is made of two equal ones counts for both.
+    /// `[slots, units]`, for columns of parameters: columns sum to 1, or to 0 for a unit that reaches no slot. What units gave to those who
+    /// read them is then given by the slots they are in, as a unit that is made of two equal ones counts for both.
     pub outgoing: Array2<f32>,
 }
 
@@ -246,9 +246,9 @@ pub struct Alignment {
     pub iterations: usize,
     /// The worst over the final assignments.
     pub certificate: Certificate,
-    /// How far the soft plan that fits worst misses its marginals, as a share of the mass, before its rows are divided by their sums: at most 2; 0 for
-    /// permutations. Of an unbalanced plan, how far it misses those that its relaxation asks for. A large one is the mark of a plan that was stopped too
-    /// early.
+    /// How far the soft plan that fits worst misses its marginals, as a share of the mass, before its rows are divided by their sums: at
+    /// most 2; 0 for permutations. Of an unbalanced plan, how far it misses those that its relaxation asks for. A large one is the mark of
+    /// a plan that was stopped too early.
     pub marginal_error: f64,
     /// [`crate::cycle_error`] of the maps; exactly 0 for permutations, which compose through the frame.
     pub cycle_error: f64,

@@ -13,8 +13,9 @@ pub struct Problem<'a> {
     pub models: Vec<&'a Weights>,
     /// The spec of each model, where they differ in widths; `spec` is the first one's.
     pub specs: Option<Vec<&'a PermutationSpec>>,
-    /// The moments of the models' activations, for each group, where a method asks for them ([`Matcher::needs`]); behind them those of each layer,
-    /// in the order of the weights in the spec, where it asks for these too ([`Matcher::needs_layers`]).
+    /// The moments of the models' activations, for each group, where a method asks for them ([`Matcher::needs`](crate::Matcher::needs));
+    /// behind them those of each layer, in the order of the weights in the spec, where it asks for these too
+    /// ([`Matcher::needs_layers`](crate::Matcher::needs_layers)).
     pub moments: Option<&'a [GroupMoments]>,
 }
 

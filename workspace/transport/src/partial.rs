@@ -1,12 +1,12 @@
 //! Exact partial transport: a given mass moves at the least cost, and the rest stays where it is.
 //!
-//! `min Σ_ij P_ij C_ij` over `P ≥ 0` with row sums at most `a`, column sums at most `b`, and the total `s`. One more row and one more column at no
-//! cost take what does not move; what would go from one to the other costs more than any entry, so nothing does. What is left is
-//! [`exact::plan`](crate::exact::plan).
+//! `min Σ_ij P_ij C_ij` over `P ≥ 0` with row sums at most `a`, column sums at most `b`, and the total `s`. One more row and one more
+//! column at no cost take what does not move; what would go from one to the other costs more than any entry, so nothing does. What is left
+//! is [`exact::plan`].
 //!
-//! Source: Chapel, Alaya and Gasso, "Partial optimal transport with applications on positive-unlabeled learning", NeurIPS 2020, proposition 1
-//! with ξ = 0; Caffarelli and McCann, "Free boundaries in optimal transport and Monge–Ampère obstacle problems", Annals of Mathematics 171 (2010),
-//! whose problem and dummy points these are.
+//! Source: Chapel, Alaya and Gasso, "Partial optimal transport with applications on positive-unlabeled learning", NeurIPS 2020, proposition
+//! 1 with ξ = 0; Caffarelli and McCann, "Free boundaries in optimal transport and Monge–Ampère obstacle problems", Annals of Mathematics
+//! 171 (2010), whose problem and dummy points these are.
 
 use ndarray::{Array2, ArrayView2, s};
 
@@ -43,8 +43,8 @@ impl PartialPlan {
         dense
     }
 
-    /// Checks this plan against the cost matrix: the certificate of the plan with its dummy points, see [`Plan::certificate`]. Its figures are
-    /// relative to what the plan moves at what cost, as dummy points cost nothing.
+    /// Checks this plan against the cost matrix: the certificate of the plan with its dummy points, see [`Plan::certificate`]. Its figures
+    /// are relative to what the plan moves at what cost, as dummy points cost nothing.
     pub fn certificate(&self, cost: ArrayView2<'_, f64>) -> Certificate {
         self.extended.certificate(extended(cost, self.corner).view())
     }
@@ -55,8 +55,8 @@ impl PartialPlan {
 /// Cost: as [`exact::plan`] with one more row and column.
 ///
 /// # Errors
-/// An entry is NaN, infinite or beyond 1e150 in magnitude; a mass is negative or not finite; a side has the wrong number of masses; the mass
-/// to move is not above 0, or more than the smaller side has.
+/// An entry is NaN, infinite or beyond 1e150 in magnitude; a mass is negative or not finite; a side has the wrong number of masses; the
+/// mass to move is not above 0, or more than the smaller side has.
 pub fn plan(cost: ArrayView2<'_, f64>, rows: &[f64], columns: &[f64], mass: f64) -> Result<PartialPlan, TransportError> {
     let shape = cost.dim();
     exact::masses::check_each(shape, rows, columns)?;

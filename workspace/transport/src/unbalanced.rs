@@ -1,16 +1,16 @@
 //! Entropic transport whose marginals may be missed, at a price.
 //!
 //! `min Σ P C + ε KL(P | a bᵀ) + ρ KL(P 1 | a) + ρ KL(Pᵀ 1 | b)` over `P ≥ 0`, with `KL(x | y) = Σ x ln(x / y) - x + y`. The optimum is
-//! `P_ij = a_i b_j exp((f_i + g_j - C_ij) / ε)` with the row sums `a_i exp(-f_i / ρ)` and the column sums `b_j exp(-g_j / ρ)`. Its dual value is
-//! `ρ Σ a (1 - exp(-f / ρ)) + ρ Σ b (1 - exp(-g / ρ)) + ε Σ (a bᵀ - P)`, for any `f` and `g` a lower bound of what any plan costs.
+//! `P_ij = a_i b_j exp((f_i + g_j - C_ij) / ε)` with the row sums `a_i exp(-f_i / ρ)` and the column sums `b_j exp(-g_j / ρ)`. Its dual
+//! value is `ρ Σ a (1 - exp(-f / ρ)) + ρ Σ b (1 - exp(-g / ρ)) + ε Σ (a bᵀ - P)`, for any `f` and `g` a lower bound of what any plan costs.
 //!
-//! Iterations fit `f` and `g` in turn, in logarithms throughout: `f_i = -ρ ε / (ρ + ε) · ln Σ_j b_j exp((g_j - C_ij) / ε)`, a contraction by
-//! `ρ / (ρ + ε)`. A shift of `f` up and of `g` down, in closed form, takes out the direction that would contract slowest. As `ρ` grows the plan goes
-//! to that of [`sinkhorn`](crate::sinkhorn); as it falls, mass that is dear to move vanishes.
+//! Iterations fit `f` and `g` in turn, in logarithms throughout: `f_i = -ρ ε / (ρ + ε) · ln Σ_j b_j exp((g_j - C_ij) / ε)`, a contraction
+//! by `ρ / (ρ + ε)`. A shift of `f` up and of `g` down, in closed form, takes out the direction that would contract slowest. As `ρ` grows
+//! the plan goes to that of [`sinkhorn`](crate::sinkhorn); as it falls, mass that is dear to move vanishes.
 //!
-//! Source: Chizat, Peyré, Schmitzer and Vialard, "Scaling algorithms for unbalanced optimal transport problems", Mathematics of Computation 87 (2018),
-//! algorithm 1 and table 1; Séjourné, Vialard and Peyré, "Faster unbalanced optimal transport: translation invariant Sinkhorn and 1-D
-//! Frank–Wolfe", AISTATS 2022, for the shift.
+//! Source: Chizat, Peyré, Schmitzer and Vialard, "Scaling algorithms for unbalanced optimal transport problems", Mathematics of Computation
+//! 87 (2018), algorithm 1 and table 1; Séjourné, Vialard and Peyré, "Faster unbalanced optimal transport: translation invariant Sinkhorn
+//! and 1-D Frank–Wolfe", AISTATS 2022, for the shift.
 
 use ndarray::{Array2, ArrayView2, Axis};
 
@@ -39,11 +39,11 @@ pub struct Relaxed {
     pub cost: f64,
     /// Fits of rows and columns done.
     pub iterations: usize,
-    /// How far its row sums are from `a exp(-f / ρ)` and its column sums from `b exp(-g / ρ)`, in total, as a share of the mass. They are equal at
-    /// the optimum.
+    /// How far its row sums are from `a exp(-f / ρ)` and its column sums from `b exp(-g / ρ)`, in total, as a share of the mass. They are
+    /// equal at the optimum.
     pub marginal_error: f64,
-    /// Objective less dual value, over the sum of their magnitudes; at least 0 but for rounding, and 0 at the optimum: no plan has an objective
-    /// lower by more than that.
+    /// Objective less dual value, over the sum of their magnitudes; at least 0 but for rounding, and 0 at the optimum: no plan has an
+    /// objective lower by more than that.
     pub duality_gap: f64,
     /// The stopping rule fired before the iterations ran out.
     pub converged: bool,

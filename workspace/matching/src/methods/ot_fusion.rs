@@ -19,18 +19,19 @@ mod skips;
 pub use options::{Correction, Features, Masses, OutputUnits, PlanKind, Residual};
 
 /// Optimal-transport fusion: layer by layer from the input, the units of each model are transported onto the reference's, by the distance
-/// of their incoming weights, which are first brought into the order the layer before has got; or by the distance of what they give. One pass,
-/// no way back.
+/// of their incoming weights, which are first brought into the order the layer before has got; or by the distance of what they give. One
+/// pass, no way back.
 ///
 /// An exact plan between equally many units of one mass is a permutation, and is returned as one. Every other plan is soft. A slot of the
-/// frame is then the mean of the units that reach it, weighted by mass; what a unit gave to the next layer is shared out among the slots that
-/// it reaches ([`Correction`] has the rule as published). Models may have other widths than the reference, whose shape the result has
+/// frame is then the mean of the units that reach it, weighted by mass; what a unit gave to the next layer is shared out among the slots
+/// that it reaches ([`Correction`] has the rule as published). Models may have other widths than the reference, whose shape the result has
 /// ([`Problem::of_widths`]).
 ///
-/// As published it is `append-vectors = false`, `output = "transported"`, and for residual networks `residual = "skips"`. Extensions of ours, as the paper
-/// knows chains of layers without norms only: parameters of one number per unit (biases, norm scales and shifts) are appended to a
-/// unit's incoming weights (`append-vectors`); units tied by residual connections get one plan, from the squared distances summed over all
-/// layers that write to them, in a second pass where the first has not yet met them all. Unbalanced plans are the program's, partial ones are ours.
+/// As published it is `append-vectors = false`, `output = "transported"`, and for residual networks `residual = "skips"`. Extensions of
+/// ours, as the paper knows chains of layers without norms only: parameters of one number per unit (biases, norm scales and shifts) are
+/// appended to a unit's incoming weights (`append-vectors`); units tied by residual connections get one plan, from the squared distances
+/// summed over all layers that write to them, in a second pass where the first has not yet met them all. Unbalanced plans are the
+/// program's, partial ones are ours.
 ///
 /// Source: Singh and Jaggi (arXiv 1910.05653), algorithm 1, and the authors' program.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -43,8 +44,9 @@ pub struct OtFusion {
     pub plan: PlanKind,
     /// Sinkhorn and unbalanced: weight of the entropy, in the unit of the cost; default 0.01.
     pub regularisation: f64,
-    /// Sinkhorn and unbalanced: the most iterations; default 1000. Where they run out in Sinkhorn's, a second attempt scales the regularisation down in
-    /// steps: see [`onebasin_transport::sinkhorn::Sinkhorn::plan`]. `Alignment::marginal_error` says how well the plan fits that comes of it.
+    /// Sinkhorn and unbalanced: the most iterations; default 1000. Where they run out in Sinkhorn's, a second attempt scales the
+    /// regularisation down in steps: see [`onebasin_transport::sinkhorn::Sinkhorn::plan`]. `Alignment::marginal_error` says how well the
+    /// plan fits that comes of it.
     pub iterations: usize,
     /// Sinkhorn and unbalanced: error of the marginals at which it stops; default 1e-9.
     pub tolerance: f64,
@@ -81,8 +83,8 @@ pub struct OtFusion {
     /// What becomes of units that are tied by residual connections; default tied.
     #[serde(skip_serializing_if = "options::is_default")]
     pub residual: Residual,
-    /// Whether each further model is transported onto the mean of those before it, in place of the reference; default false. Of two models it is the
-    /// same.
+    /// Whether each further model is transported onto the mean of those before it, in place of the reference; default false. Of two models
+    /// it is the same.
     #[serde(skip_serializing_if = "options::is_default")]
     pub iterated: bool,
 }

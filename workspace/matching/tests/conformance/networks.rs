@@ -45,8 +45,8 @@ pub fn identities(spec: &PermutationSpec) -> Vec<Permutation> {
     spec.groups.iter().map(|group| Permutation::identity(group.units)).collect()
 }
 
-/// Moments of models whose units give what those of one model do in the order of `maps`, each with noise of its own; and those of layers, each
-/// of which gives what its group does. Class scores stand in one order.
+/// Moments of models whose units give what those of one model do in the order of `maps`, each with noise of its own; and those of layers,
+/// each of which gives what its group does. Class scores stand in one order.
 pub fn activations(spec: &PermutationSpec, maps: &[Vec<Permutation>], noise: f64) -> Vec<GroupMoments> {
     const SAMPLES: usize = 60;
     let of_units = |name: &str, units: usize, maps: &[Permutation]| {

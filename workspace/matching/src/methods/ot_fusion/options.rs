@@ -61,8 +61,9 @@ pub enum Masses {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Correction {
-    /// A slot is divided by the mass it received, so it is a mean of units; what a unit gave is divided by the mass that it sent, so that it is shared out
-    /// whole. A network in which every unit stands twice, each giving half, then becomes the network in which it stands once.
+    /// A slot is divided by the mass it received, so it is a mean of units; what a unit gave is divided by the mass that it sent, so that
+    /// it is shared out whole. A network in which every unit stands twice, each giving half, then becomes the network in which it stands
+    /// once.
     #[default]
     Proper,
     /// Both are divided by what the slot received, as in algorithm 1 of the paper. From n units to m, what is given is multiplied by m / n.
@@ -77,8 +78,9 @@ pub enum Residual {
     /// They have one plan. Not in the paper.
     #[default]
     Tied,
-    /// Each layer has its own plan, as in the authors' program. Whoever reads the sum of two layers gets the mean of their plans; an identity
-    /// skip does nothing, so that the plan of the last layer counts for the whole sum. A model so aligned does not compute what it did.
+    /// Each layer has its own plan, as in the authors' program. Whoever reads the sum of two layers gets the mean of their plans; an
+    /// identity skip does nothing, so that the plan of the last layer counts for the whole sum. A model so aligned does not compute what it
+    /// did.
     Skips,
 }
 

@@ -1,9 +1,10 @@
 //! Layers apart: residual networks as the authors' program transports them.
 //!
-//! Layers are visited in their order, and each has its own plan. Who reads a group's units uses the plan of the layer that wrote them last. Where two
-//! layers wrote since the units were last read, their outputs are summed (the last layer of a block and the layer on its shortcut), and the
-//! reader uses the mean of both plans. A layer on a shortcut reads what the block read, so it uses the plan that the block's first layer used. A skip
-//! without a layer leaves no trace, though half of the sum that is read came in the order of an earlier plan.
+//! Layers are visited in their order, and each has its own plan. Who reads a group's units uses the plan of the layer that wrote them last.
+//! Where two layers wrote since the units were last read, their outputs are summed (the last layer of a block and the layer on its
+//! shortcut), and the reader uses the mean of both plans. A layer on a shortcut reads what the block read, so it uses the plan that the
+//! block's first layer used. A skip without a layer leaves no trace, though half of the sum that is read came in the order of an earlier
+//! plan.
 
 use std::collections::BTreeMap;
 
