@@ -66,11 +66,15 @@ impl PairPlanner<'_, '_> {
     /// The moments of the activations of all models, planned once for all methods that look at the same.
     fn moments(&mut self, method: &Method, activations: Activations) -> StageId {
         let draw = method.name.draw.filter(|&draw| activations.drawn && draw > 1);
-        let id = self.id("moments", None, &[described(activations), draw.map(|draw| format!("/seed-{draw}")).unwrap_or_default()].concat());
+        let layers = method.matching.needs_layers();
+        let behind = if layers { "/layers" } else { "" };
+        let draws = draw.map(|draw| format!("/seed-{draw}")).unwrap_or_default();
+        let id = self.id("moments", None, &format!("{}{behind}{draws}", described(activations)));
         if self.is_new(&id) {
             let stream = self.stream().child("moments");
             let stream = draw.map_or(stream.clone(), |draw| stream.child(format!("seed-{draw}")));
-            self.add(MomentsStage::new(id.clone(), self.all_models(), self.task(), activations, stream));
+            let moments = MomentsStage::new(id.clone(), self.all_models(), self.task(), activations, stream);
+            self.add(if layers { moments.of_layers_too() } else { moments });
         }
         id
     }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
-use onebasin_matching::{Alignment, UnitMaps};
+use onebasin_matching::{Alignment, Frame, UnitMaps};
 use onebasin_network::{Architecture, Checkpoint, Graph, RepairedLayers, Weights};
 use onebasin_training::{CurvePoint, Evaluation, Statistics};
 use serde::de::DeserializeOwned;
@@ -113,6 +113,17 @@ pub(crate) fn maps(alignment: &Alignment, positions: Option<&[usize]>, models: u
     };
     ensure!(maps.len() == models, "an alignment of {} models for {models} models", maps.len());
     Ok(maps)
+}
+
+/// The reference of an alignment, whose units the slots of the frame are, where maps are soft: slots that no unit of another model reaches
+/// keep its rows. `models` are those at these places in the alignment, or all of it.
+pub(crate) fn own(alignment: &Alignment, positions: Option<&[usize]>, models: &[Artifact], graph: &Graph) -> Result<Option<Weights>> {
+    let Frame::Reference(reference) = alignment.frame else { return Ok(None) };
+    if alignment.is_hard() {
+        return Ok(None);
+    }
+    let place = positions.map_or(Some(reference), |positions| positions.iter().position(|&position| position == reference));
+    place.and_then(|place| models.get(place)).map(|artifact| load(artifact, graph)).transpose()
 }
 
 /// Writes a value as JSON, every number so that it is read back exactly.

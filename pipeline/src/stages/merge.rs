@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
-use onebasin_matching::{Alignment, mean, to_frame};
+use onebasin_matching::{Alignment, mean, to_frame_with};
 use onebasin_network::Weights;
 use serde_json::json;
 
@@ -60,10 +60,11 @@ impl Stage for Merge {
         let (alignment, models) = context.inputs.split_first().context("a merge without an alignment")?;
         let alignment = Alignment::load(&alignment.directory)?;
         let maps = files::maps(&alignment, self.positions.as_deref(), models.len())?;
+        let own = files::own(&alignment, self.positions.as_deref(), models, graph)?;
         let mut aligned: Vec<Weights> = Vec::with_capacity(models.len());
         for (artifact, maps) in models.iter().zip(&maps) {
             context.check_interrupt()?;
-            aligned.push(to_frame(graph.spec(), &files::load(artifact, graph)?, maps));
+            aligned.push(to_frame_with(graph.spec(), &files::load(artifact, graph)?, maps, own.as_ref()));
         }
         let merged = mean(&aligned.iter().collect::<Vec<_>>(), self.coefficients.as_deref())?;
         files::save(context.out, &graph.architecture, merged)

@@ -10,7 +10,7 @@ use onebasin_datasets::Split;
 use onebasin_matching::Activations;
 use onebasin_network::{GroupMoments, PermutationSpec, Weights};
 use onebasin_repro::Stream;
-use onebasin_training::cross_moments;
+use onebasin_training::{Places, cross_moments};
 use serde_json::json;
 
 use super::files;
@@ -21,19 +21,26 @@ use crate::task::Task;
 /// The file of the stage.
 const ARTIFACT: &str = "moments.safetensors";
 
-/// Cross moments of the activations of several models, for each group of units: `moments.safetensors`. Alignments of any of them read it.
+/// Cross moments of the activations of several models, for each group of units, and for each layer where that is asked for:
+/// `moments.safetensors`. Alignments of any of them read it.
 pub struct MomentsStage {
     id: StageId,
     inputs: Vec<StageId>,
     task: Arc<Task>,
     activations: Activations,
+    layers: bool,
     stream: Stream,
 }
 
 impl MomentsStage {
     /// Of what `models` train; images that are drawn come from `stream`.
     pub fn new(id: StageId, models: Vec<StageId>, task: Arc<Task>, activations: Activations, stream: Stream) -> MomentsStage {
-        MomentsStage { id, inputs: models, task, activations, stream }
+        MomentsStage { id, inputs: models, task, activations, layers: false, stream }
+    }
+
+    /// The same with the moments of each layer beside those of each group.
+    pub fn of_layers_too(self) -> MomentsStage {
+        MomentsStage { layers: true, ..self }
     }
 
     fn images<'a>(&self, train: &'a Split) -> Result<Cow<'a, Split>> {
@@ -69,12 +76,15 @@ impl Stage for MomentsStage {
     }
 
     fn recipe(&self) -> Recipe {
-        let settings = json!({
+        let mut settings = json!({
             "activations": self.activations,
             "stream": self.activations.drawn.then(|| self.stream.path()),
             "data": self.task.data_recipe(),
             "device": self.task.device,
         });
+        if self.layers {
+            settings["layers"] = json!(true);
+        }
         Recipe { kind: "moments", version: 1, settings }
     }
 
@@ -89,9 +99,10 @@ impl Stage for MomentsStage {
             (context.progress)(Progress::Share { done, total });
             if context.interrupted.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
-        let taps = (self.activations.tap, self.activations.stream);
+        let Activations { tap, stream, .. } = self.activations;
+        let places = Places { tap, stream, layers: self.layers };
         let models: Vec<&Weights> = models.iter().collect();
-        let moments = cross_moments(graph, &models, taps, &images, normalisation, context.device, &mut watch)?;
+        let moments = cross_moments(graph, &models, places, &images, normalisation, context.device, &mut watch)?;
         let bytes = GroupMoments::to_bytes(&moments, graph.spec())?;
         std::fs::write(context.out.join(ARTIFACT), bytes).with_context(|| format!("cannot write `{ARTIFACT}`"))
     }

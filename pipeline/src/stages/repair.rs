@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
-use onebasin_matching::{Alignment, UnitMaps, to_frame};
+use onebasin_matching::{Alignment, UnitMaps, to_frame_with};
 use onebasin_network::Weights;
 use onebasin_training::Statistics;
 use serde_json::json;
@@ -125,7 +125,9 @@ impl Stage for Repair {
             TargetSource::Passes => {
                 let (maps, parents) = aligned(others, self.positions.as_deref())?;
                 passes.total += parents.len() * repairer.images();
-                let image = |parent, maps| anyhow::Ok(to_frame(graph.spec(), &files::load(parent, graph)?, maps));
+                let alignment = Alignment::load(&others[0].directory)?;
+                let own = files::own(&alignment, self.positions.as_deref(), parents, graph)?;
+                let image = |parent, maps| anyhow::Ok(to_frame_with(graph.spec(), &files::load(parent, graph)?, maps, own.as_ref()));
                 let ends = parents.iter().zip(&maps).map(|(parent, maps)| passes.measure(&image(parent, maps)?));
                 ends.collect::<Result<Vec<_>>>()?
             }

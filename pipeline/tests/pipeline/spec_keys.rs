@@ -78,7 +78,7 @@ const TABLES: [(&str, &str); 16] = [
 ];
 
 /// Names that keys take besides kinds: the heading of the section, the key, and the table or value with a strange name.
-const NAMES: [(&str, &str, &str, &str); 34] = [
+const NAMES: [(&str, &str, &str, &str); 39] = [
     ("subset as a table", "order", "models.0.subset", "{ share = 0.5, order = STRANGE }"),
     ("format = \"cifar\"", "labels", "datasets.own", "{ format = \"cifar\", directory = \"x\", labels = STRANGE }"),
     ("family = \"mlp\"", "norm", "architectures.net", "{ family = \"mlp\", norm = STRANGE }"),
@@ -98,6 +98,11 @@ const NAMES: [(&str, &str, &str, &str); 34] = [
     ("matching = { by = \"ot-fusion\" }", "plan", "methods.0.matching", "{ by = \"ot-fusion\", plan = STRANGE }"),
     ("matching = { by = \"ot-fusion\" }", "ground", "methods.0.matching", "{ by = \"ot-fusion\", ground = STRANGE }"),
     ("matching = { by = \"ot-fusion\" }", "output", "methods.0.matching", "{ by = \"ot-fusion\", output = STRANGE }"),
+    ("matching = { by = \"ot-fusion\" }", "features", "methods.0.matching", "{ by = \"ot-fusion\", features = STRANGE }"),
+    ("matching = { by = \"ot-fusion\" }", "normalise-costs", "methods.0.matching", "{ by = \"ot-fusion\", normalise-costs = STRANGE }"),
+    ("matching = { by = \"ot-fusion\" }", "masses", "methods.0.matching", "{ by = \"ot-fusion\", masses = STRANGE }"),
+    ("matching = { by = \"ot-fusion\" }", "correction", "methods.0.matching", "{ by = \"ot-fusion\", correction = STRANGE }"),
+    ("matching = { by = \"ot-fusion\" }", "residual", "methods.0.matching", "{ by = \"ot-fusion\", residual = STRANGE }"),
     ("matching = { by = \"activation-matching\" }", "score", "methods.0.matching", "{ by = \"activation-matching\", score = STRANGE }"),
     (
         "matching = { by = \"joint-activation-matching\" }",

@@ -94,7 +94,7 @@ fn spread(moments: &GroupMoments, model: usize, samples: f64) -> (Array1<f64>, A
 
 /// The moments that a method needs of a problem, one for each group.
 pub(crate) fn moments<'a>(problem: &Problem<'a>) -> Result<&'a [GroupMoments], MatchingError> {
-    problem.moments.ok_or(MatchingError::NoMoments)
+    problem.moments.map(|moments| &moments[..problem.spec.groups.len()]).ok_or(MatchingError::NoMoments)
 }
 
 #[cfg(test)]

@@ -1,16 +1,24 @@
-use ndarray::{Array2, ArrayD, ArrayView2, Axis};
+use ndarray::{Array2, Array3, ArrayD, ArrayView2, Axis};
 use onebasin_network::{Binding, Parameter, Permutation, PermutationSpec, Role, Threads, Weights, multiply_add, permute};
 
-use crate::{UnitMap, UnitMaps};
+use crate::{Transport, UnitMap, UnitMaps, Untied};
 
 /// A model aligned: brought into the frame: every axis of every parameter goes through the map of its group.
 ///
-/// `maps` holds one map model → frame for each group, and possibly one more for the class scores. Permutations gather
-/// (`w'[i] = w[p[i]]`, exact); plans multiply (`w' = plan · w`, in `f32`). The model itself is not touched.
+/// `maps` holds one map model → frame for each group, and possibly one more for the class scores. Permutations gather (`w'[i] = w[p[i]]`,
+/// exact); plans multiply (`w' = plan · w`, in `f32`). The model itself is not touched. `spec` is that of the frame, which has other
+/// numbers of units than the model where maps are between different widths.
 ///
 /// # Panics
 /// When `maps` or `weights` are not of `spec`, which is a bug of the caller.
 pub fn to_frame(spec: &PermutationSpec, weights: &Weights, maps: &UnitMaps) -> Weights {
+    to_frame_with(spec, weights, maps, None)
+}
+
+/// As [`to_frame`], with the rows of `own` in slots that none of the model's units reach, where it is given: `own` is the reference, whose
+/// units the slots are. The model aligned computes the same either way, as nothing reads these slots; the mean with the reference then
+/// keeps the reference's unit, and half of what it gave, in place of half a unit.
+pub fn to_frame_with(spec: &PermutationSpec, weights: &Weights, maps: &UnitMaps, own: Option<&Weights>) -> Weights {
     let groups = spec.groups.len();
     assert!(maps.len() == groups || maps.len() == groups + 1, "{} maps for {groups} groups", maps.len());
     if maps.len() == groups
@@ -19,25 +27,94 @@ pub fn to_frame(spec: &PermutationSpec, weights: &Weights, maps: &UnitMaps) -> W
         return permute(spec, weights, &permutations);
     }
     let arrays = spec.parameters.iter().map(|parameter| {
-        let mut array = weights.get(&parameter.name).clone();
-        if let Some((map, block)) = row_map(parameter, maps, groups) {
-            array = map_rows(array, map, block);
+        let name = parameter.name.as_str();
+        let mut array = weights.get(name).clone();
+        let rows = row_map(parameter, maps, groups).map(|(map, block)| (map.rows(name), block));
+        if let Some((side, block)) = rows {
+            array = map_rows(array, side, block);
         }
         if let Some(Binding { group, block }) = parameter.columns {
-            array = map_columns(array, &maps[group], block);
+            array = map_columns(array, maps[group].columns(name), block);
         }
-        (parameter.name.clone(), array)
+        if let (Some(own), Some((Side::Matrix(plan), block))) = (own, rows) {
+            keep_rows(&mut array, own.get(name), plan, block);
+        }
+        (name.to_owned(), array)
     });
-    Weights::new(spec, arrays.collect()).expect("maps keep the shapes of a square problem")
+    Weights::new(spec, arrays.collect()).expect("maps lead to the shapes of the frame")
+}
+
+/// Puts the rows of `own` into slots without a share of any unit.
+fn keep_rows(array: &mut ArrayD<f32>, own: &ArrayD<f32>, plan: &Array2<f32>, block: usize) {
+    for slot in (0..plan.nrows()).filter(|&slot| plan.row(slot).iter().all(|&share| share == 0.0)) {
+        for row in slot * block..(slot + 1) * block {
+            array.index_axis_mut(Axis(0), row).assign(&own.index_axis(Axis(0), row));
+        }
+    }
 }
 
 /// The permutations among `maps`, if all are.
 pub fn permutations(maps: &UnitMaps) -> Option<Vec<Permutation>> {
     let permutation = |map: &UnitMap| match map {
         UnitMap::Permutation(permutation) => Some(permutation.clone()),
-        UnitMap::Plan(_) => None,
+        UnitMap::Plan(_) | UnitMap::Transport(_) | UnitMap::Untied(_) => None,
     };
     maps.iter().map(permutation).collect()
+}
+
+/// What a map does to one axis of one parameter.
+#[derive(Clone, Copy)]
+pub(crate) enum Side<'a> {
+    /// It gathers.
+    Order(&'a Permutation),
+    /// It multiplies, `[slots, units]`.
+    Matrix(&'a Array2<f32>),
+}
+
+impl UnitMap {
+    /// What it does to the rows of the parameter of this name.
+    ///
+    /// # Panics
+    /// When it is untied and has no such parameter.
+    pub(crate) fn rows(&self, parameter: &str) -> Side<'_> {
+        match self {
+            UnitMap::Permutation(permutation) => Side::Order(permutation),
+            UnitMap::Plan(plan) => Side::Matrix(plan),
+            UnitMap::Transport(transport) => Side::Matrix(&transport.incoming),
+            UnitMap::Untied(untied) => Side::Matrix(&untied.rows[parameter]),
+        }
+    }
+
+    /// What it does to its columns.
+    ///
+    /// # Panics
+    /// As [`UnitMap::rows`].
+    pub(crate) fn columns(&self, parameter: &str) -> Side<'_> {
+        match self {
+            UnitMap::Permutation(permutation) => Side::Order(permutation),
+            UnitMap::Plan(plan) => Side::Matrix(plan),
+            UnitMap::Transport(transport) => Side::Matrix(&transport.outgoing),
+            UnitMap::Untied(untied) => Side::Matrix(&untied.columns[parameter]),
+        }
+    }
+
+    /// The matrices of both sides, where they are the same for all parameters.
+    pub(crate) fn matrices(&self) -> Option<Transport> {
+        let twice = |matrix: Array2<f32>| Transport { incoming: matrix.clone(), outgoing: matrix };
+        match self {
+            UnitMap::Permutation(permutation) => Some(twice(matrix(permutation))),
+            UnitMap::Plan(plan) => Some(twice(plan.clone())),
+            UnitMap::Transport(transport) => Some(transport.clone()),
+            UnitMap::Untied(_) => None,
+        }
+    }
+}
+
+/// A permutation as a matrix of zeros and ones.
+fn matrix(permutation: &Permutation) -> Array2<f32> {
+    let mut matrix = Array2::zeros((permutation.len(), permutation.len()));
+    permutation.as_slice().iter().enumerate().for_each(|(slot, &unit)| matrix[[slot, unit as usize]] = 1.0);
+    matrix
 }
 
 /// The map and block of a parameter's rows; class scores are rows that are fixed, in linear layers.
@@ -50,42 +127,45 @@ fn row_map<'a>(parameter: &Parameter, maps: &'a UnitMaps, groups: usize) -> Opti
 }
 
 /// Maps axis 0, seen as [units, block · rest].
-pub(crate) fn map_rows(array: ArrayD<f32>, map: &UnitMap, block: usize) -> ArrayD<f32> {
-    let shape = array.shape().to_vec();
+pub(crate) fn map_rows(array: ArrayD<f32>, map: Side<'_>, block: usize) -> ArrayD<f32> {
+    let mut shape = array.shape().to_vec();
     let units = shape[0] / block;
     let rest = array.len() / units.max(1);
     let matrix = array.into_shape_with_order((units, rest)).expect("standard layout");
     let mapped = match map {
-        UnitMap::Permutation(permutation) => matrix.select(Axis(0), &indices(permutation)),
-        UnitMap::Plan(plan) => product(plan.view(), matrix.view()),
+        Side::Order(permutation) => matrix.select(Axis(0), &indices(permutation)),
+        Side::Matrix(plan) => product(plan.view(), matrix.view()),
     };
-    mapped.as_standard_layout().into_owned().into_shape_with_order(shape).expect("a square map").into_dyn()
+    shape[0] = mapped.nrows() * block;
+    mapped.as_standard_layout().into_owned().into_shape_with_order(shape).expect("as many rows as slots").into_dyn()
 }
 
 /// Maps axis 1, seen as [rows, units, block · spatial].
-pub(crate) fn map_columns(array: ArrayD<f32>, map: &UnitMap, block: usize) -> ArrayD<f32> {
-    let shape = array.shape().to_vec();
+pub(crate) fn map_columns(array: ArrayD<f32>, map: Side<'_>, block: usize) -> ArrayD<f32> {
+    let mut shape = array.shape().to_vec();
     let units = shape[1] / block;
     let inner = block * shape[2..].iter().product::<usize>();
     let mapped = match map {
-        UnitMap::Permutation(permutation) => {
+        Side::Order(permutation) => {
             let cube = array.into_shape_with_order((shape[0], units, inner)).expect("standard layout");
             cube.select(Axis(1), &indices(permutation)).into_dyn()
         }
-        UnitMap::Plan(plan) if inner == 1 => {
+        Side::Matrix(plan) if inner == 1 => {
             let matrix = array.into_shape_with_order((shape[0], units)).expect("standard layout");
+            shape[1] = plan.nrows() * block;
             product(matrix.view(), plan.t()).into_dyn()
         }
-        UnitMap::Plan(plan) => {
+        Side::Matrix(plan) => {
             let cube = array.into_shape_with_order((shape[0], units, inner)).expect("standard layout");
-            let mut mapped = cube.clone();
+            let mut mapped = Array3::zeros((shape[0], plan.nrows(), inner));
             for (source, target) in cube.outer_iter().zip(mapped.outer_iter_mut()) {
                 multiply_add(1.0, plan.view(), source, 0.0, target, Threads::One);
             }
+            shape[1] = plan.nrows() * block;
             mapped.into_dyn()
         }
     };
-    mapped.as_standard_layout().into_owned().into_shape_with_order(shape).expect("a square map")
+    mapped.as_standard_layout().into_owned().into_shape_with_order(shape).expect("as many columns as slots")
 }
 
 fn indices(permutation: &Permutation) -> Vec<usize> {
@@ -100,7 +180,8 @@ fn product(left: ArrayView2<'_, f32>, right: ArrayView2<'_, f32>) -> Array2<f32>
 
 /// The maps that bring a model `from` onto the units of a model `onto`, given both models' maps into one frame.
 ///
-/// Permutations compose exactly. The way back through a plan is its transpose with rows normalised to sum 1.
+/// Permutations compose exactly. The way back through a plan is its transpose with rows normalised to sum 1, and through a transport the
+/// same with its sides exchanged.
 pub fn pair_maps(from: &UnitMaps, onto: &UnitMaps) -> UnitMaps {
     from.iter().zip(onto).map(|(from, onto)| compose(from, &backwards(onto))).collect()
 }
@@ -108,21 +189,28 @@ pub fn pair_maps(from: &UnitMaps, onto: &UnitMaps) -> UnitMaps {
 fn backwards(map: &UnitMap) -> UnitMap {
     match map {
         UnitMap::Permutation(permutation) => UnitMap::Permutation(permutation.inverse()),
-        UnitMap::Plan(plan) => {
-            let mut back = plan.t().as_standard_layout().into_owned();
-            let even = 1.0 / back.ncols() as f32;
-            for mut row in back.rows_mut() {
-                let mass: f64 = row.iter().map(|&share| f64::from(share)).sum();
-                if mass > 0.0 {
-                    row.mapv_inplace(|share| (f64::from(share) / mass) as f32);
-                } else {
-                    // A unit that reached no slot: nothing is known of it.
-                    row.fill(even);
-                }
-            }
-            UnitMap::Plan(back)
+        UnitMap::Plan(plan) => UnitMap::Plan(back(plan)),
+        UnitMap::Transport(Transport { incoming, outgoing }) => {
+            UnitMap::Transport(Transport { incoming: back(outgoing), outgoing: incoming.t().as_standard_layout().into_owned() })
+        }
+        UnitMap::Untied(untied) => UnitMap::Untied(untied.each(|_, plan| back(plan))),
+    }
+}
+
+/// The transpose with rows that sum to 1.
+fn back(plan: &Array2<f32>) -> Array2<f32> {
+    let mut back = plan.t().as_standard_layout().into_owned();
+    let even = 1.0 / back.ncols() as f32;
+    for mut row in back.rows_mut() {
+        let mass: f64 = row.iter().map(|&share| f64::from(share)).sum();
+        if mass > 0.0 {
+            row.mapv_inplace(|share| (f64::from(share) / mass) as f32);
+        } else {
+            // A unit that reached no slot: nothing is known of it.
+            row.fill(even);
         }
     }
+    back
 }
 
 /// First `first`, then `next`.
@@ -132,6 +220,47 @@ pub(crate) fn compose(first: &UnitMap, next: &UnitMap) -> UnitMap {
         (UnitMap::Plan(first), UnitMap::Permutation(next)) => UnitMap::Plan(first.select(Axis(0), &indices(next))),
         (UnitMap::Permutation(first), UnitMap::Plan(next)) => UnitMap::Plan(next.select(Axis(1), &indices(&first.inverse()))),
         (UnitMap::Plan(first), UnitMap::Plan(next)) => UnitMap::Plan(product(next.view(), first.view())),
+        (UnitMap::Untied(first), next) => UnitMap::Untied(first.each(|at, plan| product(at.of(next).view(), plan.view()))),
+        (first, UnitMap::Untied(next)) => UnitMap::Untied(next.each(|at, plan| product(plan.view(), at.of(first).view()))),
+        (first, next) => {
+            let of = |map: &UnitMap| map.matrices().expect("tied maps have matrices");
+            let (first, next) = (of(first), of(next));
+            UnitMap::Transport(Transport {
+                incoming: product(next.incoming.view(), first.incoming.view()),
+                outgoing: product(next.outgoing.view(), first.outgoing.view()),
+            })
+        }
+    }
+}
+
+/// One axis of one parameter.
+#[derive(Clone, Copy)]
+enum At<'a> {
+    Rows(&'a str),
+    Columns(&'a str),
+}
+
+impl At<'_> {
+    /// What a map does there, as a matrix.
+    fn of(self, map: &UnitMap) -> Array2<f32> {
+        let side = match self {
+            At::Rows(parameter) => map.rows(parameter),
+            At::Columns(parameter) => map.columns(parameter),
+        };
+        match side {
+            Side::Order(permutation) => matrix(permutation),
+            Side::Matrix(plan) => plan.clone(),
+        }
+    }
+}
+
+impl Untied {
+    /// Another matrix in place of each.
+    fn each(&self, of: impl Fn(At<'_>, &Array2<f32>) -> Array2<f32>) -> Untied {
+        Untied {
+            rows: self.rows.iter().map(|(name, plan)| (name.clone(), of(At::Rows(name), plan))).collect(),
+            columns: self.columns.iter().map(|(name, plan)| (name.clone(), of(At::Columns(name), plan))).collect(),
+        }
     }
 }
 
@@ -147,12 +276,7 @@ mod tests {
 
     /// The same maps as matrices of zeros and ones.
     fn dense(maps: &[Permutation]) -> UnitMaps {
-        let matrix = |map: &Permutation| {
-            let mut plan = Array2::zeros((map.len(), map.len()));
-            map.as_slice().iter().enumerate().for_each(|(slot, &unit)| plan[[slot, unit as usize]] = 1.0);
-            UnitMap::Plan(plan)
-        };
-        maps.iter().map(matrix).collect()
+        maps.iter().map(|map| UnitMap::Plan(matrix(map))).collect()
     }
 
     #[test]
@@ -183,6 +307,49 @@ mod tests {
         let maps = hard(&[Permutation::identity(2), Permutation::new(vec![2, 0, 1]).unwrap()]);
         let expected = numbers(graph.spec(), &[&[1.0, 2.0], &[3.0, 4.0], &[5.0, 6.0, 1.0, 2.0, 3.0, 4.0], &[9.0, 7.0, 8.0]]);
         assert_eq!(to_frame(graph.spec(), &weights, &maps), expected);
+    }
+
+    #[test]
+    fn what_a_slot_is_made_of_and_what_becomes_of_a_unit_may_differ() {
+        let graph = chain(&[2]);
+        let weights = numbers(graph.spec(), &[&[4.0, 8.0], &[1.0, 3.0]]);
+        // Both slots are the mean of both units; the first is given all that the units gave.
+        let map = UnitMap::Transport(Transport { incoming: array![[0.5, 0.5], [0.5, 0.5]], outgoing: array![[1.0, 1.0], [0.0, 0.0]] });
+        assert_eq!(to_frame(graph.spec(), &weights, &vec![map.clone()]), numbers(graph.spec(), &[&[6.0, 6.0], &[4.0, 0.0]]));
+        // There and back exchanges the sides: each unit is made of the first slot, and has half of what that gave.
+        let back = to_frame(graph.spec(), &weights, &pair_maps(&hard(&[Permutation::identity(2)]), &vec![map]));
+        assert_eq!(back, numbers(graph.spec(), &[&[4.0, 4.0], &[2.0, 2.0]]));
+    }
+
+    #[test]
+    fn a_slot_that_no_unit_reaches_has_the_reference_s_own_rows_where_it_is_given() {
+        let graph = chain(&[2, 1]);
+        let weights = numbers(graph.spec(), &[&[4.0, 8.0], &[1.0, 3.0], &[1.0]]);
+        let own = numbers(graph.spec(), &[&[10.0, 20.0], &[30.0, 40.0], &[50.0]]);
+        let map = UnitMap::Transport(Transport { incoming: array![[0.0, 1.0], [0.0, 0.0]], outgoing: array![[0.0, 1.0], [0.0, 0.0]] });
+        let maps = vec![map, UnitMap::Permutation(Permutation::identity(1))];
+        let without = numbers(graph.spec(), &[&[8.0, 0.0], &[3.0, 0.0], &[1.0]]);
+        assert_eq!(to_frame(graph.spec(), &weights, &maps), without);
+        // Its row is the reference's; what it gives is read by nobody.
+        let with = numbers(graph.spec(), &[&[8.0, 20.0], &[3.0, 0.0], &[1.0]]);
+        assert_eq!(to_frame_with(graph.spec(), &weights, &maps, Some(&own)), with);
+    }
+
+    #[test]
+    fn plans_of_parameters_apart_move_each_its_own_and_compose_one_by_one() {
+        let graph = chain(&[2, 2]);
+        let weights = numbers(graph.spec(), &[&[4.0, 8.0], &[1.0, 2.0, 3.0, 4.0], &[5.0, 6.0]]);
+        let (stay, swap) = (array![[1.0, 0.0], [0.0, 1.0]], array![[0.0, 1.0], [1.0, 0.0]]);
+        let named = |name: &str, plan: &Array2<f32>| [(name.to_owned(), plan.clone())].into();
+        let first = UnitMap::Untied(Untied { rows: named("fc1.weight", &swap), columns: named("fc2.weight", &stay) });
+        let maps = vec![first, UnitMap::Permutation(Permutation::identity(2))];
+        let swapped = numbers(graph.spec(), &[&[8.0, 4.0], &[1.0, 2.0, 3.0, 4.0], &[5.0, 6.0]]);
+        assert_eq!(to_frame(graph.spec(), &weights, &maps), swapped);
+        let identities = hard(&[Permutation::identity(2), Permutation::identity(2)]);
+        for there in [pair_maps(&maps, &identities), pair_maps(&identities, &maps)] {
+            assert_eq!(to_frame(graph.spec(), &weights, &there), swapped);
+        }
+        assert_eq!(to_frame(graph.spec(), &weights, &pair_maps(&maps, &maps)), weights);
     }
 
     #[test]

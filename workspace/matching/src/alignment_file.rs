@@ -2,13 +2,13 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use ndarray::Array2;
+use ndarray::{Array2, Axis};
 use onebasin_network::Permutation;
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::{Alignment, Certificate, Frame, Iterate, MatchingError, Outcome, Restart, UnitMap, UnitMaps};
+use crate::{Alignment, Certificate, Frame, Iterate, MatchingError, Outcome, Restart, Transport, UnitMap, UnitMaps, Untied};
 
 const ALIGNMENT: &str = "alignment.json";
 const PERMUTATIONS: &str = "permutations.json";
@@ -54,7 +54,8 @@ struct Permutations {
 
 impl Alignment {
     /// Writes `permutations.json` (one list of indices for each model and group), `alignment.json` (the rest) and, if some map is soft,
-    /// `plans.safetensors` (arrays `MODEL/GROUP`) into an existing directory. Equal alignments give equal bytes.
+    /// `plans.safetensors` into an existing directory: arrays `MODEL/GROUP`, or `MODEL/GROUP/incoming` and `MODEL/GROUP/outgoing`, or
+    /// `MODEL/GROUP/rows/PARAMETER` and `MODEL/GROUP/columns/PARAMETER`. Equal alignments give equal bytes.
     ///
     /// # Errors
     /// A file cannot be written.
@@ -62,7 +63,7 @@ impl Alignment {
         let hard = |maps: &UnitMaps| {
             let named = self.groups.iter().zip(maps).filter_map(|(group, map)| match map {
                 UnitMap::Permutation(permutation) => Some((group.clone(), permutation.clone())),
-                UnitMap::Plan(_) => None,
+                UnitMap::Plan(_) | UnitMap::Transport(_) | UnitMap::Untied(_) => None,
             });
             named.collect()
         };
@@ -90,9 +91,21 @@ impl Alignment {
         let mut arrays: Vec<(String, Vec<usize>, Vec<u8>)> = Vec::new();
         for (model, maps) in self.maps.iter().enumerate() {
             for (group, map) in self.groups.iter().zip(maps) {
-                if let UnitMap::Plan(plan) = map {
+                let mut add = |behind: &str, plan: &Array2<f32>| {
                     let bytes = plan.iter().flat_map(|share| share.to_le_bytes()).collect();
-                    arrays.push((format!("{model}/{group}"), plan.shape().to_vec(), bytes));
+                    arrays.push((format!("{model}/{group}{behind}"), plan.shape().to_vec(), bytes));
+                };
+                match map {
+                    UnitMap::Permutation(_) => {}
+                    UnitMap::Plan(plan) => add("", plan),
+                    UnitMap::Transport(Transport { incoming, outgoing }) => {
+                        add("/incoming", incoming);
+                        add("/outgoing", outgoing);
+                    }
+                    UnitMap::Untied(Untied { rows, columns }) => {
+                        rows.iter().for_each(|(parameter, plan)| add(&format!("/rows/{parameter}"), plan));
+                        columns.iter().for_each(|(parameter, plan)| add(&format!("/columns/{parameter}"), plan));
+                    }
                 }
             }
         }
@@ -120,7 +133,7 @@ impl Alignment {
             let mut found = UnitMaps::new();
             for group in &summary.groups {
                 let hard = named.remove(group).map(UnitMap::Permutation);
-                let map = hard.or_else(|| plans.remove(&format!("{model}/{group}")).map(UnitMap::Plan));
+                let map = hard.or_else(|| soft_map(&mut plans, &format!("{model}/{group}")));
                 found.push(map.ok_or_else(|| corrupt(format!("model {model} has no map for group `{group}`")))?);
             }
             if let Some(group) = named.keys().next() {
@@ -149,6 +162,23 @@ impl Alignment {
     }
 }
 
+/// The soft map whose arrays have this name or begin with it, taken out of all.
+fn soft_map(plans: &mut BTreeMap<String, Array2<f32>>, name: &str) -> Option<UnitMap> {
+    if let Some(plan) = plans.remove(name) {
+        return Some(UnitMap::Plan(plan));
+    }
+    if let (Some(incoming), Some(outgoing)) = (plans.remove(&format!("{name}/incoming")), plans.remove(&format!("{name}/outgoing"))) {
+        return Some(UnitMap::Transport(Transport { incoming, outgoing }));
+    }
+    let mut all = |part: &str| -> BTreeMap<String, Array2<f32>> {
+        let start = format!("{name}/{part}/");
+        let names: Vec<String> = plans.keys().filter(|name| name.starts_with(&start)).cloned().collect();
+        names.into_iter().filter_map(|name| Some((name[start.len()..].to_owned(), plans.remove(&name)?))).collect()
+    };
+    let (rows, columns) = (all("rows"), all("columns"));
+    (!rows.is_empty()).then(|| UnitMap::Untied(Untied { rows, columns }))
+}
+
 /// One line, keys in a fixed order.
 fn json(value: &impl Serialize) -> Vec<u8> {
     let mut text = serde_json::to_vec(value).expect("plain structures have a JSON form");
@@ -175,13 +205,19 @@ fn load_plans(path: &Path) -> Result<BTreeMap<String, Array2<f32>>, MatchingErro
     let mut plans = BTreeMap::new();
     for (name, view) in file.tensors() {
         let &[rows, columns] = view.shape() else { return Err(corrupt(format!("`{name}` has {} axes, expected 2", view.shape().len()))) };
-        if view.dtype() != Dtype::F32 || rows != columns {
-            return Err(corrupt(format!("`{name}` is {:?} of {rows} × {columns}, expected a square of F32", view.dtype())));
+        if view.dtype() != Dtype::F32 {
+            return Err(corrupt(format!("`{name}` is {:?} of {rows} × {columns}, expected F32", view.dtype())));
         }
         let shares = view.data().chunks_exact(4).map(|bytes| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])).collect();
         let plan = Array2::from_shape_vec((rows, columns), shares).expect("checked by the format");
-        if let Some(row) = plan.rows().into_iter().position(|row| !(0.999..=1.001).contains(&row.sum())) {
-            return Err(corrupt(format!("row {row} of `{name}` sums to `{}`, expected 1", plan.row(row).sum())));
+        // What becomes of a unit is shared out among slots, so there its shares sum to 1.
+        let (axis, line) = if name.ends_with("/outgoing") { (Axis(1), "column") } else { (Axis(0), "row") };
+        let sums = plan.sum_axis(Axis(1 - axis.index()));
+        if let Some(index) = sums.iter().position(|&sum| sum != 0.0 && !(0.999..=1.001).contains(&sum)) {
+            return Err(corrupt(format!(
+                "{line} {index} of `{name}` sums to `{}`, expected 1, or 0 for what no mass reaches",
+                sums[index]
+            )));
         }
         plans.insert(name, plan);
     }
@@ -217,6 +253,17 @@ mod tests {
         soft
     }
 
+    fn of_widths() -> Alignment {
+        let mut wide = alignment();
+        let (incoming, outgoing) = (array![[0.5, 0.5, 0.0], [0.0, 0.0, 0.0]], array![[1.0, 0.25, 0.0], [0.0, 0.75, 0.0]]);
+        let rows = [("a.weight", array![[0.5, 0.5], [0.0, 1.0]]), ("a.bias", array![[1.0, 0.0], [0.0, 1.0]])];
+        let columns = [("b.weight".to_owned(), array![[0.5, 0.5], [0.25, 0.75]])].into();
+        let rows = rows.map(|(name, plan)| (name.to_owned(), plan)).into();
+        wide.maps[0] = vec![UnitMap::Permutation(Permutation::identity(2)), UnitMap::Permutation(Permutation::identity(2))];
+        wide.maps[1] = vec![UnitMap::Transport(Transport { incoming, outgoing }), UnitMap::Untied(Untied { rows, columns })];
+        wide
+    }
+
     fn restarted() -> Alignment {
         let restart = |start: &str, objective: f64, chosen: bool| Restart {
             start: start.to_owned(),
@@ -244,7 +291,7 @@ mod tests {
 
     #[test]
     fn what_was_saved_is_loaded_and_equal_alignments_have_equal_bytes() {
-        for alignment in [alignment(), soft(), restarted()] {
+        for alignment in [alignment(), soft(), restarted(), of_widths()] {
             let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
             alignment.save(first.path()).unwrap();
             let loaded = Alignment::load(first.path()).unwrap();
@@ -296,6 +343,18 @@ mod tests {
             bytes
         };
         assert!(damaged(&soft(), PLANS, broken).contains("row 1 of `1/fc2`"));
+    }
+
+    #[test]
+    fn half_of_the_plans_of_a_map_is_no_map() {
+        let directory = tempfile::tempdir().unwrap();
+        of_widths().save(directory.path()).unwrap();
+        let path = directory.path().join(PLANS);
+        let bytes = fs::read(&path).unwrap();
+        let file = SafeTensors::deserialize(&bytes).unwrap();
+        let kept = file.tensors().into_iter().filter(|(name, _)| !name.ends_with("/outgoing"));
+        fs::write(&path, safetensors::serialize(kept, None).unwrap()).unwrap();
+        assert!(Alignment::load(directory.path()).unwrap_err().to_string().contains("no map for group `fc2`"));
     }
 
     #[test]

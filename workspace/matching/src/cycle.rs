@@ -41,10 +41,15 @@ pub fn cycle(spec: &PermutationSpec, models: &[&Weights], path: &[usize], pair: 
 ///
 /// Source: C²M³ (arXiv 2405.17897), figure 2b.
 pub fn cycle_error(spec: &PermutationSpec, models: &[&Weights], pair: impl Fn(usize, usize) -> UnitMaps) -> f64 {
+    cycle_error_of(&vec![spec; models.len()], models, pair)
+}
+
+/// As [`cycle_error`], of models each with its own spec.
+pub(crate) fn cycle_error_of(specs: &[&PermutationSpec], models: &[&Weights], pair: impl Fn(usize, usize) -> UnitMaps) -> f64 {
     let count = models.len();
     let error = |path: &[usize]| {
         let maps = around(path, &pair);
-        if is_identity(&maps) { 0.0 } else { distance(models[path[0]], &to_frame(spec, models[path[0]], &maps)) }
+        if is_identity(&maps) { 0.0 } else { distance(models[path[0]], &to_frame(specs[path[0]], models[path[0]], &maps)) }
     };
     if count == 2 {
         return error(&[0, 1]);

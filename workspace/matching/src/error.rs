@@ -19,6 +19,14 @@ pub enum MatchingError {
         /// The first difference.
         problem: String,
     },
+    /// A model has other numbers of units, and the method knows permutations only.
+    #[error(
+        "model {model} has other widths than model 0, which this method cannot match\nhint: `by = \"ot-fusion\"` takes models of several widths"
+    )]
+    OtherWidth {
+        /// Index of the model.
+        model: usize,
+    },
     /// A weight is NaN or infinite.
     #[error("model {model} holds a weight that is not finite in `{parameter}`\nhint: its training diverged; lower the learning rate")]
     NotFinite {

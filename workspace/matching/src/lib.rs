@@ -21,20 +21,21 @@ mod matcher;
 mod merge;
 pub mod methods;
 mod objective;
+mod problem;
 #[cfg(test)]
 mod testing;
 mod weight_similarity;
 
 pub use activations::{Activations, Score};
-pub use align::{pair_maps, permutations, to_frame};
+pub use align::{pair_maps, permutations, to_frame, to_frame_with};
 pub use barrier::{Barrier, barrier, lambdas};
 pub use cka::{FeatureSimilarity, feature_similarity};
 pub use cycle::{Cycle, cycle, cycle_error};
 pub use error::MatchingError;
-pub use ground_metric::Ground;
+pub use ground_metric::{CostScale, Ground};
 pub use margins::{GroupMargins, margins};
 pub use matcher::{
-    Alignment, Certificate, Frame, Interrupted, Iterate, Matcher, Outcome, Problem, Restart, SolverTrace, UnitMap, UnitMaps,
+    Alignment, Certificate, Frame, Interrupted, Iterate, Matcher, Outcome, Restart, SolverTrace, Transport, UnitMap, UnitMaps, Untied,
 };
 pub use merge::{interpolate, mean};
 pub use methods::{
@@ -43,4 +44,5 @@ pub use methods::{
     ot_fusion::OtFusion,
 };
 pub use objective::objective;
+pub use problem::Problem;
 pub use weight_similarity::{Compared, WeightSimilarity, weight_similarity};

@@ -71,7 +71,7 @@ pub fn margins(problem: &Problem<'_>, alignment: &Alignment) -> Result<Vec<Vec<G
 fn permutations(alignment: &Alignment, model: usize, maps: &UnitMaps) -> Result<Vec<Permutation>, MatchingError> {
     let hard = |(map, group): (&UnitMap, &String)| match map {
         UnitMap::Permutation(permutation) => Ok(permutation.clone()),
-        UnitMap::Plan(_) => Err(MatchingError::Soft { model, group: group.clone() }),
+        UnitMap::Plan(_) | UnitMap::Transport(_) | UnitMap::Untied(_) => Err(MatchingError::Soft { model, group: group.clone() }),
     };
     maps.iter().zip(&alignment.groups).map(hard).collect()
 }

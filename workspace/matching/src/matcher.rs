@@ -1,94 +1,11 @@
 use std::collections::BTreeMap;
 
 use ndarray::Array2;
-use onebasin_network::{GroupMoments, Permutation, PermutationSpec, Weights};
+use onebasin_network::{Permutation, PermutationSpec, Weights};
 use onebasin_repro::Stream;
 use serde::{Deserialize, Serialize};
 
-use crate::{Activations, MatchingError, align, cycle, objective::objective};
-
-/// Models of one architecture that want a common order of units.
-#[derive(Clone, Debug)]
-pub struct Problem<'a> {
-    /// Which axes of which parameters belong to which group of units.
-    pub spec: &'a PermutationSpec,
-    /// At least two, each checked against `spec` by [`Problem::check`].
-    pub models: Vec<&'a Weights>,
-    /// The moments of the models' activations, for each group, where a method asks for them ([`Matcher::needs`]).
-    pub moments: Option<&'a [GroupMoments]>,
-}
-
-impl<'a> Problem<'a> {
-    /// Models to be matched by their weights.
-    pub fn new(spec: &'a PermutationSpec, models: Vec<&'a Weights>) -> Problem<'a> {
-        Problem { spec, models, moments: None }
-    }
-
-    /// The same with the moments of their activations.
-    #[must_use]
-    pub fn with_moments(self, moments: &'a [GroupMoments]) -> Problem<'a> {
-        Problem { moments: Some(moments), ..self }
-    }
-
-    /// Says whether there is something to match.
-    ///
-    /// # Errors
-    /// Fewer than two models, a model of another architecture, a weight that is not finite, moments of other models.
-    pub fn check(&self) -> Result<(), MatchingError> {
-        if self.models.len() < 2 {
-            return Err(MatchingError::TooFewModels { found: self.models.len() });
-        }
-        for (model, weights) in self.models.iter().enumerate() {
-            self.check_shapes(model, weights)?;
-            if let Some((name, _)) = weights.iter().find(|(_, array)| !array.iter().all(|value| value.is_finite())) {
-                return Err(MatchingError::NotFinite { model, parameter: name.to_owned() });
-            }
-        }
-        self.moments.map_or(Ok(()), |moments| self.check_moments(moments))
-    }
-
-    fn check_moments(&self, moments: &[GroupMoments]) -> Result<(), MatchingError> {
-        let wrong = |problem| Err(MatchingError::Moments { problem });
-        if moments.len() != self.spec.groups.len() {
-            return wrong(format!("{} groups, expected {}", moments.len(), self.spec.groups.len()));
-        }
-        for (moments, group) in moments.iter().zip(&self.spec.groups) {
-            let (models, units) = (moments.models(), moments.sums.first().map_or(0, |sums| sums.len()));
-            if (models, units) != (self.models.len(), group.units) {
-                let expected = format!("{} models and {} units", self.models.len(), group.units);
-                return wrong(format!("group `{}` is of {models} models and {units} units, expected {expected}", group.name));
-            }
-            let vectors = moments.sums.iter().chain(&moments.squares).flatten();
-            if !vectors.chain(moments.products.iter().flatten()).all(|value| value.is_finite()) {
-                return wrong(format!("group `{}` holds a sum that is not finite", group.name));
-            }
-        }
-        Ok(())
-    }
-
-    fn check_shapes(&self, model: usize, weights: &Weights) -> Result<(), MatchingError> {
-        let wrong = |problem| MatchingError::OtherArchitecture { model, problem };
-        let found: BTreeMap<&str, &[usize]> = weights.iter().map(|(name, array)| (name, array.shape())).collect();
-        for parameter in &self.spec.parameters {
-            match found.get(parameter.name.as_str()) {
-                None => return Err(wrong(format!("`{}` is missing", parameter.name))),
-                Some(&shape) if shape != parameter.shape => {
-                    return Err(wrong(format!("`{}` has shape {shape:?}, expected {:?}", parameter.name, parameter.shape)));
-                }
-                Some(_) => {}
-            }
-        }
-        if found.len() != self.spec.parameters.len() {
-            return Err(wrong(format!("it has {} arrays, expected {}", found.len(), self.spec.parameters.len())));
-        }
-        Ok(())
-    }
-
-    /// The identity for every model and group.
-    pub fn identity_maps(&self) -> Vec<Vec<Permutation>> {
-        vec![self.spec.groups.iter().map(|group| Permutation::identity(group.units)).collect(); self.models.len()]
-    }
-}
+use crate::{Activations, MatchingError, Problem, align, cycle, objective::objective};
 
 /// Whether to stop a matching.
 pub type Interrupted<'a> = &'a dyn Fn() -> bool;
@@ -144,6 +61,11 @@ pub trait Matcher {
     fn needs(&self) -> Option<Activations> {
         None
     }
+
+    /// Whether it looks at the activations of each layer, class scores included, besides those of each group.
+    fn needs_layers(&self) -> bool {
+        false
+    }
 }
 
 /// The order of units that all maps lead to.
@@ -161,8 +83,32 @@ pub enum Frame {
 pub enum UnitMap {
     /// Frame slot `i` holds the model's unit `p[i]`.
     Permutation(Permutation),
-    /// `plan[[i, j]]` is the share of the model's unit `j` in frame slot `i`; rows sum to 1.
+    /// `plan[[i, j]]` is the share of the model's unit `j` in frame slot `i`, both where units are read from and where they are read; rows
+    /// sum to 1, or to 0 for a slot that no unit reaches.
     Plan(Array2<f32>),
+    /// What a slot is made of, and what becomes of a unit, apart.
+    Transport(Transport),
+    /// Another plan for each parameter: layers that write to the same units are matched apart, which no order of units can follow.
+    Untied(Untied),
+}
+
+/// A plan between units that are not of one number or mass: what a slot is made of is a mean, and what a unit gave is shared out.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Transport {
+    /// `[slots, units]`, for rows of parameters: rows sum to 1, or to 0 for a slot that no unit reaches.
+    pub incoming: Array2<f32>,
+    /// `[slots, units]`, for columns of parameters: columns sum to 1, or to 0 for a unit that reaches no slot. What units gave to those who
+    /// read them is then given by the slots they are in, as a unit that is made of two equal ones counts for both.
+    pub outgoing: Array2<f32>,
+}
+
+/// Plans `[slots, units]` of a group by the names of parameters; rows of plans sum to 1, or to 0 for a slot that no unit reaches.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Untied {
+    /// For parameters whose rows are the group's units.
+    pub rows: BTreeMap<String, Array2<f32>>,
+    /// For parameters whose columns are.
+    pub columns: BTreeMap<String, Array2<f32>>,
 }
 
 impl UnitMap {
@@ -171,6 +117,8 @@ impl UnitMap {
         match self {
             UnitMap::Permutation(permutation) => permutation.len(),
             UnitMap::Plan(plan) => plan.nrows(),
+            UnitMap::Transport(transport) => transport.incoming.nrows(),
+            UnitMap::Untied(untied) => untied.rows.values().next().map_or(0, Array2::nrows),
         }
     }
 }
@@ -298,8 +246,9 @@ pub struct Alignment {
     pub iterations: usize,
     /// The worst over the final assignments.
     pub certificate: Certificate,
-    /// How far the soft plan that fits worst misses its marginals, as a share of the mass, before its rows are divided by their sums: at most 2; 0 for
-    /// permutations. A large one is the mark of a plan that was stopped too early.
+    /// How far the soft plan that fits worst misses its marginals, as a share of the mass, before its rows are divided by their sums: at
+    /// most 2; 0 for permutations. Of an unbalanced plan, how far it misses those that its relaxation asks for. A large one is the mark of
+    /// a plan that was stopped too early.
     pub marginal_error: f64,
     /// [`crate::cycle_error`] of the maps; exactly 0 for permutations, which compose through the frame.
     pub cycle_error: f64,
@@ -308,14 +257,20 @@ pub struct Alignment {
 impl Alignment {
     /// Completes found maps by what every alignment says: objective in the frame and cycle error.
     pub fn assemble(problem: &Problem<'_>, frame: Frame, maps: Vec<UnitMaps>, solver_trace: SolverTrace) -> Alignment {
-        let spec = problem.spec;
+        let spec = problem.frame_spec(frame);
         let mut groups: Vec<String> = spec.groups.iter().map(|group| group.name.clone()).collect();
         if maps.iter().any(|maps| maps.len() > groups.len()) {
             groups.push(OUTPUT.to_owned());
         }
-        let aligned: Vec<Weights> = problem.models.iter().zip(&maps).map(|(weights, maps)| align::to_frame(spec, weights, maps)).collect();
+        let own = match frame {
+            Frame::Reference(reference) => Some(problem.models[reference]),
+            Frame::Universe => None,
+        };
+        let aligned: Vec<Weights> =
+            problem.models.iter().zip(&maps).map(|(weights, maps)| align::to_frame_with(spec, weights, maps, own)).collect();
         let objective = objective(spec, &aligned.iter().collect::<Vec<_>>());
-        let cycle_error = cycle::cycle_error(spec, &problem.models, |from, onto| align::pair_maps(&maps[from], &maps[onto]));
+        let specs: Vec<&PermutationSpec> = (0..problem.models.len()).map(|model| problem.spec_of(model)).collect();
+        let cycle_error = cycle::cycle_error_of(&specs, &problem.models, |from, onto| align::pair_maps(&maps[from], &maps[onto]));
         let SolverTrace { trace, refinement, outcome, iterations, certificate, marginal_error } = solver_trace;
         let starts = Vec::new();
         Alignment {

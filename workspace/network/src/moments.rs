@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use ndarray::{Array1, Array2};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 
-use crate::{NetworkError, PermutationSpec};
+use crate::{NetworkError, Parameter, PermutationSpec, Role};
 
 /// Sums over what the units of one group give in several models for the same inputs. A sample is an image, and of an image with height and
 /// width each of its pixels; where several tensors of a residual stream count, each of them.
@@ -65,15 +65,16 @@ impl GroupMoments {
     }
 
     /// A safetensors file of the moments of every group of a network: `GROUP/samples` (U64, `[1]`), `GROUP/sums` and `GROUP/squares` (F64,
-    /// `[models, units]`), `GROUP/products` (F64, `[pairs, units, units]`). Equal moments give equal bytes.
+    /// `[models, units]`), `GROUP/products` (F64, `[pairs, units, units]`). Behind the groups there may be the moments of every layer, as
+    /// [`Graph::layer_taps`](crate::Graph::layer_taps) has them, under `layers/WEIGHT` in place of `GROUP`. Equal moments give equal bytes.
     ///
     /// # Errors
     /// When the format cannot hold it.
     pub fn to_bytes(all: &[GroupMoments], spec: &PermutationSpec) -> Result<Vec<u8>, NetworkError> {
         let mut arrays: Vec<(String, Dtype, Vec<usize>, Vec<u8>)> = Vec::new();
         let bytes = |values: &mut dyn Iterator<Item = f64>| values.flat_map(f64::to_le_bytes).collect::<Vec<u8>>();
-        for (moments, group) in all.iter().zip(&spec.groups) {
-            let (models, units, name) = (moments.models(), group.units, &group.name);
+        for (moments, (name, units)) in all.iter().zip(places(spec)) {
+            let models = moments.models();
             arrays.push((format!("{name}/samples"), Dtype::U64, vec![1], moments.samples.to_le_bytes().to_vec()));
             for (what, vectors) in [("sums", &moments.sums), ("squares", &moments.squares)] {
                 let values = bytes(&mut vectors.iter().flatten().copied());
@@ -103,9 +104,10 @@ impl GroupMoments {
             let (numbers, _) = view.data().as_chunks::<8>();
             Ok((view.shape().to_vec(), numbers.to_vec()))
         };
+        let has_layers = file.names().iter().any(|name| name.starts_with(LAYERS));
+        let count = if has_layers { usize::MAX } else { spec.groups.len() };
         let mut all = Vec::with_capacity(spec.groups.len());
-        for group in &spec.groups {
-            let (name, units) = (&group.name, group.units);
+        for (name, units) in places(spec).take(count) {
             let floats = |what: &str| -> Result<(usize, Vec<f64>), NetworkError> {
                 let (shape, numbers) = read(format!("{name}/{what}"), Dtype::F64)?;
                 if shape[1..].iter().any(|&length| length != units) {
@@ -132,6 +134,17 @@ impl GroupMoments {
         }
         Ok(all)
     }
+}
+
+/// What names of layers in a file begin with; no name of a group has a slash.
+const LAYERS: &str = "layers/";
+
+/// Groups, then layers: names in a file, and numbers of units.
+fn places(spec: &PermutationSpec) -> impl Iterator<Item = (String, usize)> {
+    let groups = spec.groups.iter().map(|group| (group.name.clone(), group.units));
+    let layers = spec.parameters.iter().filter(|parameter| parameter.role == Role::Weight);
+    let units = |layer: &Parameter| layer.shape[0] / layer.rows.map_or(1, |rows| rows.block);
+    groups.chain(layers.map(move |layer| (format!("{LAYERS}{}", layer.name), units(layer))))
 }
 
 fn unreadable(error: &safetensors::SafeTensorError) -> NetworkError {
@@ -168,6 +181,9 @@ mod tests {
         let all = [moments(2), moments(3)];
         let bytes = GroupMoments::to_bytes(&all, graph.spec()).unwrap();
         assert_eq!(GroupMoments::from_bytes(&bytes, graph.spec()).unwrap(), all);
+        let layers = [moments(2), moments(3), moments(2), moments(3), moments(2)];
+        let bytes = GroupMoments::to_bytes(&layers, graph.spec()).unwrap();
+        assert_eq!(GroupMoments::from_bytes(&bytes, graph.spec()).unwrap(), layers);
         // Those of one network do not pass for another's, even where the file is whole.
         assert!(GroupMoments::to_bytes(&[moments(3), moments(2)], graph.spec()).is_err());
         assert!(GroupMoments::from_bytes(b"nothing", graph.spec()).unwrap_err().to_string().contains("hint: "));

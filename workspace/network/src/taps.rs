@@ -57,4 +57,25 @@ impl Graph {
         };
         (0..self.spec().groups.len()).map(of_group).collect()
     }
+    /// The node where the activations of each linear layer and convolution are read, in the order of their weights in the spec.
+    ///
+    /// A norm behind a layer belongs to it, and so does the sum that it ends the body of: of a residual block that is the block's output. A
+    /// layer on a shortcut is read before the sum, and a layer that no ReLU reads (class scores too) as it is, whatever the tap.
+    pub fn layer_taps(&self, tap: Tap) -> Vec<NodeId> {
+        let is_layer = |node: &NodeId| matches!(self.nodes[*node].operation, Operation::Linear { .. } | Operation::Conv { .. });
+        let of_layer = |layer: NodeId| {
+            let mut at = layer;
+            loop {
+                let mut readers = (at + 1..self.nodes.len()).filter(|&node| self.nodes[node].inputs.contains(&at));
+                let (Some(reader), None) = (readers.next(), readers.next()) else { return at };
+                match self.nodes[reader].operation {
+                    Operation::Norm { .. } => at = reader,
+                    Operation::Add if self.nodes[reader].inputs[0] == at => at = reader,
+                    Operation::Relu => return if tap == Tap::AfterRelu { reader } else { at },
+                    _ => return at,
+                }
+            }
+        };
+        (0..self.nodes.len()).filter(is_layer).map(of_layer).collect()
+    }
 }

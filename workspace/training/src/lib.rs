@@ -51,7 +51,7 @@ pub use initialise::{Initialisation, initialise};
 pub use interpolation::evaluate_line;
 pub use kernels::{Kernels, free_buffers};
 pub use learning_curve::CurvePoint;
-pub use moments::cross_moments;
+pub use moments::{Places, cross_moments};
 pub use optimizer::{Adam, Optimizer, Sgd};
 pub use options::Training;
 pub use prediction::{Predictions, predict, predict_ensemble};

@@ -18,6 +18,17 @@ const HELD: usize = 1 << 26;
 /// Rows of a product whose entries are summed in single precision.
 const ROWS: usize = 4096;
 
+/// Which tensors of a network [`cross_moments`] looks at.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Places {
+    /// Before or after a ReLU.
+    pub tap: Tap,
+    /// Which tensors of a residual stream.
+    pub stream: StreamTaps,
+    /// Whether those of each layer too, class scores included, behind those of groups: [`Graph::layer_taps`].
+    pub layers: bool,
+}
+
 /// The cross moments of every group of units, over the images of a split as they are, batch norms with their running statistics.
 ///
 /// All models see a batch, then the products of each group and each two models are added in `f64`; so memory is that of the sums and of one
@@ -30,7 +41,7 @@ const ROWS: usize = 4096;
 pub fn cross_moments(
     graph: &Graph,
     models: &[&Weights],
-    (tap, stream): (Tap, StreamTaps),
+    places: Places,
     data: &Split,
     normalisation: &Normalisation,
     device: &Device,
@@ -41,7 +52,11 @@ pub fn cross_moments(
     if total == 0 {
         return Err(impossible("images", 0, "at least 1", "1000 or more are usual"));
     }
-    let taps = graph.taps(tap, stream);
+    let Places { tap, stream, layers } = places;
+    let mut taps = graph.taps(tap, stream);
+    if layers {
+        taps.extend(graph.layer_taps(tap).into_iter().map(|place| vec![place]));
+    }
     let mut places: Vec<NodeId> = taps.iter().flatten().copied().collect();
     places.sort_unstable();
     places.dedup();
@@ -52,7 +67,11 @@ pub fn cross_moments(
     let tensors: Vec<Tensors> = models.iter().map(|weights| Tensors::new(graph, weights, &burn)).collect();
     let of_image: usize = places.iter().map(|&place| graph.nodes[place].shape.volume()).sum();
     let batch = (HELD / (of_image * models.len()).max(1)).clamp(1, 500);
-    let mut sums: Vec<GroupMoments> = graph.spec().groups.iter().map(|group| GroupMoments::zero(group.units, models.len())).collect();
+    let units = |tap: &Vec<NodeId>| {
+        let node = &graph.nodes[tap[0]];
+        node.shape.channels / node.group.map_or(1, |binding| if node.flat { binding.block } else { 1 })
+    };
+    let mut sums: Vec<GroupMoments> = taps.iter().map(|tap| GroupMoments::zero(units(tap), models.len())).collect();
     for start in (0..total).step_by(batch) {
         if watch(start).is_break() {
             return Err(TrainingError::Stopped { done: start, total });

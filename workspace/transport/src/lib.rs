@@ -6,11 +6,13 @@
 //! - [`assignment`]: square, unit masses, as a maximisation of gains; the plan is a permutation.
 //! - [`exact`]: any sizes, any masses; a sparse vertex of the polytope.
 //! - [`sinkhorn`]: the entropic smoothing, and alternate normalisation to a doubly stochastic matrix.
+//! - [`unbalanced`]: the same with marginals that may be missed at a price.
+//! - [`partial`]: a given mass moves, the rest stays; exact.
 //!
 //! Exact answers carry their dual solution, so that [`Certificate`] can prove them optimal without trusting the solver.
 //! Ties are broken by index and nothing is random: equal input gives equal bytes, on any machine.
 //!
-//! Not here: building cost matrices, partial or unbalanced transport, sparse costs, threads.
+//! Not here: building cost matrices, sparse costs, threads.
 
 pub mod assignment;
 mod certificate;
@@ -19,8 +21,10 @@ mod error;
 pub mod exact;
 mod kernels;
 mod layout;
+pub mod partial;
 mod plan;
 pub mod sinkhorn;
+pub mod unbalanced;
 
 pub use certificate::Certificate;
 pub use cost::Cost;

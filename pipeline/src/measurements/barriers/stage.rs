@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
 use onebasin_datasets::Dataset;
-use onebasin_matching::{Alignment, UnitMaps, interpolate, lambdas, to_frame};
+use onebasin_matching::{Alignment, UnitMaps, interpolate, lambdas, to_frame_with};
 use onebasin_network::Weights;
 use onebasin_training::{Evaluation, evaluate, evaluate_line};
 use serde::{Deserialize, Serialize};
@@ -176,7 +176,7 @@ impl Stage for LineStage {
         alignment.maps.get(last).with_context(|| format!("no model {last} in an alignment of {}", alignment.maps.len()))?;
         let fixed = files::load(fixed, graph)?;
         let maps = alignment.pair_maps(from, onto);
-        let permutee = to_frame(graph.spec(), &files::load(permutee, graph)?, &maps);
+        let permutee = to_frame_with(graph.spec(), &files::load(permutee, graph)?, &maps, Some(&fixed));
         let dataset = context.datasets.of(&self.task)?;
         let ends = [&fixed, &permutee];
         let measured = match &self.repair {

@@ -11,4 +11,5 @@ mod reruns;
 mod rows;
 mod shared;
 mod splits;
+mod transporting;
 mod tuning;

@@ -144,7 +144,7 @@ mod tests {
         fn indices(map: &UnitMap) -> &[u32] {
             match map {
                 UnitMap::Permutation(permutation) => permutation.as_slice(),
-                UnitMap::Plan(_) => panic!("weight matching makes permutations"),
+                _ => panic!("weight matching makes permutations"),
             }
         }
         maps.iter().map(indices).collect()

@@ -118,6 +118,11 @@ impl Matching {
     pub fn needs(&self) -> Option<Activations> {
         self.matcher().needs()
     }
+
+    /// Whether it looks at the activations of each layer, class scores included, besides those of each group.
+    pub fn needs_layers(&self) -> bool {
+        self.matcher().needs_layers()
+    }
 }
 
 /// An error unless `value` is at least 1.
@@ -191,7 +196,15 @@ mod tests {
         for name in Matching::NAMES {
             assert!(parse(&format!("{{\"by\": \"{name}\"}}")).unwrap().permutes(), "{name}");
         }
-        for option in [r#""plan": "sinkhorn""#, r#""output": "transported""#] {
+        let options = [
+            r#""plan": "sinkhorn""#,
+            r#""output": "transported""#,
+            r#""plan": "unbalanced""#,
+            r#""plan": "partial", "mass": 0.9"#,
+            r#""masses": "l2""#,
+            r#""residual": "skips""#,
+        ];
+        for option in options {
             assert!(!parse(&format!("{{\"by\": \"ot-fusion\", {option}}}")).unwrap().permutes(), "{option}");
         }
     }

@@ -1,25 +1,39 @@
 use ndarray::Array2;
-use onebasin_network::{Parameter, Permutation, PermutationSpec, Role, Weights};
+use onebasin_network::{GroupMoments, Parameter, Permutation, PermutationSpec, Role, Weights};
 use onebasin_repro::Stream;
-use onebasin_transport::{assignment, sinkhorn::Sinkhorn};
 use serde::{Deserialize, Serialize};
 
 use super::{at_least_one, git_rebasin::reference, number, tolerance};
-use crate::ground_metric::{Ground, Rows};
+use crate::ground_metric::{CostScale, Ground, Rows};
 use crate::matcher::{Interrupted, go_on};
-use crate::{Alignment, Certificate, Frame, Matcher, MatchingError, Outcome, Problem, SolverTrace, UnitMap, UnitMaps};
+use crate::{
+    Activations, Alignment, Certificate, Frame, Matcher, MatchingError, Outcome, Problem, SolverTrace, UnitMap, UnitMaps, mean,
+    to_frame_with,
+};
 
-/// Optimal-transport fusion from weights: layer by layer from the input, the units of each model are transported onto the reference's by
-/// the distance of their incoming weights, which are first brought into the order the layer before has got. One pass, no way back.
+mod masses;
+mod options;
+mod plan;
+mod skips;
+
+pub use options::{Correction, Features, Masses, OutputUnits, PlanKind, Residual};
+
+/// Optimal-transport fusion: layer by layer from the input, the units of each model are transported onto the reference's, by the distance
+/// of their incoming weights, which are first brought into the order the layer before has got; or by the distance of what they give. One
+/// pass, no way back.
 ///
-/// Masses are uniform. An exact plan between equally many units is then a permutation, and is returned as one; Sinkhorn's plan is
-/// soft, and its rows (frame slots) are divided by their sums.
+/// An exact plan between equally many units of one mass is a permutation, and is returned as one. Every other plan is soft. A slot of the
+/// frame is then the mean of the units that reach it, weighted by mass; what a unit gave to the next layer is shared out among the slots
+/// that it reaches ([`Correction`] has the rule as published). Models may have other widths than the reference, whose shape the result has
+/// ([`Problem::of_widths`]).
 ///
-/// Extensions of ours, as the paper knows chains of layers without norms only: parameters of one number per unit (biases, norm scales and
-/// shifts) are appended to a unit's incoming weights (`append-vectors`); units tied by residual connections get one plan, from the squared
-/// distances summed over all layers that write to them, in a second pass where the first has not yet met them all.
+/// As published it is `append-vectors = false`, `output = "transported"`, and for residual networks `residual = "skips"`. Extensions of
+/// ours, as the paper knows chains of layers without norms only: parameters of one number per unit (biases, norm scales and shifts) are
+/// appended to a unit's incoming weights (`append-vectors`); units tied by residual connections get one plan, from the squared distances
+/// summed over all layers that write to them, in a second pass where the first has not yet met them all. Unbalanced plans are the
+/// program's, partial ones are ours.
 ///
-/// Source: Singh and Jaggi (arXiv 1910.05653), algorithm 1 with weights as support.
+/// Source: Singh and Jaggi (arXiv 1910.05653), algorithm 1, and the authors' program.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -28,22 +42,51 @@ pub struct OtFusion {
     pub reference: usize,
     /// How the plan is found; default exact.
     pub plan: PlanKind,
-    /// Sinkhorn only: weight of the entropy, in the unit of the cost; default 0.01.
+    /// Sinkhorn and unbalanced: weight of the entropy, in the unit of the cost; default 0.01.
     pub regularisation: f64,
-    /// Sinkhorn only: the most iterations; default 1000. Where they run out, a second attempt scales the regularisation down in steps: see
-    /// [`Sinkhorn::plan`]. `Alignment::marginal_error` says how well the plan fits that comes of it.
+    /// Sinkhorn and unbalanced: the most iterations; default 1000. Where they run out in Sinkhorn's, a second attempt scales the
+    /// regularisation down in steps: see [`onebasin_transport::sinkhorn::Sinkhorn::plan`]. `Alignment::marginal_error` says how well the
+    /// plan fits that comes of it.
     pub iterations: usize,
-    /// Sinkhorn only: error of the marginals at which it stops; default 1e-9.
+    /// Sinkhorn and unbalanced: error of the marginals at which it stops; default 1e-9.
     pub tolerance: f64,
     /// The distance between two units; default Euclidean, as in all runs of the paper's program.
     pub ground: Ground,
-    /// Whether incoming weights are brought to length 1 first; default false.
+    /// Whether the vectors of units are brought to length 1 first; default false.
     pub normalise_rows: bool,
     /// Whether class scores are transported too; default fixed: their meaning is given by the labels, so any other plan than the identity
     /// is an error of the matching. The paper's program transports them.
     pub output: OutputUnits,
     /// Whether biases, norm scales and shifts count as further incoming weights; default true. They follow the plan either way.
     pub append_vectors: bool,
+    /// What of units is compared; default weights.
+    #[serde(skip_serializing_if = "options::is_default")]
+    pub features: Features,
+    /// Activations only: which. The paper has those before the ReLU, of 200 images.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub activations: Option<Activations>,
+    /// What costs are divided by; default nothing, as in all runs of the paper's program.
+    #[serde(skip_serializing_if = "CostScale::is_none")]
+    pub normalise_costs: CostScale,
+    /// How much each unit counts; default uniform.
+    #[serde(skip_serializing_if = "options::is_default")]
+    pub masses: Masses,
+    /// Soft plans only: how a plan becomes weights; default proper.
+    #[serde(skip_serializing_if = "options::is_default")]
+    pub correction: Correction,
+    /// Unbalanced only: what missing a marginal costs, ρ, in the unit of the cost; default 1.
+    #[serde(skip_serializing_if = "options::is_one")]
+    pub relaxation: f64,
+    /// Partial only: the share of the mass that moves, at most 1; default 1, which is exact.
+    #[serde(skip_serializing_if = "options::is_one")]
+    pub mass: f64,
+    /// What becomes of units that are tied by residual connections; default tied.
+    #[serde(skip_serializing_if = "options::is_default")]
+    pub residual: Residual,
+    /// Whether each further model is transported onto the mean of those before it, in place of the reference; default false. Of two models
+    /// it is the same.
+    #[serde(skip_serializing_if = "options::is_default")]
+    pub iterated: bool,
 }
 
 impl Default for OtFusion {
@@ -58,51 +101,75 @@ impl Default for OtFusion {
             normalise_rows: false,
             output: OutputUnits::Fixed,
             append_vectors: true,
+            features: Features::Weights,
+            activations: None,
+            normalise_costs: CostScale::None,
+            masses: Masses::Uniform,
+            correction: Correction::Proper,
+            relaxation: 1.0,
+            mass: 1.0,
+            residual: Residual::Tied,
+            iterated: false,
         }
     }
 }
 
-/// How a transport plan is found.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "kebab-case")]
-pub enum PlanKind {
-    /// A plan of least cost.
-    #[default]
-    Exact,
-    /// The plan of least cost less entropy.
-    Sinkhorn,
+/// The reference, or what stands for it, and the model that is transported onto it: fixed and moving.
+struct Pair<'a> {
+    specs: [&'a PermutationSpec; 2],
+    weights: [&'a Weights; 2],
+    /// Which models of the moments they are.
+    models: [usize; 2],
+    seen: Seen<'a>,
 }
 
-/// What happens to the class scores.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "kebab-case")]
-pub enum OutputUnits {
-    /// They stay.
-    #[default]
-    Fixed,
-    /// They are transported like any layer.
-    Transported,
+/// Moments of what units give; none where weights are compared.
+#[derive(Clone, Copy, Default)]
+struct Seen<'a> {
+    groups: Option<&'a [GroupMoments]>,
+    /// Where these are asked for.
+    layers: Option<&'a [GroupMoments]>,
+}
+
+impl Pair<'_> {
+    fn fixed_spec(&self) -> &PermutationSpec {
+        self.specs[0]
+    }
+
+    /// Units of a group in either model.
+    fn units(&self, group: usize) -> [usize; 2] {
+        self.specs.map(|spec| spec.groups[group].units)
+    }
 }
 
 impl Matcher for OtFusion {
     fn align_unless(&self, interrupted: Interrupted<'_>, problem: &Problem<'_>, _stream: &Stream) -> Result<Alignment, MatchingError> {
         self.check()?;
-        problem.check()?;
+        problem.check_widths()?;
         let fixed = reference(problem, self.reference)?;
         self.check_output(problem.spec)?;
+        let seen = self.seen(problem)?;
         let mut solver_trace = SolverTrace::direct(Certificate::default());
-        if self.plan == PlanKind::Sinkhorn {
+        if matches!(self.plan, PlanKind::Sinkhorn | PlanKind::Unbalanced) {
             solver_trace.outcome = Outcome::Converged;
         }
+        let frame_spec = problem.spec_of(self.reference);
         let mut maps = Vec::new();
-        for (model, moving) in problem.models.iter().enumerate() {
-            maps.push(if model == self.reference {
-                self.stay(problem.spec)
-            } else {
-                self.transport(interrupted, problem.spec, [fixed, moving], &mut solver_trace)?
-            });
+        // The models so far, in the frame, where each further one is transported onto their mean.
+        let mut fused = vec![fixed.clone()];
+        for (model, &moving) in problem.models.iter().enumerate() {
+            if model == self.reference {
+                maps.push(self.stay(frame_spec));
+                continue;
+            }
+            let target = if self.iterated { &mean(&fused.iter().collect::<Vec<_>>(), None)? } else { fixed };
+            let pair =
+                Pair { specs: [frame_spec, problem.spec_of(model)], weights: [target, moving], models: [self.reference, model], seen };
+            let found = self.transport(interrupted, &pair, &mut solver_trace)?;
+            if self.iterated {
+                fused.push(to_frame_with(frame_spec, moving, &found, Some(fixed)));
+            }
+            maps.push(found);
         }
         Ok(Alignment::assemble(problem, Frame::Reference(self.reference), maps, solver_trace))
     }
@@ -110,19 +177,23 @@ impl Matcher for OtFusion {
     fn check(&self) -> Result<(), MatchingError> {
         at_least_one("iterations", self.iterations)?;
         tolerance("tolerance", self.tolerance)?;
-        if !(self.regularisation.is_finite() && self.regularisation > 0.0) {
-            return Err(MatchingError::Setting {
-                key: "regularisation",
-                value: number(self.regularisation),
-                expected: "a finite number above 0",
-                hint: "for no regularisation write `plan = \"exact\"`",
-            });
+        let above_zero = |key, value: f64, hint| {
+            let is_fine = value.is_finite() && value > 0.0;
+            let wrong = || MatchingError::Setting { key, value: number(value), expected: "a finite number above 0", hint };
+            if is_fine { Ok(()) } else { Err(wrong()) }
+        };
+        above_zero("regularisation", self.regularisation, "for no regularisation write `plan = \"exact\"`")?;
+        above_zero("relaxation", self.relaxation, "for marginals that are kept write `plan = \"sinkhorn\"`")?;
+        if !(self.mass > 0.0 && self.mass <= 1.0) {
+            let hint = "0.9 leaves a tenth of the mass where it is";
+            return Err(MatchingError::Setting { key: "mass", value: number(self.mass), expected: "a share above 0, at most 1", hint });
         }
-        Ok(())
+        self.check_unused()?;
+        self.activations.map_or(Ok(()), |activations| activations.check())
     }
 
     fn is_random(&self) -> bool {
-        false
+        self.activations.is_some_and(|activations| activations.drawn)
     }
 
     fn is_joint(&self) -> bool {
@@ -138,11 +209,55 @@ impl Matcher for OtFusion {
     }
 
     fn permutes(&self) -> bool {
-        self.plan == PlanKind::Exact && self.output == OutputUnits::Fixed
+        let is_exact = self.plan == PlanKind::Exact || self.plan == PlanKind::Partial && self.mass == 1.0;
+        is_exact && self.output == OutputUnits::Fixed && self.masses == Masses::Uniform && self.residual == Residual::Tied
+    }
+
+    fn needs(&self) -> Option<Activations> {
+        (self.features == Features::Activations).then(|| self.activations.unwrap_or_default())
+    }
+
+    fn needs_layers(&self) -> bool {
+        let looks = self.output == OutputUnits::Transported || self.residual == Residual::Skips;
+        self.features == Features::Activations && looks
     }
 }
 
 impl OtFusion {
+    /// Keys that would be left unread.
+    fn check_unused(&self) -> Result<(), MatchingError> {
+        let wrong = |key, value: String, expected, hint| Err(MatchingError::Setting { key, value, expected, hint });
+        if self.activations.is_some() && self.features == Features::Weights {
+            let hint = "by default the incoming weights of units are compared";
+            return wrong("activations", "a table".to_owned(), "`features = \"activations\"` beside it", hint);
+        }
+        if self.relaxation != 1.0 && self.plan != PlanKind::Unbalanced {
+            let hint = "other plans keep their marginals";
+            return wrong("relaxation", number(self.relaxation), "`plan = \"unbalanced\"` beside it", hint);
+        }
+        if self.mass != 1.0 && self.plan != PlanKind::Partial {
+            return wrong("mass", number(self.mass), "`plan = \"partial\"` beside it", "other plans move all of the mass");
+        }
+        if self.iterated && self.features == Features::Activations {
+            let hint = "what the mean of the models before gives is not measured; leave `iterated` out";
+            return wrong("iterated", "true".to_owned(), "`features = \"weights\"`", hint);
+        }
+        Ok(())
+    }
+
+    /// The moments that it looks at.
+    fn seen<'a>(&self, problem: &Problem<'a>) -> Result<Seen<'a>, MatchingError> {
+        if self.features == Features::Weights {
+            return Ok(Seen::default());
+        }
+        let seen = Seen { groups: Some(crate::activations::moments(problem)?), layers: problem.layer_moments() };
+        if self.needs_layers() && seen.layers.is_none() {
+            let problem = "none of layers, which `output = \"transported\"` and `residual = \"skips\"` look at".to_owned();
+            return Err(MatchingError::Moments { problem });
+        }
+        Ok(seen)
+    }
+
     /// Class scores can be transported where one layer makes them.
     fn check_output(&self, spec: &PermutationSpec) -> Result<(), MatchingError> {
         let makers = spec.parameters.iter().filter(|parameter| parameter.role == Role::Weight && is_output(parameter)).count();
@@ -165,23 +280,25 @@ impl OtFusion {
     }
 
     /// The maps of one model onto the reference.
-    fn transport(
-        &self,
-        interrupted: Interrupted<'_>,
-        spec: &PermutationSpec,
-        [fixed, moving]: [&Weights; 2],
-        solver_trace: &mut SolverTrace,
-    ) -> Result<UnitMaps, MatchingError> {
+    fn transport(&self, interrupted: Interrupted<'_>, pair: &Pair<'_>, solver_trace: &mut SolverTrace) -> Result<UnitMaps, MatchingError> {
+        if self.residual == Residual::Skips {
+            return self.transport_apart(interrupted, pair, solver_trace);
+        }
+        let spec = pair.fixed_spec();
         let mut maps = vec![None; spec.groups.len()];
         let mut complete = true;
         let mut certificates = vec![Certificate::default(); spec.groups.len()];
         for pass in 0..2 {
             for (group, found) in spec.groups.iter().enumerate() {
                 go_on(interrupted)?;
-                let rows = |parameter: &&Parameter| parameter.rows.as_ref().is_some_and(|binding| binding.group == group);
-                let (costs, all) = self.costs(spec.parameters.iter().filter(rows), found.units, fixed, moving, &maps);
+                let parameters = || spec.parameters.iter().filter(|parameter| parameter.rows.is_some_and(|rows| rows.group == group));
+                let (costs, all) = match pair.seen.groups {
+                    Some(moments) => (self.distances(&moments[group], pair), true),
+                    None => self.costs(parameters(), pair.units(group), pair, &maps),
+                };
                 complete &= all;
-                let (map, certificate) = self.solve(costs, &found.name, solver_trace)?;
+                let masses = self.masses.of(pair.weights, pair.units(group), || parameters().filter(|parameter| self.counts(parameter)));
+                let (map, certificate) = self.solve(costs, masses, &found.name, solver_trace)?;
                 certificates[group] = certificate;
                 maps[group] = Some(map);
             }
@@ -190,9 +307,17 @@ impl OtFusion {
             }
         }
         if self.output == OutputUnits::Transported {
-            let rows = spec.parameters.iter().filter(|parameter| is_output(parameter));
-            let (costs, _) = self.costs(rows, output_units(spec), fixed, moving, &maps);
-            let (map, certificate) = self.solve(costs, crate::matcher::OUTPUT, solver_trace)?;
+            let costs = match pair.seen.layers {
+                Some(moments) => {
+                    let layer = crate::problem::layers(spec).position(is_output).expect("one layer makes the scores");
+                    self.distances(&moments[layer], pair)
+                }
+                None => {
+                    let rows = spec.parameters.iter().filter(|parameter| is_output(parameter));
+                    self.costs(rows, [output_units(spec); 2], pair, &maps).0
+                }
+            };
+            let (map, certificate) = self.solve(costs, None, crate::matcher::OUTPUT, solver_trace)?;
             certificates.push(certificate);
             maps.push(Some(map));
         }
@@ -200,25 +325,33 @@ impl OtFusion {
         Ok(maps.into_iter().flatten().collect())
     }
 
+    /// Whether the numbers of a parameter count as incoming weights.
+    fn counts(&self, parameter: &Parameter) -> bool {
+        parameter.role.is_matched() && (parameter.role == Role::Weight || self.append_vectors)
+    }
+
+    /// The cost matrix from what units give.
+    fn distances(&self, moments: &GroupMoments, pair: &Pair<'_>) -> Array2<f64> {
+        let [fixed, moving] = pair.models;
+        Rows::of_moments(moments, fixed, moving).costs(self.ground, self.normalise_rows)
+    }
+
     /// The cost matrix from the rows of `parameters` whose other axis is fixed or mapped already, and whether that is all of them.
     fn costs<'a>(
         &self,
         parameters: impl Iterator<Item = &'a Parameter>,
-        units: usize,
-        fixed: &Weights,
-        moving: &Weights,
+        [fixed_units, moving_units]: [usize; 2],
+        pair: &Pair<'_>,
         maps: &[Option<UnitMap>],
     ) -> (Array2<f64>, bool) {
-        let mut rows = Rows::new(units);
+        let [fixed, moving] = pair.weights;
+        let mut rows = Rows::new(fixed_units, moving_units);
         let mut complete = true;
-        for parameter in parameters.filter(|parameter| parameter.role.is_matched()) {
-            if parameter.role != Role::Weight && !self.append_vectors {
-                continue;
-            }
+        for parameter in parameters.filter(|parameter| self.counts(parameter)) {
             let columns = match &parameter.columns {
                 None => None,
                 Some(binding) => match &maps[binding.group] {
-                    Some(map) => Some((map, binding.block)),
+                    Some(map) => Some((map.columns(&parameter.name), binding.block)),
                     None => {
                         complete = false;
                         continue;
@@ -228,37 +361,6 @@ impl OtFusion {
             rows.add(parameter, fixed, moving, columns);
         }
         (rows.costs(self.ground, self.normalise_rows), complete)
-    }
-
-    /// The plan of least cost, as a map whose rows sum to 1.
-    fn solve(&self, costs: Array2<f64>, group: &str, solver_trace: &mut SolverTrace) -> Result<(UnitMap, Certificate), MatchingError> {
-        let failed = |source| MatchingError::Transport { group: group.to_owned(), source };
-        match self.plan {
-            // Between equal numbers of units of equal mass some plan of least cost is a permutation (Birkhoff), which an assignment finds.
-            PlanKind::Exact => {
-                let gain = -costs;
-                let best = assignment::maximise(gain.view()).map_err(failed)?;
-                let certificate = best.certificate(gain.view()).into();
-                Ok((UnitMap::Permutation(Permutation::new(best.columns).expect("an assignment is a bijection")), certificate))
-            }
-            PlanKind::Sinkhorn => {
-                let solver = Sinkhorn { regularisation: self.regularisation, tolerance: self.tolerance, iterations: self.iterations };
-                let masses = vec![1.0 / costs.nrows() as f64; costs.nrows()];
-                let found = solver.plan(costs.view(), &masses, &masses).map_err(failed)?;
-                solver_trace.iterations = solver_trace.iterations.max(found.iterations);
-                solver_trace.marginal_error = solver_trace.marginal_error.max(found.marginal_error);
-                if !found.converged {
-                    solver_trace.outcome = Outcome::IterationLimit;
-                }
-                let mut plan = found.plan;
-                // Never 0: rows are fitted first, and fitting the columns leaves a row at least its share of its best column.
-                for mut row in plan.rows_mut() {
-                    let mass = row.sum();
-                    row /= mass;
-                }
-                Ok((UnitMap::Plan(plan.mapv(|share| share as f32)), Certificate::default()))
-            }
-        }
     }
 }
 

@@ -2,7 +2,10 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fs;
 
-use onebasin_matching::{Alignment, Frame, Matching, MatchingError, Outcome, Problem, UnitMap, mean, objective, to_frame};
+use ndarray::{Array1, Array2, Axis};
+use onebasin_matching::{
+    Alignment, Frame, Matching, MatchingError, Outcome, Problem, Transport, UnitMap, UnitMaps, mean, objective, to_frame, to_frame_with,
+};
 use onebasin_network::{Graph, Weights, permute};
 use onebasin_repro::Stream;
 
@@ -17,6 +20,11 @@ pub fn methods() -> Vec<Matching> {
         r#"{"by": "c2m3", "restarts": ["identity", "git-re-basin", "merge-many", "sinkhorn"], "refine": 10}"#,
         r#"{"by": "ot-fusion", "plan": "sinkhorn", "regularisation": 0.1}"#,
         r#"{"by": "ot-fusion", "ground": "squared", "normalise-rows": true, "output": "transported", "append-vectors": false}"#,
+        r#"{"by": "ot-fusion", "features": "activations", "activations": {"tap": "before-relu"}, "ground": "cosine", "output": "transported"}"#,
+        r#"{"by": "ot-fusion", "plan": "unbalanced", "regularisation": 0.1, "relaxation": 10}"#,
+        r#"{"by": "ot-fusion", "plan": "partial", "mass": 0.9}"#,
+        r#"{"by": "ot-fusion", "masses": "l2", "iterated": true}"#,
+        r#"{"by": "ot-fusion", "residual": "skips", "append-vectors": false}"#,
     ];
     plain.chain(variants.map(str::to_owned)).map(|text| serde_json::from_str(&text).unwrap()).collect()
 }
@@ -116,10 +124,19 @@ fn every_group_of_every_model_has_a_map_of_its_size_and_plans_have_unit_rows() {
             assert_eq!(maps.len(), alignment.groups.len(), "{what}");
             for (group, map) in graph.spec().groups.iter().zip(maps) {
                 assert_eq!(map.units(), group.units, "{what}");
-                if let UnitMap::Plan(plan) = map {
-                    assert!(plan.iter().all(|share| *share >= 0.0), "{what}");
-                    assert!(plan.rows().into_iter().all(|row| (row.sum() - 1.0).abs() < 1e-5), "{what}");
-                }
+                // Slots that no unit reaches, and units that reach no slot, have no share.
+                let are_shares = |sums: Array1<f32>| sums.iter().all(|&sum| sum == 0.0 || (sum - 1.0).abs() < 1e-5);
+                let are_rows = |plan: &Array2<f32>| plan.iter().all(|share| *share >= 0.0) && are_shares(plan.sum_axis(Axis(1)));
+                let is_sound = match map {
+                    UnitMap::Permutation(_) => true,
+                    UnitMap::Plan(plan) => are_rows(plan) && plan.rows().into_iter().all(|row| row.sum() > 0.0),
+                    UnitMap::Transport(transport) => {
+                        let Transport { incoming, outgoing } = transport;
+                        are_rows(incoming) && outgoing.iter().all(|share| *share >= 0.0) && are_shares(outgoing.sum_axis(Axis(0)))
+                    }
+                    UnitMap::Untied(untied) => untied.rows.values().chain(untied.columns.values()).all(are_rows),
+                };
+                assert!(is_sound, "{what}: {map:?}");
             }
         }
         // The reference stands still.
@@ -151,8 +168,12 @@ fn permutations_compose_to_the_identity_around_every_cycle() {
 fn the_objective_is_that_of_the_models_in_the_frame_and_better_than_doing_nothing() {
     everywhere(|what, matching, graph, problem| {
         let alignment = align(matching, problem, 3);
-        let aligned: Vec<Weights> =
-            problem.models.iter().zip(&alignment.maps).map(|(weights, maps)| to_frame(graph.spec(), weights, maps)).collect();
+        let own = match alignment.frame {
+            Frame::Reference(reference) => Some(problem.models[reference]),
+            Frame::Universe => None,
+        };
+        let in_frame = |(weights, maps): (&&Weights, &UnitMaps)| to_frame_with(graph.spec(), weights, maps, own);
+        let aligned: Vec<Weights> = problem.models.iter().zip(&alignment.maps).map(in_frame).collect();
         let found = objective(graph.spec(), &aligned.iter().collect::<Vec<_>>());
         assert_eq!(alignment.objective, found, "{what}");
         let naive = objective(graph.spec(), &problem.models);
@@ -185,14 +206,21 @@ fn a_shuffled_copy_of_a_net_with_one_hidden_layer_is_matched_back_exactly() {
             // Nothing is moved, so the copy stays shuffled.
             (Matching::Identity(_), _) => assert_ne!(first, second),
             (_, true) => assert_eq!(first, second, "{matching:?}"),
-            // Sinkhorn's plan spreads every unit a little; most of it arrives where it belongs.
+            // A tenth of the mass stays out, and with it what one unit gives; every unit reads what its original does.
+            (Matching::OtFusion(options), false) if options.mass < 1.0 => {
+                let aligned = to_frame_with(spec, &copy, &alignment.maps[1], Some(&original));
+                for name in ["fc1.weight", "fc1.bias"] {
+                    assert_eq!(aligned.get(name), original.get(name), "{matching:?}");
+                }
+            }
+            // A soft plan spreads every unit a little; most of it arrives where it belongs.
             (_, false) => {
-                let UnitMap::Plan(plan) = &alignment.maps[1][0] else { panic!("{matching:?}") };
+                let plan = &alignment.maps[1][0];
                 let aligned = to_frame(spec, &copy, &alignment.maps[1]);
                 let distance = |left: &Weights, right: &Weights| -> f64 {
                     left.flat().iter().zip(right.flat()).map(|(&left, right)| f64::from(left - right).powi(2)).sum::<f64>().sqrt()
                 };
-                assert!(distance(&aligned, &original) < 0.05 * distance(&copy, &original), "{matching:?}: {plan}");
+                assert!(distance(&aligned, &original) < 0.05 * distance(&copy, &original), "{matching:?}: {plan:?}");
             }
         }
     }

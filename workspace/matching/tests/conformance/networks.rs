@@ -1,7 +1,7 @@
 //! Small networks of every kind.
 
 use ndarray::{Array, Array2, Axis};
-use onebasin_network::{Blueprint, Graph, GroupMoments, Permutation, PermutationSpec, Shape, Weights};
+use onebasin_network::{Blueprint, Graph, GroupMoments, Parameter, Permutation, PermutationSpec, Role, Shape, Weights};
 use onebasin_repro::Stream;
 use rand::Rng;
 
@@ -45,18 +45,18 @@ pub fn identities(spec: &PermutationSpec) -> Vec<Permutation> {
     spec.groups.iter().map(|group| Permutation::identity(group.units)).collect()
 }
 
-/// Moments of models whose units give what those of one model do in the order of `maps`, each with noise of its own.
+/// Moments of models whose units give what those of one model do in the order of `maps`, each with noise of its own; and those of layers,
+/// each of which gives what its group does. Class scores stand in one order.
 pub fn activations(spec: &PermutationSpec, maps: &[Vec<Permutation>], noise: f64) -> Vec<GroupMoments> {
     const SAMPLES: usize = 60;
-    let of_group = |group: usize| {
-        let units = spec.groups[group].units;
-        let mut rng = Stream::root(5).child(&spec.groups[group].name).rng();
+    let of_units = |name: &str, units: usize, maps: &[Permutation]| {
+        let mut rng = Stream::root(5).child(name).rng();
         let mut draw = || Array2::from_shape_simple_fn((SAMPLES, units), || rng.random_range(-1.0..1.0));
         let original: Array2<f64> = draw();
         let values: Vec<Array2<f64>> = maps
             .iter()
-            .map(|maps| {
-                let order: Vec<usize> = maps[group].as_slice().iter().map(|&unit| unit as usize).collect();
+            .map(|map| {
+                let order: Vec<usize> = map.as_slice().iter().map(|&unit| unit as usize).collect();
                 original.select(Axis(1), &order) + noise * draw()
             })
             .collect();
@@ -67,5 +67,15 @@ pub fn activations(spec: &PermutationSpec, maps: &[Vec<Permutation>], noise: f64
             products: GroupMoments::pairs(maps.len()).map(|(p, q)| values[p].t().dot(&values[q])).collect(),
         }
     };
-    (0..spec.groups.len()).map(of_group).collect()
+    let of_group = |group: usize| {
+        let maps: Vec<Permutation> = maps.iter().map(|maps| maps[group].clone()).collect();
+        of_units(&spec.groups[group].name, spec.groups[group].units, &maps)
+    };
+    let groups: Vec<GroupMoments> = (0..spec.groups.len()).map(of_group).collect();
+    let of_layer = |layer: &Parameter| match layer.rows {
+        Some(rows) => groups[rows.group].clone(),
+        None => of_units(&layer.name, layer.shape[0], &vec![Permutation::identity(layer.shape[0]); maps.len()]),
+    };
+    let layers: Vec<GroupMoments> = spec.parameters.iter().filter(|parameter| parameter.role == Role::Weight).map(of_layer).collect();
+    groups.into_iter().chain(layers).collect()
 }

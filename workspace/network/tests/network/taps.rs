@@ -47,3 +47,23 @@ fn a_group_without_activations_is_read_where_it_is_made() {
     let linear = graph(layers, [1, 2, 2], 3);
     assert_eq!(names(&linear, &linear.taps(Tap::AfterRelu, StreamTaps::Last)), [["only"]]);
 }
+
+#[test]
+fn a_layer_is_read_behind_its_norm_and_behind_the_sum_that_it_ends() {
+    let mlp = graph("family = 'mlp'\nhidden = [4, 3]\nnorm = 'layer'", [1, 4, 4], 3);
+    let names = |graph: &Graph, taps: Vec<usize>| taps.into_iter().map(|node| graph.nodes[node].name.clone()).collect::<Vec<_>>();
+    assert_eq!(names(&mlp, mlp.layer_taps(Tap::BeforeRelu)), ["norm1", "norm2", "fc3"]);
+    assert_eq!(names(&mlp, mlp.layer_taps(Tap::AfterRelu)), ["relu1", "relu2", "fc3"]);
+    let resnet = graph("family = 'resnet'\ndepth = 8\nwidth = 4\nnorm = 'none'", [3, 8, 8], 4);
+    let found = names(&resnet, resnet.layer_taps(Tap::BeforeRelu));
+    // The stem, a block past an identity, a block past a layer on its shortcut, and another; the scores.
+    let [first, second, third] = ["stage1.block1", "stage2.block1", "stage3.block1"];
+    let inner = |block: &str| format!("{block}.conv1");
+    let shortcut = |block: &str| format!("{block}.shortcut.conv");
+    let sum = |number: usize| format!("add{number}");
+    let blocks = [inner(first), sum(1), inner(second), sum(2), shortcut(second), inner(third), sum(3), shortcut(third)];
+    let expected: Vec<String> = std::iter::once("stem.conv".to_owned()).chain(blocks).chain(["head".to_owned()]).collect();
+    assert_eq!(found, expected);
+    let weights = resnet.spec().parameters.iter().filter(|parameter| parameter.role == onebasin_network::Role::Weight);
+    assert_eq!(found.len(), weights.count());
+}

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use onebasin_network::RepairedLayers;
 use onebasin_network::{GroupMoments, StreamTaps, Tap, Weights, permute};
 use onebasin_repro::Stream;
-use onebasin_training::{Initialisation, Sample, TrainingError, cross_moments, initialise, unit_correlations};
+use onebasin_training::{Initialisation, Places, Sample, TrainingError, cross_moments, initialise, unit_correlations};
 
 use crate::common::{SIZE, cpu, graph, normalisation, stripes};
 
@@ -25,7 +25,7 @@ fn moments_of_a_hidden_layer_are_the_sums_of_what_its_units_give() {
     let (data, constants) = (stripes(37, 1), normalisation());
     let of = |tap: Tap| {
         let models: Vec<&Weights> = weights.iter().collect();
-        cross_moments(&graph, &models, (tap, StreamTaps::Last), &data, &constants, &cpu(), &mut go_on).unwrap().remove(0)
+        cross_moments(&graph, &models, Places { tap, ..Places::default() }, &data, &constants, &cpu(), &mut go_on).unwrap().remove(0)
     };
     let unit = |model: usize, unit: usize, image: usize| -> f64 {
         let row = &weights[model].values("fc1.weight")[unit * SIZE * SIZE..][..SIZE * SIZE];
@@ -75,7 +75,8 @@ fn a_permuted_copy_agrees_with_its_original_unit_by_unit() {
         let copy = permute(graph.spec(), &weights[0], &maps);
         for stream in [StreamTaps::Last, StreamTaps::All] {
             let found =
-                cross_moments(&graph, &[&weights[0], &copy], (Tap::AfterRelu, stream), &data, &constants, &cpu(), &mut go_on).unwrap();
+                cross_moments(&graph, &[&weights[0], &copy], Places { stream, ..Places::default() }, &data, &constants, &cpu(), &mut go_on)
+                    .unwrap();
             for ((moments, map), group) in found.iter().zip(&maps).zip(&graph.spec().groups) {
                 assert!(moments.samples >= 40, "{network}, {}", group.name);
                 for (slot, &unit) in map.as_slice().iter().enumerate() {
@@ -92,7 +93,10 @@ fn moments_depend_on_no_number_of_threads_and_hardly_on_the_kernels() {
     let (data, constants) = (stripes(130, 2), normalisation());
     let (graph, weights) = models(NETWORKS[1], 3);
     let models: Vec<&Weights> = weights.iter().collect();
-    let of = |device| cross_moments(&graph, &models, (Tap::AfterRelu, StreamTaps::All), &data, &constants, &device, &mut go_on).unwrap();
+    let of = |device| {
+        cross_moments(&graph, &models, Places { stream: StreamTaps::All, ..Places::default() }, &data, &constants, &device, &mut go_on)
+            .unwrap()
+    };
     let on = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(|| of(cpu()));
     let one = on(1);
     assert!(one == on(2) && one == on(3));
@@ -110,7 +114,7 @@ fn a_pass_without_images_is_refused_and_one_can_be_stopped() {
     let models: Vec<&Weights> = weights.iter().collect();
     let constants = normalisation();
     let of = |images: usize, watch: &mut dyn FnMut(usize) -> ControlFlow<()>| {
-        cross_moments(&graph, &models, (Tap::AfterRelu, StreamTaps::Last), &stripes(images, 1), &constants, &cpu(), watch)
+        cross_moments(&graph, &models, Places::default(), &stripes(images, 1), &constants, &cpu(), watch)
     };
     let error = of(0, &mut go_on).unwrap_err().to_string();
     assert!(error.starts_with("`images` is `0`") && error.contains("hint: "), "{error}");
@@ -133,5 +137,35 @@ fn a_network_follows_itself_wholly_and_another_in_part() {
         }
         let none = unit_correlations(&graph, RepairedLayers::All, (&weights[0], &[]), &sample, &mut go_on);
         assert!(matches!(none, Err(TrainingError::Option { key: "models", .. })), "{none:?}");
+    }
+}
+
+#[test]
+fn moments_of_layers_stand_behind_those_of_groups_and_class_scores_are_the_last() {
+    let (data, constants) = (stripes(60, 2), normalisation());
+    for network in NETWORKS {
+        let (graph, weights) = models(network, 2);
+        let models: Vec<&Weights> = weights.iter().collect();
+        for tap in [Tap::BeforeRelu, Tap::AfterRelu] {
+            let of = |layers| {
+                let places = Places { tap, layers, ..Places::default() };
+                cross_moments(&graph, &models, places, &data, &constants, &cpu(), &mut go_on).unwrap()
+            };
+            let (groups, all) = (of(false), of(true));
+            assert_eq!(all[..groups.len()], groups, "{network}");
+            let layers = &all[groups.len()..];
+            assert_eq!(layers.len(), graph.layer_taps(tap).len(), "{network}");
+            let last = layers.last().unwrap();
+            assert_eq!((last.samples, last.sums[0].len()), (60, graph.architecture.classes), "{network}");
+            // They are read back as what they are, so every one has the units of its layer.
+            let bytes = GroupMoments::to_bytes(&all, graph.spec()).unwrap();
+            assert_eq!(GroupMoments::from_bytes(&bytes, graph.spec()).unwrap(), all, "{network}");
+        }
+        // The sum at the end of a block is what the group of its units is read by.
+        if network.contains("resnet") {
+            let all = cross_moments(&graph, &models, Places { layers: true, ..Places::default() }, &data, &constants, &cpu(), &mut go_on)
+                .unwrap();
+            assert!(all[graph.spec().groups.len()..].contains(&all[0]), "{network}");
+        }
     }
 }

@@ -25,6 +25,21 @@ pub(crate) struct Masses {
 /// # Errors
 /// Wrong counts, a bad mass, or unequal sums.
 pub(crate) fn check(shape: (usize, usize), rows: &[f64], columns: &[f64]) -> Result<f64, TransportError> {
+    check_each(shape, rows, columns)?;
+    let (row_sum, column_sum) = (rows.iter().sum::<f64>(), columns.iter().sum::<f64>());
+    let tolerance = tolerance(rows.len() + columns.len());
+    let balanced = (row_sum - column_sum).abs() <= tolerance * row_sum.max(column_sum);
+    if !balanced {
+        return Err(TransportError::UnequalMass { rows: row_sum, columns: column_sum, tolerance });
+    }
+    Ok(row_sum)
+}
+
+/// Masses that fit a matrix of this shape, whatever their sums.
+///
+/// # Errors
+/// Wrong counts, or a bad mass.
+pub(crate) fn check_each(shape: (usize, usize), rows: &[f64], columns: &[f64]) -> Result<(), TransportError> {
     for (side, expected, masses) in [("row", shape.0, rows), ("column", shape.1, columns)] {
         if masses.len() != expected {
             return Err(TransportError::MassCount { side, expected, got: masses.len() });
@@ -33,13 +48,7 @@ pub(crate) fn check(shape: (usize, usize), rows: &[f64], columns: &[f64]) -> Res
             return Err(TransportError::BadMass { side, index, value: masses[index] });
         }
     }
-    let (row_sum, column_sum) = (rows.iter().sum::<f64>(), columns.iter().sum::<f64>());
-    let tolerance = tolerance(rows.len() + columns.len());
-    let balanced = (row_sum - column_sum).abs() <= tolerance * row_sum.max(column_sum);
-    if !balanced {
-        return Err(TransportError::UnequalMass { rows: row_sum, columns: column_sum, tolerance });
-    }
-    Ok(row_sum)
+    Ok(())
 }
 
 /// All masses are the same number.

@@ -3,5 +3,7 @@
 mod assignment;
 mod exact;
 mod mixed_scales;
+mod partial;
 mod reference;
 mod sinkhorn;
+mod unbalanced;

@@ -154,3 +154,74 @@ fn impossible_options_are_errors() {
     says(OtFusion { iterations: 0, ..OtFusion::default() }, "`iterations` is `0`");
     says(OtFusion { tolerance: f64::INFINITY, ..OtFusion::default() }, "`tolerance` is `inf`");
 }
+
+mod activations;
+mod soft;
+mod widths;
+
+#[test]
+fn defaults_are_written_as_they_were_before_there_were_other_keys() {
+    let written = serde_json::to_string(&OtFusion::default()).unwrap();
+    let expected = r#"{"reference":0,"plan":"exact","regularisation":0.01,"iterations":1000,"tolerance":1e-9,"ground":"euclidean","normalise-rows":false,"output":"fixed","append-vectors":true}"#;
+    assert_eq!(written, expected);
+    let other = OtFusion {
+        features: Features::Activations,
+        activations: Some(crate::Activations::default()),
+        normalise_costs: CostScale::Median,
+        masses: Masses::L2,
+        correction: Correction::AsPublished,
+        residual: Residual::Skips,
+        plan: PlanKind::Partial,
+        mass: 0.5,
+        ..OtFusion::default()
+    };
+    assert_eq!(serde_json::from_str::<OtFusion>(&serde_json::to_string(&other).unwrap()).unwrap(), other);
+}
+
+#[test]
+fn keys_that_nothing_would_read_are_errors() {
+    let says = |matching: OtFusion, text: &str| {
+        let error = matching.check().unwrap_err().to_string();
+        assert!(error.contains(text) && error.contains("\nhint: "), "{error}");
+    };
+    let default = OtFusion::default;
+    says(OtFusion { activations: Some(crate::Activations::default()), ..default() }, "`activations` is `a table`");
+    says(OtFusion { relaxation: 2.0, ..default() }, "`relaxation` is `2`, expected `plan = \"unbalanced\"`");
+    says(OtFusion { relaxation: 0.0, plan: PlanKind::Unbalanced, ..default() }, "`relaxation` is `0`");
+    says(OtFusion { mass: 0.5, ..default() }, "`mass` is `0.5`, expected `plan = \"partial\"`");
+    says(OtFusion { mass: 1.5, plan: PlanKind::Partial, ..default() }, "`mass` is `1.5`, expected a share");
+    says(OtFusion { iterated: true, features: Features::Activations, ..default() }, "`iterated` is `true`");
+    let none = crate::Activations { images: Some(0), ..crate::Activations::default() };
+    says(OtFusion { features: Features::Activations, activations: Some(none), ..default() }, "`images` is `0`");
+}
+
+#[test]
+fn no_factor_of_the_costs_changes_an_exact_plan_and_their_logarithm_and_another_ground_may() {
+    let graph = graph(r#"{"family": "mlp", "hidden": [12, 10]}"#, (1, 4, 4), 5);
+    let maps = |seed, normalise_costs, ground| {
+        let (a, b) = (random(graph.spec(), seed), random(graph.spec(), 100 + seed));
+        OtFusion { normalise_costs, ground, ..OtFusion::default() }.align(&both(&graph, &a, &b), &Stream::root(0)).unwrap().maps
+    };
+    let changes = |scale, ground| (0..20).filter(|&seed| maps(seed, scale, ground) != maps(seed, CostScale::None, Ground::Squared)).count();
+    for scale in [CostScale::Max, CostScale::Median, CostScale::Mean] {
+        assert_eq!(changes(scale, Ground::Squared), 0, "{scale:?}");
+    }
+    assert!(changes(CostScale::Log, Ground::Squared) > 0);
+    assert!(changes(CostScale::None, Ground::Euclidean) > 0 && changes(CostScale::None, Ground::Cosine) > 0);
+}
+
+#[test]
+fn each_further_model_is_transported_onto_the_mean_of_those_before_it() {
+    let graph = graph(r#"{"family": "mlp", "hidden": [8, 7]}"#, (1, 3, 3), 4);
+    let spec = graph.spec();
+    let models = [1, 2, 3].map(|seed| random(spec, seed));
+    let iterated = OtFusion { iterated: true, ..OtFusion::default() };
+    let align = |matching: &OtFusion, models: Vec<&Weights>| matching.align(&Problem::new(spec, models), &Stream::root(0)).unwrap();
+    let found = align(&iterated, models.iter().collect());
+    let pair = align(&iterated, vec![&models[0], &models[1]]);
+    assert_eq!(pair, align(&OtFusion::default(), vec![&models[0], &models[1]]));
+    assert_eq!(found.maps[1], pair.maps[1]);
+    let fused = crate::mean(&[&models[0], &to_frame(spec, &models[1], &pair.maps[1])], None).unwrap();
+    assert_eq!(found.maps[2], align(&OtFusion::default(), vec![&fused, &models[2]]).maps[1]);
+    assert_ne!(found.maps[2], align(&OtFusion::default(), models.iter().collect()).maps[2]);
+}
