@@ -77,7 +77,7 @@ const TABLES: [(&str, &str); 15] = [
 ];
 
 /// Names that keys take besides kinds: the heading of the section, the key, and the table or value with a strange name.
-const NAMES: [(&str, &str, &str, &str); 33] = [
+const NAMES: [(&str, &str, &str, &str); 37] = [
     ("format = \"cifar\"", "labels", "datasets.own", "{ format = \"cifar\", directory = \"x\", labels = STRANGE }"),
     ("family = \"mlp\"", "norm", "architectures.net", "{ family = \"mlp\", norm = STRANGE }"),
     ("family = \"vgg\"", "norm", "architectures.net", "{ family = \"vgg\", norm = STRANGE }"),
@@ -89,6 +89,10 @@ const NAMES: [(&str, &str, &str, &str); 33] = [
     ("schedule", "kind", "trainings.short.schedule.kind", "STRANGE"),
     ("schedule", "per", "trainings.short.schedule.per", "STRANGE"),
     ("matching = { by = \"git-re-basin\" }", "order", "methods.0.matching", "{ by = \"git-re-basin\", order = STRANGE }"),
+    ("matching = { by = \"greedy-matching\" }", "score", "methods.0.matching", "{ by = \"greedy-matching\", score = STRANGE }"),
+    ("matching = { by = \"straight-through\" }", "keep", "methods.0.matching", "{ by = \"straight-through\", keep = STRANGE }"),
+    ("matching = { by = \"straight-through\" }", "order", "methods.0.matching", "{ by = \"straight-through\", order = STRANGE }"),
+    ("matching = { by = \"steepest-descent\" }", "order", "methods.0.matching", "{ by = \"steepest-descent\", order = STRANGE }"),
     ("matching = { by = \"merge-many\" }", "order", "methods.0.matching", "{ by = \"merge-many\", order = STRANGE }"),
     ("matching = { by = \"c2m3\" }", "start", "methods.0.matching", "{ by = \"c2m3\", start = STRANGE }"),
     ("matching = { by = \"c2m3\" }", "schedule", "methods.0.matching", "{ by = \"c2m3\", schedule = STRANGE }"),

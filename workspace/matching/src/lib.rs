@@ -16,6 +16,7 @@ mod cycle;
 mod error;
 pub mod gain;
 mod ground_metric;
+mod loss;
 mod margins;
 mod matcher;
 mod merge;
@@ -32,6 +33,7 @@ pub use cka::{FeatureSimilarity, feature_similarity};
 pub use cycle::{Cycle, cycle, cycle_error};
 pub use error::MatchingError;
 pub use ground_metric::Ground;
+pub use loss::{Loss, LossError};
 pub use margins::{GroupMargins, margins};
 pub use matcher::{
     Alignment, Certificate, Frame, Interrupted, Iterate, Matcher, Outcome, Problem, Restart, SolverTrace, UnitMap, UnitMaps,
@@ -39,8 +41,8 @@ pub use matcher::{
 pub use merge::{interpolate, mean};
 pub use methods::{
     Matching, Mix, activation_matching::ActivationMatching, c2m3::C2m3, c2m3::Schedule, c2m3::SoftIterate, frank_wolfe::FrankWolfe,
-    git_rebasin::GitReBasin, identity::Identity, joint_activation_matching::JointActivationMatching, merge_many::MergeMany,
-    ot_fusion::OtFusion,
+    git_rebasin::GitReBasin, greedy_matching::GreedyMatching, identity::Identity, joint_activation_matching::JointActivationMatching,
+    merge_many::MergeMany, ot_fusion::OtFusion, steepest_descent::SteepestDescent, straight_through::StraightThrough,
 };
 pub use objective::objective;
 pub use weight_similarity::{Compared, WeightSimilarity, weight_similarity};

@@ -5,7 +5,7 @@ use onebasin_network::{GroupMoments, Permutation, PermutationSpec, Weights};
 use onebasin_repro::Stream;
 use serde::{Deserialize, Serialize};
 
-use crate::{Activations, MatchingError, align, cycle, objective::objective};
+use crate::{Activations, Loss, MatchingError, align, cycle, objective::objective};
 
 /// Models of one architecture that want a common order of units.
 #[derive(Clone, Debug)]
@@ -16,18 +16,26 @@ pub struct Problem<'a> {
     pub models: Vec<&'a Weights>,
     /// The moments of the models' activations, for each group, where a method asks for them ([`Matcher::needs`]).
     pub moments: Option<&'a [GroupMoments]>,
+    /// The loss that the models were trained on, where a method asks for it ([`Matcher::needs_loss`]).
+    pub loss: Option<&'a dyn Loss>,
 }
 
 impl<'a> Problem<'a> {
     /// Models to be matched by their weights.
     pub fn new(spec: &'a PermutationSpec, models: Vec<&'a Weights>) -> Problem<'a> {
-        Problem { spec, models, moments: None }
+        Problem { spec, models, moments: None, loss: None }
     }
 
     /// The same with the moments of their activations.
     #[must_use]
     pub fn with_moments(self, moments: &'a [GroupMoments]) -> Problem<'a> {
         Problem { moments: Some(moments), ..self }
+    }
+
+    /// The same with the loss that they were trained on.
+    #[must_use]
+    pub fn with_loss(self, loss: &'a dyn Loss) -> Problem<'a> {
+        Problem { loss: Some(loss), ..self }
     }
 
     /// Says whether there is something to match.
@@ -143,6 +151,11 @@ pub trait Matcher {
     /// The activations whose moments a problem must have; `None` for methods that look at weights alone.
     fn needs(&self) -> Option<Activations> {
         None
+    }
+
+    /// Whether a problem must have a loss.
+    fn needs_loss(&self) -> bool {
+        false
     }
 }
 

@@ -11,6 +11,7 @@
 //!
 //! This crate neither matches nor merges models, reads no files and prints nothing.
 
+mod batch_loss;
 mod device;
 mod error;
 mod evaluate;
@@ -40,6 +41,7 @@ mod tensors;
 mod training_run;
 mod update;
 
+pub use batch_loss::BatchLoss;
 pub use device::Device;
 pub use error::TrainingError;
 pub use evaluate::{Averaging, evaluate, logits};
