@@ -147,7 +147,11 @@ impl<'a> PairPlanner<'a, '_> {
 
     /// The merged model of a method, repaired where the method has a repair. An ensemble has none.
     pub fn merged_model(&mut self, method: &Method, set: &MergeSet) -> Option<StageId> {
-        let Merging::Mean { coefficients } = &method.merging else { return None };
+        let coefficients = match &method.merging {
+            Merging::Mean { coefficients } => coefficients.clone(),
+            Merging::Spherical => None,
+            Merging::Ensemble { .. } => return None,
+        };
         let (models, positions) = (set.models(), set.positions());
         let path = set.path(&self.names(&models));
         let alignment = self.merge_aligned(method, set);
@@ -155,13 +159,14 @@ impl<'a> PairPlanner<'a, '_> {
         if self.is_new(&merged) {
             let inputs = models.iter().map(|&index| self.model(index)).collect();
             let merge = Merge::new(merged.clone(), alignment.clone(), inputs, self.task(), coefficients.clone());
+            let merge = if method.merging == Merging::Spherical { merge.on_the_arc() } else { merge };
             self.add(merge.at(positions.clone()));
         }
         let Some(repair) = &method.repair else { return Some(merged) };
         let repaired = self.id("repair", Some(method), &path);
         if self.is_new(&repaired) {
             let ends = self.endpoint_statistics(method, repair, &models);
-            let merged = Merged { model: merged, alignment, ends, positions, shares: coefficients.clone() };
+            let merged = Merged { model: merged, alignment, ends, positions, shares: coefficients };
             self.add(Repair::new(repaired.clone(), merged, self.task(), repair.clone()));
         }
         Some(repaired)

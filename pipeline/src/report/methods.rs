@@ -15,6 +15,7 @@ pub fn method_rows(experiment: &Experiment) -> Vec<MethodRow> {
             matching: tag(&json!(method.matching), "by"),
             merging: match &method.merging {
                 Merging::Mean { .. } => "mean".to_owned(),
+                Merging::Spherical => "spherical".to_owned(),
                 Merging::Ensemble { .. } => "ensemble".to_owned(),
             },
             repair: method.repair.as_ref().map(|repair| tag(&json!(repair), "kind")).unwrap_or_default(),

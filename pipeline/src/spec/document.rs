@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::schema::Either;
-use super::{BarrierOver, Repair};
+use super::{BarrierOver, Interpolation, Repair};
 use crate::identity::Part;
 
 /// A whole spec. Tables that a library reads are read later, each at its own path.
@@ -100,8 +100,14 @@ pub struct Method {
 #[serde(tag = "by", rename_all = "kebab-case")]
 pub enum Merging {
     Mean(Mean),
+    Spherical(Spherical),
     Ensemble(Ensemble),
 }
+
+/// Options of the middle of an arc: none.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Spherical {}
 
 /// Options of the mean.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -143,11 +149,15 @@ pub struct Evaluation {
     /// What the barrier shown is over; if not given, as reported figures have it, else the line.
     #[serde(default)]
     pub barrier: Option<BarrierOver>,
+    /// By which way lines lead.
+    #[serde(default)]
+    pub interpolation: Interpolation,
 }
 
 impl Evaluation {
     /// As they are written.
-    pub const KEYS: [&str; 8] = ["lambdas", "splits", "images", "train-images", "merges", "subsets", "joint-subsets", "barrier"];
+    pub const KEYS: [&str; 9] =
+        ["lambdas", "splits", "images", "train-images", "merges", "subsets", "joint-subsets", "barrier", "interpolation"];
 }
 
 /// `[reported]`.

@@ -7,7 +7,7 @@ use onebasin_repro::Stream;
 use onebasin_training::{Averaging, Training};
 use serde::Serialize;
 
-use super::{BarrierOver, Origin, Repair, Requests, Sweep};
+use super::{BarrierOver, Interpolation, Origin, Repair, Requests, Sweep};
 use crate::comparison::Comparison;
 use crate::identity::{MethodName, PairName, Part};
 use crate::image_limits::ImageLimits;
@@ -133,6 +133,8 @@ pub enum Merging {
         /// As many as models are merged, used as they are.
         coefficients: Option<Vec<f64>>,
     },
+    /// The middle of the arc between two models in the common frame.
+    Spherical,
     /// No merged model: the predictions of all are averaged, as a bound to compare with.
     Ensemble {
         /// What of them is averaged.
@@ -164,6 +166,8 @@ pub struct Evaluation {
     pub joint_subsets: bool,
     /// What the barrier that tables for people show is over, where the spec says it.
     pub barrier: Option<BarrierOver>,
+    /// By which way lines lead from one model to another.
+    pub interpolation: Interpolation,
     /// What is asked of each measurement.
     pub requests: Requests,
     /// Whether anything is measured along lines.

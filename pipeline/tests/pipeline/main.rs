@@ -5,6 +5,7 @@ mod comparing;
 mod documents;
 mod end_to_end;
 mod failing;
+mod git_rebasin;
 mod keeping;
 mod layers;
 mod licences;

@@ -77,7 +77,7 @@ const TABLES: [(&str, &str); 15] = [
 ];
 
 /// Names that keys take besides kinds: the heading of the section, the key, and the table or value with a strange name.
-const NAMES: [(&str, &str, &str, &str); 37] = [
+const NAMES: [(&str, &str, &str, &str); 38] = [
     ("format = \"cifar\"", "labels", "datasets.own", "{ format = \"cifar\", directory = \"x\", labels = STRANGE }"),
     ("family = \"mlp\"", "norm", "architectures.net", "{ family = \"mlp\", norm = STRANGE }"),
     ("family = \"vgg\"", "norm", "architectures.net", "{ family = \"vgg\", norm = STRANGE }"),
@@ -120,6 +120,7 @@ const NAMES: [(&str, &str, &str, &str); 37] = [
     ("[evaluation]", "pairs", "evaluation.pairs", "STRANGE"),
     ("[evaluation]", "splits", "evaluation.splits", "[STRANGE]"),
     ("[evaluation]", "barrier", "evaluation.barrier", "STRANGE"),
+    ("[evaluation]", "interpolation", "evaluation.interpolation", "STRANGE"),
 ];
 
 /// Values in quotes that the code reads by itself, not as one of a list of names: heading and key.
@@ -194,7 +195,9 @@ fn the_defaults_of_the_reference_are_those_of_the_code() {
         "Top level",
         json!({ "seed": experiment.seed, "replicates": experiment.replicates, "checkpoint-seconds": experiment.checkpoint_seconds }),
     );
-    compare("[evaluation]", json!({ "lambdas": experiment.evaluation.lambdas, "splits": experiment.evaluation.parts }));
+    let evaluation = &experiment.evaluation;
+    let written = json!({ "lambdas": evaluation.lambdas, "splits": evaluation.parts, "interpolation": evaluation.interpolation });
+    compare("[evaluation]", written);
     for (name, keys) in [
         ("linear", ", \"out\": 1"),
         ("conv", ", \"out\": 1"),

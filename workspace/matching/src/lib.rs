@@ -22,6 +22,7 @@ mod matcher;
 mod merge;
 pub mod methods;
 mod objective;
+mod spherical;
 #[cfg(test)]
 mod testing;
 mod weight_similarity;
@@ -45,4 +46,5 @@ pub use methods::{
     merge_many::MergeMany, ot_fusion::OtFusion, steepest_descent::SteepestDescent, straight_through::StraightThrough,
 };
 pub use objective::objective;
+pub use spherical::interpolate_spherically;
 pub use weight_similarity::{Compared, WeightSimilarity, weight_similarity};

@@ -151,7 +151,7 @@ pub fn measure_merged(planner: &mut PairPlanner<'_, '_>, method: &Method, set: &
             let models = models.iter().map(|&model| planner.model(model)).collect();
             let average = match method.merging {
                 Merging::Ensemble { average } => average,
-                Merging::Mean { .. } => Averaging::default(),
+                Merging::Mean { .. } | Merging::Spherical => Averaging::default(),
             };
             Predict::ensemble(id.clone(), models, planner.task(), parts, average)
         }
