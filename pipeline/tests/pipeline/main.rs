@@ -2,6 +2,7 @@
 
 mod command;
 mod comparing;
+mod controls;
 mod documents;
 mod end_to_end;
 mod failing;
