@@ -12,7 +12,7 @@ EXPERIMENTS = table-1 table-3 table-4 table-5 table-6 figure-2 figure-3 figure-4
 	figure-15 figure-17 restarts replicates width dead-networks git-rebasin-mnist git-rebasin-cifar10 cifar10-resnet20 cifar10-vgg11 cifar100-resnet20
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build test quickstart smoke $(EXPERIMENTS:%=reproduce-%) reproduce-figure-7a reproduce-planted-permutation check-accuracies check-tables bench peers lint docs ci
+.PHONY: help setup build test quickstart smoke $(EXPERIMENTS:%=reproduce-%) reproduce-figure-7a reproduce-planted-permutation reproduce-counterexample check-accuracies check-tables bench peers lint docs ci
 
 help:
 	@echo "make setup               install what is missing: a C compiler, the Rust toolchain, the libraries' sources"
@@ -24,7 +24,7 @@ help:
 	@echo "make bench               time our work beside the peers', which come from PyPI into .venv"
 	@echo "make lint, docs, ci      what continuous integration runs"
 	@echo "make reproduce-NAME      one experiment, PROFILE=cpu (default) or PROFILE=paper, JOBS=N. NAME is one of"
-	@echo "$(EXPERIMENTS) figure-7a planted-permutation" | fold -s -w 90 | sed 's/^/    /'
+	@echo "$(EXPERIMENTS) figure-7a planted-permutation counterexample" | fold -s -w 90 | sed 's/^/    /'
 
 # Says what it will do before it does it.
 setup:
@@ -60,6 +60,10 @@ reproduce-figure-7a: build
 # How often each method finds a shuffle that is known to be there: weights drawn, nothing trained.
 reproduce-planted-permutation: setup
 	cargo run --release --locked --package onebasin-matching --example planted_permutation -- results/planted-permutation
+
+# Two networks that no order of units joins.
+reproduce-counterexample: setup
+	cargo run --release --locked --package onebasin-matching --example counterexample -- results/counterexample plots/counterexample
 
 # The figures of a small experiment against their committed bands. `RENEW=--renew` shows what changes and writes them anew.
 GUARDED = --results target/accuracies/results --plots target/accuracies/plots --store target/accuracies/store

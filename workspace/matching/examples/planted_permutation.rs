@@ -195,3 +195,27 @@ fn holm(p: &[Option<f64>]) -> Vec<Option<f64>> {
     }
     adjusted
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn intervals_and_tests_by_hand() {
+        let (low, high) = wilson(10, 100);
+        assert!((low - 0.0552).abs() < 1e-4 && (high - 0.1744).abs() < 1e-4, "{low} {high}");
+        let ((none, _), (_, all)) = (wilson(0, 100), wilson(100, 100));
+        assert!(none < 1e-12 && all > 1.0 - 1e-12, "{none} {all}");
+        // Five of five, and one of three: 2 / 2^5, 2 (1 + 3) / 2^3.
+        assert_eq!([mcnemar((5, 0)), mcnemar((1, 2)), mcnemar((0, 0))], [0.0625, 1.0, 1.0]);
+        assert_eq!(holm(&[Some(0.02), None, Some(0.01), Some(0.5)]), [Some(0.04), None, Some(0.03), Some(0.5)]);
+    }
+
+    #[test]
+    fn a_greedy_sweep_finds_every_shuffle_and_the_identity_none() {
+        let graph = graph("residual", (2, 3), (6, 5)).unwrap();
+        let found = |matching: &str| found(&graph, &serde_json::from_str(matching).unwrap(), &Stream::root(1)).unwrap();
+        assert!(found(r#"{"by": "greedy-matching"}"#).iter().all(|&found| found));
+        assert!(found(r#"{"by": "identity"}"#).iter().filter(|&&found| found).count() < 3);
+    }
+}

@@ -15,9 +15,9 @@ use crate::{Alignment, Certificate, Frame, Iterate, Matcher, MatchingError, Outc
 /// if π(B) were Θ, so Θ moves by half of it, under stochastic gradient descent with momentum. Matching starts from the permutation of the step
 /// before.
 ///
-/// A step costs a forward and a backward pass of a batch, and a weight matching of which only that is done anew that has changed. With
-/// `keep = "best"` a pass over `images` more, every so many steps, if the permutation is another by then. The trace is minus the mean loss
-/// halfway over each epoch, summed over the models beside the reference. Needs a [`crate::Loss`].
+/// A step costs a forward and a backward pass of a batch, and a weight matching; with `keep = "best"` a pass over `images` more, every so many
+/// steps, if the permutation is another by then. The trace is minus the mean loss halfway over each epoch, summed over the models beside the
+/// reference. Needs a [`crate::Loss`].
 ///
 /// Source: Git Re-Basin (arXiv 2209.04836), section 3.3 and algorithm 2. Deviations: those of [`super::git_rebasin::GitReBasin`] in the
 /// matching; an epoch's last, smaller batch counts.
@@ -89,11 +89,12 @@ impl Matcher for StraightThrough {
         reference(problem, self.reference)?;
         let loss = loss(problem)?;
         let mut maps = problem.identity_maps();
-        let mut trace = vec![Iterate { objective: 0.0, step: None }; self.epochs];
+        let mut trace: Vec<Iterate> = Vec::new();
         let mut certificate = Certificate::default();
         let moving = (0..problem.models.len()).filter(|model| *model != self.reference);
         for (place, model) in moving.enumerate() {
             let found = self.descend(interrupted, problem, loss, (place, model), &stream.child(format!("model-{model}")))?;
+            trace.resize(found.losses.len(), Iterate { objective: 0.0, step: None });
             for (iterate, loss) in trace.iter_mut().zip(found.losses) {
                 iterate.objective -= loss;
             }
@@ -173,7 +174,7 @@ impl StraightThrough {
         let ascent = Ascent { order: self.order, sweeps: self.sweeps, tolerance: self.tolerance, blend: None, interrupted };
         let looked_at = first_images(loss, Some(self.images.unwrap_or(LOOKED_AT.min(loss.images()))))?;
         let per_epoch = loss.images().div_ceil(self.batch);
-        let (steps, others) = (per_epoch * self.epochs, problem.models.len() - 1);
+        let (steps, others) = (per_epoch.saturating_mul(self.epochs), problem.models.len() - 1);
         let mut free = fixed.clone();
         let mut memory = free.map(|_| 0.0);
         let mut solvers = solvers(spec);
@@ -192,7 +193,7 @@ impl StraightThrough {
                 unseen |= projected.maps != found.maps;
                 (found.maps, found.certificate) = (projected.maps, projected.certificate);
                 let halfway = interpolate(fixed, &permute(spec, moving, &found.maps), 0.5);
-                if self.keep == Keep::Best && unseen && (step % self.every == 0 || step + 1 == steps) {
+                if self.keep == Keep::Best && unseen && (step.is_multiple_of(self.every) || step + 1 == steps) {
                     unseen = false;
                     let loss = mean_value(loss, &halfway, &looked_at)?;
                     if best.as_ref().is_none_or(|best| loss < best.loss) {
@@ -202,7 +203,7 @@ impl StraightThrough {
                 let (value, gradient) = loss.gradient(&halfway, images).map_err(|source| MatchingError::Loss { source })?;
                 sum += self.finite(value)? * images.len() as f64;
                 (free, memory) = self.step(free, &memory, &gradient);
-                loss.progress(place * steps + step + 1, others * steps);
+                loss.progress(place.saturating_mul(steps).saturating_add(step + 1), others.saturating_mul(steps));
             }
             found.losses.push(sum / loss.images().max(1) as f64);
         }
