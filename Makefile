@@ -9,11 +9,11 @@ BUILD = cargo build --release --locked --bin onebasin
 RUN = $(PROGRAM) run --profile $(PROFILE) $(if $(JOBS),--jobs $(JOBS))
 
 EXPERIMENTS = table-1 table-3 table-4 table-5 table-6 figure-2 figure-3 figure-4 figure-5 figure-7b figure-8 figure-9 figure-10 figure-11 \
-	figure-15 figure-17 restarts replicates width dead-networks git-rebasin-mnist git-rebasin-cifar10 git-rebasin-epochs git-rebasin-split repair-mlp-depth repairing \
-	cifar10-resnet20 cifar10-vgg11 cifar100-resnet20
+	figure-15 figure-17 restarts replicates width dead-networks git-rebasin-mnist git-rebasin-cifar10 git-rebasin-epochs git-rebasin-split \
+	git-rebasin-glyphs repair-mlp-depth repairing cifar10-resnet20 cifar10-vgg11 cifar100-resnet20
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build test quickstart smoke $(EXPERIMENTS:%=reproduce-%) reproduce-figure-7a check-accuracies check-tables bench peers lint docs ci
+.PHONY: help setup build test quickstart smoke $(EXPERIMENTS:%=reproduce-%) reproduce-figure-7a reproduce-planted-permutation reproduce-counterexample check-accuracies check-tables bench peers lint docs ci
 
 help:
 	@echo "make setup               install what is missing: a C compiler, the Rust toolchain, the libraries' sources"
@@ -25,7 +25,7 @@ help:
 	@echo "make bench               time our work beside the peers', which come from PyPI into .venv"
 	@echo "make lint, docs, ci      what continuous integration runs"
 	@echo "make reproduce-NAME      one experiment, PROFILE=cpu (default) or PROFILE=paper, JOBS=N. NAME is one of"
-	@echo "$(EXPERIMENTS) figure-7a" | fold -s -w 90 | sed 's/^/    /'
+	@echo "$(EXPERIMENTS) figure-7a planted-permutation counterexample" | fold -s -w 90 | sed 's/^/    /'
 
 # Says what it will do before it does it.
 setup:
@@ -57,6 +57,14 @@ $(EXPERIMENTS:%=reproduce-%): reproduce-%: build
 # C²M³, figure 7a.
 reproduce-figure-7a: build
 	$(RUN) experiments/mnist-mlp.toml
+
+# How often each method finds a shuffle that is known to be there: weights drawn, nothing trained.
+reproduce-planted-permutation: setup
+	cargo run --release --locked --package onebasin-matching --example planted_permutation -- results/planted-permutation
+
+# Two networks that no order of units joins.
+reproduce-counterexample: setup
+	cargo run --release --locked --package onebasin-matching --example counterexample -- results/counterexample plots/counterexample
 
 # The figures of a small experiment against their committed bands. `RENEW=--renew` shows what changes and writes them anew.
 GUARDED = --results target/accuracies/results --plots target/accuracies/plots --store target/accuracies/store

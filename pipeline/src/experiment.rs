@@ -79,6 +79,7 @@ pub fn plan(experiment: &Experiment, digests: &BTreeMap<String, String>, device:
         origin: experiment.origin.text(),
         images: experiment.evaluation.images,
         batch_norms: experiment.pairs.iter().filter(|pair| pair.has_batch_norms()).map(Pair::name).collect(),
+        interpolation: experiment.evaluation.interpolation,
     };
     let tabulate = Tabulate::new(recorded, known);
     let plot = Plot::new(tabulate.id().clone());

@@ -16,7 +16,7 @@ use crate::explain::{self, Change};
 use crate::run_record::RunRecord;
 
 /// The columns that say what a row is about; all others but `stage` are what was found.
-const KEYS: [&str; 40] = [
+const KEYS: [&str; 46] = [
     "dataset",
     "architecture",
     "method",
@@ -57,6 +57,12 @@ const KEYS: [&str; 40] = [
     "class",
     "image",
     "pair",
+    "order",
+    "network",
+    "inputs",
+    "outputs",
+    "stream_units",
+    "body_units",
 ];
 const STAGE: &str = "stage";
 /// Differs between equal runs.

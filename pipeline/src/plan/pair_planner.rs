@@ -195,6 +195,7 @@ impl<'a> PairPlanner<'a, '_> {
             Merging::Ensemble { .. } => return None,
             Merging::Model { model } => self.model(*model),
             Merging::Mean { coefficients } => self.mean(method, set, &path, coefficients.as_deref()),
+            Merging::Spherical => self.mean(method, set, &path, None),
         };
         let Some(training) = &method.fine_tuning else { return Some(model) };
         let id = self.id("fine-tune", Some(method), &path);
@@ -208,7 +209,7 @@ impl<'a> PairPlanner<'a, '_> {
         Some(id)
     }
 
-    /// The mean of models in the frame of a method, repaired where the method has a repair.
+    /// The mean of models in the frame of a method, or the middle of the arc between two, repaired where the method has a repair.
     fn mean(&mut self, method: &Method, set: &MergeSet, path: &str, coefficients: Option<&[f64]>) -> StageId {
         let (models, positions) = (set.models(), set.positions());
         let alignment = self.merge_aligned(method, set);
@@ -216,6 +217,7 @@ impl<'a> PairPlanner<'a, '_> {
         if self.is_new(&merged) {
             let inputs = models.iter().map(|&index| self.model(index)).collect();
             let merge = Merge::new(merged.clone(), alignment.clone(), inputs, self.task(), coefficients.map(<[f64]>::to_vec));
+            let merge = if method.merging == Merging::Spherical { merge.on_the_arc() } else { merge };
             self.add(merge.at(positions.clone()));
         }
         let Some(repair) = &method.repair else { return merged };

@@ -308,6 +308,7 @@ mod tests {
             origin: String::new(),
             images: Default::default(),
             batch_norms: Vec::new(),
+            interpolation: Default::default(),
         }
     }
 

@@ -25,6 +25,7 @@ pub fn method_rows(experiment: &Experiment) -> Vec<MethodRow> {
 fn merging(method: &Method) -> String {
     let merging = match &method.merging {
         Merging::Mean { .. } => "mean",
+        Merging::Spherical => "spherical",
         Merging::Ensemble { .. } => "ensemble",
         Merging::Model { .. } => "model",
     };

@@ -8,6 +8,7 @@ use crate::identity::{MethodLabel, PairName, Part};
 use crate::image_limits::ImageLimits;
 use crate::measurements::{BarrierRow, ClassRow, MatchingRow, MeasuredClassRow, MergedRow, ModelRow};
 use crate::number;
+use crate::spec::Interpolation;
 use crate::table::Tables;
 use crate::untrained::{SIGN, UntrainedRow, named};
 
@@ -50,6 +51,7 @@ impl Notes {
         notes.texts.extend(dear(pair, tables));
         notes.texts.extend(untested(pair, tables));
         notes.texts.extend(unmeasured(pair, tables, known.images));
+        notes.texts.extend(arcs(pair, tables, known.interpolation));
         notes
     }
 
@@ -296,6 +298,15 @@ fn unmeasured(pair: &PairName, tables: &Tables, images: ImageLimits) -> Option<S
             images.keys(&[Part::Train, Part::Test]),
             list(&found)
         )
+    })
+}
+
+/// Lines that are none.
+fn arcs(pair: &PairName, tables: &Tables, interpolation: Interpolation) -> Option<String> {
+    let measured = tables.of::<BarrierRow>().iter().any(|row| row.key.pair == *pair);
+    (measured && !interpolation.is_linear()).then(|| {
+        "Lines between models are arcs around the origin (`interpolation = \"spherical\"`): barriers are the highest loss on them."
+            .to_owned()
     })
 }
 

@@ -33,6 +33,7 @@ fn known() -> Known {
         origin: String::new(),
         images: ImageLimits::default(),
         batch_norms: Vec::new(),
+        interpolation: Default::default(),
     }
 }
 
@@ -225,6 +226,25 @@ fn batch_norms_merged_without_new_statistics_are_told_with_the_key_that_adds_the
     let marks = ["naive", "mended", "ensemble"].map(|name| notes.marks(&MethodLabel::method(name)));
     assert_eq!(marks, [" §", "", ""]);
     assert_eq!(notes.marks(&MethodLabel::Endpoints), "");
+}
+
+#[test]
+fn lines_that_are_arcs_are_told_where_there_are_any() {
+    let mut tables = tables((0.01, 1.0), (0.2, 0.95));
+    let known = Known { interpolation: Interpolation::Spherical, ..known() };
+    assert!(!Notes::of(&pair(), &tables, &known).text().contains("arcs"));
+    tables.extend([0.0, 1.0].map(|lambda| BarrierRow {
+        key: key("naive"),
+        fixed: "a".to_owned(),
+        permutee: "b".to_owned(),
+        split: Part::Test,
+        lambda,
+        loss: 0.1,
+        accuracy: 0.9,
+        stage: String::new(),
+    }));
+    assert!(Notes::of(&pair(), &tables, &known).text().contains("arcs around the origin (`interpolation = \"spherical\"`)"));
+    assert!(!Notes::of(&pair(), &tables, &self::known()).text().contains("arcs"));
 }
 
 #[test]

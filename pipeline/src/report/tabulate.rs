@@ -13,7 +13,7 @@ use crate::identity::PairName;
 use crate::image_limits::ImageLimits;
 use crate::measurements;
 use crate::plan::Recorded;
-use crate::spec::{BarrierOver, Lost};
+use crate::spec::{BarrierOver, Interpolation, Lost};
 use crate::stage::{Context, Recipe, Stage, StageId, Words};
 use crate::store;
 use crate::table::Tables;
@@ -47,6 +47,8 @@ pub struct Known {
     pub images: ImageLimits,
     /// Pairs whose networks have batch norms.
     pub batch_norms: Vec<PairName>,
+    /// By which way lines lead.
+    pub interpolation: Interpolation,
 }
 
 impl Tabulate {
@@ -71,7 +73,7 @@ impl Stage for Tabulate {
     }
 
     fn recipe(&self) -> Recipe {
-        let Known { title, architectures, methods, comparison, barriers, lost, origin, images, batch_norms } = &self.known;
+        let Known { title, architectures, methods, comparison, barriers, lost, origin, images, batch_norms, interpolation } = &self.known;
         let mut settings = json!({
             "title": title,
             "cells": self.recorded.iter().map(Recorded::recipe).collect::<Vec<Value>>(),
@@ -91,6 +93,9 @@ impl Stage for Tabulate {
         }
         if let Some(images) = images.recipe() {
             settings["images"] = images;
+        }
+        if !interpolation.is_linear() {
+            settings["interpolation"] = json!(interpolation);
         }
         Recipe { kind: "tabulate", version: 9, settings }
     }

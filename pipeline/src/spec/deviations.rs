@@ -23,6 +23,7 @@ pub fn deviations(ours: &Experiment, theirs: &Experiment) -> Vec<(PairName, Vec<
             of_images(ours, theirs, &mut found);
             if ours.evaluation.needs.lines && theirs.evaluation.needs.lines {
                 compare("points on a line", &ours.evaluation.lambdas, &theirs.evaluation.lambdas, &mut found);
+                compare("way of a line", &ours.evaluation.interpolation, &theirs.evaluation.interpolation, &mut found);
             }
             let parts = |experiment: &Experiment| -> Vec<Value> { experiment.models.iter().map(|model| written(&model.subset)).collect() };
             if parts(ours).iter().any(|part| !parts(theirs).contains(part)) {

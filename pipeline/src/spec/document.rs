@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::schema::Either;
-use super::{BarrierOver, Repair};
+use super::{BarrierOver, Interpolation, Repair};
 use crate::identity::Part;
 
 /// A whole spec. Tables that a library reads are read later, each at its own path.
@@ -103,6 +103,7 @@ pub struct Method {
 #[serde(tag = "by", rename_all = "kebab-case")]
 pub enum Merging {
     Mean(Mean),
+    Spherical(Spherical),
     Ensemble(Ensemble),
     Model(OneModel),
 }
@@ -114,6 +115,11 @@ pub struct OneModel {
     /// Its name.
     pub model: String,
 }
+
+/// Options of the middle of an arc: none.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Spherical {}
 
 /// Options of the mean.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -158,11 +164,15 @@ pub struct Evaluation {
     /// Epochs after which models are measured too, ascending.
     #[serde(default)]
     pub epochs: Vec<usize>,
+    /// By which way lines lead.
+    #[serde(default)]
+    pub interpolation: Interpolation,
 }
 
 impl Evaluation {
     /// As they are written.
-    pub const KEYS: [&str; 9] = ["lambdas", "splits", "images", "train-images", "merges", "subsets", "joint-subsets", "barrier", "epochs"];
+    pub const KEYS: [&str; 10] =
+        ["lambdas", "splits", "images", "train-images", "merges", "subsets", "joint-subsets", "barrier", "epochs", "interpolation"];
 }
 
 /// `[reported]`.

@@ -7,7 +7,7 @@ use onebasin_repro::Stream;
 use onebasin_training::{Averaging, Training};
 use serde::Serialize;
 
-use super::{BarrierOver, Needs, Origin, Repair, Requests, Sweep};
+use super::{BarrierOver, Interpolation, Needs, Origin, Repair, Requests, Sweep};
 use crate::comparison::Comparison;
 use crate::identity::{MethodName, PairName, Part};
 use crate::image_limits::ImageLimits;
@@ -142,6 +142,8 @@ pub enum Merging {
         /// As many as models are merged, used as they are.
         coefficients: Option<Vec<f64>>,
     },
+    /// The middle of the arc between two models in the common frame.
+    Spherical,
     /// No merged model: the predictions of all are averaged, as a bound to compare with.
     Ensemble {
         /// What of them is averaged.
@@ -157,7 +159,7 @@ pub enum Merging {
 impl Merging {
     /// Whether weights of several models become those of one.
     pub fn averages(&self) -> bool {
-        matches!(self, Merging::Mean { .. })
+        matches!(self, Merging::Mean { .. } | Merging::Spherical)
     }
 }
 
@@ -180,6 +182,8 @@ pub struct Evaluation {
     pub barrier: Option<BarrierOver>,
     /// Epochs of the trainings after which models are measured too, ascending.
     pub epochs: Vec<usize>,
+    /// By which way lines lead from one model to another.
+    pub interpolation: Interpolation,
     /// What is asked of each measurement.
     pub requests: Requests,
     /// What measurements need of others.

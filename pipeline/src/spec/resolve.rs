@@ -185,6 +185,7 @@ impl Resolver<'_> {
             let merging = match &written.merging {
                 None => Merging::Mean { coefficients: None },
                 Some(document::Merging::Mean(mean)) => Merging::Mean { coefficients: mean.coefficients.clone() },
+                Some(document::Merging::Spherical(_)) => Merging::Spherical,
                 Some(document::Merging::Ensemble(ensemble)) => Merging::Ensemble { average: ensemble.average },
                 Some(document::Merging::Model(document::OneModel { model })) => {
                     let here = [at("merging"), path(["model"])].concat();
@@ -194,7 +195,7 @@ impl Resolver<'_> {
             let matching = match (&written.matching, &merging) {
                 (Some(_), _) => self.matching(&at("matching"), models)?,
                 (None, Merging::Ensemble { .. } | Merging::Model { .. }) => Matching::Identity(Default::default()),
-                (None, Merging::Mean { .. }) => {
+                (None, Merging::Mean { .. } | Merging::Spherical) => {
                     let message = format!("missing key `matching` in `methods[{index}]`");
                     return Err(self
                         .layers
@@ -280,14 +281,24 @@ impl Resolver<'_> {
         }
         let asked = Asked { resolver: self, models, pairs, methods };
         let (requests, needs) = Requests::check(measurements, &asked)?;
-        let document::Evaluation { lambdas, joint_subsets, barrier, .. } = *written;
+        let document::Evaluation { lambdas, joint_subsets, barrier, interpolation, .. } = *written;
         let epochs = written.epochs.clone();
-        Ok(Evaluation { lambdas, parts, images, merges, subsets, joint_subsets, barrier, epochs, requests, needs })
+        Ok(Evaluation { lambdas, parts, images, merges, subsets, joint_subsets, barrier, epochs, interpolation, requests, needs })
     }
 
     /// Factors of a mean fit one number of models only.
     fn coefficients(&self, methods: &[Method], evaluation: &Evaluation) -> Result<()> {
         for (index, method) in methods.iter().enumerate() {
+            let counts = || evaluation.merges.iter().copied().chain(evaluation.subsets.iter().map(Vec::len));
+            if method.merging == Merging::Spherical
+                && let Some(count) = counts().find(|&count| count != 2)
+            {
+                let here = path(["methods", &index.to_string(), "merging"]);
+                let message = format!("the middle of an arc is between 2 models: it cannot merge {count}");
+                return Err(self
+                    .wrong(&here, message)
+                    .hint("let `evaluation.merges` and `subsets` ask for 2 models only, or merge by \"mean\""));
+            }
             let Merging::Mean { coefficients: Some(factors) } = &method.merging else { continue };
             let here = path(["methods", &index.to_string(), "merging", "coefficients"]);
             if factors.iter().any(|factor| !factor.is_finite()) {
@@ -301,8 +312,7 @@ impl Resolver<'_> {
             if (sum - 1.0).abs() > 1e-6 {
                 return Err(self.wrong(&here, format!("`coefficients` should add up to 1, not {sum}")));
             }
-            let subsets = evaluation.subsets.iter().map(Vec::len);
-            if let Some(count) = evaluation.merges.iter().copied().chain(subsets).find(|&count| count != factors.len()) {
+            if let Some(count) = counts().find(|&count| count != factors.len()) {
                 let message = format!("{} `coefficients` cannot weigh a merge of {count} models", factors.len());
                 return Err(self.wrong(&here, message).hint(format!(
                     "let `evaluation.merges` and `subsets` ask for {} models only, or leave the coefficients out",
@@ -343,7 +353,7 @@ fn alone(merging: &Merging) -> &'static str {
     match merging {
         Merging::Ensemble { .. } => "an ensemble averages predictions",
         Merging::Model { .. } => "one model is taken as it is",
-        Merging::Mean { .. } => "a mean of weights",
+        Merging::Mean { .. } | Merging::Spherical => "a mean of weights",
     }
 }
 

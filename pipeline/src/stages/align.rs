@@ -15,6 +15,7 @@ use serde_json::json;
 
 use super::files;
 use super::moments::load_moments;
+use super::training_loss::TrainingLoss;
 use crate::dataset_cache;
 use crate::stage::{Context, Recipe, Stage, StageId, Words};
 use crate::task::Task;
@@ -152,6 +153,12 @@ impl Stage for Align {
         let problem = Problem::new(graph.spec(), models.iter().collect());
         let problem = match &moments {
             Some(moments) => problem.with_moments(moments),
+            None => problem,
+        };
+        let dataset = self.matching.needs_loss().then(|| context.datasets.of(&self.task)).transpose()?;
+        let loss = dataset.as_ref().map(|dataset| TrainingLoss::new(context, &self.task, dataset)).transpose()?;
+        let problem = match &loss {
+            Some(loss) => problem.with_loss(loss),
             None => problem,
         };
         let begun = Instant::now();

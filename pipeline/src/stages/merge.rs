@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
-use onebasin_matching::{Alignment, mean, to_frame_with};
+use onebasin_matching::{Alignment, interpolate_spherically, mean, to_frame_with};
 use onebasin_network::Weights;
 use serde_json::json;
 
@@ -18,13 +18,20 @@ pub struct Merge {
     task: Arc<Task>,
     coefficients: Option<Vec<f64>>,
     positions: Option<Vec<usize>>,
+    /// Whether it is the middle of the arc between two models.
+    arc: bool,
 }
 
 impl Merge {
     /// The mean of `models`, which `alignment` brings into one frame; each with its coefficient, or all alike.
     pub fn new(id: StageId, alignment: StageId, models: Vec<StageId>, task: Arc<Task>, coefficients: Option<Vec<f64>>) -> Merge {
         let inputs = std::iter::once(alignment).chain(models).collect();
-        Merge { id, inputs, task, coefficients, positions: None }
+        Merge { id, inputs, task, coefficients, positions: None, arc: false }
+    }
+
+    /// The middle of the arc between two models in place of the mean.
+    pub fn on_the_arc(self) -> Merge {
+        Merge { arc: true, ..self }
     }
 
     /// The same of models that stand at these places in the alignment, which has others too.
@@ -52,6 +59,9 @@ impl Stage for Merge {
         if let Some(positions) = &self.positions {
             settings["positions"] = json!(positions);
         }
+        if self.arc {
+            settings["interpolation"] = json!("spherical");
+        }
         Recipe { kind: "merge", version: 1, settings }
     }
 
@@ -66,7 +76,10 @@ impl Stage for Merge {
             context.check_interrupt()?;
             aligned.push(to_frame_with(graph.spec(), &files::load(artifact, graph)?, maps, own.as_ref()));
         }
-        let merged = mean(&aligned.iter().collect::<Vec<_>>(), self.coefficients.as_deref())?;
+        let merged = match aligned.as_slice() {
+            [first, second] if self.arc => interpolate_spherically(graph.spec(), first, second, 0.5),
+            models => mean(&models.iter().collect::<Vec<_>>(), self.coefficients.as_deref())?,
+        };
         files::save(context.out, &graph.architecture, merged)
     }
 }

@@ -9,6 +9,7 @@ mod moments;
 mod repair;
 pub(crate) mod repairer;
 mod train;
+mod training_loss;
 
 pub use activation_statistics::ActivationStatistics;
 pub use align::{Align, Check};

@@ -2,9 +2,11 @@
 
 mod command;
 mod comparing;
+mod controls;
 mod documents;
 mod end_to_end;
 mod failing;
+mod git_rebasin;
 mod keeping;
 mod layers;
 mod licences;

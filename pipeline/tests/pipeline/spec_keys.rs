@@ -78,7 +78,7 @@ const TABLES: [(&str, &str); 16] = [
 ];
 
 /// Names that keys take besides kinds: the heading of the section, the key, and the table or value with a strange name.
-const NAMES: [(&str, &str, &str, &str); 39] = [
+const NAMES: [(&str, &str, &str, &str); 44] = [
     ("subset as a table", "order", "models.0.subset", "{ share = 0.5, order = STRANGE }"),
     ("format = \"cifar\"", "labels", "datasets.own", "{ format = \"cifar\", directory = \"x\", labels = STRANGE }"),
     ("family = \"mlp\"", "norm", "architectures.net", "{ family = \"mlp\", norm = STRANGE }"),
@@ -91,6 +91,10 @@ const NAMES: [(&str, &str, &str, &str); 39] = [
     ("schedule", "kind", "trainings.short.schedule.kind", "STRANGE"),
     ("schedule", "per", "trainings.short.schedule.per", "STRANGE"),
     ("matching = { by = \"git-re-basin\" }", "order", "methods.0.matching", "{ by = \"git-re-basin\", order = STRANGE }"),
+    ("matching = { by = \"greedy-matching\" }", "score", "methods.0.matching", "{ by = \"greedy-matching\", score = STRANGE }"),
+    ("matching = { by = \"straight-through\" }", "keep", "methods.0.matching", "{ by = \"straight-through\", keep = STRANGE }"),
+    ("matching = { by = \"straight-through\" }", "order", "methods.0.matching", "{ by = \"straight-through\", order = STRANGE }"),
+    ("matching = { by = \"steepest-descent\" }", "order", "methods.0.matching", "{ by = \"steepest-descent\", order = STRANGE }"),
     ("matching = { by = \"merge-many\" }", "order", "methods.0.matching", "{ by = \"merge-many\", order = STRANGE }"),
     ("matching = { by = \"c2m3\" }", "start", "methods.0.matching", "{ by = \"c2m3\", start = STRANGE }"),
     ("matching = { by = \"c2m3\" }", "schedule", "methods.0.matching", "{ by = \"c2m3\", schedule = STRANGE }"),
@@ -123,6 +127,7 @@ const NAMES: [(&str, &str, &str, &str); 39] = [
     ("[evaluation]", "pairs", "evaluation.pairs", "STRANGE"),
     ("[evaluation]", "splits", "evaluation.splits", "[STRANGE]"),
     ("[evaluation]", "barrier", "evaluation.barrier", "STRANGE"),
+    ("[evaluation]", "interpolation", "evaluation.interpolation", "STRANGE"),
 ];
 
 /// Values in quotes that the code reads by itself, not as one of a list of names: heading and key.
@@ -197,7 +202,9 @@ fn the_defaults_of_the_reference_are_those_of_the_code() {
         "Top level",
         json!({ "seed": experiment.seed, "replicates": experiment.replicates, "checkpoint-seconds": experiment.checkpoint_seconds }),
     );
-    compare("[evaluation]", json!({ "lambdas": experiment.evaluation.lambdas, "splits": experiment.evaluation.parts }));
+    let evaluation = &experiment.evaluation;
+    let written = json!({ "lambdas": evaluation.lambdas, "splits": evaluation.parts, "interpolation": evaluation.interpolation });
+    compare("[evaluation]", written);
     for (name, keys) in [
         ("linear", ", \"out\": 1"),
         ("conv", ", \"out\": 1"),

@@ -95,6 +95,16 @@ pub enum MatchingError {
         /// What came and what was expected.
         problem: String,
     },
+    /// A method that looks at the loss got none.
+    #[error("no loss, which this method looks at\nhint: put one over the training images of these models into the problem")]
+    NoLoss,
+    /// The loss of a network could not be taken.
+    #[error("cannot take the loss of a network")]
+    Loss {
+        /// What its owner says.
+        #[source]
+        source: crate::LossError,
+    },
     /// The caller asked to stop.
     #[error("matching stopped on request")]
     Interrupted,

@@ -16,12 +16,14 @@ mod cycle;
 mod error;
 pub mod gain;
 mod ground_metric;
+mod loss;
 mod margins;
 mod matcher;
 mod merge;
 pub mod methods;
 mod objective;
 mod problem;
+mod spherical;
 #[cfg(test)]
 mod testing;
 mod weight_similarity;
@@ -33,6 +35,7 @@ pub use cka::{FeatureSimilarity, feature_similarity};
 pub use cycle::{Cycle, cycle, cycle_error};
 pub use error::MatchingError;
 pub use ground_metric::{CostScale, Ground};
+pub use loss::{Loss, LossError};
 pub use margins::{GroupMargins, margins};
 pub use matcher::{
     Alignment, Certificate, Frame, Interrupted, Iterate, Matcher, Outcome, Restart, SolverTrace, Transport, UnitMap, UnitMaps, Untied,
@@ -40,9 +43,10 @@ pub use matcher::{
 pub use merge::{interpolate, mean};
 pub use methods::{
     Matching, Mix, activation_matching::ActivationMatching, c2m3::C2m3, c2m3::Schedule, c2m3::SoftIterate, frank_wolfe::FrankWolfe,
-    git_rebasin::GitReBasin, identity::Identity, joint_activation_matching::JointActivationMatching, merge_many::MergeMany,
-    ot_fusion::OtFusion,
+    git_rebasin::GitReBasin, greedy_matching::GreedyMatching, identity::Identity, joint_activation_matching::JointActivationMatching,
+    merge_many::MergeMany, ot_fusion::OtFusion, steepest_descent::SteepestDescent, straight_through::StraightThrough,
 };
 pub use objective::objective;
 pub use problem::Problem;
+pub use spherical::interpolate_spherically;
 pub use weight_similarity::{Compared, WeightSimilarity, weight_similarity};

@@ -66,6 +66,11 @@ pub trait Matcher {
     fn needs_layers(&self) -> bool {
         false
     }
+
+    /// Whether a problem must have a loss.
+    fn needs_loss(&self) -> bool {
+        false
+    }
 }
 
 /// The order of units that all maps lead to.

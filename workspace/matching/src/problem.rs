@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use onebasin_network::{GroupMoments, Parameter, Permutation, PermutationSpec, Role, Weights};
 
-use crate::{Frame, MatchingError};
+use crate::{Frame, Loss, MatchingError};
 
 /// Models of one architecture that want a common order of units.
 #[derive(Clone, Debug)]
@@ -17,12 +17,14 @@ pub struct Problem<'a> {
     /// behind them those of each layer, in the order of the weights in the spec, where it asks for these too
     /// ([`Matcher::needs_layers`](crate::Matcher::needs_layers)).
     pub moments: Option<&'a [GroupMoments]>,
+    /// The loss that the models were trained on, where a method asks for it ([`Matcher::needs_loss`](crate::Matcher::needs_loss)).
+    pub loss: Option<&'a dyn Loss>,
 }
 
 impl<'a> Problem<'a> {
     /// Models to be matched by their weights.
     pub fn new(spec: &'a PermutationSpec, models: Vec<&'a Weights>) -> Problem<'a> {
-        Problem { spec, models, specs: None, moments: None }
+        Problem { spec, models, specs: None, moments: None, loss: None }
     }
 
     /// Models of the same layers and groups with other numbers of units, each with its own spec.
@@ -31,7 +33,7 @@ impl<'a> Problem<'a> {
     /// Without as many specs as models, or without any.
     pub fn of_widths(specs: Vec<&'a PermutationSpec>, models: Vec<&'a Weights>) -> Problem<'a> {
         assert_eq!(specs.len(), models.len(), "one spec for each model is expected");
-        Problem { spec: specs[0], models, specs: Some(specs), moments: None }
+        Problem { spec: specs[0], models, specs: Some(specs), moments: None, loss: None }
     }
 
     /// The spec of one model.
@@ -51,6 +53,12 @@ impl<'a> Problem<'a> {
     #[must_use]
     pub fn with_moments(self, moments: &'a [GroupMoments]) -> Problem<'a> {
         Problem { moments: Some(moments), ..self }
+    }
+
+    /// The same with the loss that they were trained on.
+    #[must_use]
+    pub fn with_loss(self, loss: &'a dyn Loss) -> Problem<'a> {
+        Problem { loss: Some(loss), ..self }
     }
 
     /// Says whether there is something to match.

@@ -7,6 +7,8 @@ use onebasin_network::{Blueprint, Graph, GroupMoments, Permutation, PermutationS
 use onebasin_repro::Stream;
 use rand::Rng;
 
+use crate::loss::{Loss, LossError};
+
 /// The graph of what a spec says, on images of `input` and with `classes` scores.
 pub fn graph(blueprint: &str, input: (usize, usize, usize), classes: usize) -> Graph {
     let blueprint: Blueprint = serde_json::from_str(blueprint).unwrap();
@@ -96,4 +98,35 @@ pub fn activations(spec: &PermutationSpec, maps: &[Vec<Permutation>], noise: f64
         }
     };
     (0..spec.groups.len()).map(of_group).collect()
+}
+
+/// `½ ‖w − target‖²` on every image.
+#[derive(Debug)]
+pub struct Quadratic {
+    pub target: Weights,
+    pub images: usize,
+    /// Where gradients lead instead.
+    pub lure: Option<Weights>,
+}
+
+impl Quadratic {
+    pub fn new(target: Weights, images: usize) -> Quadratic {
+        Quadratic { target, images, lure: None }
+    }
+}
+
+impl Loss for Quadratic {
+    fn images(&self) -> usize {
+        self.images
+    }
+
+    fn gradient(&self, weights: &Weights, images: &[u32]) -> Result<(f64, Weights), LossError> {
+        let target = self.lure.as_ref().unwrap_or(&self.target);
+        Ok((self.value(weights, images)?, weights.zip_map(target, |value, target| value - target)))
+    }
+
+    fn value(&self, weights: &Weights, images: &[u32]) -> Result<f64, LossError> {
+        assert!(!images.is_empty() && images.iter().all(|&image| (image as usize) < self.images), "{images:?}");
+        Ok(weights.flat().iter().zip(self.target.flat()).map(|(&value, target)| 0.5 * f64::from(value - target).powi(2)).sum())
+    }
 }

@@ -11,6 +11,7 @@
 //!
 //! This crate neither matches nor merges models, reads no files and prints nothing.
 
+mod batch_loss;
 mod correlations;
 mod device;
 mod error;
@@ -41,6 +42,7 @@ mod tensors;
 mod training_run;
 mod update;
 
+pub use batch_loss::BatchLoss;
 pub use correlations::unit_correlations;
 pub use device::Device;
 pub use error::TrainingError;

@@ -266,7 +266,7 @@ impl<'a> TrainingRun<'a> {
     }
 }
 
-fn is_learned(role: Role) -> bool {
+pub(crate) fn is_learned(role: Role) -> bool {
     match role {
         Role::Weight | Role::Bias | Role::Scale | Role::Shift => true,
         Role::RunningMean | Role::RunningVariance => false,

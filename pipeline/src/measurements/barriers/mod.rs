@@ -1,4 +1,4 @@
-//! Loss and accuracy along the straight line between two models: `barriers.csv`, a picture of curves.
+//! Loss and accuracy along the line between two models: `barriers.csv`, a picture of curves.
 
 mod picture;
 pub mod stage;
@@ -182,6 +182,7 @@ pub fn for_each_line(lines: &Lines, planner: &mut PairPlanner<'_, '_>, mut recor
                 let ends = [planner.model(fixed), planner.model(permutee)];
                 let (lambdas, parts) = (experiment.evaluation.lambdas, experiment.evaluation.parts.clone());
                 let line = LineStage::new(id.clone(), alignment, ends, positions, planner.task(), lambdas, parts);
+                let line = line.by(experiment.evaluation.interpolation);
                 let line = match &method.repair {
                     None => line,
                     Some(repair) => {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
 use onebasin_datasets::Dataset;
-use onebasin_matching::{Alignment, UnitMaps, interpolate, lambdas, to_frame_with};
+use onebasin_matching::{Alignment, UnitMaps, interpolate, interpolate_spherically, lambdas, to_frame_with};
 use onebasin_network::Weights;
 use onebasin_training::{Evaluation, evaluate, evaluate_line};
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::dataset_cache;
 use crate::identity::Part;
-use crate::spec::Repair;
+use crate::spec::{Interpolation, Repair};
 use crate::stage::{Artifact, Context, Progress, Recipe, Stage, StageId, Words};
 use crate::stages::EndpointStatistics;
 use crate::stages::files::{self, Measured};
@@ -25,8 +25,8 @@ pub const ARTIFACT: &str = "line.json";
 /// Images between two checks whether the run should end: seconds of work.
 const CHUNK: usize = 10_000;
 
-/// Measures loss and accuracy along the straight line from a model, the fixed one, to another, the permutee, brought onto the fixed one's
-/// units: `line.json`. The way from the one's units to the other's leads through the frame of an alignment.
+/// Measures loss and accuracy along the line from a model, the fixed one, to another, the permutee, brought onto the fixed one's units:
+/// `line.json`. The way from the one's units to the other's leads through the frame of an alignment.
 pub struct LineStage {
     id: StageId,
     inputs: Vec<StageId>,
@@ -34,6 +34,7 @@ pub struct LineStage {
     task: Arc<Task>,
     lambdas: usize,
     parts: Vec<Part>,
+    interpolation: Interpolation,
     repair: Option<Repair>,
     /// Whether the ends' statistics must be taken of the two in the common frame.
     measures_ends: bool,
@@ -83,7 +84,15 @@ impl LineStage {
         parts: Vec<Part>,
     ) -> LineStage {
         let [fixed, permutee] = ends;
-        LineStage { id, inputs: vec![alignment, fixed, permutee], positions, task, lambdas, parts, repair: None, measures_ends: false }
+        let inputs = vec![alignment, fixed, permutee];
+        let interpolation = Interpolation::Linear;
+        LineStage { id, inputs, positions, task, lambdas, parts, interpolation, repair: None, measures_ends: false }
+    }
+
+    /// The same by another way than the straight line.
+    #[must_use]
+    pub fn by(self, interpolation: Interpolation) -> LineStage {
+        LineStage { interpolation, ..self }
     }
 
     /// The same with the network at each λ repaired before it is measured, towards the statistics of the two ends in shares `1 - λ` and
@@ -124,7 +133,10 @@ impl LineStage {
         }
         let mut measured = vec![Vec::with_capacity(lambdas.len()); self.parts.len()];
         for &lambda in &lambdas {
-            let between = interpolate(ends[0], ends[1], lambda);
+            let between = match self.interpolation {
+                Interpolation::Linear => interpolate(ends[0], ends[1], lambda),
+                Interpolation::Spherical => interpolate_spherically(self.task.graph.spec(), ends[0], ends[1], lambda),
+            };
             let repaired = repairer.repair(&between, &statistics, &[1.0 - lambda, lambda][..statistics.len()], done, total)?;
             done += repairer.images();
             for (&part, measured) in self.parts.iter().zip(&mut measured) {
@@ -160,6 +172,9 @@ impl Stage for LineStage {
             "lambdas": self.lambdas,
             "device": self.task.device,
         });
+        if !self.interpolation.is_linear() {
+            settings["interpolation"] = json!(self.interpolation);
+        }
         // Lines without a repair keep the names they had before there was one.
         if let Some(repair) = &self.repair {
             settings["repair"] = json!(repair);
@@ -180,7 +195,7 @@ impl Stage for LineStage {
         let dataset = context.datasets.of(&self.task)?;
         let ends = [&fixed, &permutee];
         let measured = match &self.repair {
-            None => plain(context, &self.task, &dataset, &self.parts, self.lambdas, ends)?,
+            None => plain(context, &self.task, &dataset, &self.parts, self.lambdas, (self.interpolation, ends))?,
             Some(repair) => self.repaired_points(context, &dataset, ends, repair, (statistics, &maps))?,
         };
         let points = points(&self.parts, self.lambdas, measured)?;
@@ -191,7 +206,7 @@ impl Stage for LineStage {
 /// Measures the straight line between two networks on each split, at so many equally spaced points.
 pub fn along(context: &Context<'_>, task: &Task, parts: &[Part], count: usize, ends: [&Weights; 2]) -> Result<Vec<Point>> {
     let dataset = context.datasets.of(task)?;
-    points(parts, count, plain(context, task, &dataset, parts, count, ends)?)
+    points(parts, count, plain(context, task, &dataset, parts, count, (Interpolation::Linear, ends))?)
 }
 
 /// Loss and accuracy at each λ, for each part in turn, of the networks as they are.
@@ -201,7 +216,7 @@ fn plain(
     dataset: &Dataset,
     parts: &[Part],
     count: usize,
-    [fixed, permutee]: [&Weights; 2],
+    (interpolation, [fixed, permutee]): (Interpolation, [&Weights; 2]),
 ) -> Result<Vec<Vec<Evaluation>>> {
     let lambdas = lambdas(count);
     let normalisation = dataset_cache::normalisation(task, dataset);
@@ -216,7 +231,14 @@ fn plain(
             context.check_interrupt()?;
             (context.progress)(Progress::Share { done, total });
             let images = split.select(indices);
-            let line = || evaluate_line(&task.graph, fixed, permutee, &lambdas, &images, normalisation, context.device);
+            let line = || match interpolation {
+                Interpolation::Linear => evaluate_line(&task.graph, fixed, permutee, &lambdas, &images, normalisation, context.device),
+                Interpolation::Spherical => {
+                    let between = |&lambda: &f64| interpolate_spherically(task.graph.spec(), fixed, permutee, lambda);
+                    let evaluated = |lambda: &f64| evaluate(&task.graph, &between(lambda), &images, normalisation, context.device);
+                    lambdas.iter().map(evaluated).collect()
+                }
+            };
             let evaluations = context.compute(line)?;
             sums.iter_mut().zip(evaluations).for_each(|(sum, evaluation)| sum.add(evaluation));
             done += indices.len();

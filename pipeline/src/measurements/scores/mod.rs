@@ -151,7 +151,7 @@ pub fn measure_merged(planner: &mut PairPlanner<'_, '_>, method: &Method, set: &
             let models = models.iter().map(|&model| planner.model(model)).collect();
             let average = match method.merging {
                 Merging::Ensemble { average } => average,
-                Merging::Mean { .. } | Merging::Model { .. } => Averaging::default(),
+                Merging::Mean { .. } | Merging::Spherical | Merging::Model { .. } => Averaging::default(),
             };
             Predict::ensemble(id.clone(), models, planner.task(), parts, average)
         }

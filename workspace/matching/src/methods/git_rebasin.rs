@@ -116,7 +116,7 @@ pub(crate) fn reference<'a>(problem: &Problem<'a>, reference: usize) -> Result<&
 }
 
 /// The ascents of all models as one: objectives summed, a model that has ended keeping its last.
-fn solver_trace(ascents: &[Ascended]) -> SolverTrace {
+pub(super) fn solver_trace(ascents: &[Ascended]) -> SolverTrace {
     let iterations = ascents.iter().map(|ascended| ascended.trace.len()).max().unwrap_or(0);
     let after = |ascended: &Ascended, sweep: usize| ascended.trace.get(sweep).or(ascended.trace.last()).copied().unwrap_or(ascended.start);
     let trace = (0..iterations).map(|sweep| Iterate { objective: ascents.iter().map(|ascended| after(ascended, sweep)).sum(), step: None });

@@ -9,6 +9,8 @@ mod coordinate_ascent;
 pub mod frank_wolfe;
 /// Weight matching by coordinate ascent.
 pub mod git_rebasin;
+/// Weight matching by incoming weights, in one sweep.
+pub mod greedy_matching;
 /// No matching.
 pub mod identity;
 /// What units give, all models at once.
@@ -19,6 +21,10 @@ mod mix;
 /// Optimal transport, layer by layer.
 pub mod ot_fusion;
 mod refine;
+/// By where the loss of the reference falls.
+pub mod steepest_descent;
+/// By the loss halfway.
+pub mod straight_through;
 
 pub use mix::Mix;
 
@@ -64,6 +70,12 @@ matchings! {
     "identity" => Identity(identity::Identity),
     /// Git Re-Basin's weight matching of every model to a reference.
     "git-re-basin" => GitReBasin(git_rebasin::GitReBasin),
+    /// Git Re-Basin's weight matching in one sweep, by incoming weights alone.
+    "greedy-matching" => GreedyMatching(greedy_matching::GreedyMatching),
+    /// Git Re-Basin's straight-through estimator: by the loss halfway to a reference.
+    "straight-through" => StraightThrough(straight_through::StraightThrough),
+    /// The permutation along which the loss of a reference falls most steeply.
+    "steepest-descent" => SteepestDescent(steepest_descent::SteepestDescent),
     /// Git Re-Basin's matching of each model to the mean of the others.
     "merge-many" => MergeMany(merge_many::MergeMany),
     /// Frank–Wolfe over all models at once, in a universe.
@@ -122,6 +134,11 @@ impl Matching {
     /// Whether it looks at the activations of each layer, class scores included, besides those of each group.
     pub fn needs_layers(&self) -> bool {
         self.matcher().needs_layers()
+    }
+
+    /// Whether it needs the loss on the training images besides weights.
+    pub fn needs_loss(&self) -> bool {
+        self.matcher().needs_loss()
     }
 }
 

@@ -9,7 +9,7 @@ use onebasin_matching::{
 use onebasin_network::{Graph, Weights, permute};
 use onebasin_repro::Stream;
 
-use crate::networks::{activations, all, identities, large, random, shuffles};
+use crate::networks::{Quadratic, activations, all, identities, large, random, shuffles};
 
 /// Every method by its name alone, and the variants that take other paths.
 pub fn methods() -> Vec<Matching> {
@@ -17,6 +17,7 @@ pub fn methods() -> Vec<Matching> {
     let variants = [
         r#"{"by": "git-re-basin", "order": "forward"}"#,
         r#"{"by": "git-re-basin", "order": "backward", "reference": 1}"#,
+        r#"{"by": "straight-through", "keep": "last", "epochs": 3, "batch": 4, "reference": 1}"#,
         r#"{"by": "c2m3", "restarts": ["identity", "git-re-basin", "merge-many", "sinkhorn"], "refine": 10}"#,
         r#"{"by": "ot-fusion", "plan": "sinkhorn", "regularisation": 0.1}"#,
         r#"{"by": "ot-fusion", "ground": "squared", "normalise-rows": true, "output": "transported", "append-vectors": false}"#,
@@ -38,7 +39,8 @@ fn on(graphs: Vec<(&str, Graph)>, check: impl Fn(&str, &Matching, &Graph, &Probl
     for (name, graph) in graphs {
         let models: Vec<Weights> = (0..3).map(|seed| random(graph.spec(), seed)).collect();
         let moments = activations(graph.spec(), &[(); 3].map(|()| identities(graph.spec())), 3.0);
-        let problem = Problem::new(graph.spec(), models.iter().collect()).with_moments(&moments);
+        let loss = Quadratic(random(graph.spec(), 9));
+        let problem = Problem::new(graph.spec(), models.iter().collect()).with_moments(&moments).with_loss(&loss);
         for matching in methods() {
             check(&format!("{matching:?} on {name}"), &matching, &graph, &problem);
         }
@@ -198,13 +200,19 @@ fn a_shuffled_copy_of_a_net_with_one_hidden_layer_is_matched_back_exactly() {
     let maps = [identities(spec), shuffles(spec, 2)];
     let copy = permute(spec, &original, &maps[1]);
     let moments = activations(spec, &maps, 0.1);
-    let problem = Problem::new(spec, vec![&original, &copy]).with_moments(&moments);
+    let loss = Quadratic(original.map(|_| 0.0));
+    let problem = Problem::new(spec, vec![&original, &copy]).with_moments(&moments).with_loss(&loss);
     for matching in methods() {
         let alignment = align(&matching, &problem, 3);
         let [first, second] = [0, 1].map(|model| to_frame(spec, problem.models[model], &alignment.maps[model]));
         match (&matching, alignment.is_hard()) {
             // Nothing is moved, so the copy stays shuffled.
             (Matching::Identity(_), _) => assert_ne!(first, second),
+            // It goes to where the loss falls, which here is as far from the first model as can be.
+            (Matching::SteepestDescent(_), _) => {
+                let slope = |model: &Weights| objective(spec, &[&first, model]);
+                assert!(slope(&second) < slope(&copy));
+            }
             (_, true) => assert_eq!(first, second, "{matching:?}"),
             // A tenth of the mass stays out, and with it what one unit gives; every unit reads what its original does.
             (Matching::OtFusion(options), false) if options.mass < 1.0 => {

@@ -1,6 +1,7 @@
 //! Small networks of every kind.
 
 use ndarray::{Array, Array2, Axis};
+use onebasin_matching::{Loss, LossError};
 use onebasin_network::{Blueprint, Graph, GroupMoments, Parameter, Permutation, PermutationSpec, Role, Shape, Weights};
 use onebasin_repro::Stream;
 use rand::Rng;
@@ -78,4 +79,22 @@ pub fn activations(spec: &PermutationSpec, maps: &[Vec<Permutation>], noise: f64
     };
     let layers: Vec<GroupMoments> = spec.parameters.iter().filter(|parameter| parameter.role == Role::Weight).map(of_layer).collect();
     groups.into_iter().chain(layers).collect()
+}
+
+/// `½ ‖w − target‖²` on each of ten images.
+#[derive(Debug)]
+pub struct Quadratic(pub Weights);
+
+impl Loss for Quadratic {
+    fn images(&self) -> usize {
+        10
+    }
+
+    fn gradient(&self, weights: &Weights, images: &[u32]) -> Result<(f64, Weights), LossError> {
+        Ok((self.value(weights, images)?, weights.zip_map(&self.0, |value, target| value - target)))
+    }
+
+    fn value(&self, weights: &Weights, _images: &[u32]) -> Result<f64, LossError> {
+        Ok(weights.flat().iter().zip(self.0.flat()).map(|(&value, target)| 0.5 * f64::from(value - target).powi(2)).sum())
+    }
 }

@@ -44,6 +44,19 @@ fn a_model_with_a_number_that_is_none_is_refused_by_name() {
 }
 
 #[test]
+fn a_method_that_looks_at_the_loss_is_refused_without_one() {
+    let graph = all().swap_remove(0).1;
+    let models = [random(graph.spec(), 1), random(graph.spec(), 2)];
+    let problem = Problem::new(graph.spec(), models.iter().collect());
+    let looking: Vec<_> = methods().into_iter().filter(|matching| matching.needs_loss()).collect();
+    assert!(looking.len() >= 2);
+    for matching in looking {
+        let error = matching.matcher().align(&problem, &Stream::root(0)).unwrap_err().to_string();
+        assert!(error.starts_with("no loss") && error.contains("\nhint: "), "{matching:?}: {error}");
+    }
+}
+
+#[test]
 fn activations_that_are_missing_or_of_other_models_are_refused() {
     let graph = all().swap_remove(0).1;
     let spec = graph.spec();

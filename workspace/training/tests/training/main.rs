@@ -1,5 +1,6 @@
 //! Training seen from outside: results, repeatability, symmetry, errors.
 
+mod batch_loss;
 mod common;
 mod devices;
 mod errors;
