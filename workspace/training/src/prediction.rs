@@ -134,7 +134,7 @@ impl Predictions {
             logits: if file.names().contains(&"logits") { floats(column("logits", Dtype::F32)?) } else { Vec::new() },
         };
         let images = predictions.len();
-        let whole = predictions.logits.is_empty() || predictions.logits.len() % images.max(1) == 0;
+        let whole = predictions.logits.is_empty() || predictions.logits.len().is_multiple_of(images.max(1));
         if [predictions.predicted.len(), predictions.losses.len(), predictions.confidences.len()] != [images; 3] || !whole {
             return Err(unusable("its columns are not equally long".to_owned()));
         }

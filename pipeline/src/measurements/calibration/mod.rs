@@ -32,6 +32,9 @@ pub struct Calibration;
 
 const MOST_BINS: usize = 1000;
 
+/// Calibration errors of one network, or of several alike.
+type Errors = BTreeMap<Kind, Vec<f64>>;
+
 /// Whose probability is compared with how often it is right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -189,7 +192,7 @@ impl Measurement for Calibration {
         let of_pair = || tables.of::<CalibrationRow>().iter().filter(|row| row.key.pair == *pair);
         let most = of_pair().map(|row| row.models).max().unwrap_or_default();
         let apart = few(of_pair().map(|row| (&row.key.method, row.model.as_str())));
-        let mut cells: BTreeMap<(&str, Option<usize>, String), BTreeMap<Kind, Vec<f64>>> = BTreeMap::new();
+        let mut cells: BTreeMap<(&str, Option<usize>, String), Errors> = BTreeMap::new();
         for row in of_pair().filter(|row| row.key.method.is_endpoints() || row.models == most) {
             // End points first, then methods in the order of the spec.
             let rank = (!row.key.method.is_endpoints()).then(|| method_rank(tables.of(), row.key.method.name()));
