@@ -113,6 +113,12 @@ impl Measurement for Epochs {
             let message = "`evaluation.epochs` measures lines between models, but there are none";
             return Err(asked.wrong(&here, message).hint("let `evaluation.pairs` be \"all\" or a list, or leave `epochs` out"));
         }
+        if !asked.methods.iter().any(|method| method.has_lines()) {
+            let message = "`evaluation.epochs` measures lines between models, but no method has any: ensembles, single models and fine-tuned ones do not";
+            return Err(asked
+                .wrong(&here, message)
+                .hint("add `{ name = \"naive\", matching = { by = \"identity\" } }`, or leave `epochs` out"));
+        }
         asked.few_stages(&here, "lines between models", lines.len() * epochs.len())?;
         Ok(Some((epochs.to_vec(), lines)))
     }

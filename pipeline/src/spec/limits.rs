@@ -60,6 +60,13 @@ impl Resolver<'_> {
                     return Err(self.layers.fault(&architecture, End::Key, message).hint("make the layer narrower"));
                 }
             }
+            for (place, model) in models.iter().enumerate() {
+                let Some(subset) = &model.subset else { continue };
+                let here = path(["models", &place.to_string(), "subset"]);
+                subset.check_labels(pair.graph.architecture.classes).map_err(|error| {
+                    self.library(&here, &error).hint(format!("`{}` has {} classes", pair.dataset, pair.graph.architecture.classes))
+                })?;
+            }
             self.fine_tunings(pair, methods)?;
             self.batches_of_repairs(pair, methods)?;
             let training = self.document.pairs[index].training.as_str();
@@ -160,7 +167,12 @@ impl Resolver<'_> {
             self.epochs(pair, steps / steps_per_epoch).map_err(of_pair)?;
         }
         let methods = 0..self.document.methods.len();
-        let keys = [&["repair", "images"][..], &["matching", "activations", "images"], &["matching", "mix", "activations", "images"]];
+        let keys = [
+            &["repair", "images"][..],
+            &["matching", "images"],
+            &["matching", "activations", "images"],
+            &["matching", "mix", "activations", "images"],
+        ];
         for (index, keys) in methods.flat_map(|index| keys.map(|keys| (index.to_string(), keys))) {
             let here: Vec<String> = ["methods", &index].iter().chain(keys).map(|&step| step.to_owned()).collect();
             let Some(Value::Num(..)) = self.layers.get(&here) else { continue };

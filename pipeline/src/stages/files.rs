@@ -59,12 +59,15 @@ pub(crate) fn load(artifact: &Artifact, graph: &Graph) -> Result<Weights> {
     Ok(checkpoint.weights)
 }
 
-/// The model of an artifact with the graph of its own architecture: a repair rewrites the one that the spec says.
+/// The model of an artifact with the graph of its own architecture: a repair rewrites the one that
+/// the spec says, and fine-tuning may fold its batch norms.
 pub(crate) fn load_own(artifact: &Artifact, graph: &Graph) -> Result<(Graph, Weights)> {
     let Checkpoint { architecture, weights } = Checkpoint::load(&artifact.directory.join(WEIGHTS)).context("cannot load a model")?;
+    let forms =
+        || std::iter::once(graph.architecture.clone()).chain(RepairedLayers::EVERY.map(|layers| graph.architecture.repairable(layers)));
+    let folded = |form: &Architecture| form.without_batch_norms().is_ok_and(|folded| folded == architecture);
     ensure!(
-        architecture == graph.architecture
-            || RepairedLayers::EVERY.iter().any(|layers| architecture == graph.architecture.repairable(*layers)),
+        forms().any(|form| form == architecture || folded(&form)),
         "the model in `{}` is of another architecture than the spec says",
         artifact.directory.display()
     );

@@ -63,6 +63,7 @@ impl Subset {
                 wrong("subset.share", "a number above 0, at most 1", share.to_string(), "`share = 0.5` takes half of the images")
             }
             (None, Some(count), []) if count >= 1 && count <= available => Ok(Some(count)),
+            (None, Some(0), []) => wrong("subset.count", "a whole number from 1", "0".into(), "`share = 1.0` takes all images"),
             (None, Some(count), []) => {
                 let expected = format!("a whole number from 1 to {available}, the images there are");
                 wrong("subset.count", &expected, count.to_string(), "`share = 1.0` takes all of them")
@@ -81,6 +82,40 @@ impl Subset {
             (None, None, []) => wrong("subset", "`share`, `count` or `parts`", "neither".into(), "write `subset = { share = 0.5 }`"),
             _ => wrong("subset", "`share`, `count` or `parts`", "several".into(), "keep one of them"),
         }
+    }
+
+    /// Says whether the labels of parts can be found among so many classes, and whether no two parts share images for certain: those of one
+    /// list of labels whose shares overlap, and whole ones with a label in common.
+    ///
+    /// # Errors
+    /// The first part that is empty, of a label that no image has, or overlaps with an earlier one.
+    pub fn check_labels(&self, classes: usize) -> Result<(), DatasetError> {
+        let wrong = |expected: &str, got: String, hint: &str| {
+            Err(DatasetError::Setting { key: "subset.parts", expected: expected.into(), got, hint: hint.into() })
+        };
+        let mut earlier: Vec<(&SubsetPart, Vec<usize>)> = Vec::new();
+        for (place, part) in self.parts.iter().enumerate() {
+            let named = part.labels.iter().chain(&part.except).flatten();
+            if let Some(label) = named.map(|&label| usize::from(label)).find(|&label| label >= classes) {
+                let expected = format!("labels from 0 to {}", classes.saturating_sub(1));
+                return wrong(&expected, format!("{label} in part {place}"), "labels are counted from 0; `onebasin describe` lists them");
+            }
+            let labels: Vec<usize> = (0..classes).filter(|&label| part.has(label as u8)).collect();
+            if labels.is_empty() {
+                return wrong("parts with labels", format!("none in part {place}"), "leave `labels` and `except` out to take every label");
+            }
+            let overlaps = |(other, theirs): &(&SubsetPart, Vec<usize>)| {
+                let whole = |part: &SubsetPart| (part.from, part.to) == (0.0, 1.0);
+                let alike = *theirs == labels && other.from < part.to && part.from < other.to;
+                alike || (whole(part) && whole(other) && theirs.iter().any(|label| labels.contains(label)))
+            };
+            if let Some(other) = earlier.iter().position(overlaps) {
+                let got = format!("parts {other} and {place} with the same images");
+                return wrong("parts without common images", got, "let one part end where the next begins");
+            }
+            earlier.push((part, labels));
+        }
+        Ok(())
     }
 
     /// The indices of the chosen images, ascending, out of those with these labels.
@@ -295,7 +330,7 @@ mod tests {
             (Subset::share(0.0), ["`subset.share`", "`0`"]),
             (Subset::share(1.5), ["at most 1", "`1.5`"]),
             (Subset::share(f64::NAN), ["`subset.share`", "`NaN`"]),
-            (Subset::count(0), ["`subset.count`", "`0`"]),
+            (Subset::count(0), ["`subset.count`", "whole number from 1, got `0`"]),
             (Subset::count(101), ["from 1 to 100", "`101`"]),
             (Subset::default().stratified(), ["`share`, `count` or `parts`", "`neither`"]),
             (Subset { count: Some(3), ..Subset::share(0.5) }, ["`share`, `count` or `parts`", "`several`"]),
@@ -340,6 +375,25 @@ mod tests {
         let (first, rest) = (drawn(1, few(labelled(&[0]))), drawn(2, most(labelled(&[0]))));
         assert!(first.iter().any(|image| rest.contains(image)));
         assert_ne!(a, of(&[few(labelled(&[0])), most(others())]).indices(&labels, &own(1), &own(3)).unwrap());
+    }
+
+    #[test]
+    fn parts_that_cannot_be_are_told_before_any_label_is_read() {
+        let from = |from: f64, part: SubsetPart| SubsetPart { from, ..part };
+        let except = |labels: &[u8]| SubsetPart { except: Some(labels.to_vec()), ..SubsetPart::default() };
+        for (parts, words) in [
+            (vec![labelled(&[12])], "12 in part 0"),
+            (vec![labelled(&[])], "none in part 0"),
+            (vec![labelled(&[0]), except(&[0, 1, 2, 3])], "none in part 1"),
+            (vec![labelled(&[1, 2]), labelled(&[2, 3])], "parts 0 and 1"),
+            (vec![labelled(&[1]), SubsetPart::default()], "parts 0 and 1"),
+            (vec![SubsetPart { to: 0.5, ..labelled(&[1]) }, labelled(&[0]), from(0.4, labelled(&[1]))], "parts 0 and 2"),
+        ] {
+            let error = of(&parts).check_labels(4).unwrap_err().to_string();
+            assert!(error.contains(words), "{words}: {error}");
+        }
+        let half = SubsetPart { to: 0.5, ..labelled(&[1]) };
+        of(&[half, from(0.5, labelled(&[1])), except(&[1])]).check_labels(4).unwrap();
     }
 
     #[test]

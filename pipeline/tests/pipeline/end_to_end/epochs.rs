@@ -95,5 +95,9 @@ fn epochs_that_no_training_has_or_that_nothing_is_measured_after_are_refused() {
     refused("epochs = [1, 5]", "`evaluation.epochs` holds 5, but a training of `tiny-glyphs-mlp` has 4 whole epochs");
     refused("epochs = [2, 2]", "`evaluation.epochs` should hold whole numbers from 1, in rising order");
     refused("epochs = [0]", "`evaluation.epochs` should hold whole numbers from 1, in rising order");
+    let alone = SPEC.split("[[methods]]").next().unwrap().to_owned();
+    let ensemble = "[[methods]]\nname = \"ensemble\"\nmerging = { by = \"ensemble\" }\n\n[evaluation]\nepochs = [1]\n";
+    let ended = Place::with(&format!("{alone}{ensemble}")).run(&[]);
+    assert!(ended.stderr.contains("but no method has any"), "{}", ended.stderr);
     refused("pairs = \"none\"\nepochs = [1]", "`evaluation.epochs` measures lines between models, but there are none");
 }

@@ -53,6 +53,14 @@ name = "partial"
 matching = { by = "ot-fusion", plan = "partial", mass = 0.8, ground = "cosine" }
 
 [[methods]]
+name = "partial-skips"
+matching = { by = "ot-fusion", plan = "partial", mass = 0.5, residual = "skips" }
+
+[[methods]]
+name = "unbalanced-skips"
+matching = { by = "ot-fusion", plan = "unbalanced", relaxation = 0.1, residual = "skips" }
+
+[[methods]]
 name = "weighed"
 matching = { by = "ot-fusion", masses = "l2", iterated = true }
 merging = { by = "mean", coefficients = [0.5, 0.25, 0.25] }
@@ -77,7 +85,7 @@ fn every_transport_merges_and_each_model_is_looked_at_once_for_all_layers() {
         lines.map(|line| heading.iter().cloned().zip(line).collect()).collect()
     };
     let merged = rows("merged.csv");
-    for method in ["tied", "by-weights", "by-activations", "unbalanced", "partial", "weighed"] {
+    for method in ["tied", "by-weights", "by-activations", "unbalanced", "partial", "partial-skips", "unbalanced-skips", "weighed"] {
         let row = merged.iter().find(|row| row["method"] == method).unwrap_or_else(|| panic!("{method}: {merged:?}"));
         assert!(row["loss"].parse::<f64>().unwrap().is_finite(), "{method}: {row:?}");
         let end = rows("matching.csv").into_iter().find(|row| row["method"] == method).unwrap();

@@ -87,6 +87,16 @@ fn what_is_trained_on_gets_better_than_what_it_starts_from() {
 }
 
 #[test]
+fn batch_norms_may_be_folded_when_a_merged_model_is_trained_on() {
+    let normed = SPEC.replace("hidden = [16]", "hidden = [16]\nnorm = \"batch\"");
+    let place = Place::with(&normed.replace("momentum = 0.9 }", "momentum = 0.9 }\nfold-norms = true"));
+    place.complete(&[]);
+    let merged = Rows::read(&place, "merged.csv");
+    let loss = |method: &str| merged.number(merged.with(&[("method", method), ("split", "train")])[0], "loss");
+    assert!(loss("first-tuned") < loss("first") && loss("repaired-and-tuned") < loss("naive"));
+}
+
+#[test]
 fn a_training_that_is_not_there_and_an_ensemble_to_train_on_are_refused() {
     let refused = |from: &str, to: &str, expected: &str| {
         let ended = Place::with(&SPEC.replace(from, to)).run(&[]);
