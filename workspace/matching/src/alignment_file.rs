@@ -350,7 +350,7 @@ mod tests {
             bytes[end - 4..].copy_from_slice(&f32::NAN.to_le_bytes());
             bytes
         };
-        assert!(damaged(&soft(), PLANS, broken).contains("row 1 of `1/fc2`"));
+        assert!(damaged(&soft(), PLANS, broken).contains("`1/fc2` holds the share `NaN`"));
     }
 
     #[test]
