@@ -1,0 +1,67 @@
+//! A part of the images that a model sees: chosen by label, and by place in an order.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::DatasetError;
+
+/// Images of some labels: from one share of them to another, in an order.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct SubsetPart {
+    /// The labels, from 0; every one if neither they nor `except` are given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub labels: Option<Vec<u8>>,
+    /// All labels but these.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub except: Option<Vec<u8>>,
+    /// A share of the images with these labels, from 0; the part begins behind them.
+    #[serde(default)]
+    pub from: f64,
+    /// A share of the images with these labels, at most 1; the part ends with them.
+    #[serde(default = "all")]
+    pub to: f64,
+}
+
+fn all() -> f64 {
+    1.0
+}
+
+impl Default for SubsetPart {
+    fn default() -> SubsetPart {
+        SubsetPart { labels: None, except: None, from: 0.0, to: all() }
+    }
+}
+
+impl SubsetPart {
+    pub(super) fn check(&self) -> Result<(), DatasetError> {
+        if !(self.from >= 0.0 && self.from < self.to && self.to <= 1.0) {
+            return Err(DatasetError::Setting {
+                key: "subset.parts",
+                expected: "`from` below `to`, both from 0 to 1".into(),
+                got: format!("{} and {}", self.from, self.to),
+                hint: "`{ to = 0.1 }` takes the first tenth, `{ from = 0.1 }` the rest".into(),
+            });
+        }
+        if self.labels.is_some() && self.except.is_some() {
+            return Err(DatasetError::Setting {
+                key: "subset.parts",
+                expected: "`labels` or `except`".into(),
+                got: "both".into(),
+                hint: "keep one of them".into(),
+            });
+        }
+        Ok(())
+    }
+
+    pub(super) fn has(&self, label: u8) -> bool {
+        self.labels.as_ref().is_none_or(|labels| labels.contains(&label))
+            && self.except.as_ref().is_none_or(|labels| !labels.contains(&label))
+    }
+
+    /// The places of the part among so many images. Parts that meet at a share meet at an image.
+    pub(super) fn range(&self, images: usize) -> std::ops::Range<usize> {
+        let place = |share: f64| ((images as f64 * share).round() as usize).min(images);
+        place(self.from)..place(self.to)
+    }
+}
