@@ -1,7 +1,7 @@
 """Weight matching of an MLP pair against numpy and scipy, interleaved on one machine, on the same weights.
 
-    cargo build --release -p onebasin-matching --example time_git_rebasin
-    python benchmarks/git_rebasin.py [A.safetensors B.safetensors] [--rounds 5] [--example target/release/examples/time_git_rebasin]
+    cargo build --release -p onebasin-matching --example time_matching
+    python benchmarks/git_rebasin.py [A.safetensors B.safetensors] [--rounds 5] [--example target/release/examples/time_matching]
 
 Prints medians, the ratio of our time to Python's, and both objectives. The checkpoints must be of an MLP with biases; without any, a pair is
 made of which one is the other with its units shuffled, plus noise (that takes 4 sweeps; trained pairs take 25 to 50).
@@ -74,7 +74,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("pair", nargs="*", help="two checkpoints")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--example", default="target/release/examples/time_git_rebasin")
+    parser.add_argument("--example", default="target/release/examples/time_matching")
     options = parser.parse_args()
     if len(options.pair) not in (0, 2):
         parser.error("give two checkpoints or none")

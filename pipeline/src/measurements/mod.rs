@@ -18,6 +18,7 @@ mod model_classes;
 mod norms;
 mod pairwise;
 mod plane;
+mod rounds;
 mod scores;
 mod similarity;
 mod subsets;
@@ -50,6 +51,7 @@ pub const ALL: &[&dyn AnyMeasurement] = &[
     &calibration::Calibration,
     &barriers::Barriers,
     &epochs::Epochs,
+    &rounds::Rounds,
     &cycles::Cycles,
     &subsets::Subsets,
     &similarity::Similarity,

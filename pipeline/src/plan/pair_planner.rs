@@ -29,8 +29,18 @@ pub struct PairPlanner<'a, 'b> {
     task: Arc<Task>,
     replicate: usize,
     alignments: Vec<PlannedAlignment>,
-    /// Models are those after so many epochs; `None`: after the last.
-    epoch: Option<usize>,
+    moment: Moment,
+}
+
+/// When models are as a plan means them.
+#[derive(Clone, PartialEq, Eq)]
+enum Moment {
+    /// When they are trained.
+    Trained,
+    /// After so many epochs.
+    Epoch(usize),
+    /// After a later round of a method, given by name.
+    Round(String, usize),
 }
 
 impl<'a> PlanBuilder<'a> {
@@ -42,7 +52,7 @@ impl<'a> PlanBuilder<'a> {
     /// Plans the training of every model of one replicate of a pair, and returns what plans the rest.
     pub fn pair<'b>(&'b mut self, pair: &'a Pair, task: Arc<Task>, replicate: usize) -> PairPlanner<'a, 'b> {
         let slug = self.experiment.slug(pair);
-        let mut planner = PairPlanner { builder: self, pair, slug, task, replicate, alignments: Vec::new(), epoch: None };
+        let mut planner = PairPlanner { builder: self, pair, slug, task, replicate, alignments: Vec::new(), moment: Moment::Trained };
         for index in 0..planner.experiment().models.len() {
             planner.train(index);
         }
@@ -88,13 +98,9 @@ impl<'a> PairPlanner<'a, '_> {
 
     /// Plans the training of a model, given by index: in parts, where it is measured on the way.
     fn train(&mut self, index: usize) {
-        let experiment = self.experiment();
-        let model = &experiment.models[index];
-        let streams = self.model_streams(index);
-        let (training, seconds) = (self.pair.training.clone(), experiment.checkpoint_seconds);
-        let whole = Train::new(self.model(index), self.task(), training, model.subset.clone(), streams, seconds);
+        let whole = self.training(index, self.model_streams(index));
         let mut before = None;
-        for &epoch in &experiment.evaluation.epochs {
+        for &epoch in &self.experiment().evaluation.epochs {
             if self.is_last(epoch) {
                 continue;
             }
@@ -105,6 +111,13 @@ impl<'a> PairPlanner<'a, '_> {
         self.add(whole.after(before));
     }
 
+    /// The training of a model, given by index.
+    fn training(&self, index: usize, streams: [Stream; 2]) -> Train {
+        let experiment = self.experiment();
+        let (training, subset) = (self.pair.training.clone(), experiment.models[index].subset.clone());
+        Train::new(self.model(index), self.task(), training, subset, streams, experiment.checkpoint_seconds)
+    }
+
     /// Whether a training is known to end after an epoch.
     fn is_last(&self, epoch: usize) -> bool {
         self.pair.training.epochs == Some(epoch) && self.pair.training.steps.is_none()
@@ -113,14 +126,30 @@ impl<'a> PairPlanner<'a, '_> {
     /// Plans with the models as they are after an epoch, one of those that the spec names. Their alignments are not noted: tables tell of
     /// those of trained models.
     pub fn after_epoch<T>(&mut self, epoch: usize, plan: impl FnOnce(&mut Self) -> T) -> T {
+        if self.is_last(epoch) { plan(self) } else { self.at(Moment::Epoch(epoch), plan) }
+    }
+
+    /// Plans a later round of a method: all models are trained again, each on its own images, from the one that `start` makes; then whatever
+    /// `plan` makes of them. Their alignments are not noted.
+    pub fn in_round<T>(&mut self, method: &Method, round: usize, start: &StageId, plan: impl FnOnce(&mut Self) -> T) -> T {
+        self.at(Moment::Round(method.name.to_string(), round), |planner| {
+            for index in 0..planner.experiment().models.len() {
+                let [all, own] = planner.model_streams(index);
+                // The same images in the same order for every method.
+                let stream = own.child(format!("round-{round}"));
+                let train = planner.training(index, [all, own]).in_round(stream).of_model(start.clone());
+                planner.add(train);
+            }
+            plan(planner)
+        })
+    }
+
+    fn at<T>(&mut self, moment: Moment, plan: impl FnOnce(&mut Self) -> T) -> T {
         let noted = self.alignments.len();
-        let last = self.is_last(epoch);
-        self.epoch = Some(epoch).filter(|_| !last);
+        self.moment = moment;
         let planned = plan(self);
-        self.epoch = None;
-        if !last {
-            self.alignments.truncate(noted);
-        }
+        self.moment = Moment::Trained;
+        self.alignments.truncate(noted);
         planned
     }
 
@@ -157,9 +186,15 @@ impl<'a> PairPlanner<'a, '_> {
 
     /// The name of a stage.
     pub fn id(&self, kind: &str, method: Option<&Method>, last: &str) -> StageId {
-        let method = method.map(|method| format!("{}/", method.name)).unwrap_or_default();
-        let epoch = self.epoch.map(|epoch| format!("/epoch-{epoch}")).unwrap_or_default();
-        StageId::new(format!("{kind}/{}/{method}replicate-{}/{last}{epoch}", self.slug, self.replicate))
+        let method = method.map(|method| method.name.to_string());
+        let (method, moment) = match &self.moment {
+            Moment::Trained => (method, String::new()),
+            Moment::Epoch(epoch) => (method, format!("/epoch-{epoch}")),
+            // Models of a later round are the method's own.
+            Moment::Round(of, round) => (Some(method.unwrap_or_else(|| of.clone())), format!("/round-{round}")),
+        };
+        let method = method.map(|method| format!("{method}/")).unwrap_or_default();
+        StageId::new(format!("{kind}/{}/{method}replicate-{}/{last}{moment}", self.slug, self.replicate))
     }
 
     /// Plans a stage.

@@ -20,7 +20,7 @@ use crate::table::{Row, Tables};
 const METHODS: [&str; 4] = ["c2m3", "c2m3-repair", "git-re-basin#1", "git-re-basin#2"];
 
 /// Rows of measurements that keep their types to themselves, by their files.
-const FILES: [(&str, &str); 15] = [
+const FILES: [(&str, &str); 16] = [
     (
         "cycles.csv",
         "dataset,architecture,method,replicate,cycle,split,lambda,loss,accuracy,distance,stage
@@ -39,6 +39,17 @@ glyphs,mlp,c2m3,0,a,b,16,test,0.01,0.005,0.3,0.95,0.29,0.95,s
 glyphs,mlp,git-re-basin#1,0,a,b,1,test,0.9,0.9,0.6,0.8,1.5,0.5,t
 glyphs,mlp,git-re-basin#1,0,a,b,4,test,0.6,0.6,0.4,0.9,1,0.7,t
 glyphs,mlp,git-re-basin#1,0,a,b,16,test,0.3,0.3,0.3,0.95,0.6,0.8,t
+",
+    ),
+    (
+        "rounds.csv",
+        "dataset,architecture,method,replicate,models,round,split,loss,accuracy,stage
+glyphs,mlp,c2m3,0,3,1,test,1.5,0.4,s
+glyphs,mlp,c2m3,0,3,2,test,0.9,0.7,s
+glyphs,mlp,c2m3,0,3,5,test,0.5,0.85,s
+glyphs,mlp,git-re-basin#1,0,3,1,test,2.1,0.2,t
+glyphs,mlp,git-re-basin#1,0,3,2,test,1.2,0.6,t
+glyphs,mlp,git-re-basin#1,0,3,5,test,0.6,0.8,t
 ",
     ),
     (
@@ -347,6 +358,7 @@ pictures! {
     pairs_of_models_look_as_before: "pairwise-glyphs",
     the_plane_looks_as_before: "plane-glyphs-mlp",
     reliability_looks_as_before: "reliability-glyphs-mlp",
+    rounds_look_as_before: "rounds-glyphs-mlp",
     seconds_by_the_number_of_models_look_as_before: "seconds-glyphs-mlp",
     seconds_by_width_look_as_before: "seconds-widths-glyphs",
     draws_of_a_matching_look_as_before: "seeds-glyphs-mlp",

@@ -34,6 +34,8 @@ pub struct Train {
     subset: Option<Subset>,
     /// That of all models of a replicate, and the model's own.
     streams: [Stream; 2],
+    /// What a later round of the same model draws from, the choice of its subset apart.
+    round: Option<Stream>,
     checkpoint_seconds: usize,
 }
 
@@ -60,7 +62,7 @@ impl Train {
         streams: [Stream; 2],
         checkpoint_seconds: usize,
     ) -> Train {
-        Train { id, inputs: Vec::new(), start: Start::Fresh, until: None, task, training, subset, streams, checkpoint_seconds }
+        Train { id, inputs: Vec::new(), start: Start::Fresh, until: None, task, training, subset, streams, round: None, checkpoint_seconds }
     }
 
     /// The part of this training that ends after an epoch. Beside the weights it keeps all that another part needs to go on.
@@ -82,6 +84,17 @@ impl Train {
     pub fn of_model(self, model: StageId) -> Train {
         Train { inputs: vec![model], start: Start::Model, ..self }
     }
+
+    /// The same as another round of it: everything but the choice of the subset is drawn from `stream`.
+    #[must_use]
+    pub fn in_round(self, stream: Stream) -> Train {
+        Train { round: Some(stream), ..self }
+    }
+
+    /// What the order of images is drawn from, and fresh weights are.
+    fn stream(&self) -> &Stream {
+        self.round.as_ref().unwrap_or(&self.streams[1])
+    }
 }
 
 impl Stage for Train {
@@ -98,17 +111,20 @@ impl Stage for Train {
     }
 
     fn recipe(&self) -> Recipe {
-        let [shared, stream] = &self.streams;
+        let [shared, own] = &self.streams;
         let mut settings = json!({
             "data": self.task.data_recipe(),
             "architecture": self.task.trained_recipe(),
             "training": self.training,
             "subset": self.subset,
-            "stream": stream.path(),
+            "stream": self.stream().path(),
             "device": self.task.device,
         });
         if self.subset.as_ref().is_some_and(|subset| subset.order == Order::Shared) {
             settings["shared-stream"] = json!(shared.path());
+        }
+        if self.round.is_some() && self.subset.is_some() {
+            settings["subset-stream"] = json!(own.path());
         }
         if self.start == Start::Model {
             settings["start"] = json!("model");
@@ -122,7 +138,7 @@ impl Stage for Train {
     fn run(&self, context: &Context<'_>) -> Result<()> {
         let dataset = context.datasets.of(&self.task)?;
         let split = training_images(&dataset.train, self.subset.as_ref(), &self.streams)?;
-        let (start, [_, stream]) = (self.start_of(context)?, &self.streams);
+        let (start, stream) = (self.start_of(context)?, self.stream());
         let graph = start.as_ref().map_or(&self.task.trained, |(graph, _)| graph);
         let normalisation = dataset_cache::normalisation(&self.task, &dataset);
         let mut run = TrainingRun::new(graph, &split, normalisation, &self.training, stream, context.device)?;

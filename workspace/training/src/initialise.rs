@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::TrainingError;
 
-/// Where the weights of a network start, named after the library whose defaults these are. Norms start at scale 1, shift 0.
+/// Where the weights of a network start, named after the library whose defaults these are, or after what it looks at. Norms start at scale 1,
+/// shift 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
@@ -23,6 +24,10 @@ pub enum Initialisation {
     ///
     /// Source: Flax, `linear.py` (`lecun_normal`); LeCun et al. 1998, equation 16.
     Flax,
+    /// Weights normal with variance 2 over the input features or channels, a kernel's pixels not counted; biases 0.
+    ///
+    /// Source: `crisostomi/cycle-consistent-federated-learning`, the clients of C2M3's tables 9 and 10 in their first round.
+    Channels,
 }
 
 /// Standard deviation of a unit normal cut off at ±2.
@@ -48,12 +53,16 @@ pub fn initialise(graph: &Graph, initialisation: Initialisation, stream: &Stream
                 match initialisation {
                     Initialisation::Pytorch => put(weight, &mut || uniform(&mut rng, spread)),
                     Initialisation::Flax => put(weight, &mut || cut_normal(&mut rng, spread / CUT_DEVIATION)),
+                    Initialisation::Channels => {
+                        let deviation = (2.0 / parameters[weight].shape[1] as f64).sqrt();
+                        put(weight, &mut || (normal(&mut rng) * deviation) as f32);
+                    }
                 }
                 if let Some(bias) = bias {
                     let mut rng = stream.child(&parameters[bias].name).rng();
                     match initialisation {
                         Initialisation::Pytorch => put(bias, &mut || uniform(&mut rng, spread)),
-                        Initialisation::Flax => put(bias, &mut || 0.0),
+                        Initialisation::Flax | Initialisation::Channels => put(bias, &mut || 0.0),
                     }
                 }
             }
@@ -91,14 +100,42 @@ fn uniform(rng: &mut ChaCha8Rng, bound: f64) -> f32 {
     ((2.0 * rng.random::<f64>() - 1.0) * bound) as f32
 }
 
-/// Box–Muller, drawn again while beyond two deviations.
+/// Box–Muller.
+fn normal(rng: &mut ChaCha8Rng) -> f64 {
+    // 1 - u lies in (0, 1], where the logarithm is finite.
+    let radius = (-2.0 * (1.0 - rng.random::<f64>()).ln()).sqrt();
+    radius * (TAU * rng.random::<f64>()).cos()
+}
+
+/// Drawn again while beyond two deviations.
 fn cut_normal(rng: &mut ChaCha8Rng, deviation: f64) -> f32 {
     loop {
-        // 1 - u lies in (0, 1], where the logarithm is finite.
-        let radius = (-2.0 * (1.0 - rng.random::<f64>()).ln()).sqrt();
-        let value = radius * (TAU * rng.random::<f64>()).cos();
+        let value = normal(rng);
         if value.abs() <= 2.0 {
             return (value * deviation) as f32;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use onebasin_network::{Architecture, Layer, Shape, Width};
+
+    use super::*;
+
+    #[test]
+    fn weights_by_channels_have_a_variance_that_knows_no_kernel() {
+        let conv = |out| Layer::Conv { name: None, out: Width::Count(out), kernel: 5, stride: 1, padding: None, bias: true };
+        let layers =
+            vec![conv(8), Layer::Relu {}, conv(200), Layer::GlobalMean {}, Layer::Linear { name: None, out: Width::Classes, bias: true }];
+        let graph = Graph::build(&Architecture { input: Shape::new(3, 8, 8), classes: 50, layers }).unwrap();
+        let weights = initialise(&graph, Initialisation::Channels, &Stream::root(3)).unwrap();
+        for (name, inputs) in [("conv2.weight", 8.0), ("fc1.weight", 200.0)] {
+            let values = weights.get(name);
+            let variance = values.iter().map(|&value| f64::from(value).powi(2)).sum::<f64>() / values.len() as f64;
+            // 10 000 values or more: five deviations of their variance are less than 0.08 of it.
+            assert!((variance * inputs / 2.0 - 1.0).abs() < 0.08, "{name}: {variance}");
+        }
+        assert!(["conv1.bias", "conv2.bias", "fc1.bias"].iter().all(|name| weights.get(name).iter().all(|&value| value == 0.0)));
     }
 }

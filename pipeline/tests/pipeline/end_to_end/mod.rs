@@ -8,6 +8,7 @@ mod measurements;
 mod place;
 mod repairing;
 mod reruns;
+mod rounds;
 mod rows;
 mod shared;
 mod splits;
