@@ -45,6 +45,9 @@ row! {
     }
 }
 
+/// The values of each round, over replicates.
+type OfRounds = BTreeMap<usize, Vec<f64>>;
+
 /// Which merged model an artifact is about.
 #[derive(Serialize)]
 struct RoundRecord {
@@ -133,7 +136,7 @@ impl Measurement for Rounds {
     fn section(tables: &Tables, pair: &PairName) -> String {
         let of_pair: Vec<&RoundRow> = tables.of::<RoundRow>().iter().filter(|row| row.key.pair == *pair).collect();
         let rounds: BTreeSet<usize> = of_pair.iter().map(|row| row.round).collect();
-        let mut cells: BTreeMap<(&str, &str, usize, &MethodLabel), BTreeMap<usize, Vec<f64>>> = BTreeMap::new();
+        let mut cells: BTreeMap<(&str, &str, usize, &MethodLabel), OfRounds> = BTreeMap::new();
         for row in &of_pair {
             let rank = method_rank(tables.of(), row.key.method.name());
             for (metric, value) in [("accuracy", row.accuracy), ("loss", row.loss)] {
@@ -164,7 +167,7 @@ impl Measurement for Rounds {
     /// Draws `rounds-<dataset>-<architecture>`: accuracy and loss of the merged model over the rounds.
     fn draw(canvas: &Canvas) -> Result<()> {
         for (pair, rows) in by_pair(RoundRow::read_if_present(canvas.results())?, |row| &row.key.pair) {
-            let figures: [(&str, Scale, fn(&RoundRow) -> f64); 2] =
+            let figures: [(&str, Scale, Figure); 2] =
                 [("accuracy", Scale::Accuracy, |row| row.accuracy), ("loss, nats", Scale::Even, |row| row.loss)];
             let mut panels = Vec::new();
             for (metric, scale, value) in figures {
@@ -183,8 +186,11 @@ impl Measurement for Rounds {
     }
 }
 
-fn panel(rows: &[&RoundRow], metric: &str, scale: Scale, value: fn(&RoundRow) -> f64) -> Curves {
-    let mut series: BTreeMap<String, BTreeMap<usize, Vec<f64>>> = BTreeMap::new();
+/// A number of a row.
+type Figure = fn(&RoundRow) -> f64;
+
+fn panel(rows: &[&RoundRow], metric: &str, scale: Scale, value: Figure) -> Curves {
+    let mut series: BTreeMap<String, OfRounds> = BTreeMap::new();
     for row in rows {
         series.entry(row.key.method.name().to_owned()).or_default().entry(row.round).or_default().push(value(row));
     }
