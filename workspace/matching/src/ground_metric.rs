@@ -1,5 +1,6 @@
 use ndarray::{Array1, Array2, Axis, Zip};
 use onebasin_network::{GroupMoments, Parameter, Weights};
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::align::{self, Side};
@@ -113,11 +114,18 @@ impl Rows {
         let fixed = fixed.get(&parameter.name);
         let (fixed_units, moving_units) = self.products.dim();
         let (fixed_width, moving_width) = (fixed.len() / fixed_units.max(1), moved.len() / moving_units.max(1));
-        let fixed = fixed.mapv(f64::from).into_shape_with_order((fixed_units, fixed_width)).expect("rows of the group");
+        let fixed = fixed.view().into_shape_with_order((fixed_units, fixed_width)).expect("rows of the group");
         let moved = moved.mapv(f64::from).into_shape_with_order((moving_units, moving_width)).expect("rows of the group");
-        self.fixed_squares += &fixed.map_axis(Axis(1), |row| row.dot(&row));
         self.moving_squares += &moved.map_axis(Axis(1), |row| row.dot(&row));
-        self.products += &fixed.dot(&moved.t());
+        // Each entry is the same sum wherever rows are cut, so bytes do not depend on the threads.
+        let share = fixed_units.div_ceil(rayon::current_num_threads()).max(1);
+        let products = self.products.axis_chunks_iter_mut(Axis(0), share).zip(self.fixed_squares.axis_chunks_iter_mut(Axis(0), share));
+        let tasks: Vec<_> = fixed.axis_chunks_iter(Axis(0), share).zip(products).collect();
+        tasks.into_par_iter().for_each(|(fixed, (mut products, mut squares))| {
+            let fixed = fixed.mapv(f64::from);
+            squares += &fixed.map_axis(Axis(1), |row| row.dot(&row));
+            products += &fixed.dot(&moved.t());
+        });
     }
 
     /// The cost matrix, [fixed units, moving units].
@@ -146,7 +154,7 @@ impl Rows {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{chain, numbers};
+    use crate::testing::{chain, numbers, random};
     use ndarray::array;
     use onebasin_network::Permutation;
 
@@ -164,6 +172,21 @@ mod tests {
         // (0, 3) and (1, 0) against (4, 0) and (1, 0).
         assert_eq!(rows(None).costs(Ground::Squared, false), array![[25.0, 10.0], [9.0, 0.0]]);
         assert_eq!(rows(None).costs(Ground::Euclidean, false), array![[5.0, 10.0f64.sqrt()], [3.0, 0.0]]);
+    }
+
+    #[test]
+    fn distances_have_the_same_bits_whatever_the_threads() {
+        let graph = chain(&[150, 37]);
+        let (a, b) = (random(graph.spec(), 1), random(graph.spec(), 2));
+        let costs = |threads: usize| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| {
+                let mut rows = Rows::new(37, 37);
+                rows.add(&graph.spec().parameters[1], &a, &b, None);
+                rows.costs(Ground::Euclidean, false)
+            })
+        };
+        assert!([2, 3, 64].iter().all(|&threads| costs(threads) == costs(1)));
     }
 
     #[test]
