@@ -13,7 +13,7 @@ EXPERIMENTS = table-1 table-3 table-4 table-5 table-6 figure-2 figure-3 figure-4
 	federated git-rebasin-glyphs ot-fusion-mnist repair-mlp-depth repairing cifar10-resnet20 cifar10-vgg11 cifar100-resnet20
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build test quickstart smoke $(EXPERIMENTS:%=reproduce-%) reproduce-figure-7a reproduce-planted-permutation reproduce-counterexample check-accuracies check-tables bench peers lint docs ci
+.PHONY: help setup build test quickstart smoke $(EXPERIMENTS:%=reproduce-%) reproduce-figure-7a reproduce-planted-permutation reproduce-counterexample check-accuracies check-tables check-report bench peers lint docs ci
 
 help:
 	@echo "make setup               install what is missing: a C compiler, the Rust toolchain, the libraries' sources"
@@ -22,6 +22,7 @@ help:
 	@echo "make smoke               every method on tiny networks, in seconds"
 	@echo "make check-accuracies    hold the figures of a small experiment against their committed bands"
 	@echo "make check-tables        hold figure 7a and the small table 1 against their bands, in an hour and a half"
+	@echo "make check-report        use the page of a finished quickstart in headless Chromium, which comes from Debian's packages"
 	@echo "make bench               time our work beside the peers', which come from PyPI into .venv"
 	@echo "make lint, docs, ci      what continuous integration runs"
 	@echo "make reproduce-NAME      one experiment, PROFILE=cpu (default) or PROFILE=paper, JOBS=N. NAME is one of"
@@ -88,6 +89,13 @@ check-tables: build
 		$(PROGRAM) check experiments/$$spec.toml --against experiments/expected/$$spec.csv $(RENEW) $(TABLES) || code=1; \
 	done; \
 	exit $$code
+
+# The page of the quickstart, in a browser.
+check-report: quickstart
+	@command -v chromium >/dev/null || { echo "check-report: installing chromium and npm with apt-get"; sudo=$$(command -v sudo || true); $$sudo apt-get update && $$sudo apt-get install --yes chromium npm; }
+	npm install --prefix tools/report
+	$(PROGRAM) report experiments/quickstart.toml
+	node tools/report/test.mjs results/quickstart/report.html
 
 # Ours beside the peers', in one run each; the peers come from PyPI into .venv.
 bench: setup peers

@@ -1,5 +1,6 @@
 //! The command line; its doc comments are the help.
 
+mod report;
 mod store;
 
 use std::ffi::OsString;
@@ -14,6 +15,7 @@ use onebasin_network::did_you_mean;
 use crate::console::Verbosity;
 use crate::version;
 
+pub use report::{Report, Why};
 pub use store::{Gc, Store, StoreAction};
 
 const EXIT_CODES: &str = "Exit codes:
@@ -52,6 +54,10 @@ pub enum Command {
     Check(Check),
     /// Compare the tables of two results folders, row by row
     Diff(Diff),
+    /// Write a page of everything a run found: report.html beside its tables
+    Report(Report),
+    /// Tell how a number of a table was made, and how to make it again
+    Why(Why),
     /// Check every byte of the artifacts of experiments; run nothing
     Verify(Verify),
     /// Show what the store holds, or remove what no spec needs
@@ -99,12 +105,13 @@ impl Output {
 }
 
 /// Options that every command with a spec takes and some have no use for: they are left out of the help there.
-const WITHOUT_EFFECT: [(&str, &[&str]); 5] = [
+const WITHOUT_EFFECT: [(&str, &[&str]); 6] = [
     ("plan", &["jobs", "results", "plots", "keep_going"]),
     ("explain", &["jobs", "results", "plots", "keep_going"]),
     ("describe", &["jobs", "device", "store", "results", "plots", "keep_going"]),
     ("check", &["jobs", "store", "plots", "keep_going"]),
     ("verify", &["jobs", "results", "plots", "keep_going"]),
+    ("report", &["jobs", "plots", "keep_going"]),
 ];
 
 /// The command line as clap sees it.

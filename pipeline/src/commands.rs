@@ -11,6 +11,7 @@ mod init;
 mod manual;
 mod plan;
 mod plan_graph;
+mod report;
 mod run;
 mod schema;
 mod session;
@@ -19,6 +20,7 @@ mod stage_name;
 mod store;
 mod sweep_table;
 mod verify;
+mod why;
 
 use std::process::ExitCode;
 
@@ -90,6 +92,8 @@ pub fn execute(arguments: Arguments) -> ExitCode {
         Command::Data(data) => data::data(&data),
         Command::Check(check) => check::check(&check),
         Command::Diff(diff) => diff::diff(&diff),
+        Command::Report(report) => report::report(&report),
+        Command::Why(why) => why::why(&why),
         Command::Verify(verify) => verify::verify(&verify),
         Command::Store(store) => store::store(&store),
         Command::Init(init) => init::init(&init),

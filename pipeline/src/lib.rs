@@ -22,6 +22,7 @@ pub mod image_limits;
 pub mod interrupt;
 mod measurements;
 mod number;
+mod page;
 mod paired_test;
 pub mod plan;
 mod provenance;

@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
 
 use crate::number;
+use crate::page;
 use crate::plan::Plan;
 use crate::provenance;
 use crate::report::draw_timings;
@@ -177,7 +178,7 @@ impl Folder<'_> {
     /// The files that are there and do not belong there.
     fn stale(&self) -> Vec<PathBuf> {
         let present = fs::read_dir(self.path).map(|present| present.flatten().collect::<Vec<_>>()).unwrap_or_default();
-        let known = |name: &std::ffi::OsStr| self.files.iter().any(|(known, _)| name.to_str() == Some(known));
+        let known = |name: &std::ffi::OsStr| name == page::FILE || self.files.iter().any(|(known, _)| name.to_str() == Some(known));
         let stale = present.iter().filter(|item| !known(&item.file_name()) && !is_partial(&item.path()) && item.path().is_file());
         let mut stale: Vec<PathBuf> = stale.map(fs::DirEntry::path).collect();
         stale.sort();

@@ -86,7 +86,7 @@ pub fn explain(arguments: &cli::Explain) -> Result<Verdict, Failure> {
 }
 
 /// Which program made an artifact, when, in what time, on what machine.
-fn made_by(receipt: &Receipt) -> Vec<String> {
+pub fn made_by(receipt: &Receipt) -> Vec<String> {
     let Receipt { seconds, threads, device, program, machine, build, made, .. } = receipt;
     let threads = if *threads == 1 { "1 thread".to_owned() } else { format!("{threads} of {} cores", machine.cores) };
     let when = made.as_ref().map_or_else(String::new, |made| format!(", {made}"));

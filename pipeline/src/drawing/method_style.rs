@@ -84,6 +84,11 @@ impl MethodStyles {
         MethodStyles { rows }
     }
 
+    /// The methods, in the order of the spec.
+    pub fn rows(&self) -> &[MethodRow] {
+        &self.rows
+    }
+
     /// The method that is the same without a repair; the method itself where there is none.
     pub fn root<'a>(&'a self, name: &'a str) -> &'a str {
         self.rows.iter().find(|row| row.method == name && !row.plain.is_empty()).map_or(name, |row| &row.plain)

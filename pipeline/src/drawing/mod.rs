@@ -21,9 +21,7 @@ pub use heat_map::{HeatMap, HeatPanel};
 pub use layer_panels::{LayerPanels, LayerValue};
 pub use legend::Legend;
 pub use line_panel::{LineCurves, curve_values, line_panel};
-#[cfg(test)]
-pub use method_style::MethodStyles;
-pub use method_style::{BEFORE, MethodRow, mark, method_rank};
+pub use method_style::{BEFORE, MethodRow, MethodStyles, mark, method_rank};
 pub use pair_tables::{Kind, Metric, PairValues, pair_tables};
 pub use picture::{FONT, Picture, TEXT, backend, blend, list, names_width};
 pub use ticks::{Tick, ticks};

@@ -12,6 +12,7 @@ mod layers;
 mod licences;
 mod plans;
 mod provenance;
+mod reporting;
 mod running;
 mod schema;
 mod settings;

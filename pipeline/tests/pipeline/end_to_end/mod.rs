@@ -14,3 +14,6 @@ mod shared;
 mod splits;
 mod transporting;
 mod tuning;
+
+pub use place::Place;
+pub use shared::{everything, smoke};

@@ -1,0 +1,38 @@
+//! `report` and `why`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::Shared;
+
+/// `report`.
+#[derive(Debug, Args)]
+pub struct Report {
+    /// Specs that have been run
+    #[arg(required = true, value_name = "SPEC")]
+    pub specs: Vec<PathBuf>,
+    /// Options of every command that reads a spec.
+    #[command(flatten)]
+    pub shared: Shared,
+}
+
+/// `why`.
+#[derive(Debug, Args)]
+pub struct Why {
+    /// A table of a results folder: results/NAME/merged.csv
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// A line of it, as editors count: the first row is line 2
+    #[arg(value_name = "LINE", required_unless_present = "where")]
+    pub line: Option<usize>,
+    /// The rows with these values instead: `--where method=c2m3,models=5`
+    #[arg(long, value_name = "COLUMN=VALUE,...", value_delimiter = ',', conflicts_with = "line")]
+    pub r#where: Vec<String>,
+    /// Print for a program
+    #[arg(long)]
+    pub json: bool,
+    /// Where artifacts are kept [default: .store, here or in the nearest folder above that has one]
+    #[arg(long, value_name = "DIR", env = "ONEBASIN_STORE")]
+    pub store: Option<PathBuf>,
+}

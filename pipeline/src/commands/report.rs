@@ -1,0 +1,38 @@
+//! `onebasin report`: one page of all that a results folder holds.
+
+use anyhow::Context as _;
+
+use super::folders::Folders;
+use super::session::Session;
+use super::{Failure, Verdict, unwritable};
+use crate::cli;
+use crate::console;
+use crate::page;
+use crate::store::Store;
+use crate::whole_file;
+
+/// Writes `report.html` into the results folder of each spec.
+pub fn report(arguments: &cli::Report) -> Result<Verdict, Failure> {
+    let folders = Folders::of(&arguments.shared);
+    let store = Store::new(folders.store.clone());
+    let mut lines = Vec::new();
+    for spec in &arguments.specs {
+        let session = Session::read(spec, &arguments.shared, false)?;
+        let digests = session.digests();
+        let plan = session.plan(&digests, &arguments.shared)?;
+        let results = folders.results_of(&session.experiment);
+        let source = page::Source {
+            experiment: &session.experiment,
+            spec: spec.display().to_string(),
+            plan: &plan,
+            store: &store,
+            results: &results,
+        };
+        let bytes = page::bytes(&source).map_err(Failure::Input)?;
+        let path = results.join(page::FILE);
+        whole_file::write(&path, &bytes).with_context(|| format!("cannot write `{}`", path.display())).map_err(unwritable)?;
+        lines.push(path.display().to_string());
+    }
+    console::data(&lines.join("\n"))?;
+    Ok(Verdict::Fine)
+}

@@ -1,0 +1,148 @@
+//! `onebasin why`: how a number of a table was made, from the table, `run.json` beside it, and the store.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use onebasin_network::did_you_mean;
+use serde_json::{Value, json};
+
+use super::stage_name::cells;
+use super::{Failure, Verdict, explain, folders};
+use crate::cli;
+use crate::console;
+use crate::run_record::RunRecord;
+use crate::store::{Entry, Store};
+
+/// More rows than this are not told one by one.
+const MOST: usize = 20;
+
+/// A row of a table.
+struct Row {
+    /// As editors count.
+    line: usize,
+    cells: Vec<String>,
+}
+
+/// Prints the rows that are meant, each with the stage behind it.
+pub fn why(arguments: &cli::Why) -> Result<Verdict, Failure> {
+    let (header, rows) = read(&arguments.file).map_err(Failure::Input)?;
+    let rows = chosen(arguments, &header, rows).map_err(Failure::Input)?;
+    let column = header.iter().position(|name| name == "stage" || name == "fingerprint");
+    let column = column
+        .with_context(|| format!("`{}` has no column `stage`\nhint: `merged.csv` and `barriers.csv` have one", arguments.file.display()));
+    let column = column.map_err(Failure::Input)?;
+    let folder = arguments.file.parent().unwrap_or(Path::new(""));
+    let record = RunRecord::read(folder);
+    let store = Store::new(folders::store(arguments.store.as_deref()));
+    let entries = store.entries();
+    let mut told = Vec::new();
+    for row in &rows {
+        let short = &row.cells[column];
+        let entry = entries.iter().find(|entry| !short.is_empty() && entry.fingerprint.to_string().starts_with(short.as_str()));
+        told.push((row, short, entry));
+    }
+    if arguments.json {
+        let rows: Vec<Value> = told
+            .iter()
+            .map(|(row, short, entry)| {
+                let values: serde_json::Map<String, Value> = header.iter().cloned().zip(row.cells.iter().map(|cell| json!(cell))).collect();
+                let receipt = entry.and_then(|entry| store.receipt(&entry.fingerprint).ok());
+                let command = entry.and_then(|entry| command(record.as_ref(), entry));
+                json!({ "line": row.line, "row": values, "stage": short, "recipe": entry, "receipt": receipt, "command": command })
+            })
+            .collect();
+        console::data(&format!("{:#}", json!(rows)))?;
+    } else {
+        let mut lines = Vec::new();
+        for (place, (row, short, entry)) in told.iter().enumerate() {
+            if place > 0 {
+                lines.push(String::new());
+            }
+            lines.push(format!("row          {}:{}", arguments.file.display(), row.line));
+            let values = header.iter().zip(&row.cells).filter(|(name, cell)| !cell.is_empty() && *name != "stage");
+            lines.extend(values.map(|(name, cell)| format!("  {name:<22} {cell}")));
+            lines.extend(record.iter().map(|record| format!("made with    {}, {}", record.spec, record.settings_text())));
+            match entry {
+                None => lines.push(format!(
+                    "stage        {short}, which the store `{}` does not hold\nhint: `onebasin explain SPEC {}:{}` tells its recipe from the spec",
+                    store.root().display(),
+                    arguments.file.display(),
+                    row.line
+                )),
+                Some(entry) => lines.extend(of_stage(entry, &store, record.as_ref())),
+            }
+        }
+        console::data(&lines.join("\n"))?;
+    }
+    Ok(Verdict::Fine)
+}
+
+/// The recipe of a stage, what made it, and the command that makes it again.
+fn of_stage(entry: &Entry, store: &Store, record: Option<&RunRecord>) -> Vec<String> {
+    let mut lines = vec![format!("stage        {}", entry.stage), format!("fingerprint  {}", entry.fingerprint)];
+    lines.extend(store.receipt(&entry.fingerprint).iter().flat_map(explain::made_by));
+    lines.extend(command(record, entry).map(|command| format!("again by     {command}")));
+    lines.push(format!("kind         {} (version {})", entry.kind, entry.version));
+    lines.push("settings".to_owned());
+    lines.extend(format!("{:#}", entry.settings).lines().map(|line| format!("  {line}")));
+    if !entry.inputs.is_empty() {
+        lines.push("inputs".to_owned());
+        lines.extend(entry.inputs.iter().map(|input| format!("  {}  {}", input.fingerprint.short(), input.stage)));
+    }
+    lines
+}
+
+/// What makes just this number again, as far as `run.json` tells.
+fn command(record: Option<&RunRecord>, entry: &Entry) -> Option<String> {
+    let record = record?;
+    let profile = record.profile.as_ref().map(|profile| format!(" --profile {profile}")).unwrap_or_default();
+    let sets: String = record.overrides.iter().map(|given| format!(" --set '{}={}'", given.key, given.value)).collect();
+    // The record has the file's name; shipped specs lie in a folder of theirs.
+    let shipped = Path::new("experiments").join(&record.spec);
+    let spec = if shipped.exists() { shipped.display().to_string() } else { record.spec.clone() };
+    Some(format!("onebasin run {spec}{profile}{sets} --only {0} --force {0}", entry.stage))
+}
+
+/// The names of the columns, and the rows.
+fn read(file: &Path) -> Result<(Vec<String>, Vec<Row>)> {
+    let text = fs::read_to_string(file).with_context(|| {
+        format!("cannot read `{}`\nhint: name a table of a results folder, such as `results/smoke/merged.csv`", file.display())
+    })?;
+    let mut lines = text.lines().enumerate();
+    let header = lines.next().map(|(_, line)| cells(line)).unwrap_or_default();
+    let rows = lines.map(|(index, line)| Row { line: index + 1, cells: cells(line) }).collect::<Vec<_>>();
+    if let Some(row) = rows.iter().find(|row| row.cells.len() != header.len()) {
+        bail!("line {} of `{}` has {} cells, expected {}", row.line, file.display(), row.cells.len(), header.len());
+    }
+    Ok((header, rows))
+}
+
+/// The row of a line, or those with the values asked for.
+fn chosen(arguments: &cli::Why, header: &[String], rows: Vec<Row>) -> Result<Vec<Row>> {
+    let (file, count) = (arguments.file.display(), rows.len());
+    if let Some(line) = arguments.line {
+        let found = rows.into_iter().find(|row| row.line == line);
+        return found.map(|row| vec![row]).with_context(|| {
+            format!("line {line} of `{file}` is no row: expected a line from 2 to {}\nhint: line 1 names the columns", count + 1)
+        });
+    }
+    let mut wanted = Vec::new();
+    for text in &arguments.r#where {
+        let (name, value) = text
+            .split_once('=')
+            .with_context(|| format!("`{text}` is no condition: expected `column=value`\nhint: `--where method=c2m3,models=5`"))?;
+        let Some(column) = header.iter().position(|column| column == name.trim()) else {
+            let hint = did_you_mean(name.trim(), header.iter().map(String::as_str));
+            let hint = hint.map_or_else(|| format!("its columns are {}", header.join(", ")), |likely| format!("did you mean `{likely}`?"));
+            bail!("`{file}` has no column `{}`\nhint: {hint}", name.trim());
+        };
+        wanted.push((column, value.trim()));
+    }
+    let found: Vec<Row> = rows.into_iter().filter(|row| wanted.iter().all(|&(column, value)| row.cells[column] == value)).collect();
+    match found.len() {
+        0 => Err(anyhow!("no row of `{file}` has {}\nhint: values are compared as the file has them", arguments.r#where.join(" and "))),
+        1..=MOST => Ok(found),
+        many => Err(anyhow!("{many} rows of `{file}` have that, expected at most {MOST}\nhint: say more of the row, such as `split=test`")),
+    }
+}

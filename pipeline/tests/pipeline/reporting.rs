@@ -1,0 +1,121 @@
+//! `report`, the page of a run, and `why`, its numbers one by one.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::command::{onebasin, texts};
+use crate::end_to_end::{Place, everything, smoke};
+
+/// The page of a finished run, in a copy of its folder.
+fn page(place: &Place) -> String {
+    let (code, stdout, stderr) = texts(&onebasin(place.path(), &["report", "smoke.toml"]));
+    assert_eq!((code, stdout.trim()), (0, "results/smoke/report.html"), "{stderr}");
+    fs::read_to_string(place.result("report.html")).unwrap()
+}
+
+/// The stages that a page carries.
+fn data(page: &str) -> Value {
+    let (_, rest) = page.split_once("id=\"stage-data\">").unwrap();
+    serde_json::from_str(rest.split_once("</script>").unwrap().0).unwrap()
+}
+
+#[test]
+fn a_page_holds_everything_and_fetches_nothing() {
+    let place = everything().copy();
+    let page = page(&place);
+    for part in ["Overview", "All figures", "Lines", "Cycles", "Traces", "Training", "Planes", "Margins", "Stages", "Time", "Environment"] {
+        assert!(page.contains(&format!(">{part}</h2>")), "{part}");
+    }
+    for load in ["http:", "https:", "src=", "@import", "url(", "<link"] {
+        assert!(!page.contains(load), "{load}");
+    }
+    assert!(page.len() < 5_000_000, "{} bytes", page.len());
+    // Every stage that a number or a line names is known to the page, with a recipe and what made it.
+    let data = data(&page);
+    let known: Vec<&str> = data["stages"].as_array().unwrap().iter().map(|stage| stage["fingerprint"].as_str().unwrap()).collect();
+    let named: Vec<&str> = page.split("data-stage=\"").skip(1).map(|rest| rest.split_once('"').unwrap().0).collect();
+    assert!(named.len() > 100);
+    assert!(named.iter().all(|stage| known.contains(stage)), "{named:?}");
+    assert!(data["stages"].as_array().unwrap().iter().all(|stage| stage["made"]["seconds"].is_number()));
+    assert_eq!(data["command"], "onebasin run smoke.toml");
+}
+
+#[test]
+fn the_same_tables_make_the_same_page_and_a_run_leaves_it_alone() {
+    let place = smoke().place.copy();
+    let first = page(&place);
+    assert_eq!(page(&place), first);
+    let ended = place.run(&[]);
+    assert!(ended.code == Some(0) && !ended.stderr.contains("report.html"), "{}", ended.stderr);
+    assert_eq!(fs::read_to_string(place.result("report.html")).unwrap(), first);
+}
+
+#[test]
+fn settings_that_are_not_the_published_ones_stand_on_top() {
+    let place = smoke().place.copy();
+    let figures = "dataset,architecture,method,models,metric,split,value,sd,tolerance,source\ntiny-glyphs,mlp,c2m3,3,accuracy,test,0.9,,0.05,A paper\n";
+    fs::write(place.path().join("reported.csv"), figures).unwrap();
+    place.edit("[evaluation]", "[reported]\nfile = \"reported.csv\"\nprofile = \"paper\"\n\n[profiles.paper]\nseed = 7\n\n[evaluation]");
+    place.complete(&[]);
+    let page = page(&place);
+    let (above, below) = (page.find("Not the published settings").unwrap(), page.find(">Overview</h2>").unwrap());
+    assert!(above < below && page[..below].contains("seed"), "{}", &page[above..below]);
+}
+
+#[test]
+fn a_page_of_what_was_not_run_is_refused() {
+    let place = Place::new();
+    let (code, _, stderr) = texts(&onebasin(place.path(), &["report", "smoke.toml"]));
+    assert!(code == 2 && stderr.contains("holds no results") && stderr.contains("hint: `onebasin run smoke.toml`"), "{stderr}");
+    assert!(!place.result("report.html").exists());
+}
+
+#[test]
+fn a_number_tells_its_stage_its_inputs_and_the_command_that_makes_it_again() {
+    let place = &smoke().place;
+    let why = |arguments: &[&str]| texts(&onebasin(place.path(), &[&["why", "results/smoke/merged.csv"], arguments].concat()));
+    let (code, stdout, _) = why(&["--where", "method=c2m3,models=3,split=test"]);
+    assert_eq!(code, 0);
+    for part in [
+        "stage        predict/tiny-glyphs-mlp/c2m3/replicate-0/3",
+        "again by     onebasin run smoke.toml --only predict/tiny-glyphs-mlp/c2m3/replicate-0/3 --force predict/tiny-glyphs-mlp/c2m3/replicate-0/3",
+        "merge/tiny-glyphs-mlp/c2m3/replicate-0/3",
+        "made with    smoke.toml, no profile",
+        "  method                 c2m3",
+    ] {
+        assert!(stdout.contains(part), "{part}: {stdout}");
+    }
+    // The command does what it says.
+    let again = place.copy();
+    let stage = "predict/tiny-glyphs-mlp/c2m3/replicate-0/3";
+    let (code, _, stderr) = texts(&onebasin(again.path(), &["run", "smoke.toml", "--only", stage, "--force", stage]));
+    assert!(code == 0 && stderr.contains("same bytes"), "{stderr}");
+
+    let (_, by_line, _) = why(&["2", "--json"]);
+    let rows: Value = serde_json::from_str(&by_line).unwrap();
+    assert_eq!((&rows[0]["line"], &rows[0]["row"]["dataset"]), (&2.into(), &"tiny-glyphs".into()));
+    assert!(rows[0]["recipe"]["inputs"][0]["stage"].as_str().unwrap().starts_with("merge/"));
+}
+
+#[test]
+fn rows_that_are_none_and_columns_that_are_not_there_are_errors_that_help() {
+    let place = &smoke().place;
+    let says = |arguments: &[&str], expected: &[&str]| {
+        let (code, stdout, stderr) = texts(&onebasin(place.path(), &[&["why"], arguments].concat()));
+        assert!(code == 2 && stdout.is_empty(), "{stdout}{stderr}");
+        assert!(expected.iter().all(|part| stderr.contains(part)), "{stderr}");
+    };
+    let merged = "results/smoke/merged.csv";
+    says(&[merged, "1"], &["line 1 of `results/smoke/merged.csv` is no row", "hint: line 1 names the columns"]);
+    says(&[merged, "999"], &["is no row: expected a line from 2 to"]);
+    says(&[merged, "--where", "metod=c2m3"], &["has no column `metod`", "hint: did you mean `method`?"]);
+    says(&[merged, "--where", "method=c4m3"], &["no row of `results/smoke/merged.csv` has method=c4m3"]);
+    says(&[merged, "--where", "method"], &["`method` is no condition: expected `column=value`"]);
+    says(
+        &["results/smoke/traces.csv", "--where", "dataset=tiny-glyphs"],
+        &["rows of `results/smoke/traces.csv` have that, expected at most 20"],
+    );
+    says(&["results/smoke/none.csv", "2"], &["cannot read `results/smoke/none.csv`", "hint: name a table"]);
+    says(&["results/smoke/methods.csv", "2"], &["has no column `stage`"]);
+}
