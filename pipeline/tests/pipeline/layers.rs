@@ -6,16 +6,25 @@ use std::process::Command;
 use serde_json::Value;
 
 /// What each package of this workspace may use of it.
-const MAY_USE: [(&str, &[&str]); 7] = [
+const MAY_USE: [(&str, &[&str]); 8] = [
     ("onebasin-repro", &[]),
     ("onebasin-transport", &[]),
     ("onebasin-network", &[]),
+    ("onebasin-checkpoints", &[]),
     ("onebasin-datasets", &["onebasin-repro"]),
     ("onebasin-matching", &["onebasin-network", "onebasin-transport", "onebasin-repro"]),
     ("onebasin-training", &["onebasin-network", "onebasin-datasets", "onebasin-repro"]),
     (
         "onebasin",
-        &["onebasin-repro", "onebasin-transport", "onebasin-network", "onebasin-datasets", "onebasin-matching", "onebasin-training"],
+        &[
+            "onebasin-repro",
+            "onebasin-transport",
+            "onebasin-network",
+            "onebasin-checkpoints",
+            "onebasin-datasets",
+            "onebasin-matching",
+            "onebasin-training",
+        ],
     ),
 ];
 
