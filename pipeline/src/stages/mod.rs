@@ -12,7 +12,7 @@ mod train;
 mod training_loss;
 
 pub use activation_statistics::ActivationStatistics;
-pub use align::{Align, Check};
+pub use align::Align;
 pub use merge::Merge;
 pub use moments::MomentsStage;
 pub use repair::{EndpointStatistics, Merged, Repair};

@@ -85,7 +85,19 @@ fn heavy_libraries_live_in_one_package_each() {
 
 /// The modules of the command, from the lowest layer to the highest. A module uses only modules of layers below its own.
 const INSIDE: [&[&str]; 15] = [
-    &["checkpoint_file", "cores", "error_text", "interrupt", "number", "statistics", "training_images", "version", "whole_file"],
+    &[
+        "checkpoint_file",
+        "cores",
+        "error_text",
+        "function_check",
+        "interrupt",
+        "number",
+        "statistics",
+        "training_images",
+        "version",
+        "weight_file",
+        "whole_file",
+    ],
     &["paired_test", "table"],
     &["identity"],
     &["image_limits", "untrained"],

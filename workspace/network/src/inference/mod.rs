@@ -34,8 +34,6 @@ pub struct Known {
     pub input: Option<Shape>,
     /// Whether the tensors stand in the order in which their layers were made; else names are sorted, numbers by their value.
     pub is_ordered: bool,
-    /// Whether normalisations stand before the convolutions of a block.
-    pub pre_norm: bool,
     /// Whether there are no activations between layers.
     pub linear: bool,
     /// Added to variances of norms; 1e-5 by default.

@@ -9,7 +9,7 @@ fn listed(text: &str) -> Vec<Stored> {
     text.lines().filter(|line| !line.is_empty()).map(stored).collect()
 }
 
-const ORDERED: Known = Known { input: None, is_ordered: true, pre_norm: false, linear: false, epsilon: None };
+const ORDERED: Known = Known { input: None, is_ordered: true, linear: false, epsilon: None };
 
 fn inferred(text: &str) -> (Inferred, Graph) {
     let inferred = infer(&listed(text), &ORDERED).unwrap();
