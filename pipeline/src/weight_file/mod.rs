@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use onebasin_checkpoints::{Dtype, Format, StateDict, Tensor, read, short_names, to_pytorch, to_safetensors};
+use onebasin_checkpoints::{Dtype, Format, StateDict, Tensor, from_bytes, read, short_names, to_pytorch, to_safetensors};
 use onebasin_network::{Architecture, Graph, Inferred, Known, Shape, Stored, Weights, bind, infer};
 
 pub use architecture_file::ArchitectureFile;
@@ -93,7 +93,7 @@ impl Network {
             let (name, tensor) = &dict.tensors[bound.tensor];
             let dtype = tensor.dtype();
             ensure!(
-                dtype.is_float() && tensor.clone().to_f32().is_some(),
+                [Dtype::F64, Dtype::F32, Dtype::F16, Dtype::Bf16].contains(&dtype),
                 "`{}`: tensor `{name}` is of type `{}`, expected F64, F32, F16 or BF16\nhint: quantised networks cannot be merged",
                 path.display(),
                 dtype.name()
@@ -122,6 +122,26 @@ impl Network {
         }
         Ok(dict)
     }
+}
+
+/// The bytes of a file of weights.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn bytes(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).with_context(|| format!("cannot read `{}`", path.display()))
+}
+
+/// The weights of a file for a network that is known.
+///
+/// # Errors
+/// When the file is damaged or of another network.
+pub fn weights_of(bytes: &[u8], path: &Path, key: Option<&str>, graph: &Graph) -> Result<Weights> {
+    let dict = from_bytes(bytes, path, key)?;
+    let tensors = stored(&dict, path)?;
+    let inferred =
+        bind(graph, &tensors, &[]).with_context(|| format!("`{}` is not of the architecture that the spec says", path.display()))?;
+    Ok(Network::of(path, dict, inferred, Arc::new(graph.clone()))?.weights)
 }
 
 /// Reads files that must hold networks of the same layers.

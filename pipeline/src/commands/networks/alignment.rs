@@ -118,27 +118,22 @@ impl Aligned {
     pub fn text(&self) -> String {
         let alignment = &self.alignment;
         let certificate = alignment.certificate;
-        let rows = [
-            ("network", self.networks[0].inferred.family.clone()),
-            ("method", self.method.clone()),
-            ("objective", format!("{:.6} as they came, {:.6} matched", self.before, alignment.objective)),
-            ("iterations", format!("{}, {}", alignment.iterations, word(&alignment.outcome))),
-            (
-                "assignments",
-                format!(
-                    "duality gap {:.1e}, worst violation {:.1e}: 0 proves the best",
-                    certificate.duality_gap, certificate.worst_violation
-                ),
-            ),
-            (
-                "function",
-                format!(
-                    "outputs differ by at most {:.1e} on {} inputs, for logits of up to {:.3}",
-                    self.check.function_error, self.check.images, self.check.scale
-                ),
-            ),
+        let check = &self.check;
+        let mut rows = vec![
+            ["network".to_owned(), self.networks[0].inferred.family.clone()],
+            ["method".to_owned(), self.method.clone()],
+            ["objective".to_owned(), format!("{:.6} as they came, {:.6} matched", self.before, alignment.objective)],
         ];
-        let rows: Vec<[String; 2]> = rows.map(|(name, value)| [name.to_owned(), value]).into();
+        if alignment.iterations > 0 {
+            let (gap, violation) = (certificate.duality_gap, certificate.worst_violation);
+            rows.push(["iterations".to_owned(), format!("{}, {}", alignment.iterations, word(&alignment.outcome))]);
+            rows.push(["assignments".to_owned(), format!("duality gap {gap:.1e}, worst violation {violation:.1e}: 0 proves the best")]);
+        }
+        let (error, images, scale) = (check.function_error, check.images, check.scale);
+        rows.push([
+            "function".to_owned(),
+            format!("outputs differ by at most {error:.1e} on {images} inputs, for logits of up to {scale:.3}"),
+        ]);
         console::columns(&rows).join("\n")
     }
 }
