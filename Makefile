@@ -13,7 +13,7 @@ EXPERIMENTS = table-1 table-3 table-4 table-5 table-6 figure-2 figure-3 figure-4
 	federated git-rebasin-glyphs ot-fusion-mnist repair-mlp-depth repairing cifar10-resnet20 cifar10-vgg11 cifar100-resnet20
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build test quickstart smoke $(EXPERIMENTS:%=reproduce-%) reproduce-figure-7a reproduce-planted-permutation reproduce-counterexample check-accuracies check-tables check-report bench peers lint docs ci
+.PHONY: help setup build test quickstart smoke $(EXPERIMENTS:%=reproduce-%) reproduce-figure-7a reproduce-planted-permutation reproduce-counterexample check-accuracies check-tables check-report bench peers lint docs fuzz ci
 
 help:
 	@echo "make setup               install what is missing: a C compiler, the Rust toolchain, the libraries' sources"
@@ -24,7 +24,7 @@ help:
 	@echo "make check-tables        hold figure 7a and the small table 1 against their bands, in an hour and a half"
 	@echo "make check-report        use the page of a finished quickstart in headless Chromium, which comes from Debian's packages"
 	@echo "make bench               time our work beside the peers', which come from PyPI into .venv"
-	@echo "make lint, docs, ci      what continuous integration runs"
+	@echo "make lint, docs, fuzz, ci   what continuous integration runs"
 	@echo "make reproduce-NAME      one experiment, PROFILE=cpu (default) or PROFILE=paper, JOBS=N. NAME is one of"
 	@echo "$(EXPERIMENTS) figure-7a planted-permutation counterexample" | fold -s -w 90 | sed 's/^/    /'
 
@@ -118,9 +118,13 @@ lint: setup
 docs: setup
 	RUSTDOCFLAGS="--deny warnings" cargo doc --release --locked --workspace --no-deps
 
+# The fuzz targets of the readers build; `cargo fuzz run any` in workspace/checkpoints runs one, with a nightly toolchain and a C++ compiler.
+fuzz: setup
+	cargo check --release --locked --manifest-path workspace/checkpoints/fuzz/Cargo.toml --no-default-features --target-dir $(or $(CARGO_TARGET_DIR),target)/fuzz
+
 # All that must hold, part by part up to the first that fails, with the seconds of each. The tests come last: their closing lines end the log.
 ci:
-	@for part in lint docs smoke check-accuracies test; do \
+	@for part in lint docs fuzz smoke check-accuracies test; do \
 		begun=$$(date +%s); code=0; \
 		CARGO_INCREMENTAL=0 $(MAKE) --no-print-directory $$part || code=$$?; \
 		took="$${took:+$$took, }$$part $$(( $$(date +%s) - begun )) s"; \

@@ -1,5 +1,6 @@
 //! The command line; its doc comments are the help.
 
+mod networks;
 mod report;
 mod store;
 
@@ -16,6 +17,7 @@ use crate::console::Verbosity;
 use crate::version;
 
 pub use report::{Report, Why};
+pub use networks::{Convert, ImageOptions, Match, MatchOptions, Measure, Merge, NetworkOptions};
 pub use store::{Gc, Store, StoreAction};
 
 const EXIT_CODES: &str = "Exit codes:
@@ -62,6 +64,14 @@ pub enum Command {
     Verify(Verify),
     /// Show what the store holds, or remove what no spec needs
     Store(Store),
+    /// Match the units of networks in files; no data needed
+    Match(Match),
+    /// Match networks in files and write their mean in the form of the first
+    Merge(Merge),
+    /// Write the tensors of a file in another format
+    Convert(Convert),
+    /// Measure loss and accuracy of networks in files
+    Measure(Measure),
     /// Write a small whole spec to start from
     Init(Init),
     /// Print the JSON schema of a spec, by which editors complete and check
@@ -284,12 +294,15 @@ pub struct Explain {
 /// `describe`.
 #[derive(Debug, Args)]
 pub struct Describe {
-    /// A spec, or a checkpoint (.safetensors)
-    #[arg(value_name = "SPEC|CHECKPOINT")]
+    /// A spec (.toml), or a file of a network: safetensors, PyTorch, NumPy
+    #[arg(value_name = "SPEC|FILE")]
     pub target: PathBuf,
     /// Print for a program
     #[arg(long)]
     pub json: bool,
+    /// What is said of the file.
+    #[command(flatten)]
+    pub network: NetworkOptions,
     /// Options of every command that reads a spec.
     #[command(flatten)]
     pub shared: Shared,

@@ -1,6 +1,7 @@
 //! One file for each command; each returns what to exit with.
 
 mod check;
+mod convert;
 mod data;
 mod describe;
 mod diff;
@@ -9,6 +10,10 @@ mod folders;
 mod gc;
 mod init;
 mod manual;
+mod matching;
+mod measure;
+mod merge;
+mod networks;
 mod plan;
 mod plan_graph;
 mod report;
@@ -96,6 +101,10 @@ pub fn execute(arguments: Arguments) -> ExitCode {
         Command::Why(why) => why::why(&why),
         Command::Verify(verify) => verify::verify(&verify),
         Command::Store(store) => store::store(&store),
+        Command::Match(matching) => matching::matching(&matching),
+        Command::Merge(merge) => merge::merge(&merge),
+        Command::Convert(convert) => convert::convert(&convert),
+        Command::Measure(measure) => measure::measure(&measure),
         Command::Init(init) => init::init(&init),
         Command::Schema => schema::schema(),
         Command::Completions { shell } => manual::completions(shell),

@@ -30,7 +30,7 @@ pub use barrier::BarrierOver;
 pub use environment::COMMAND_VARIABLES;
 pub(crate) use error::chain;
 pub use error::{Excerpt, SpecError};
-pub use experiment::{Evaluation, Experiment, Lost, Merging, Method, Model, Pair};
+pub use experiment::{Checkpoint, Evaluation, Experiment, Lost, Merging, Method, Model, Pair};
 pub(crate) use fault::{shown, whole};
 pub use interpolation::Interpolation;
 pub use layers::Overrides;

@@ -4,11 +4,11 @@ use std::path::Path;
 
 use anyhow::Context;
 use onebasin_datasets::{Class, DatasetError, open};
-use onebasin_network::{Binding, Checkpoint, Graph, PermutationSpec};
+use onebasin_network::{Binding, Graph, Inferred, PermutationSpec};
 use serde_json::{Value, json};
 
 use super::session::Session;
-use super::{Failure, Verdict};
+use super::{Failure, Verdict, networks};
 use crate::cli;
 use crate::console::{self, columns};
 use crate::spec::{Model, Pair};
@@ -22,30 +22,39 @@ struct Network {
     classes: Vec<Class>,
     /// Where models see parts of the training images, how many of each class, by the models' names.
     seen: Vec<(String, Vec<usize>)>,
+    /// Of a file, what was told of its network, and the files' names of its tensors.
+    file: Option<(Inferred, Vec<String>)>,
 }
 
-/// Prints the networks of a spec, or the network of a checkpoint.
+/// Prints the networks of a spec, or the network of a file.
 pub fn describe(arguments: &cli::Describe) -> Result<Verdict, Failure> {
     let target = &arguments.target;
-    let networks: Vec<Network> = if is_checkpoint(target) {
-        let checkpoint =
-            Checkpoint::load(target).with_context(|| format!("cannot describe `{}`", target.display())).map_err(Failure::Input)?;
-        let graph = Graph::build(&checkpoint.architecture).map_err(Failure::input)?;
-        vec![Network { name: target.display().to_string(), graph, classes: Vec::new(), seen: Vec::new() }]
+    let mut verdict = Verdict::Fine;
+    let described: Vec<Network> = if !is_spec(target) {
+        let hints = networks::hints(&arguments.network)?;
+        let read = crate::weight_file::Network::read(target, &hints);
+        let network = read.with_context(|| format!("cannot describe `{}`", target.display())).map_err(Failure::Input)?;
+        networks::tell(&network);
+        if !networks::meets_expectation(&network, &arguments.network)? {
+            verdict = Verdict::No;
+        }
+        let names = network.dict.tensors.into_iter().map(|(name, _)| name).collect();
+        let (name, graph) = (target.display().to_string(), (*network.graph).clone());
+        vec![Network { name, graph, classes: Vec::new(), seen: Vec::new(), file: Some((network.inferred, names)) }]
     } else {
         let session = Session::read(target, &arguments.shared, false)?;
         let network = |pair: &Pair| {
             let (name, graph, classes) = (pair.name().to_string(), pair.graph.clone(), pair.classes.clone());
-            Ok(Network { name, graph, classes, seen: seen(&session, pair)? })
+            Ok(Network { name, graph, classes, seen: seen(&session, pair)?, file: None })
         };
         session.experiment.pairs.iter().map(network).collect::<Result<_, Failure>>()?
     };
     console::data(&if arguments.json {
-        format!("{:#}", Value::from(networks.iter().map(as_json).collect::<Vec<Value>>()))
+        format!("{:#}", Value::from(described.iter().map(as_json).collect::<Vec<Value>>()))
     } else {
-        networks.iter().map(as_text).collect::<Vec<_>>().join("\n\n")
+        described.iter().map(as_text).collect::<Vec<_>>().join("\n\n")
     })?;
-    Ok(Verdict::Fine)
+    Ok(verdict)
 }
 
 /// How many images of each class each model of a pair sees in the first replicate; nothing where every model sees all.
@@ -72,18 +81,24 @@ fn seen(session: &Session, pair: &Pair) -> Result<Vec<(String, Vec<usize>)>, Fai
     experiment.models.iter().enumerate().map(count).collect()
 }
 
-fn is_checkpoint(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension == "safetensors")
+/// Whether a file is no file of weights: a TOML by its name, or text.
+fn is_spec(path: &Path) -> bool {
+    let weights = ["safetensors", "pt", "pth", "ckpt", "bin", "npz"];
+    !path.extension().and_then(|extension| extension.to_str()).is_some_and(|extension| weights.contains(&extension))
 }
 
-fn as_text(Network { name, graph, classes, seen }: &Network) -> String {
+fn as_text(Network { name, graph, classes, seen, file }: &Network) -> String {
     let spec = graph.spec();
     let mut rows = vec![["array", "shape", "rows", "columns"].map(str::to_owned)];
     for parameter in &spec.parameters {
         let shape = parameter.shape.iter().map(ToString::to_string).collect::<Vec<_>>().join("x");
         rows.push([parameter.name.clone(), shape, bound(spec, parameter.rows), bound(spec, parameter.columns)]);
     }
-    let mut text = format!("{name}\n\n{}\n\n{}", columns(&rows).join("\n"), graph.describe());
+    let told = file.as_ref().map_or(String::new(), |(inferred, _)| {
+        let assumed: String = inferred.assumed.iter().map(|line| format!("\n  assumed: {line}")).collect();
+        format!(": {}{assumed}", inferred.family)
+    });
+    let mut text = format!("{name}{told}\n\n{}\n\n{}", columns(&rows).join("\n"), graph.describe());
     if !classes.is_empty() {
         let mut rows = vec![["label", "class", "train", "test"].map(str::to_owned)];
         let row = |class: &Class| [class.label.to_string(), class.folder.clone(), class.train.to_string(), class.test.to_string()];
@@ -101,11 +116,16 @@ fn as_text(Network { name, graph, classes, seen }: &Network) -> String {
     text
 }
 
-fn as_json(Network { name, graph, classes, seen }: &Network) -> Value {
+fn as_json(Network { name, graph, classes, seen, file }: &Network) -> Value {
     let class = |class: &Class| json!({ "label": class.label, "class": class.folder, "train": class.train, "test": class.test });
     json!({
         "name": name, "network": graph.describe(), "arrays": graph.spec().parameters, "architecture": graph.architecture,
         "classes": classes.iter().map(class).collect::<Vec<Value>>(),
+        "file": file.as_ref().map(|(inferred, names)| json!({
+            "family": inferred.family,
+            "assumed": inferred.assumed,
+            "tensors": inferred.bound.iter().map(|bound| json!({ "parameter": bound.parameter, "tensor": names[bound.tensor] })).collect::<Vec<_>>(),
+        })),
         "seen": seen.iter().map(|(model, counts)| json!({ "model": model, "images": counts })).collect::<Vec<Value>>(),
     })
 }

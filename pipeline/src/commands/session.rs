@@ -123,7 +123,7 @@ impl Session {
         let of_pair = |stage: &StageId, pair: &Pair| stage.pair_slug() == Some(&self.experiment.slug(pair));
         for pair in &self.experiment.pairs {
             let failed = outcome.failed.iter().filter(|stage| of_pair(stage, pair));
-            let of_models = failed.filter(|stage| stage.method().is_none() && ["train", "evaluate"].contains(&stage.first()));
+            let of_models = failed.filter(|stage| stage.method().is_none() && ["train", "import", "evaluate"].contains(&stage.first()));
             let lost: Vec<Lost> = of_models.map(|stage| Lost { pair: pair.name(), method: None, stage: stage.to_string() }).collect();
             if !lost.is_empty() {
                 experiment.lost.extend(lost);

@@ -76,6 +76,9 @@ impl Measurement for LearningCurves {
 
     fn plan((): &(), planner: &mut PairPlanner<'_, '_>) {
         for (index, model) in planner.experiment().models.iter().enumerate() {
+            if planner.checkpoint(index).is_some() {
+                continue;
+            }
             let ResultKey { pair, replicate, .. } = planner.key(None);
             let record = LearningCurveRecord { pair, replicate, model: model.name.clone() };
             planner.record(planner.model(index), record);

@@ -7,9 +7,9 @@ use onebasin_repro::Stream;
 
 use super::{MergeSet, PlannedAlignment, Record, Recorded};
 use crate::identity::{MethodLabel, ModelNames, ResultKey};
-use crate::spec::{Experiment, MOST_STAGES, Merging, Method, Pair};
+use crate::spec::{Checkpoint, Experiment, MOST_STAGES, Merging, Method, Pair};
 use crate::stage::{Stage, StageId};
-use crate::stages::{Merge, Merged, Repair, Train};
+use crate::stages::{Import, Merge, Merged, Repair, Train};
 use crate::task::Task;
 
 /// What has been planned so far.
@@ -98,6 +98,10 @@ impl<'a> PairPlanner<'a, '_> {
 
     /// Plans the training of a model, given by index: in parts, where it is measured on the way.
     fn train(&mut self, index: usize) {
+        if let Some(checkpoint) = self.checkpoint(index) {
+            self.add(Import::new(self.model(index), self.task(), checkpoint.clone()));
+            return;
+        }
         let whole = self.training(index, self.model_streams(index));
         let mut before = None;
         for &epoch in &self.experiment().evaluation.epochs {
@@ -158,9 +162,16 @@ impl<'a> PairPlanner<'a, '_> {
         self.experiment().model_streams(self.pair, self.replicate, index)
     }
 
+    /// The file that a model, given by index, is taken from; none where it is trained.
+    pub fn checkpoint(&self, index: usize) -> Option<&'a Checkpoint> {
+        let model = &self.experiment().models[index];
+        self.pair.checkpoints.get(&model.name).or(model.checkpoint.as_ref())
+    }
+
     /// The stage that makes a model, given by index.
     pub fn model(&self, index: usize) -> StageId {
-        self.id("train", None, &self.experiment().models[index].name)
+        let kind = if self.checkpoint(index).is_some() { "import" } else { "train" };
+        self.id(kind, None, &self.experiment().models[index].name)
     }
 
     /// The stages that make all models.

@@ -57,6 +57,12 @@ pub struct Model {
     #[serde(default)]
     #[schemars(with = "Option<Either<f64, Subset>>")]
     pub subset: Option<Value>,
+    /// A file that it is taken from, in place of training.
+    #[serde(default)]
+    pub checkpoint: Option<String>,
+    /// Where in the file.
+    #[serde(default)]
+    pub key: Option<String>,
 }
 
 /// One of `[[pairs]]`.
@@ -74,6 +80,9 @@ pub struct Pair {
     pub stands_for: Option<String>,
     #[serde(default)]
     pub normalisation: Option<Normalisation>,
+    /// Files that models of this pair are taken from, by their names.
+    #[serde(default)]
+    pub checkpoints: BTreeMap<String, String>,
 }
 
 /// One of `[[methods]]`.

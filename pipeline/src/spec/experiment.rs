@@ -1,5 +1,8 @@
 //! What a spec means, once checked: the form that plans are made of.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
 use onebasin_datasets::{Class, Normalisation, Source, Subset};
 use onebasin_matching::Matching;
 use onebasin_network::{Blueprint, Graph};
@@ -61,6 +64,19 @@ pub struct Model {
     pub name: String,
     /// The part of the training images it sees; `None`: all.
     pub subset: Option<Subset>,
+    /// The file that it is taken from; `None`: it is trained.
+    pub checkpoint: Option<Checkpoint>,
+}
+
+/// A file of weights.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// Where it lies.
+    pub path: PathBuf,
+    /// Under which key of a PyTorch file the tensors stand.
+    pub key: Option<String>,
+    /// The hash of its content.
+    pub digest: String,
 }
 
 /// A data set, an architecture, and how networks of it are trained.
@@ -76,6 +92,8 @@ pub struct Pair {
     pub classes: Vec<Class>,
     /// Instead of the data set's own.
     pub normalisation: Option<Normalisation>,
+    /// The files that models are taken from, in place of those that the models say.
+    pub checkpoints: BTreeMap<String, Checkpoint>,
     /// The architecture's name in the spec.
     pub architecture: String,
     /// What the spec says of it.

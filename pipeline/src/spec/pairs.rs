@@ -84,6 +84,15 @@ impl Resolver<'_> {
                         .hint("`{ mean = [0.0], deviation = [1.0] }` leaves grey pixels at pixel / 255"));
                 }
             }
+            let mut checkpoints = BTreeMap::new();
+            for (name, file) in &written.checkpoints {
+                let here = path(["pairs", &index.to_string(), "checkpoints", name]);
+                if !models.iter().any(|model| model.name == *name) {
+                    let names = models.iter().map(|model| model.name.as_str());
+                    return Err(self.wrong(&here, format!("no model is called `{name}`")).known(name, names));
+                }
+                checkpoints.insert(name.clone(), self.checkpoint(&here, file, None)?);
+            }
             let pair = Pair {
                 dataset: dataset.clone(),
                 stands_for,
@@ -91,6 +100,7 @@ impl Resolver<'_> {
                 classes: classes(&source, self.places).unwrap_or_default(),
                 source,
                 normalisation: written.normalisation.clone(),
+                checkpoints,
                 architecture: written.architecture.clone(),
                 blueprint,
                 trained,

@@ -7,12 +7,13 @@ use std::path::Path;
 use figment::value::Value;
 use onebasin_datasets::{SearchPaths, Subset};
 use onebasin_matching::Matching;
+use onebasin_repro::Fingerprint;
 use onebasin_training::Training;
 
 use super::asked::{Asked, EvaluationKeys, Requests};
 use super::document::{self, Document};
 use super::error::{SpecError, chain};
-use super::experiment::{Evaluation, Experiment, Merging, Method, Model, Pair};
+use super::experiment::{Checkpoint, Evaluation, Experiment, Merging, Method, Model, Pair};
 use super::fault::{fraction, quoted_place, shown, whole};
 use super::layers::Layers;
 use super::origin::Origin;
@@ -34,7 +35,7 @@ const MOST_IMAGES: usize = 1_000_000_000;
 pub fn resolve(layers: &Layers, folder: &Path, places: &SearchPaths, measurements: &[&dyn EvaluationKeys]) -> Result<Experiment> {
     let document: Document = layers.read_at(&[])?;
     let evaluation = evaluation_keys(layers, measurements)?;
-    let resolver = Resolver { layers, document: &document, evaluation: &evaluation, places };
+    let resolver = Resolver { layers, document: &document, evaluation: &evaluation, places, folder };
     resolver.name(&path(["name"]), &document.name)?;
     resolver.within(&path(["replicates"]), document.replicates, 1..=MOST_REPLICATES, "")?;
     resolver.within(&path(["checkpoint-seconds"]), document.checkpoint_seconds, 0..=MOST_SECONDS, "0 keeps no checkpoints")?;
@@ -72,6 +73,8 @@ pub(super) struct Resolver<'a> {
     pub(super) document: &'a Document,
     pub(super) evaluation: &'a document::Evaluation,
     pub(super) places: &'a SearchPaths,
+    /// That of the spec.
+    pub(super) folder: &'a Path,
 }
 
 /// A path of keys; list indices are written as numbers.
@@ -132,7 +135,9 @@ impl Resolver<'_> {
                     Some(0) => {
                         Err(self.wrong(&here, "`models` should be at least 1, not 0").hint("merging needs 2 or more; the papers take 5"))
                     }
-                    Some(count) if count <= 10_000 => Ok((0..count).map(|index| Model { name: letters(index), subset: None }).collect()),
+                    Some(count) if count <= 10_000 => {
+                        Ok((0..count).map(|index| Model { name: letters(index), subset: None, checkpoint: None }).collect())
+                    }
                     _ => Err(self.wrong(&here, "`models` should be a whole number from 1 to 10000, or a list of tables")),
                 }
             }
@@ -150,7 +155,7 @@ impl Resolver<'_> {
 
     fn model(&self, index: usize) -> Result<Model> {
         let index = index.to_string();
-        let document::Model { name, subset } = self.layers.read_at(&path(["models", &index]))?;
+        let document::Model { name, subset, checkpoint, key } = self.layers.read_at(&path(["models", &index]))?;
         self.name(&path(["models", &index, "name"]), &name)?;
         let here = path(["models", &index, "subset"]);
         let subset = match subset {
@@ -170,7 +175,32 @@ impl Resolver<'_> {
             // The number of images is not known here: only the share can be judged.
             subset.size(usize::MAX >> 12).map_err(|error| self.library(&here, &error))?;
         }
-        Ok(Model { name, subset })
+        let at = |key: &str| path(["models", &index, key]);
+        let checkpoint = match checkpoint {
+            Some(_) if subset.is_some() => {
+                let message = "a model from a file sees no training images: `subset` has no meaning beside `checkpoint`";
+                return Err(self.wrong(&at("subset"), message).hint("leave one of the two out"));
+            }
+            Some(file) => Some(self.checkpoint(&at("checkpoint"), &file, key)?),
+            None if key.is_some() => {
+                return Err(self
+                    .wrong(&at("key"), "`key` says where in a `checkpoint`, and there is none")
+                    .hint("write `checkpoint = \"FILE\"`"));
+            }
+            None => None,
+        };
+        Ok(Model { name, subset, checkpoint })
+    }
+
+    /// A file of weights, which is relative to the spec. Its content enters recipes, so it is read here.
+    pub(super) fn checkpoint(&self, at: &[String], file: &str, key: Option<String>) -> Result<Checkpoint> {
+        let path = self.folder.join(file);
+        match std::fs::read(&path) {
+            Ok(bytes) => Ok(Checkpoint { digest: Fingerprint::of_bytes(&bytes).to_string(), path, key }),
+            Err(error) => Err(self
+                .wrong(at, format!("cannot read `{}`: {error}", path.display()))
+                .hint("a checkpoint is a file of weights: safetensors, PyTorch or NumPy; a relative path starts at the spec's folder")),
+        }
     }
 
     fn methods(&self, models: &[Model]) -> Result<Vec<Method>> {
@@ -283,6 +313,11 @@ impl Resolver<'_> {
         let (requests, needs) = Requests::check(measurements, &asked)?;
         let document::Evaluation { lambdas, joint_subsets, barrier, interpolation, .. } = *written;
         let epochs = written.epochs.clone();
+        let imported = |model: &&Model| model.checkpoint.is_some() || pairs.iter().any(|pair| pair.checkpoints.contains_key(&model.name));
+        if let (false, Some(model)) = (epochs.is_empty(), models.iter().find(imported)) {
+            let message = format!("`evaluation.epochs` measures models on the way of their training, and `{}` is from a file", model.name);
+            return Err(self.wrong(&path(["evaluation", "epochs"]), message).hint("leave `epochs` out"));
+        }
         Ok(Evaluation { lambdas, parts, images, merges, subsets, joint_subsets, barrier, epochs, interpolation, requests, needs })
     }
 

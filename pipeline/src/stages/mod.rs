@@ -4,6 +4,7 @@
 mod activation_statistics;
 mod align;
 pub(crate) mod files;
+mod import;
 mod merge;
 mod moments;
 mod repair;
@@ -12,7 +13,8 @@ mod train;
 mod training_loss;
 
 pub use activation_statistics::ActivationStatistics;
-pub use align::{Align, Check};
+pub use align::Align;
+pub use import::Import;
 pub use merge::Merge;
 pub use moments::MomentsStage;
 pub use repair::{EndpointStatistics, Merged, Repair};

@@ -85,6 +85,10 @@ fn help_tells_the_commands_and_their_options() {
         vec!["verify", "--help"],
         vec!["store", "--help"],
         vec!["store", "gc", "--help"],
+        vec!["match", "--help"],
+        vec!["merge", "--help"],
+        vec!["convert", "--help"],
+        vec!["measure", "--help"],
         vec!["completions", "--help"],
         vec!["man", "--help"],
     ] {

@@ -6,16 +6,25 @@ use std::process::Command;
 use serde_json::Value;
 
 /// What each package of this workspace may use of it.
-const MAY_USE: [(&str, &[&str]); 7] = [
+const MAY_USE: [(&str, &[&str]); 8] = [
     ("onebasin-repro", &[]),
     ("onebasin-transport", &[]),
     ("onebasin-network", &[]),
+    ("onebasin-checkpoints", &[]),
     ("onebasin-datasets", &["onebasin-repro"]),
     ("onebasin-matching", &["onebasin-network", "onebasin-transport", "onebasin-repro"]),
     ("onebasin-training", &["onebasin-network", "onebasin-datasets", "onebasin-repro"]),
     (
         "onebasin",
-        &["onebasin-repro", "onebasin-transport", "onebasin-network", "onebasin-datasets", "onebasin-matching", "onebasin-training"],
+        &[
+            "onebasin-repro",
+            "onebasin-transport",
+            "onebasin-network",
+            "onebasin-checkpoints",
+            "onebasin-datasets",
+            "onebasin-matching",
+            "onebasin-training",
+        ],
     ),
 ];
 
@@ -76,7 +85,19 @@ fn heavy_libraries_live_in_one_package_each() {
 
 /// The modules of the command, from the lowest layer to the highest. A module uses only modules of layers below its own.
 const INSIDE: [&[&str]; 15] = [
-    &["checkpoint_file", "cores", "error_text", "interrupt", "number", "statistics", "training_images", "version", "whole_file"],
+    &[
+        "checkpoint_file",
+        "cores",
+        "error_text",
+        "function_check",
+        "interrupt",
+        "number",
+        "statistics",
+        "training_images",
+        "version",
+        "weight_file",
+        "whole_file",
+    ],
     &["paired_test", "table"],
     &["identity"],
     &["image_limits", "untrained"],

@@ -10,6 +10,7 @@ mod git_rebasin;
 mod keeping;
 mod layers;
 mod licences;
+mod networks;
 mod plans;
 mod provenance;
 mod reporting;

@@ -30,6 +30,8 @@
 //!
 //! [`Graph::taps`] says where the activations of a group of units are read.
 //!
+//! [`infer`] says what network the tensors of a file are of, by their names and shapes; [`bind`] finds those of a network that is known.
+//!
 //! [`Weights`] are `f32` arrays in the layout `[out, in, height, width]`; a [`Checkpoint`] stores them with their architecture.
 //!
 //! Not here: running or training a network (no forward pass, no gradients), finding permutations, random numbers, hashes.
@@ -41,6 +43,7 @@ mod error;
 mod families;
 mod fold;
 mod graph;
+mod inference;
 mod moments;
 mod permutation;
 mod permute;
@@ -58,6 +61,7 @@ pub use error::NetworkError;
 pub use families::{Blueprint, Listed, Mlp, NormChoice, Resnet, Stem, Vgg};
 pub use fold::fold_batch_norms;
 pub use graph::{Graph, Node, NodeId, Operation};
+pub use inference::{Bound, Inferred, Known, Layout, Rename, Stored, bind, infer};
 pub use moments::GroupMoments;
 pub use permutation::Permutation;
 pub use permute::permute;

@@ -30,6 +30,7 @@ mod learning_curve;
 mod moments;
 mod optimizer;
 mod options;
+mod outputs;
 mod prediction;
 #[cfg(test)]
 mod pytorch;
@@ -56,6 +57,7 @@ pub use learning_curve::CurvePoint;
 pub use moments::{Places, cross_moments};
 pub use optimizer::{Adam, Optimizer, Sgd};
 pub use options::Training;
+pub use outputs::outputs;
 pub use prediction::{Predictions, predict, predict_ensemble};
 pub use repair::{Restores, repair, reset_batch_norms};
 pub use schedule::{Per, Schedule, ScheduleKind, Span};

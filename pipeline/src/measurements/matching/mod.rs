@@ -12,12 +12,12 @@ use serde::{Deserialize, Serialize};
 
 use super::Measurement;
 use crate::drawing::{Canvas, list, method_rank};
+use crate::function_check::FunctionCheck;
 use crate::identity::{MethodLabel, PairName, ResultKey};
 use crate::number;
 use crate::plan::{PairPlanner, Record};
 use crate::spec::{Asked, SpecError};
 use crate::stage::Artifact;
-use crate::stages::Check;
 use crate::stages::files::read_json;
 use crate::table::{Tables, row};
 
@@ -113,7 +113,7 @@ impl Record for AlignmentRecord {
 
     fn collect(&self, artifact: &Artifact, stage: &str, tables: &mut Tables) -> Result<()> {
         let alignment: Alignment = read_json(artifact, "alignment.json")?;
-        let check: Check = read_json(artifact, "check.json")?;
+        let check: FunctionCheck = read_json(artifact, "check.json")?;
         tables.extend(alignment.trace.iter().enumerate().map(|(iteration, iterate)| TraceRow {
             key: self.key.clone(),
             models: self.models,

@@ -6,6 +6,7 @@ mod families;
 mod folding;
 mod forward;
 mod golden;
+mod inference;
 mod permuting;
 mod repairable;
 mod samples;

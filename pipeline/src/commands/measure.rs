@@ -1,0 +1,85 @@
+//! `onebasin measure`: loss and accuracy of networks in files.
+
+use anyhow::anyhow;
+use onebasin_matching::{barrier, lambdas};
+use onebasin_training::{Device, Evaluation, evaluate, evaluate_line};
+use serde_json::{Value, json};
+
+use super::networks::{Images, read};
+use super::{Failure, Verdict};
+use crate::{cli, console};
+
+/// What is measured: of which network or point of a line, on which split.
+struct Row {
+    name: String,
+    lambda: Option<f64>,
+    split: &'static str,
+    evaluation: Evaluation,
+}
+
+/// Prints loss and accuracy of each network, or along the line between two.
+pub fn measure(arguments: &cli::Measure) -> Result<Verdict, Failure> {
+    let line = match (arguments.lambdas, arguments.files.len()) {
+        (None, _) => None,
+        (Some(count), 2) if count >= 2 => Some(lambdas(count)),
+        (Some(count), 2) => return Err(Failure::Input(anyhow!("`--lambdas` is {count}, expected at least 2: the ends"))),
+        (Some(_), files) => return Err(Failure::Input(anyhow!("`--lambdas` measures the line between 2 files, got {files}"))),
+    };
+    // The images say the shape, unless the command line does.
+    let images = Images::open(&arguments.images)?;
+    let mut network = arguments.network.clone();
+    let (channels, height, width) = images.dataset.train.shape;
+    network.input.get_or_insert_with(|| vec![channels, height, width]);
+    let (networks, fine) = read(&arguments.files, &network)?;
+    if !fine {
+        return Ok(Verdict::No);
+    }
+    console::note(&images.told());
+    let device = Device::select("cpu").map_err(Failure::input)?;
+    let graph = &networks[0].graph;
+    let mut rows = Vec::new();
+    let splits = [("train", &images.dataset.train, arguments.train), ("test", &images.dataset.test, true)];
+    for (split, all, _) in splits.into_iter().filter(|(.., wanted)| *wanted) {
+        let data = images.first(all);
+        match &line {
+            None => {
+                for network in &networks {
+                    let evaluation = evaluate(graph, &network.weights, &data, &images.normalisation, &device).map_err(Failure::input)?;
+                    rows.push(Row { name: network.path.display().to_string(), lambda: None, split, evaluation });
+                }
+            }
+            Some(points) => {
+                let (a, b) = (&networks[0].weights, &networks[1].weights);
+                let along = evaluate_line(graph, a, b, points, &data, &images.normalisation, &device).map_err(Failure::input)?;
+                let losses: Vec<f64> = along.iter().map(|evaluation| evaluation.loss).collect();
+                let found = barrier(points, &losses).map_err(Failure::running)?;
+                console::note(&format!(
+                    "{split}: the barrier is {:.6} over the line between the end losses, {:.6} over their mean",
+                    found.line, found.mean
+                ));
+                let rows_of = points.iter().zip(along);
+                rows.extend(rows_of.map(|(&lambda, evaluation)| Row { name: "line".to_owned(), lambda: Some(lambda), split, evaluation }));
+            }
+        }
+    }
+    console::data(&if arguments.json { as_json(&rows) } else { as_text(&rows) })?;
+    Ok(Verdict::Fine)
+}
+
+fn as_text(rows: &[Row]) -> String {
+    let mut cells = vec![["network", "lambda", "split", "images", "loss", "accuracy"].map(str::to_owned)];
+    for Row { name, lambda, split, evaluation } in rows {
+        let lambda = lambda.map_or("-".to_owned(), |lambda| format!("{lambda:.4}"));
+        let Evaluation { loss, accuracy, count } = evaluation;
+        cells.push([name.clone(), lambda, (*split).to_owned(), count.to_string(), format!("{loss:.6}"), format!("{accuracy:.6}")]);
+    }
+    console::columns(&cells).join("\n")
+}
+
+fn as_json(rows: &[Row]) -> String {
+    let row = |Row { name, lambda, split, evaluation }: &Row| {
+        let Evaluation { loss, accuracy, count } = evaluation;
+        json!({ "network": name, "lambda": lambda, "split": split, "images": count, "loss": loss, "accuracy": accuracy })
+    };
+    format!("{:#}", Value::from(rows.iter().map(row).collect::<Vec<Value>>()))
+}

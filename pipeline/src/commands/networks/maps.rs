@@ -1,0 +1,198 @@
+//! Permutations in files: ours, and those of other programs.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use onebasin_matching::{Alignment, Certificate, Frame, Outcome, UnitMap, UnitMaps, objective, to_frame};
+use onebasin_network::{Graph, Group, Permutation, Weights};
+use serde_json::{Map, Value, json};
+
+use super::Aligned;
+use crate::commands::Failure;
+use crate::whole_file;
+
+/// Said in the file itself, because the other direction is the commonest mistake of its readers.
+const DIRECTION: &str = "slot i of the frame holds the model's unit p[i]";
+
+/// Writes permutations, what was found and the check, as JSON.
+pub fn write_maps(aligned: &Aligned, path: &Path) -> Result<(), Failure> {
+    let mut content = aligned.summary();
+    content["direction"] = json!(DIRECTION);
+    let groups = &aligned.networks[0].graph.spec().groups;
+    let model = |maps: &UnitMaps| {
+        let named = groups.iter().zip(maps).map(|(group, map)| match map {
+            UnitMap::Permutation(permutation) => Ok((group.name.clone(), json!(permutation))),
+            _ => Err(anyhow!("the map of group `{}` is a plan, which has no permutation\nhint: use `plan = \"exact\"`", group.name)),
+        });
+        named.collect::<Result<Map<String, Value>>>()
+    };
+    let models = aligned.alignment.maps.iter().map(model).collect::<Result<Vec<_>>>().map_err(Failure::Input)?;
+    content["models"] = json!(models);
+    let text = format!("{:#}\n", content);
+    whole_file::write(path, text.as_bytes()).with_context(|| format!("cannot write `{}`", path.display())).map_err(super::super::unwritable)
+}
+
+/// Reads permutations of some models of one network.
+pub fn read_maps(path: &Path, graph: &Graph, models: &[&Weights]) -> Result<Alignment, Failure> {
+    let read = || -> Result<Alignment> {
+        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display()))?;
+        let value: Value = serde_json::from_str(&text).with_context(|| format!("`{}` is no JSON", path.display()))?;
+        let maps = parse(&value, &graph.spec().groups, models.len()).with_context(|| format!("the maps of `{}`", path.display()))?;
+        Ok(alignment(graph, models, maps))
+    };
+    read().map_err(Failure::Input)
+}
+
+fn alignment(graph: &Graph, models: &[&Weights], maps: Vec<Vec<Permutation>>) -> Alignment {
+    let spec = graph.spec();
+    let maps: Vec<UnitMaps> = maps.into_iter().map(|maps| maps.into_iter().map(UnitMap::Permutation).collect()).collect();
+    let moved: Vec<Weights> = models.iter().zip(&maps).map(|(model, maps)| to_frame(spec, model, maps)).collect();
+    let objective = objective(spec, &moved.iter().collect::<Vec<_>>());
+    let reference = maps.iter().position(|maps| maps.iter().all(|map| matches!(map, UnitMap::Permutation(map) if map.is_identity())));
+    Alignment {
+        frame: reference.map_or(Frame::Universe, Frame::Reference),
+        groups: spec.groups.iter().map(|group| group.name.clone()).collect(),
+        maps,
+        trace: Vec::new(),
+        refinement: Vec::new(),
+        starts: Vec::new(),
+        outcome: Outcome::Direct,
+        objective,
+        iterations: 0,
+        certificate: Certificate::default(),
+        marginal_error: 0.0,
+        cycle_error: 0.0,
+    }
+}
+
+/// The forms that are known:
+///
+/// - ours: an object with `models`, a list of objects of lists by group; or that list alone;
+/// - Git Re-Basin's: one object of lists by group, the second model's onto the first (`w'[i] = w[p[i]]`);
+/// - C²M³'s: an object by the models' names, each of lists by group, whose `p[i]` is the slot of unit `i` in the universe; or of the first
+///   model's name, of the second's, of lists by group, as Git Re-Basin's.
+fn parse(value: &Value, groups: &[Group], models: usize) -> Result<Vec<Vec<Permutation>>> {
+    let identity = || groups.iter().map(|group| Permutation::identity(group.units)).collect::<Vec<_>>();
+    let list = match value {
+        Value::Array(list) => Some(list),
+        Value::Object(object) => object.get("models").and_then(Value::as_array),
+        _ => None,
+    };
+    if let Some(list) = list {
+        ensure!(list.len() == models, "{} models, expected {models}, one for each file", list.len());
+        return list.iter().enumerate().map(|(model, maps)| of_model(maps, groups).with_context(|| format!("model {model}"))).collect();
+    }
+    let Value::Object(object) = value else {
+        bail!("expected an object of permutations by group\nhint: `onebasin match .. --out` writes one")
+    };
+    if object.values().all(Value::is_array) {
+        ensure!(models == 2, "one set of permutations for {models} files\nhint: it maps the second model onto the first: give two files");
+        return Ok(vec![identity(), of_model(value, groups).context("model 1")?]);
+    }
+    let inner: Vec<&Map<String, Value>> = object.values().filter_map(Value::as_object).collect();
+    ensure!(inner.len() == object.len(), "expected permutations by group, or by model and group");
+    if inner.iter().all(|maps| maps.values().all(Value::is_array)) {
+        ensure!(inner.len() == models, "{} models, expected {models}, one for each file", inner.len());
+        let universe = |(name, maps): (&String, &Value)| {
+            let maps = of_model(maps, groups).with_context(|| format!("model `{name}`"))?;
+            Ok(maps.iter().map(Permutation::inverse).collect())
+        };
+        return object.iter().map(universe).collect();
+    }
+    match inner.as_slice() {
+        [one] if models == 2 && one.len() == 1 => {
+            let maps = one.values().next().context("no model")?;
+            Ok(vec![identity(), of_model(maps, groups).context("model 1")?])
+        }
+        _ => bail!("permutations between several pairs of models, expected one pair or one universe\nhint: give the maps of two models"),
+    }
+}
+
+fn of_model(maps: &Value, groups: &[Group]) -> Result<Vec<Permutation>> {
+    let Value::Object(maps) = maps else { bail!("expected an object of lists by group") };
+    let names = || groups.iter().map(|group| format!("`{}` of {}", group.name, group.units)).collect::<Vec<_>>().join(", ");
+    let known = maps.keys().filter(|name| groups.iter().any(|group| group.name == **name)).count();
+    // Names of other programs stand for groups in their order, where the lengths say so.
+    let by_order = known == 0 && maps.len() == groups.len();
+    if let Some(name) = maps.keys().find(|name| !by_order && !groups.iter().any(|group| group.name == **name)) {
+        bail!(
+            "`{name}` is no group of this network\nhint: the groups are {}. Channels of images and class scores are in none: they are never permuted",
+            names()
+        );
+    }
+    let mut ordered: Vec<&String> = maps.keys().collect();
+    ordered.sort_by(|left, right| natural(left).cmp(&natural(right)));
+    let mut permutations = Vec::with_capacity(groups.len());
+    for (place, group) in groups.iter().enumerate() {
+        let name = if by_order { ordered[place] } else { &group.name };
+        let list = maps.get(name).with_context(|| format!("group `{}` has no permutation", group.name))?;
+        let at = |problem: String| anyhow!("group `{name}`: {problem}");
+        let list = list.as_array().ok_or_else(|| at("expected a list of indices".to_owned()))?;
+        let mut indices = Vec::with_capacity(list.len());
+        for (slot, index) in list.iter().enumerate() {
+            let index = index.as_u64().and_then(|index| u32::try_from(index).ok());
+            indices.push(index.ok_or_else(|| at(format!("slot {slot} holds `{}`, expected an index", list[slot])))?);
+        }
+        let length = indices.len();
+        if length != group.units {
+            let expected = if by_order { format!(" of group `{}`", group.name) } else { String::new() };
+            return Err(at(format!("{length} indices, expected {}, one for each unit{expected}", group.units)));
+        }
+        permutations.push(Permutation::new(indices).map_err(|error| at(error.to_string()))?);
+    }
+    Ok(permutations)
+}
+
+/// Parts of a name, numbers by their value.
+fn natural(name: &str) -> Vec<(u64, String)> {
+    let mut parts: Vec<(u64, String)> = Vec::new();
+    for letter in name.chars() {
+        match (letter.to_digit(10), parts.last_mut()) {
+            (Some(digit), Some((number, text))) if text.is_empty() => *number = number.saturating_mul(10).saturating_add(u64::from(digit)),
+            (Some(digit), _) => parts.push((u64::from(digit), String::new())),
+            (None, Some((_, text))) if !text.is_empty() => text.push(letter),
+            (None, _) => parts.push((0, letter.to_string())),
+        }
+    }
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn groups() -> Vec<Group> {
+        [("fc1", 3), ("fc2", 2)].map(|(name, units)| Group { name: name.to_owned(), units }).into()
+    }
+
+    fn read(text: &str, models: usize) -> Result<Vec<Vec<Vec<u32>>>, String> {
+        let maps = parse(&serde_json::from_str(text).unwrap(), &groups(), models).map_err(|error| format!("{error:#}"))?;
+        Ok(maps.iter().map(|maps| maps.iter().map(|map| map.as_slice().to_vec()).collect()).collect())
+    }
+
+    #[test]
+    fn maps_of_this_program_and_of_others_are_read_in_their_direction() {
+        let turned = vec![vec![1, 2, 0], vec![1, 0]];
+        let same = vec![vec![0, 1, 2], vec![0, 1]];
+        let both = Ok(vec![same.clone(), turned.clone()]);
+        assert_eq!(read(r#"{"models": [{"fc1": [0,1,2], "fc2": [0,1]}, {"fc1": [1,2,0], "fc2": [1,0]}]}"#, 2), both);
+        assert_eq!(read(r#"{"P_0": [1,2,0], "P_1": [1,0]}"#, 2), both);
+        assert_eq!(read(r#"{"a": {"b": {"P_0": [1,2,0], "P_1": [1,0]}}}"#, 2), both);
+        let universe = read(r#"{"a": {"P_0": [0,1,2], "P_1": [0,1]}, "b": {"P_0": [2,0,1], "P_1": [1,0]}}"#, 2);
+        assert_eq!(universe, Ok(vec![same, turned]));
+    }
+
+    #[test]
+    fn maps_that_are_none_are_refused_by_group_and_place() {
+        let refused = |text: &str| read(text, 2).unwrap_err();
+        let ours = |fc1: &str, fc2: &str| refused(&format!(r#"[{{"fc1": {fc1}, "fc2": {fc2}}}, {{"fc1": [0,1,2], "fc2": [0,1]}}]"#));
+        assert!(ours("[0,1,1]", "[0,1]").contains("group `fc1`: the 3 indices are not a permutation: `1` comes a second time in slot 2"));
+        assert!(ours("[0,1,2]", "[0,2]").contains("group `fc2`: the 2 indices are not a permutation: slot 1 holds `2`"));
+        assert!(ours("[0,1]", "[0,1]").contains("group `fc1`: 2 indices, expected 3"));
+        assert!(ours("[0,1,-1]", "[0,1]").contains("group `fc1`: slot 2 holds `-1`"));
+        let input = refused(r#"[{"fc1": [0,1,2], "fc2": [0,1], "input": [1,0]}, {}]"#);
+        assert!(input.contains("model 0") && input.contains("`input` is no group") && input.contains("never permuted"), "{input}");
+        assert!(refused(r#"[{"fc1": [0,1,2]}, {}]"#).contains("group `fc2` has no permutation"));
+        assert!(refused("[]").contains("0 models, expected 2"));
+    }
+}

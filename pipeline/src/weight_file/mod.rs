@@ -1,0 +1,217 @@
+//! Networks in files of other programs: read, told apart, written back in the form they came in.
+
+mod architecture_file;
+mod differences;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use onebasin_checkpoints::{Dtype, Format, StateDict, Tensor, from_bytes, read, short_names, to_pytorch, to_safetensors};
+use onebasin_network::{Architecture, Graph, Inferred, Known, Shape, Stored, Weights, bind, infer};
+
+pub use architecture_file::ArchitectureFile;
+
+/// The metadata of checkpoints of this program.
+const OWN: &str = "onebasin.architecture";
+
+/// What is said of files besides their content.
+#[derive(Clone, Debug, Default)]
+pub struct Hints {
+    /// Under which key of a PyTorch file the tensors stand.
+    pub key: Option<String>,
+    /// The network, where names and shapes do not say it.
+    pub architecture: Option<ArchitectureFile>,
+    /// The shape of an image.
+    pub input: Option<Shape>,
+    /// Whether there are no activations between layers.
+    pub linear: bool,
+}
+
+/// A network and the file it came in.
+#[derive(Clone, Debug)]
+pub struct Network {
+    /// The file.
+    pub path: PathBuf,
+    /// What it holds.
+    pub dict: StateDict,
+    /// What the network is, and where its parameters stand in the file.
+    pub inferred: Inferred,
+    /// The network.
+    pub graph: Arc<Graph>,
+    /// Its numbers.
+    pub weights: Weights,
+    /// What was changed on the way in, each as a line for a person.
+    pub notes: Vec<String>,
+}
+
+/// Tensors of a file under their names without the prefixes of wrappers.
+fn stored(dict: &StateDict, path: &Path) -> Result<Vec<Stored>> {
+    let names = short_names(dict, path)?;
+    Ok(names.into_iter().zip(&dict.tensors).map(|(name, (_, tensor))| Stored { name, shape: tensor.shape().to_vec() }).collect())
+}
+
+impl Network {
+    /// Reads a file and tells what network it holds.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or its tensors are of no network that is known.
+    pub fn read(path: &Path, hints: &Hints) -> Result<Network> {
+        let dict = read(path, hints.key.as_deref())?;
+        let tensors = stored(&dict, path)?;
+        let inferred = if let Some(file) = &hints.architecture {
+            let graph = Graph::build(&file.architecture(hints.input, &tensors)?)?;
+            bind(&graph, &tensors, &file.names)
+        } else if let Some((_, json)) = dict.metadata.iter().find(|(key, _)| key == OWN) {
+            let graph = Graph::build(&Architecture::from_json(json).with_context(|| not_told(path))?)?;
+            bind(&graph, &tensors, &[])
+        } else {
+            let known = Known { input: hints.input, is_ordered: dict.format == Format::Pytorch, linear: hints.linear, epsilon: None };
+            infer(&tensors, &known)
+        };
+        let inferred = inferred.with_context(|| not_told(path))?;
+        let graph = Arc::new(Graph::build(&inferred.architecture).with_context(|| not_told(path))?);
+        Network::of(path, dict, inferred, graph)
+    }
+
+    /// Reads a further file, which must hold a network of the same layers.
+    ///
+    /// # Errors
+    /// As [`Network::read`]; where the two differ, names the tensor, both files, both shapes, and what would make them fit.
+    pub fn read_like(path: &Path, first: &Network, hints: &Hints) -> Result<Network> {
+        let dict = read(path, hints.key.as_deref())?;
+        let tensors = stored(&dict, path)?;
+        differences::check(first, &stored(&first.dict, &first.path)?, path, &tensors)?;
+        let names = hints.architecture.as_ref().map_or(&[][..], |file| &file.names);
+        let inferred = bind(&first.graph, &tensors, names)
+            .with_context(|| format!("`{}` is of another network than `{}`", path.display(), first.path.display()))?;
+        Network::of(path, dict, inferred, first.graph.clone())
+    }
+
+    fn of(path: &Path, dict: StateDict, inferred: Inferred, graph: Arc<Graph>) -> Result<Network> {
+        for bound in &inferred.bound {
+            let (name, tensor) = &dict.tensors[bound.tensor];
+            let dtype = tensor.dtype();
+            ensure!(
+                [Dtype::F64, Dtype::F32, Dtype::F16, Dtype::Bf16].contains(&dtype),
+                "`{}`: tensor `{name}` is of type `{}`, expected F64, F32, F16 or BF16\nhint: quantised networks cannot be merged",
+                path.display(),
+                dtype.name()
+            );
+        }
+        let weights = inferred.weights(&graph, |tensor| dict.tensors[tensor].1.to_f32().expect("checked above"))?;
+        if let Some((name, _)) = weights.iter().find(|(_, array)| !array.iter().all(|value| value.is_finite())) {
+            bail!("`{}`: `{name}` holds a number that is not finite\nhint: its training diverged; take an earlier state", path.display());
+        }
+        let notes = notes(&dict, &inferred);
+        Ok(Network { path: path.to_owned(), dict, inferred, graph, weights, notes })
+    }
+
+    /// The same file with other numbers: names, order, types, and below the keys of the file's nesting.
+    ///
+    /// # Errors
+    /// When a number is too large for the type it goes back into.
+    pub fn with_weights(&self, weights: &Weights) -> Result<StateDict> {
+        let mut dict = self.dict.clone();
+        for (index, values) in self.inferred.stored(weights) {
+            let (name, tensor) = &mut dict.tensors[index];
+            let changed = tensor.with_values(&values).context("a type that is not floating")?;
+            let fits = changed.to_f32().is_some_and(|back| back.iter().all(|value| value.is_finite()));
+            ensure!(fits, "`{name}` holds a number that its type `{}` does not\nhint: give files in a wider type", tensor.dtype().name());
+            *tensor = changed;
+        }
+        Ok(dict)
+    }
+}
+
+/// The bytes of a file of weights.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn bytes(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).with_context(|| format!("cannot read `{}`", path.display()))
+}
+
+/// The weights of a file for a network that is known.
+///
+/// # Errors
+/// When the file is damaged or of another network.
+pub fn weights_of(bytes: &[u8], path: &Path, key: Option<&str>, graph: &Graph) -> Result<Weights> {
+    let dict = from_bytes(bytes, path, key)?;
+    let tensors = stored(&dict, path)?;
+    let inferred =
+        bind(graph, &tensors, &[]).with_context(|| format!("`{}` is not of the architecture that the spec says", path.display()))?;
+    Ok(Network::of(path, dict, inferred, Arc::new(graph.clone()))?.weights)
+}
+
+/// Reads files that must hold networks of the same layers.
+///
+/// # Errors
+/// As [`Network::read`] and [`Network::read_like`].
+pub fn read_all(paths: &[PathBuf], hints: &Hints) -> Result<Vec<Network>> {
+    let mut networks: Vec<Network> = Vec::with_capacity(paths.len());
+    for path in paths {
+        let network = match networks.first() {
+            None => Network::read(path, hints)?,
+            Some(first) => Network::read_like(path, first, hints)?,
+        };
+        networks.push(network);
+    }
+    Ok(networks)
+}
+
+fn not_told(path: &Path) -> String {
+    format!("cannot tell the network of `{}`", path.display())
+}
+
+fn notes(dict: &StateDict, inferred: &Inferred) -> Vec<String> {
+    let mut notes = Vec::new();
+    for dtype in [Dtype::F64, Dtype::F16, Dtype::Bf16] {
+        let count = inferred.bound.iter().filter(|bound| dict.tensors[bound.tensor].1.dtype() == dtype).count();
+        if count > 0 {
+            let s = if count == 1 { "" } else { "s" };
+            notes.push(format!("{count} tensor{s} of type {} become F32, and {} again where they are written", dtype.name(), dtype.name()));
+        }
+    }
+    let is_parameter = |name: &String| inferred.bound.iter().any(|bound| dict.tensors[bound.tensor].0 == *name);
+    for tied in dict.tied.iter().filter(|tied| tied.iter().filter(|name| is_parameter(name)).count() > 1) {
+        let names: Vec<String> = tied.iter().map(|name| format!("`{name}`")).collect();
+        notes.push(format!("{} are one tensor in the file; permuted apart, they are one no more", names.join(", ")));
+    }
+    notes
+}
+
+/// The bytes of a file, in the format that the ending of its name says.
+///
+/// # Errors
+/// When the ending is not known.
+pub fn to_bytes(dict: &StateDict, path: &Path) -> Result<Vec<u8>> {
+    match path.extension().and_then(|extension| extension.to_str()) {
+        Some("safetensors") => {
+            let mut dict = dict.clone();
+            if dict.metadata.is_empty() {
+                // Libraries around PyTorch ask for it.
+                dict.metadata = vec![("format".to_owned(), "pt".to_owned())];
+            }
+            Ok(to_safetensors(&dict))
+        }
+        Some("pt" | "pth" | "ckpt" | "bin") => Ok(to_pytorch(dict)),
+        _ => Err(anyhow!("`{}` does not say a format by its ending\nhint: use `.safetensors` or `.pt`", path.display())),
+    }
+}
+
+/// An array of numbers as a batch of inputs.
+///
+/// # Errors
+/// When it has another number of axes or another shape than the network takes.
+pub fn inputs(tensor: &Tensor, shape: Shape, path: &Path) -> Result<ndarray::Array4<f32>> {
+    let given = tensor.shape();
+    let count = given.first().copied().unwrap_or(0);
+    let values = tensor.to_f32().context("numbers of 8 bits")?;
+    ensure!(
+        values.len() == count * shape.volume() && count > 0,
+        "`{}` has shape {given:?}, expected inputs of shape {shape}\nhint: `--input C,H,W` says another shape of inputs",
+        path.display()
+    );
+    Ok(ndarray::Array4::from_shape_vec((count, shape.channels, shape.height, shape.width), values)?)
+}

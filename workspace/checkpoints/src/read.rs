@@ -1,0 +1,53 @@
+use std::fs;
+use std::path::Path;
+
+use crate::error::Fault;
+use crate::{CheckpointError, StateDict, numpy, safetensors, torch};
+
+/// Reads the tensors of a file of any known format; its content says which, its name does not.
+///
+/// `key` says under which key of a PyTorch file the tensors stand (`model`, `state.net`); needed where there are several.
+///
+/// # Errors
+/// When the file cannot be read, is of no known format, is damaged, would have to execute something, or holds several networks and
+/// `key` does not say which.
+pub fn read(path: &Path, key: Option<&str>) -> Result<StateDict, CheckpointError> {
+    let file = |source| CheckpointError::File { path: path.to_owned(), action: "read", source };
+    // A folder or a pipe would be read for ever, or give an error that says less.
+    if !fs::metadata(path).map_err(file)?.is_file() {
+        return Err(Fault::new("is no regular file", "name a file of weights").at(path));
+    }
+    from_bytes(&fs::read(path).map_err(file)?, path, key)
+}
+
+/// As [`read`], of bytes that are at hand. `path` is for messages.
+///
+/// # Errors
+/// As [`read`].
+pub fn from_bytes(bytes: &[u8], path: &Path, key: Option<&str>) -> Result<StateDict, CheckpointError> {
+    parse(bytes, key).map_err(|fault| fault.at(path))
+}
+
+fn parse(bytes: &[u8], key: Option<&str>) -> Result<StateDict, Fault> {
+    let known = "expected safetensors, PyTorch (.pt, .pth, .ckpt) or NumPy (.npz)";
+    let other = |what: &str, hint: &str| Err(Fault::new(format!("is {what}, {known}"), hint));
+    match bytes {
+        [] => other("an empty file", "copy or save it again"),
+        [b'P', b'K', 3, 4, ..] | [b'P', b'K', 5, 6, ..] => {
+            if numpy::is_npz(bytes) {
+                numpy::state_dict(bytes)
+            } else {
+                torch::from_zip(bytes, key)
+            }
+        }
+        [0x80, 1..=5, ..] => torch::from_legacy(bytes, key),
+        [0x89, b'H', b'D', b'F', ..] => other("an HDF5 file", "save the weights as safetensors or .npz"),
+        [0x93, b'N', b'U', b'M', b'P', b'Y', ..] => other("one NumPy array", "save named arrays with `numpy.savez`"),
+        _ if bytes.get(257..262) == Some(b"ustar") => {
+            other("a tar archive", "PyTorch before 0.2 wrote such files; load it there and save it again")
+        }
+        [0x1f, 0x8b, ..] => other("compressed with gzip", "decompress it first"),
+        _ if bytes.len() >= 8 && (bytes.get(8) == Some(&b'{') || safetensors::could_be(bytes)) => safetensors::state_dict(bytes),
+        _ => other("of no known format", "`torch.save(model.state_dict(), \"net.pt\")` makes one"),
+    }
+}

@@ -1,0 +1,162 @@
+//! Tensors for the parameters of a network that is known.
+
+use super::modules::{Kind, Module, modules};
+use super::{Bound, Inferred, Stored, layout, order};
+use crate::{Graph, NetworkError, NormKind, Operation};
+
+/// Another name: each `*` of `from` stands for a run of letters without a point, and for the same in `to`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rename {
+    /// A name of the file, or its beginning up to a point.
+    pub from: String,
+    /// The layer's name.
+    pub to: String,
+}
+
+impl Rename {
+    /// The name it makes of another, if it is about that one.
+    fn apply(&self, name: &str) -> Option<String> {
+        let (pattern, parts): (Vec<&str>, Vec<&str>) = (self.from.split('.').collect(), name.split('.').collect());
+        if pattern.len() > parts.len() {
+            return None;
+        }
+        let mut runs = Vec::new();
+        for (pattern, part) in pattern.iter().zip(&parts) {
+            match pattern.split_once('*') {
+                None if pattern == part => {}
+                Some((before, after)) => runs.push(part.strip_prefix(before)?.strip_suffix(after)?),
+                None => return None,
+            }
+        }
+        let mut runs = runs.into_iter();
+        let mut to: Vec<String> = Vec::new();
+        for component in self.to.split('.') {
+            to.push(match component.split_once('*') {
+                Some((before, after)) => format!("{before}{}{after}", runs.next()?),
+                None => component.to_owned(),
+            });
+        }
+        to.extend(parts[pattern.len()..].iter().map(|&part| part.to_owned()));
+        Some(to.join("."))
+    }
+}
+
+/// Finds the tensors of a network: by their names once renamed, or where no layer has its name in the file, one after the other.
+///
+/// # Errors
+/// Names the layer that has no tensors, or tensors of other shapes.
+pub fn bind(graph: &Graph, tensors: &[Stored], names: &[Rename]) -> Result<Inferred, NetworkError> {
+    let renamed: Vec<Stored> = tensors
+        .iter()
+        .map(|tensor| Stored {
+            name: names.iter().find_map(|rename| rename.apply(&tensor.name)).unwrap_or_else(|| tensor.name.clone()),
+            shape: tensor.shape.clone(),
+        })
+        .collect();
+    let (modules, kept) = modules(&renamed)?;
+    let layers: Vec<&crate::Node> = graph.nodes.iter().filter(|node| node.operation.parameters().next().is_some()).collect();
+    let by_name = |name: &str| modules.iter().find(|module| module.path == name || module.layer_name() == name);
+    let named = layers.iter().filter(|node| by_name(&node.name).is_some()).count();
+    if named == 0 && layers.len() != modules.len() {
+        return Err(NetworkError::Architecture {
+            problem: format!("the file has {} layers, the architecture {}", modules.len(), layers.len()),
+            hint: format!(
+                "the file begins with `{}`, the architecture with `{}`; a table `names` maps one to the other",
+                modules[0].path, layers[0].name
+            ),
+        });
+    }
+    let mut bound: Vec<Bound> = Vec::new();
+    for (place, node) in layers.iter().enumerate() {
+        let module = if named == 0 { modules.get(place) } else { by_name(&node.name) };
+        let Some(module) = module else {
+            let error = format!("the file has no tensors for it, though for {named} of {} layers", layers.len());
+            return Err(NetworkError::Layer {
+                layer: node.name.clone(),
+                problem: error,
+                hint: "map its name in a table `names`".to_owned(),
+            });
+        };
+        fits(graph, node, module)?;
+        bound.extend(module.bound().into_iter().map(|of| {
+            let suffix = of.parameter.rsplit_once('.').map_or("", |(_, suffix)| suffix).to_owned();
+            Bound { parameter: format!("{}.{suffix}", node.name), ..of }
+        }));
+    }
+    if let Some(module) =
+        modules.iter().find(|module| named > 0 && !layers.iter().any(|node| module.path == node.name || module.layer_name() == node.name))
+    {
+        return Err(NetworkError::Layer {
+            layer: module.path.clone(),
+            problem: "is in the file and not in the architecture".to_owned(),
+            hint: "map its name in a table `names`, or add the layer".to_owned(),
+        });
+    }
+    layout::flatten_of_flax(graph, &mut bound);
+    order(graph, &mut bound);
+    Ok(Inferred {
+        architecture: graph.architecture.clone(),
+        family: "as the architecture says".to_owned(),
+        assumed: Vec::new(),
+        bound,
+        kept,
+    })
+}
+
+fn fits(graph: &Graph, node: &crate::Node, module: &Module) -> Result<(), NetworkError> {
+    let shape = |index: usize| graph.spec().parameters[index].shape.as_slice();
+    let (fine, expected) = match node.operation {
+        Operation::Linear { weight, bias } => {
+            let of = shape(weight);
+            let fine = matches!(module.kind, Kind::Linear { inputs, outputs } if [outputs, inputs] == *of)
+                && bias.is_some() == module.bias.is_some();
+            (fine, format!("a linear layer of shape {of:?}{}", if bias.is_some() { " with a bias" } else { " without a bias" }))
+        }
+        Operation::Conv { weight, bias, .. } => {
+            let of = shape(weight);
+            let same = matches!(module.kind, Kind::Conv { inputs, outputs, kernel } if [outputs, inputs, kernel, kernel] == *of);
+            let fine = same && bias.is_some() == module.bias.is_some();
+            (fine, format!("a convolution of shape {of:?}{}", if bias.is_some() { " with a bias" } else { " without a bias" }))
+        }
+        Operation::Norm { scale, kind, .. } => {
+            let units = shape(scale)[0];
+            let fine = matches!(module.kind, Kind::Norm { units: own, kind: of } if own == units && of == kind);
+            let what = if kind == NormKind::Batch { "a batch norm with running statistics" } else { "a layer norm" };
+            (fine, format!("{what} of {units}"))
+        }
+        _ => (true, String::new()),
+    };
+    if fine {
+        return Ok(());
+    }
+    let came = match module.kind {
+        Kind::Linear { inputs, outputs } => format!("a linear layer of shape {:?}", [outputs, inputs]),
+        Kind::Conv { inputs, outputs, kernel } => format!("a convolution of shape {:?}", [outputs, inputs, kernel, kernel]),
+        Kind::Norm { units, kind: NormKind::Batch } => format!("a batch norm of {units}"),
+        Kind::Norm { units, kind: NormKind::Layer } => format!("a norm of {units} without running statistics"),
+    };
+    let with = match (module.bias, module.kind) {
+        (Some(_), Kind::Linear { .. } | Kind::Conv { .. }) => " with a bias",
+        (None, Kind::Linear { .. } | Kind::Conv { .. }) => " without a bias",
+        _ => "",
+    };
+    Err(NetworkError::Layer {
+        layer: node.name.clone(),
+        problem: format!("is {expected}, but `{}` in the file is {came}{with}", module.path),
+        hint: "correct the architecture, or map names in a table `names`".to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Rename;
+
+    #[test]
+    fn stars_stand_for_runs_of_letters() {
+        let rename = Rename { from: "layer*.*.bn*".to_owned(), to: "stage*.block*.norm*".to_owned() };
+        assert_eq!(rename.apply("layer1.0.bn2.weight").as_deref(), Some("stage1.block0.norm2.weight"));
+        assert_eq!(rename.apply("layer1.0.conv2.weight"), None);
+        let rename = Rename { from: "net".to_owned(), to: "model.body".to_owned() };
+        assert_eq!(rename.apply("net.0.weight").as_deref(), Some("model.body.0.weight"));
+    }
+}

@@ -1,0 +1,233 @@
+//! Tensors put together to layers.
+
+use std::cmp::Ordering;
+use std::collections::HashMap;
+
+use super::{Bound, Layout, Stored, refuse};
+use crate::{Layer, NetworkError, NormKind, Width};
+
+/// The tensors of one layer.
+#[derive(Clone, Debug)]
+pub(super) struct Module {
+    /// Its name in the file; empty where a tensor stands alone.
+    pub path: String,
+    pub kind: Kind,
+    pub weight: usize,
+    pub bias: Option<usize>,
+    /// Running mean and variance.
+    pub running: Option<(usize, usize)>,
+    pub layout: Layout,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Kind {
+    Linear { inputs: usize, outputs: usize },
+    Conv { inputs: usize, outputs: usize, kernel: usize },
+    Norm { units: usize, kind: NormKind },
+}
+
+/// What the last component of a name says a tensor is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Part {
+    Weight,
+    /// The weight of a linear layer or convolution with its inputs first.
+    Kernel,
+    Bias,
+    Mean,
+    Variance,
+    Counter,
+}
+
+fn part(name: &str) -> Option<Part> {
+    Some(match name {
+        "weight" | "scale" | "gamma" => Part::Weight,
+        "kernel" => Part::Kernel,
+        "bias" | "shift" | "beta" => Part::Bias,
+        "running_mean" | "running-mean" | "mean" => Part::Mean,
+        "running_var" | "running-variance" | "var" => Part::Variance,
+        "num_batches_tracked" => Part::Counter,
+        _ => return None,
+    })
+}
+
+/// Components of names that say what is not supported, and what it is.
+const UNSUPPORTED: [(&str, &str); 16] = [
+    ("attn", "attention"),
+    ("attention", "attention"),
+    ("in_proj_weight", "attention"),
+    ("qkv", "attention"),
+    ("q_proj", "attention"),
+    ("weight_ih", "a recurrent layer"),
+    ("weight_hh", "a recurrent layer"),
+    ("weight_g", "a layer with weight norm"),
+    ("weight_v", "a layer with weight norm"),
+    ("original0", "a layer with a parametrisation"),
+    ("original1", "a layer with a parametrisation"),
+    ("pos_embed", "an embedding of places"),
+    ("cls_token", "a token"),
+    ("embedding", "an embedding"),
+    ("squeeze", "a squeeze-and-excitation block"),
+    ("se_module", "a squeeze-and-excitation block"),
+];
+
+/// The layers in the order of the file, and tensors that are counters.
+pub(super) fn modules(tensors: &[Stored]) -> Result<(Vec<Module>, Vec<usize>), NetworkError> {
+    let mut paths: Vec<&str> = Vec::new();
+    let mut parts: HashMap<&str, HashMap<Part, usize>> = HashMap::new();
+    let mut counters = Vec::new();
+    for (index, tensor) in tensors.iter().enumerate() {
+        let components: Vec<&str> = tensor.name.split('.').collect();
+        for (depth, component) in components.iter().enumerate() {
+            let found = UNSUPPORTED.iter().find(|(word, _)| component.to_lowercase().contains(word));
+            if let Some((_, what)) = found {
+                let layer = components[..depth + 1].join(".");
+                return Err(refuse(
+                    &layer,
+                    format!("its tensor `{}` of shape {:?} is of {what}, which is not supported", tensor.name, tensor.shape),
+                ));
+            }
+        }
+        let (path, last) = tensor.name.rsplit_once('.').unwrap_or(("", &tensor.name));
+        let Some(part) = part(last) else {
+            return Err(refuse(path, format!("its tensor `{}` of shape {:?} is of no known layer", tensor.name, tensor.shape)));
+        };
+        if part == Part::Counter {
+            counters.push(index);
+            continue;
+        }
+        let of_layer = parts.entry(path).or_insert_with(|| {
+            paths.push(path);
+            HashMap::new()
+        });
+        if of_layer.insert(part, index).is_some() {
+            return Err(refuse(path, format!("has two tensors for what `{}` is", tensor.name)));
+        }
+    }
+    let modules = paths.into_iter().map(|path| module(path, &parts[path], tensors)).collect::<Result<Vec<Module>, _>>()?;
+    if modules.is_empty() {
+        return Err(NetworkError::Architecture {
+            problem: "the file holds no layers".to_owned(),
+            hint: "expected tensors by names such as `fc1.weight`".to_owned(),
+        });
+    }
+    Ok((modules, counters))
+}
+
+fn module(path: &str, parts: &HashMap<Part, usize>, tensors: &[Stored]) -> Result<Module, NetworkError> {
+    let shape = |index: usize| tensors[index].shape.as_slice();
+    let (weight, flax) = match (parts.get(&Part::Weight), parts.get(&Part::Kernel)) {
+        (Some(&weight), None) => (weight, false),
+        (None, Some(&weight)) => (weight, true),
+        _ => {
+            let other = parts.values().min().map_or("", |&index| tensors[index].name.as_str());
+            return Err(refuse(path, format!("has `{other}` and no weight; norms without scale and shift are not supported")));
+        }
+    };
+    let (bias, mean, variance) = (parts.get(&Part::Bias), parts.get(&Part::Mean), parts.get(&Part::Variance));
+    let running = match (mean, variance) {
+        (Some(&mean), Some(&variance)) => Some((mean, variance)),
+        (None, None) => None,
+        _ => return Err(refuse(path, "has one of running mean and variance, expected both or none")),
+    };
+    let name = &tensors[weight].name;
+    let kind = match (shape(weight), flax) {
+        (&[outputs, inputs], false) | (&[inputs, outputs], true) => Kind::Linear { inputs, outputs },
+        (&[outputs, inputs, height, width], false) | (&[height, width, inputs, outputs], true) => {
+            if height != width {
+                return Err(refuse(path, format!("`{name}` has a kernel of {height} by {width}, expected a square")));
+            }
+            Kind::Conv { inputs, outputs, kernel: height }
+        }
+        (&[units], false) => Kind::Norm { units, kind: if running.is_some() { NormKind::Batch } else { NormKind::Layer } },
+        (shape, _) => return Err(refuse(path, format!("`{name}` has shape {shape:?}, expected 1, 2 or 4 extents"))),
+    };
+    let units = match kind {
+        Kind::Linear { outputs, .. } | Kind::Conv { outputs, .. } => outputs,
+        Kind::Norm { units, .. } => units,
+    };
+    let vectors = bias.into_iter().chain(mean).chain(variance);
+    for &index in vectors {
+        if shape(index) != [units] {
+            return Err(refuse(
+                path,
+                format!("`{}` has shape {:?}, expected [{units}] beside `{name}`", tensors[index].name, shape(index)),
+            ));
+        }
+    }
+    if shape(weight).contains(&0) {
+        return Err(refuse(path, format!("`{name}` has shape {:?}, which holds no numbers", shape(weight))));
+    }
+    match kind {
+        Kind::Norm { .. } if bias.is_none() => {
+            return Err(refuse(path, format!("is a norm with `{name}` and no shift, which is not supported")));
+        }
+        Kind::Linear { .. } | Kind::Conv { .. } if running.is_some() => return Err(refuse(path, "has running statistics beside a matrix")),
+        _ => {}
+    }
+    Ok(Module { path: path.to_owned(), kind, weight, bias: bias.copied(), running, layout: Layout { inputs_first: flax, pixels: None } })
+}
+
+impl Module {
+    /// The name of its layer: that of the file, in letters that a layer may have.
+    pub fn layer_name(&self) -> String {
+        let plain = |letter: char| if letter.is_ascii_alphanumeric() || matches!(letter, '.' | '-' | '_') { letter } else { '_' };
+        match self.path.as_str() {
+            "" | "input" | "output" => format!("{}_layer", self.path),
+            path => path.chars().map(plain).collect(),
+        }
+    }
+
+    /// The places of its tensors.
+    pub fn bound(&self) -> Vec<Bound> {
+        let name = self.layer_name();
+        let at = |suffix: &str, tensor: usize, layout: Layout| Bound { parameter: format!("{name}.{suffix}"), tensor, layout };
+        let is_norm = matches!(self.kind, Kind::Norm { .. });
+        let mut bound = vec![at(if is_norm { "scale" } else { "weight" }, self.weight, self.layout)];
+        bound.extend(self.bias.map(|bias| at(if is_norm { "shift" } else { "bias" }, bias, Layout::default())));
+        if let Some((mean, variance)) = self.running {
+            bound.push(at("running-mean", mean, Layout::default()));
+            bound.push(at("running-variance", variance, Layout::default()));
+        }
+        bound
+    }
+
+    /// Its layer; a convolution with this stride and as much padding as keeps the size.
+    pub fn layer(&self, stride: usize, epsilon: f64) -> Layer {
+        let name = Some(self.layer_name());
+        match self.kind {
+            Kind::Linear { outputs, .. } => Layer::Linear { name, out: Width::Count(outputs), bias: self.bias.is_some() },
+            Kind::Conv { outputs, kernel, .. } => {
+                let padding = Some(kernel.saturating_sub(1) / 2);
+                Layer::Conv { name, out: Width::Count(outputs), kernel, stride, padding, bias: self.bias.is_some() }
+            }
+            Kind::Norm { kind, .. } => Layer::Norm { name, kind, epsilon },
+        }
+    }
+}
+
+/// Orders names as people do: numbers in them by their value.
+pub(super) fn natural(left: &str, right: &str) -> Ordering {
+    let (mut a, mut b) = (left, right);
+    loop {
+        let digits = |text: &str| text.len() - text.trim_start_matches(|letter: char| letter.is_ascii_digit()).len();
+        match (digits(a), digits(b)) {
+            (0, _) | (_, 0) => match (a.chars().next(), b.chars().next()) {
+                (Some(x), Some(y)) if x == y => {
+                    a = &a[x.len_utf8()..];
+                    b = &b[y.len_utf8()..];
+                }
+                (x, y) => return x.cmp(&y),
+            },
+            (m, n) => {
+                let (x, y) = (a[..m].trim_start_matches('0'), b[..n].trim_start_matches('0'));
+                match x.len().cmp(&y.len()).then_with(|| x.cmp(y)) {
+                    Ordering::Equal => {
+                        a = &a[m..];
+                        b = &b[n..];
+                    }
+                    other => return other,
+                }
+            }
+        }
+    }
+}

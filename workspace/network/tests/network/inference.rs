@@ -1,0 +1,214 @@
+use onebasin_network::{Blueprint, Graph, Inferred, Known, NetworkError, Rename, Shape, Stored, bind, infer};
+
+fn listed(text: &str) -> Vec<Stored> {
+    let stored = |line: &str| {
+        let (name, shape) = line.split_once(' ').unwrap_or((line, ""));
+        let shape = shape.split('x').filter(|extent| !extent.is_empty()).map(|extent| extent.parse().unwrap()).collect();
+        Stored { name: name.to_owned(), shape }
+    };
+    text.lines().filter(|line| !line.is_empty()).map(stored).collect()
+}
+
+const ORDERED: Known = Known { input: None, is_ordered: true, linear: false, epsilon: None };
+
+fn inferred(text: &str) -> (Inferred, Graph) {
+    let inferred = infer(&listed(text), &ORDERED).unwrap();
+    let graph = Graph::build(&inferred.architecture).unwrap();
+    (inferred, graph)
+}
+
+fn refusal(text: &str) -> String {
+    infer(&listed(text), &ORDERED).unwrap_err().to_string()
+}
+
+/// The same tensors sorted by name, as safetensors files have them.
+fn sorted(text: &str) -> Vec<Stored> {
+    let mut tensors = listed(text);
+    tensors.sort_by(|left, right| left.name.cmp(&right.name));
+    tensors
+}
+
+#[test]
+fn networks_of_torchvision_are_told_by_their_own_names() {
+    for (text, family, groups, input, classes) in [
+        (include_str!("shapes/torchvision-resnet18.txt"), "a ResNet18 of 2-2-2-2 basic blocks", 12, 224, 1000),
+        (include_str!("shapes/torchvision-resnet50.txt"), "a ResNet50 of 3-4-6-3 bottlenecks", 37, 224, 1000),
+        (include_str!("shapes/torchvision-vgg11.txt"), "a VGG11 of 8 convolutions", 10, 224, 1000),
+        (include_str!("shapes/torchvision-vgg16_bn.txt"), "a VGG16 of 13 convolutions", 15, 224, 1000),
+    ] {
+        let (inferred, graph) = inferred(text);
+        assert!(inferred.family.starts_with(family), "{}", inferred.family);
+        assert_eq!(graph.spec().groups.len(), groups, "{family}");
+        let architecture = &inferred.architecture;
+        assert_eq!((architecture.input, architecture.classes), (Shape::new(3, input, input), classes));
+        // Every tensor is a parameter or a counter, and the shapes are the file's.
+        let tensors = listed(text);
+        assert_eq!(inferred.bound.len() + inferred.kept.len(), tensors.len());
+        for bound in &inferred.bound {
+            assert_eq!(graph.spec().parameter(&bound.parameter).unwrap().shape, tensors[bound.tensor].shape, "{}", bound.parameter);
+        }
+        // Without the file's order the same is told.
+        let again = infer(&sorted(text), &Known::default()).unwrap();
+        assert_eq!(again.architecture, inferred.architecture, "{family}");
+    }
+}
+
+#[test]
+fn the_flatten_of_torchvisions_vgg_has_blocks_of_49() {
+    let (_, graph) = inferred(include_str!("shapes/torchvision-vgg11.txt"));
+    let parameter = graph.spec().parameter("classifier.0.weight").unwrap();
+    assert_eq!(parameter.columns.unwrap().block, 49);
+}
+
+/// A CIFAR network of these blocks in each stage; shortcuts have a kernel of 1 or 3.
+fn cifar(blocks: usize, kernel: usize, names: [&str; 4]) -> String {
+    let [block_of, norm, shortcut, head] = names;
+    let mut text = format!("conv1.weight 16x3x3x3\n{norm}1.weight 16\n{norm}1.bias 16\n");
+    let mut width = 16;
+    for stage in 0..3 {
+        let out = 16 << stage;
+        for block in 0..blocks {
+            let path = block_of.replace("STAGE", &(stage + 1).to_string()).replace("BLOCK", &block.to_string());
+            for (number, inputs) in [(1, width), (2, out)] {
+                text += &format!(
+                    "{path}.conv{number}.weight {out}x{inputs}x3x3\n{path}.{norm}{number}.weight {out}\n{path}.{norm}{number}.bias {out}\n"
+                );
+            }
+            if width != out {
+                text += &format!(
+                    "{path}.{shortcut}.0.weight {out}x{width}x{kernel}x{kernel}\n{path}.{shortcut}.1.weight {out}\n{path}.{shortcut}.1.bias {out}\n"
+                );
+            }
+            width = out;
+        }
+    }
+    text + &format!("{head}.weight 10x64\n{head}.bias 10\n")
+}
+
+#[test]
+fn residual_networks_for_cifar_are_told_by_any_names_of_stages_and_shortcuts() {
+    for (blocks, depth, groups) in [(3, 20, 12), (5, 32, 18), (7, 44, 24), (9, 56, 30), (18, 110, 57)] {
+        for names in [
+            ["layerSTAGE.BLOCK", "bn", "downsample", "fc"],
+            ["layerSTAGE.BLOCK", "bn", "shortcut", "linear"],
+            ["blockgroupSTAGE.blockBLOCK", "norm", "shortcut", "linear"],
+        ] {
+            for kernel in [1, 3] {
+                let text = cifar(blocks, kernel, names);
+                let (inferred, graph) = inferred(&text);
+                assert!(inferred.family.starts_with(&format!("a ResNet{depth} of {blocks}-{blocks}-{blocks} basic blocks")));
+                assert_eq!(graph.spec().groups.len(), groups, "{depth}");
+                assert_eq!(infer(&sorted(&text), &Known::default()).unwrap().architecture, inferred.architecture);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_names_of_flax_are_told_and_their_layout_turned() {
+    let text = "params.Conv_0.bias 8\nparams.Conv_0.kernel 3x3x3x8\nparams.Dense_0.bias 6\nparams.Dense_0.kernel 8x6\n\
+                params.Dense_1.bias 10\nparams.Dense_1.kernel 6x10\nparams.LayerNorm_0.bias 8\nparams.LayerNorm_0.scale 8\n";
+    let inferred = infer(&listed(&text.replace("params.", "")), &Known::default()).unwrap();
+    assert!(inferred.bound.iter().any(|bound| bound.parameter == "Conv_0.weight" && bound.layout.inputs_first));
+    let names: Vec<&str> = inferred.bound.iter().map(|bound| bound.parameter.as_str()).collect();
+    assert_eq!(names[..4], ["Conv_0.weight", "Conv_0.bias", "LayerNorm_0.scale", "LayerNorm_0.shift"]);
+}
+
+#[test]
+fn perceptrons_are_told_by_any_names() {
+    let text = "layer0.weight 512x784\nlayer0.bias 512\nlayer1.weight 512x512\nlayer1.bias 512\nlayer2.weight 10x512\nlayer2.bias 10\n";
+    let (inferred, graph) = inferred(text);
+    assert_eq!(inferred.architecture.input, Shape::new(1, 28, 28));
+    assert_eq!(graph.spec().groups.len(), 2);
+    assert!(inferred.assumed.iter().any(|line| line.contains("ReLU")));
+    // More than nine layers of one width in the order of an alphabet.
+    let many: String = (0..12).map(|layer| format!("{}.weight 16x16\n{}.bias 16\n", 2 * layer, 2 * layer)).collect();
+    let (ordered, _) = self::inferred(&many);
+    assert_eq!(infer(&sorted(&many), &Known::default()).unwrap().architecture, ordered.architecture);
+}
+
+#[test]
+fn vgg_of_sorted_names_has_its_convolutions_first() {
+    let text = "classifier.0.weight 512x512\nclassifier.0.bias 512\nclassifier.2.weight 10x512\nclassifier.2.bias 10\n\
+                embedder.0.weight 64x3x3x3\nembedder.0.bias 64\nembedder.1.weight 64\nembedder.1.bias 64\n\
+                embedder.4.weight 512x64x3x3\nembedder.4.bias 512\nembedder.5.weight 512\nembedder.5.bias 512\n";
+    let inferred = infer(&listed(text), &Known::default()).unwrap();
+    assert_eq!(inferred.architecture.input, Shape::new(3, 4, 4));
+    assert_eq!(inferred.bound[0].parameter, "embedder.0.weight");
+}
+
+#[test]
+fn what_is_not_supported_is_refused_by_the_name_of_its_layer() {
+    let attention = refusal("self_attn.in_proj_weight 48x16\nself_attn.in_proj_bias 48\nlinear1.weight 32x16\n");
+    assert!(
+        attention.contains("layer `self_attn`") && attention.contains("attention") && attention.contains("hint: known are"),
+        "{attention}"
+    );
+    let grouped = refusal("0.weight 6x3x3x3\n0.bias 6\n2.weight 6x1x3x3\n2.bias 6\n4.weight 2x6\n4.bias 2\n");
+    assert!(grouped.contains("2.weight: 6 outputs of 1 input after a layer of 6; a convolution in 6 groups"), "{grouped}");
+    let padded = refusal(
+        "conv1.weight 16x3x3x3\nlayer1.0.conv1.weight 16x16x3x3\nlayer1.0.conv2.weight 16x16x3x3\n\
+         layer2.0.conv1.weight 32x16x3x3\nlayer2.0.conv2.weight 32x32x3x3\nlinear.weight 10x32\n",
+    );
+    assert!(padded.contains("layer `layer2.0`") && padded.contains("option A"), "{padded}");
+    for (text, word) in [
+        ("lstm.weight_ih_l0 8x4\n", "a recurrent layer"),
+        ("conv.weight 4x3x3\n", "1, 2 or 4 extents"),
+        ("conv.weight 4x3x3x5\n", "expected a square"),
+        ("bn.running_mean 4\nbn.running_var 4\n", "no weight"),
+        ("fc.weight 4x3\nfc.bias 5\n", "expected [4]"),
+        ("fc.weight 4x3\nfc.gate 4\n", "of no known layer"),
+        ("fc1.weight 4x3\nfc2.weight 2x5\n", "2 outputs of 5 inputs after a layer of 4"),
+        ("", "holds no layers"),
+    ] {
+        assert!(refusal(text).contains(word), "{text}: {}", refusal(text));
+    }
+}
+
+fn resnet20() -> Graph {
+    let blueprint: Blueprint = toml::from_str("family = 'resnet'\ndepth = 20\nnorm = 'layer'\nshortcut = 1").unwrap();
+    Graph::build(&blueprint.build(Shape::new(3, 32, 32), 10).unwrap()).unwrap()
+}
+
+#[test]
+fn a_known_network_takes_the_layers_of_a_file_one_after_the_other() {
+    let text = cifar(3, 1, ["layerSTAGE.BLOCK", "bn", "downsample", "fc"]);
+    let bound = bind(&resnet20(), &listed(&text), &[]).unwrap();
+    assert_eq!((bound.bound[0].parameter.as_str(), bound.bound[0].tensor), ("stem.conv.weight", 0));
+    let wide = text.replace("fc.weight 10x64", "fc.weight 11x64").replace("fc.bias 10", "fc.bias 11");
+    let error = bind(&resnet20(), &listed(&wide), &[]).unwrap_err().to_string();
+    assert!(
+        error.contains(
+            "layer `head`: is a linear layer of shape [10, 64] with a bias, but `fc` in the file is a linear layer of shape [11, 64]"
+        ),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_known_network_takes_layers_by_mapped_names_in_any_order() {
+    let graph =
+        Graph::build(&Blueprint::build(&toml::from_str("family = 'mlp'\nhidden = [4, 4]").unwrap(), Shape::new(2, 1, 1), 4).unwrap())
+            .unwrap();
+    let text = "c.weight 4x4\nc.bias 4\nb.weight 4x4\nb.bias 4\na.weight 4x2\na.bias 4\n";
+    let names = [("a", "fc1"), ("b", "fc2"), ("c", "fc3")].map(|(from, to)| Rename { from: from.to_owned(), to: to.to_owned() });
+    let tensors: Vec<usize> = bind(&graph, &listed(text), &names).unwrap().bound.iter().map(|bound| bound.tensor).collect();
+    assert_eq!(tensors, [4, 5, 2, 3, 0, 1]);
+    let error = bind(&graph, &listed(text), &names[..2]).unwrap_err();
+    assert!(matches!(&error, NetworkError::Layer { layer, .. } if layer == "fc3"), "{error}");
+}
+
+#[test]
+fn weights_go_back_as_they_were_stored() {
+    let text = "a.kernel 2x3\na.bias 3\nb.kernel 3x2\nb.bias 2\n";
+    let tensors = listed(text);
+    let (inferred, graph) = inferred(text);
+    let values = |tensor: usize| {
+        (0..tensors[tensor].shape.iter().product::<usize>()).map(|value| (10 * tensor + value) as f32).collect::<Vec<f32>>()
+    };
+    let weights = inferred.weights(&graph, values).unwrap();
+    assert_eq!(weights.get("a.weight").shape(), [3, 2]);
+    for (tensor, stored) in inferred.stored(&weights) {
+        assert_eq!(stored, values(tensor));
+    }
+}
