@@ -15,8 +15,9 @@ mod masses;
 mod options;
 mod plan;
 mod skips;
+mod target;
 
-pub use options::{Correction, Features, Masses, OutputUnits, PlanKind, Residual};
+pub use options::{Correction, Features, Masses, OutputUnits, PlanKind, Residual, Target};
 
 /// Optimal-transport fusion: layer by layer from the input, the units of each model are transported onto the reference's, by the distance
 /// of their incoming weights, which are first brought into the order the layer before has got; or by the distance of what they give. One
@@ -87,6 +88,9 @@ pub struct OtFusion {
     /// it is the same.
     #[serde(skip_serializing_if = "options::is_default")]
     pub iterated: bool,
+    /// Weights only: what all models are transported onto; default the reference.
+    #[serde(skip_serializing_if = "options::is_default")]
+    pub target: Target,
 }
 
 impl Default for OtFusion {
@@ -110,6 +114,7 @@ impl Default for OtFusion {
             mass: 1.0,
             residual: Residual::Tied,
             iterated: false,
+            target: Target::Reference,
         }
     }
 }
@@ -143,9 +148,12 @@ impl Pair<'_> {
 }
 
 impl Matcher for OtFusion {
-    fn align_unless(&self, interrupted: Interrupted<'_>, problem: &Problem<'_>, _stream: &Stream) -> Result<Alignment, MatchingError> {
+    fn align_unless(&self, interrupted: Interrupted<'_>, problem: &Problem<'_>, stream: &Stream) -> Result<Alignment, MatchingError> {
         self.check()?;
         problem.check_widths()?;
+        if self.target == Target::Random {
+            return self.align_onto_random(interrupted, problem, stream);
+        }
         let fixed = reference(problem, self.reference)?;
         self.check_output(problem.spec)?;
         let seen = self.seen(problem)?;
@@ -193,7 +201,7 @@ impl Matcher for OtFusion {
     }
 
     fn is_random(&self) -> bool {
-        self.activations.is_some_and(|activations| activations.drawn)
+        self.activations.is_some_and(|activations| activations.drawn) || self.target == Target::Random
     }
 
     fn is_joint(&self) -> bool {
@@ -201,7 +209,7 @@ impl Matcher for OtFusion {
     }
 
     fn reference(&self) -> Option<usize> {
-        Some(self.reference)
+        (self.target == Target::Reference).then_some(self.reference)
     }
 
     fn set_reference(&mut self, reference: usize) {
@@ -241,6 +249,9 @@ impl OtFusion {
         if self.iterated && self.features == Features::Activations {
             let hint = "what the mean of the models before gives is not measured; leave `iterated` out";
             return wrong("iterated", "true".to_owned(), "`features = \"weights\"`", hint);
+        }
+        if self.target == Target::Random {
+            self.check_random_target()?;
         }
         Ok(())
     }
