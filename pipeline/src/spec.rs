@@ -3,6 +3,7 @@
 mod asked;
 mod barrier;
 mod comparison;
+mod curve;
 mod deviations;
 mod document;
 mod environment;
@@ -27,10 +28,11 @@ mod warnings;
 
 pub use asked::{Asked, EvaluationKeys, Needs, Requests};
 pub use barrier::BarrierOver;
+pub use curve::{At, Bends, Curve, Ends};
 pub use environment::COMMAND_VARIABLES;
 pub(crate) use error::chain;
 pub use error::{Excerpt, SpecError};
-pub use experiment::{Evaluation, Experiment, Lost, Merging, Method, Model, Pair};
+pub use experiment::{Evaluation, Experiment, FirstWeights, Lost, Merging, Method, Model, Pair};
 pub(crate) use fault::{shown, whole};
 pub use interpolation::Interpolation;
 pub use layers::Overrides;

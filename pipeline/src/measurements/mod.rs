@@ -6,6 +6,7 @@ mod barriers;
 mod calibration;
 mod class_accuracy;
 mod classes;
+mod curve_plane;
 mod cycles;
 mod draws;
 mod epochs;
@@ -17,6 +18,7 @@ mod matching;
 mod model_classes;
 mod norms;
 mod pairwise;
+mod paths;
 mod plane;
 mod scores;
 mod similarity;
@@ -55,6 +57,8 @@ pub const ALL: &[&dyn AnyMeasurement] = &[
     &similarity::Similarity,
     &features::Features,
     &plane::Plane,
+    &paths::Paths,
+    &curve_plane::CurvePlane,
     &iterates::Iterates,
     &margins::Margins,
     &norms::Norms,

@@ -7,9 +7,9 @@ use onebasin_repro::Stream;
 
 use super::{MergeSet, PlannedAlignment, Record, Recorded};
 use crate::identity::{MethodLabel, ModelNames, ResultKey};
-use crate::spec::{Experiment, MOST_STAGES, Merging, Method, Pair};
+use crate::spec::{Curve, Experiment, FirstWeights, MOST_STAGES, Merging, Method, Pair};
 use crate::stage::{Stage, StageId};
-use crate::stages::{Merge, Merged, Repair, Train};
+use crate::stages::{Merge, Merged, PathPoint, Repair, Train, TrainPath};
 use crate::task::Task;
 
 /// What has been planned so far.
@@ -91,8 +91,10 @@ impl<'a> PairPlanner<'a, '_> {
         let experiment = self.experiment();
         let model = &experiment.models[index];
         let streams = self.model_streams(index);
-        let (training, seconds) = (self.pair.training.clone(), experiment.checkpoint_seconds);
-        let whole = Train::new(self.model(index), self.task(), training, model.subset.clone(), streams, seconds);
+        let (training, seconds) = (experiment.training(self.pair, index), experiment.checkpoint_seconds);
+        let subset = experiment.subset(self.pair, index).cloned();
+        let whole = Train::new(self.model(index), self.task(), training, subset, streams, seconds);
+        let whole = if model.first_weights == FirstWeights::Shared { whole.from_shared_weights() } else { whole };
         let mut before = None;
         for &epoch in &experiment.evaluation.epochs {
             if self.is_last(epoch) {
@@ -196,6 +198,7 @@ impl<'a> PairPlanner<'a, '_> {
             Merging::Model { model } => self.model(*model),
             Merging::Mean { coefficients } => self.mean(method, set, &path, coefficients.as_deref()),
             Merging::Spherical => self.mean(method, set, &path, None),
+            Merging::Curve(curve) => self.point(method, set, &path, curve),
         };
         let Some(training) = &method.fine_tuning else { return Some(model) };
         let id = self.id("fine-tune", Some(method), &path);
@@ -203,10 +206,37 @@ impl<'a> PairPlanner<'a, '_> {
             // One stream for all methods, so that they see the same images in the same order.
             let stream = self.stream().child("fine-tune");
             let seconds = self.experiment().checkpoint_seconds;
-            let train = Train::new(id.clone(), self.task(), training.clone(), None, [stream.clone(), stream], seconds);
+            let train = Train::new(id.clone(), self.task(), self.pair.adapted(training), None, [stream.clone(), stream], seconds);
             self.add(train.of_model(model));
         }
         Some(id)
+    }
+
+    /// The curve of a method between two models in its frame.
+    pub fn curve(&mut self, method: &Method, set: &MergeSet, curve: &Curve) -> StageId {
+        let path = set.path(&self.names(&set.models()));
+        let (models, positions) = (set.models(), set.positions());
+        let alignment = self.merge_aligned(method, set);
+        let id = self.id("curve", Some(method), &path);
+        if self.is_new(&id) {
+            let models = models.iter().map(|&index| self.model(index)).collect();
+            let curve = Curve { training: self.pair.adapted(&curve.training), ..curve.clone() };
+            // The stream of fine-tuning, so that a curve and its controls see the same images in the same order.
+            let stream = self.stream().child("fine-tune");
+            let seconds = self.experiment().checkpoint_seconds;
+            self.add(TrainPath::new(id.clone(), (alignment, models), self.task(), curve, stream, seconds).at(positions));
+        }
+        id
+    }
+
+    /// The point of the curve of a method that is its merged model.
+    fn point(&mut self, method: &Method, set: &MergeSet, path: &str, curve: &Curve) -> StageId {
+        let trained = self.curve(method, set, curve);
+        let id = self.id("point", Some(method), path);
+        if self.is_new(&id) {
+            self.add(PathPoint::new(id.clone(), trained, self.task(), curve.path, curve.at));
+        }
+        id
     }
 
     /// The mean of models in the frame of a method, or the middle of the arc between two, repaired where the method has a repair.

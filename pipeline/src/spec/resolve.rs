@@ -38,6 +38,12 @@ pub fn resolve(layers: &Layers, folder: &Path, places: &SearchPaths, measurement
     resolver.name(&path(["name"]), &document.name)?;
     resolver.within(&path(["replicates"]), document.replicates, 1..=MOST_REPLICATES, "")?;
     resolver.within(&path(["checkpoint-seconds"]), document.checkpoint_seconds, 0..=MOST_SECONDS, "0 keeps no checkpoints")?;
+    if let Some(share) = document.validation
+        && !(share > 0.0 && share < 1.0)
+    {
+        let message = format!("`validation` should be a share above 0 and below 1, not `{share}`");
+        return Err(resolver.wrong(&path(["validation"]), message).hint("0.1 puts a tenth of the training images aside"));
+    }
     let models = resolver.models()?;
     let pairs = resolver.pairs(&models)?;
     let methods = resolver.methods(&models)?;
@@ -49,12 +55,13 @@ pub fn resolve(layers: &Layers, folder: &Path, places: &SearchPaths, measurement
     let comparison = resolver.comparison(folder, &pairs, &methods)?;
     let notices = resolver.notices(&models, &methods);
     let sweep = resolver.sweep()?;
-    let Document { name, seed, replicates, checkpoint_seconds, .. } = document;
+    let Document { name, seed, replicates, checkpoint_seconds, validation, .. } = document;
     Ok(Experiment {
         name,
         seed,
         replicates,
         checkpoint_seconds,
+        validation,
         models,
         pairs,
         methods,
@@ -132,7 +139,7 @@ impl Resolver<'_> {
                     Some(0) => {
                         Err(self.wrong(&here, "`models` should be at least 1, not 0").hint("merging needs 2 or more; the papers take 5"))
                     }
-                    Some(count) if count <= 10_000 => Ok((0..count).map(|index| Model { name: letters(index), subset: None }).collect()),
+                    Some(count) if count <= 10_000 => Ok((0..count).map(|index| Model::named(letters(index))).collect()),
                     _ => Err(self.wrong(&here, "`models` should be a whole number from 1 to 10000, or a list of tables")),
                 }
             }
@@ -150,27 +157,31 @@ impl Resolver<'_> {
 
     fn model(&self, index: usize) -> Result<Model> {
         let index = index.to_string();
-        let document::Model { name, subset } = self.layers.read_at(&path(["models", &index]))?;
+        let document::Model { name, subset, training, first_weights } = self.layers.read_at(&path(["models", &index]))?;
         self.name(&path(["models", &index, "name"]), &name)?;
-        let here = path(["models", &index, "subset"]);
-        let subset = match subset {
-            None => None,
-            Some(Value::Num(_, number)) => {
-                let share = fraction(&number);
+        let subset = subset.as_ref().map(|subset| self.subset(&path(["models", &index, "subset"]), subset)).transpose()?;
+        let here = path(["models", &index, "training"]);
+        let training = training.map(|name| self.training_named(&here, &name)).transpose()?;
+        Ok(Model { subset, training, first_weights, ..Model::named(name) })
+    }
+
+    /// The subset that the value at `here` writes.
+    pub(super) fn subset(&self, here: &[String], written: &Value) -> Result<Subset> {
+        let subset = match written {
+            Value::Num(_, number) => {
+                let share = fraction(number);
                 if !(share > 0.0 && share <= 1.0) {
-                    let message = format!("`{}` should be a share above 0, at most 1, or a table, not `{share}`", shown(&here));
+                    let message = format!("`{}` should be a share above 0, at most 1, or a table, not `{share}`", shown(here));
                     let hint = "`subset = 0.5` takes half of the training images, `subset = { count = 100 }` takes 100";
-                    return Err(self.wrong(&here, message).hint(hint));
+                    return Err(self.wrong(here, message).hint(hint));
                 }
-                Some(Subset::share(share))
+                Subset::share(share)
             }
-            Some(_) => Some(self.layers.read_at(&here)?),
+            _ => self.layers.read_at(here)?,
         };
-        if let Some(subset) = &subset {
-            // The number of images is not known here: only the share can be judged.
-            subset.size(usize::MAX >> 12).map_err(|error| self.library(&here, &error))?;
-        }
-        Ok(Model { name, subset })
+        // The number of images is not known here: only the share can be judged.
+        subset.size(usize::MAX >> 12).map_err(|error| self.library(here, &error))?;
+        Ok(subset)
     }
 
     fn methods(&self, models: &[Model]) -> Result<Vec<Method>> {
@@ -191,11 +202,13 @@ impl Resolver<'_> {
                     let here = [at("merging"), path(["model"])].concat();
                     Merging::Model { model: self.position(&here, model, models)? }
                 }
+                Some(document::Merging::Curve(curve)) => Merging::Curve(Box::new(self.curve(&at("merging"), curve)?)),
             };
+            let chosen = written.models.as_ref().map(|names| self.merged_models(&at("models"), names, models)).transpose()?;
             let matching = match (&written.matching, &merging) {
                 (Some(_), _) => self.matching(&at("matching"), models)?,
                 (None, Merging::Ensemble { .. } | Merging::Model { .. }) => Matching::Identity(Default::default()),
-                (None, Merging::Mean { .. } | Merging::Spherical) => {
+                (None, Merging::Mean { .. } | Merging::Spherical | Merging::Curve(_)) => {
                     let message = format!("missing key `matching` in `methods[{index}]`");
                     return Err(self
                         .layers
@@ -205,13 +218,13 @@ impl Resolver<'_> {
                 }
             };
             matching.check().map_err(|error| self.library(&at("matching"), &error))?;
-            if !merging.averages() && !matches!(matching, Matching::Identity(_)) {
+            if !merging.aligns() && !matches!(matching, Matching::Identity(_)) {
                 let message = format!("{}: it has no use for a matching", alone(&merging));
                 return Err(self.wrong(&at("matching"), message).hint("leave `matching` out"));
             }
             let repair = written.repair.as_ref().map(|_| self.repair(&at("repair"), &merging)).transpose()?;
             let fine_tuning = written.fine_tuning.as_ref().map(|name| self.fine_tuning(&at("fine-tuning"), name, &merging)).transpose()?;
-            methods.push(Method { name: MethodName::new(&written.name), matching, merging, repair, fine_tuning });
+            methods.push(Method { name: MethodName::new(&written.name), models: chosen, matching, merging, repair, fine_tuning });
         }
         self.distinct("methods", "name", "method", methods.iter().map(|method| method.name.name.as_str()))?;
         Ok(methods)
@@ -237,6 +250,11 @@ impl Resolver<'_> {
             let message = format!("{}: it has no model to train on", alone(merging));
             return Err(self.layers.fault(here, End::Key, message).hint("leave `fine-tuning` out, or merge by \"mean\""));
         }
+        self.training_named(here, name)
+    }
+
+    /// The training that the value at `here` names.
+    pub(super) fn training_named(&self, here: &[String], name: &str) -> Result<Training> {
         let trainings = &self.document.trainings;
         if !trainings.contains_key(name) {
             let message = format!("unknown training `{name}`: there is no table `[trainings.{name}]`");
@@ -276,6 +294,10 @@ impl Resolver<'_> {
             let here = path(["evaluation", "epochs", &place.to_string()]);
             return Err(self.wrong(&here, "`evaluation.epochs` should hold whole numbers from 1, in rising order"));
         }
+        if !written.epochs.is_empty() && models.iter().any(|model| model.training.is_some()) {
+            let message = "`evaluation.epochs` measures models on the way of one training, and some have their own";
+            return Err(self.wrong(&at("epochs"), message).hint("leave `training` of the models out"));
+        }
         for pair in pairs {
             self.epochs(pair, pair.training.epochs.unwrap_or(usize::MAX))?;
         }
@@ -289,12 +311,16 @@ impl Resolver<'_> {
     /// Factors of a mean fit one number of models only.
     fn coefficients(&self, methods: &[Method], evaluation: &Evaluation) -> Result<()> {
         for (index, method) in methods.iter().enumerate() {
-            let counts = || evaluation.merges.iter().copied().chain(evaluation.subsets.iter().map(Vec::len));
-            if method.merging == Merging::Spherical
+            let counts = || {
+                let of_evaluation = evaluation.merges.iter().copied().chain(evaluation.subsets.iter().map(Vec::len));
+                method.models.as_ref().map_or_else(|| of_evaluation.collect(), |models| vec![models.len()]).into_iter()
+            };
+            if method.merging.is_of_two()
                 && let Some(count) = counts().find(|&count| count != 2)
             {
                 let here = path(["methods", &index.to_string(), "merging"]);
-                let message = format!("the middle of an arc is between 2 models: it cannot merge {count}");
+                let what = if method.merging == Merging::Spherical { "the middle of an arc" } else { "a curve" };
+                let message = format!("{what} is between 2 models: it cannot merge {count}");
                 return Err(self
                     .wrong(&here, message)
                     .hint("let `evaluation.merges` and `subsets` ask for 2 models only, or merge by \"mean\""));
@@ -353,6 +379,7 @@ fn alone(merging: &Merging) -> &'static str {
     match merging {
         Merging::Ensemble { .. } => "an ensemble averages predictions",
         Merging::Model { .. } => "one model is taken as it is",
+        Merging::Curve(_) => "a point of a curve is trained",
         Merging::Mean { .. } | Merging::Spherical => "a mean of weights",
     }
 }

@@ -151,7 +151,7 @@ pub fn measure_merged(planner: &mut PairPlanner<'_, '_>, method: &Method, set: &
             let models = models.iter().map(|&model| planner.model(model)).collect();
             let average = match method.merging {
                 Merging::Ensemble { average } => average,
-                Merging::Mean { .. } | Merging::Spherical | Merging::Model { .. } => Averaging::default(),
+                Merging::Mean { .. } | Merging::Spherical | Merging::Model { .. } | Merging::Curve(_) => Averaging::default(),
             };
             Predict::ensemble(id.clone(), models, planner.task(), parts, average)
         }
@@ -176,7 +176,7 @@ impl Measurement for Scores {
             planner.record(stage, ModelRecord { pair, replicate, model: model.name.clone() });
         }
         for method in &experiment.methods {
-            for set in MergeSet::counted(evaluation) {
+            for set in MergeSet::counted(evaluation, method) {
                 let stage = measure_merged(planner, method, &set);
                 let record = MergedRecord { key: planner.key(Some(method)), models: set.models().len() };
                 planner.record(stage, record);
