@@ -69,6 +69,12 @@ pub struct OtFusion {
     /// What costs are divided by; default nothing, as in all runs of the paper's program.
     #[serde(skip_serializing_if = "CostScale::is_none")]
     pub normalise_costs: CostScale,
+    /// What costs are divided by before all else; default 1.
+    #[serde(skip_serializing_if = "options::is_one")]
+    pub cost_divisor: f64,
+    /// What scaled costs are held between; default nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clip_costs: Option<[f64; 2]>,
     /// How much each unit counts; default uniform.
     #[serde(skip_serializing_if = "options::is_default")]
     pub masses: Masses,
@@ -108,6 +114,8 @@ impl Default for OtFusion {
             features: Features::Weights,
             activations: None,
             normalise_costs: CostScale::None,
+            cost_divisor: 1.0,
+            clip_costs: None,
             masses: Masses::Uniform,
             correction: Correction::Proper,
             relaxation: 1.0,
@@ -192,6 +200,13 @@ impl Matcher for OtFusion {
         };
         above_zero("regularisation", self.regularisation, "for no regularisation write `plan = \"exact\"`")?;
         above_zero("relaxation", self.relaxation, "for marginals that are kept write `plan = \"sinkhorn\"`")?;
+        above_zero("cost-divisor", self.cost_divisor, "leave it out to keep costs as they are")?;
+        if let Some([low, high]) = self.clip_costs
+            && !(low.is_finite() && high.is_finite() && low < high)
+        {
+            let (value, hint) = (format!("[{}, {}]", number(low), number(high)), "leave it out to keep costs as they are");
+            return Err(MatchingError::Setting { key: "clip-costs", value, expected: "two numbers, the first below the second", hint });
+        }
         if !(self.mass > 0.0 && self.mass <= 1.0) {
             let hint = "0.9 leaves a tenth of the mass where it is";
             return Err(MatchingError::Setting { key: "mass", value: number(self.mass), expected: "a share above 0, at most 1", hint });

@@ -259,3 +259,29 @@ fn a_random_target_refuses_what_belongs_to_a_model() {
     }
     random().check().unwrap();
 }
+
+#[test]
+fn costs_that_are_clipped_to_one_value_leave_every_unit_where_it_is_and_a_divisor_changes_no_exact_plan() {
+    let graph = graph(r#"{"family": "mlp", "hidden": [6]}"#, (1, 2, 2), 3);
+    let a = random(graph.spec(), 1);
+    let b = permute(graph.spec(), &a, &shuffles(graph.spec(), 2));
+    let maps = |matching: OtFusion| matching.align(&both(&graph, &a, &b), &Stream::root(0)).unwrap().maps;
+    let plain = maps(OtFusion::default());
+    assert_eq!(maps(OtFusion { cost_divisor: 100.0, ..OtFusion::default() }), plain);
+    assert_eq!(maps(OtFusion { clip_costs: Some([0.0, 1e9]), ..OtFusion::default() }), plain);
+    assert_ne!(maps(OtFusion { clip_costs: Some([1e8, 1e9]), ..OtFusion::default() }), plain);
+    for matching in
+        [OtFusion { clip_costs: Some([1.0, 1.0]), ..OtFusion::default() }, OtFusion { cost_divisor: 0.0, ..OtFusion::default() }]
+    {
+        assert!(matching.check().is_err());
+    }
+}
+
+#[test]
+fn rows_alone_are_moved_where_columns_are_left() {
+    let graph = graph(r#"{"family": "mlp", "hidden": [2, 2], "bias": false}"#, (1, 1, 1), 1);
+    let weights = numbers(graph.spec(), &[&[1.0, 2.0], &[1.0, 2.0, 3.0, 4.0], &[5.0, 6.0]]);
+    let swap = || UnitMap::Permutation(Permutation::new(vec![1, 0]).unwrap());
+    let moved = crate::rows_to_frame(graph.spec(), &weights, &vec![swap(), swap()]);
+    assert_eq!(moved, numbers(graph.spec(), &[&[2.0, 1.0], &[3.0, 4.0, 1.0, 2.0], &[5.0, 6.0]]));
+}
