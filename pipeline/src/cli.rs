@@ -52,6 +52,8 @@ pub enum Command {
     Check(Check),
     /// Compare the tables of two results folders, row by row
     Diff(Diff),
+    /// Put the accuracies of several results folders side by side
+    Report(Report),
     /// Check every byte of the artifacts of experiments; run nothing
     Verify(Verify),
     /// Show what the store holds, or remove what no spec needs
@@ -351,6 +353,17 @@ pub struct Diff {
     /// Print for a program
     #[arg(long)]
     pub json: bool,
+}
+
+/// `report`.
+#[derive(Debug, Args)]
+pub struct Report {
+    /// Results folders, such as results/mpf-published results/mpf-fair
+    #[arg(required = true, num_args = 2.., value_name = "FOLDER")]
+    pub folders: Vec<PathBuf>,
+    /// The folder that report.csv, report.md and the picture are written to
+    #[arg(long, value_name = "DIR", default_value = "results/report")]
+    pub to: PathBuf,
 }
 
 /// `verify`.

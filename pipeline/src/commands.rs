@@ -11,6 +11,7 @@ mod init;
 mod manual;
 mod plan;
 mod plan_graph;
+mod report;
 mod run;
 mod schema;
 mod session;
@@ -90,6 +91,7 @@ pub fn execute(arguments: Arguments) -> ExitCode {
         Command::Data(data) => data::data(&data),
         Command::Check(check) => check::check(&check),
         Command::Diff(diff) => diff::diff(&diff),
+        Command::Report(report) => report::report(&report),
         Command::Verify(verify) => verify::verify(&verify),
         Command::Store(store) => store::store(&store),
         Command::Init(init) => init::init(&init),

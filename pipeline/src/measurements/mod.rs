@@ -12,6 +12,7 @@ mod draws;
 mod epochs;
 mod features;
 mod iterates;
+mod lead;
 mod learning_curves;
 mod margins;
 mod matching;
@@ -23,6 +24,7 @@ mod plane;
 mod scores;
 mod similarity;
 mod subsets;
+mod tasks;
 mod variances;
 
 use std::any::Any;
@@ -50,10 +52,12 @@ pub const ALL: &[&dyn AnyMeasurement] = &[
     &scores::Scores,
     &class_accuracy::ClassAccuracy,
     &calibration::Calibration,
+    &lead::Lead,
     &barriers::Barriers,
     &epochs::Epochs,
     &cycles::Cycles,
     &subsets::Subsets,
+    &tasks::Tasks,
     &similarity::Similarity,
     &features::Features,
     &plane::Plane,

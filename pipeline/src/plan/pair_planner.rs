@@ -192,11 +192,14 @@ impl<'a> PairPlanner<'a, '_> {
 
     /// The model that a method makes, repaired and trained on where the method says so. An ensemble has none.
     pub fn merged_model(&mut self, method: &Method, set: &MergeSet) -> Option<StageId> {
+        if method.sequential.is_some() {
+            return self.sequence(method, set).pop();
+        }
         let path = set.path(&self.names(&set.models()));
         let model = match &method.merging {
             Merging::Ensemble { .. } => return None,
             Merging::Model { model } => self.model(*model),
-            Merging::Mean { coefficients } => self.mean(method, set, &path, coefficients.as_deref()),
+            Merging::Mean { coefficients, .. } => self.mean(method, set, &path, coefficients.as_deref()),
             Merging::Spherical => self.mean(method, set, &path, None),
             Merging::Curve(curve) => self.point(method, set, &path, curve),
         };
@@ -247,7 +250,11 @@ impl<'a> PairPlanner<'a, '_> {
         if self.is_new(&merged) {
             let inputs = models.iter().map(|&index| self.model(index)).collect();
             let merge = Merge::new(merged.clone(), alignment.clone(), inputs, self.task(), coefficients.map(<[f64]>::to_vec));
-            let merge = if method.merging == Merging::Spherical { merge.on_the_arc() } else { merge };
+            let merge = match method.merging {
+                Merging::Spherical => merge.on_the_arc(),
+                Merging::Mean { columns, .. } => merge.with_columns(columns),
+                _ => merge,
+            };
             self.add(merge.at(positions.clone()));
         }
         let Some(repair) = &method.repair else { return merged };

@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::schema::Either;
-use super::{BarrierOver, Bends, Ends, FirstWeights, Interpolation, Repair};
+use super::{BarrierOver, Bends, Columns, Ends, FirstWeights, Interpolation, Repair, Sequence};
 use crate::identity::Part;
 
 /// A whole spec. Tables that a library reads are read later, each at its own path.
@@ -28,6 +28,9 @@ pub struct Document {
     /// The share of the training images that no training sees.
     #[serde(default)]
     pub validation: Option<f64>,
+    /// How many images of each model's sequences see.
+    #[serde(default)]
+    pub replay: Option<usize>,
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, Blueprint>")]
     pub architectures: BTreeMap<String, Value>,
@@ -118,6 +121,9 @@ pub struct Method {
     /// The name of a training: what comes out is trained on.
     #[serde(default)]
     pub fine_tuning: Option<String>,
+    /// Whether models are merged one after the other.
+    #[serde(default)]
+    pub sequential: Option<Sequence>,
 }
 
 /// The `merging` of a method.
@@ -181,6 +187,9 @@ pub struct Spherical {}
 pub struct Mean {
     #[serde(default)]
     pub coefficients: Option<Vec<f64>>,
+    /// Whether columns follow the maps.
+    #[serde(default)]
+    pub columns: Columns,
 }
 
 /// Options of an ensemble.

@@ -10,7 +10,7 @@ use onebasin_training::{Averaging, Training};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{BarrierOver, Curve, Interpolation, Needs, Origin, Repair, Requests, Sweep};
+use super::{BarrierOver, Curve, Interpolation, Needs, Origin, Repair, Requests, Sequence, Sweep};
 use crate::comparison::Comparison;
 use crate::identity::{MethodName, PairName, Part};
 use crate::image_limits::ImageLimits;
@@ -35,6 +35,8 @@ pub struct Experiment {
     pub checkpoint_seconds: usize,
     /// The share of the training images that no training sees.
     pub validation: Option<f64>,
+    /// How many images of each model's the trainings of sequences see, drawn once; `None`: all.
+    pub replay: Option<usize>,
     /// What is measured.
     pub evaluation: Evaluation,
     /// Figures to compare with.
@@ -153,23 +155,44 @@ pub struct Method {
     pub repair: Option<Repair>,
     /// How it is trained on after that.
     pub fine_tuning: Option<Training>,
+    /// Whether its models are merged one after the other.
+    pub sequential: Option<Sequence>,
 }
 
 impl Method {
     /// Whether it says what lies between two models: it merges weights, and trains nothing.
     pub fn has_lines(&self) -> bool {
-        self.merging.averages() && self.fine_tuning.is_none()
+        self.merging.averages() && self.fine_tuning.is_none() && self.sequential.is_none()
     }
 
     /// Whether it brings models anywhere, and is the first draw of its kind: what is measured of alignments is measured of it.
     pub fn is_measured_in_its_frame(&self) -> bool {
-        self.name.is_first() && self.merging.averages() && !matches!(self.matching, Matching::Identity(_))
+        self.name.is_first() && self.sequential.is_none() && self.merging.averages() && !matches!(self.matching, Matching::Identity(_))
     }
 
     /// Whether `other` is the same method without a repair.
     pub fn repairs(&self, other: &Method) -> bool {
         let bare = |method: &Method| (method.matching.clone(), method.merging.clone(), method.name.draw, method.fine_tuning.clone());
         self.repair.is_some() && other.repair.is_none() && self.models == other.models && bare(self) == bare(other)
+    }
+}
+
+/// Whether the columns of weights follow the units of the layer before into the frame.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Columns {
+    /// They do.
+    #[default]
+    Aligned,
+    /// They stay, as in a published program, so that rows are averaged that read other units.
+    Unaligned,
+}
+
+impl Columns {
+    /// Whether they follow.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over references")]
+    fn are_aligned(&self) -> bool {
+        *self == Columns::Aligned
     }
 }
 
@@ -181,6 +204,9 @@ pub enum Merging {
     Mean {
         /// As many as models are merged, used as they are.
         coefficients: Option<Vec<f64>>,
+        /// Whether columns follow the maps.
+        #[serde(skip_serializing_if = "Columns::are_aligned")]
+        columns: Columns,
     },
     /// The middle of the arc between two models in the common frame.
     Spherical,

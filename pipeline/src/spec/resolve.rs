@@ -12,7 +12,7 @@ use onebasin_training::Training;
 use super::asked::{Asked, EvaluationKeys, Requests};
 use super::document::{self, Document};
 use super::error::{SpecError, chain};
-use super::experiment::{Evaluation, Experiment, Merging, Method, Model, Pair};
+use super::experiment::{Columns, Evaluation, Experiment, Merging, Method, Model, Pair};
 use super::fault::{fraction, quoted_place, shown, whole};
 use super::layers::Layers;
 use super::origin::Origin;
@@ -51,17 +51,19 @@ pub fn resolve(layers: &Layers, folder: &Path, places: &SearchPaths, measurement
     let evaluation = resolver.evaluation(&models, &pairs, &methods, measurements)?;
     resolver.coefficients(&methods, &evaluation)?;
     resolver.references(&methods, &evaluation, &models)?;
+    resolver.sequences(&methods)?;
     let methods = resolver.with_draws(methods)?;
     let comparison = resolver.comparison(folder, &pairs, &methods)?;
     let notices = resolver.notices(&models, &methods);
     let sweep = resolver.sweep()?;
-    let Document { name, seed, replicates, checkpoint_seconds, validation, .. } = document;
+    let Document { name, seed, replicates, checkpoint_seconds, validation, replay, .. } = document;
     Ok(Experiment {
         name,
         seed,
         replicates,
         checkpoint_seconds,
         validation,
+        replay,
         models,
         pairs,
         methods,
@@ -194,8 +196,8 @@ impl Resolver<'_> {
                 return Err(self.wrong(&at("name"), message).hint("take another name"));
             }
             let merging = match &written.merging {
-                None => Merging::Mean { coefficients: None },
-                Some(document::Merging::Mean(mean)) => Merging::Mean { coefficients: mean.coefficients.clone() },
+                None => Merging::Mean { coefficients: None, columns: Columns::Aligned },
+                Some(document::Merging::Mean(mean)) => Merging::Mean { coefficients: mean.coefficients.clone(), columns: mean.columns },
                 Some(document::Merging::Spherical(_)) => Merging::Spherical,
                 Some(document::Merging::Ensemble(ensemble)) => Merging::Ensemble { average: ensemble.average },
                 Some(document::Merging::Model(document::OneModel { model })) => {
@@ -224,7 +226,15 @@ impl Resolver<'_> {
             }
             let repair = written.repair.as_ref().map(|_| self.repair(&at("repair"), &merging)).transpose()?;
             let fine_tuning = written.fine_tuning.as_ref().map(|name| self.fine_tuning(&at("fine-tuning"), name, &merging)).transpose()?;
-            methods.push(Method { name: MethodName::new(&written.name), models: chosen, matching, merging, repair, fine_tuning });
+            methods.push(Method {
+                name: MethodName::new(&written.name),
+                models: chosen,
+                matching,
+                merging,
+                repair,
+                fine_tuning,
+                sequential: written.sequential,
+            });
         }
         self.distinct("methods", "name", "method", methods.iter().map(|method| method.name.name.as_str()))?;
         Ok(methods)
@@ -316,6 +326,7 @@ impl Resolver<'_> {
                 method.models.as_ref().map_or_else(|| of_evaluation.collect(), |models| vec![models.len()]).into_iter()
             };
             if method.merging.is_of_two()
+                && method.sequential.is_none()
                 && let Some(count) = counts().find(|&count| count != 2)
             {
                 let here = path(["methods", &index.to_string(), "merging"]);
@@ -325,7 +336,7 @@ impl Resolver<'_> {
                     .wrong(&here, message)
                     .hint("let `evaluation.merges` and `subsets` ask for 2 models only, or merge by \"mean\""));
             }
-            let Merging::Mean { coefficients: Some(factors) } = &method.merging else { continue };
+            let Merging::Mean { coefficients: Some(factors), .. } = &method.merging else { continue };
             let here = path(["methods", &index.to_string(), "merging", "coefficients"]);
             if factors.iter().any(|factor| !factor.is_finite()) {
                 return Err(self.wrong(&here, "`coefficients` should be finite numbers"));

@@ -1,5 +1,6 @@
 //! The stage that trains one model.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use anyhow::{Result, ensure};
@@ -14,7 +15,7 @@ use super::training_loop::TrainingLoop;
 use crate::dataset_cache;
 use crate::stage::{Artifact, Context, Recipe, Stage, StageId, Words};
 use crate::task::Task;
-use crate::training_images::training_images;
+use crate::training_images::{Replay, training_images};
 use crate::untrained::{sentence, untrained};
 
 /// Trains a network on the training images, or on a subset of them, and saves it as `weights.safetensors`, with its learning curve.
@@ -31,6 +32,8 @@ pub struct Train {
     task: Arc<Task>,
     training: Training,
     subset: Option<Subset>,
+    /// In place of a subset: images of several models.
+    replay: Option<Replay>,
     /// That of all models of a replicate, and the model's own.
     streams: [Stream; 2],
     /// Whether the first weights come from the stream of all models.
@@ -61,8 +64,14 @@ impl Train {
         streams: [Stream; 2],
         checkpoint_seconds: usize,
     ) -> Train {
-        let (inputs, start, until, shares_first_weights) = (Vec::new(), Start::Fresh, None, false);
-        Train { id, inputs, start, until, task, training, subset, streams, shares_first_weights, checkpoint_seconds }
+        let (inputs, start, until, replay, shares_first_weights) = (Vec::new(), Start::Fresh, None, None, false);
+        Train { id, inputs, start, until, task, training, subset, replay, streams, shares_first_weights, checkpoint_seconds }
+    }
+
+    /// The same on images of several models.
+    #[must_use]
+    pub fn on(self, replay: Option<Replay>) -> Train {
+        Train { replay, ..self }
     }
 
     /// The same from first weights that all models of a replicate share.
@@ -118,6 +127,9 @@ impl Stage for Train {
         if self.subset.as_ref().is_some_and(|subset| subset.order == Order::Shared) {
             settings["shared-stream"] = json!(shared.path());
         }
+        if let Some(replay) = &self.replay {
+            settings["replay"] = replay.recipe();
+        }
         if self.shares_first_weights {
             settings["first-weights"] = json!(shared.path());
         }
@@ -132,7 +144,10 @@ impl Stage for Train {
 
     fn run(&self, context: &Context<'_>) -> Result<()> {
         let dataset = context.datasets.of(&self.task)?;
-        let split = training_images(&dataset.train, self.subset.as_ref(), &self.streams)?;
+        let split = match &self.replay {
+            None => training_images(&dataset.train, self.subset.as_ref(), &self.streams)?,
+            Some(replay) => Cow::Owned(replay.images(&dataset.train)?),
+        };
         let (start, [_, stream]) = (self.start_of(context)?, &self.streams);
         let graph = start.as_ref().map_or(&self.task.trained, |(graph, _)| graph);
         let normalisation = dataset_cache::normalisation(&self.task, &dataset);

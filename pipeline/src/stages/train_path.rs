@@ -1,5 +1,6 @@
 //! The stage that trains the bends of a curve between two models.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
@@ -15,6 +16,7 @@ use crate::dataset_cache;
 use crate::spec::{Bends, Curve, Ends};
 use crate::stage::{Context, Recipe, Stage, StageId, Words};
 use crate::task::Task;
+use crate::training_images::Replay;
 
 /// Trains the bends of a curve whose ends are two models in the frame of their alignment, on all training images, and saves its control
 /// points, ends included, as `control-K.safetensors`, with its learning curve.
@@ -26,6 +28,7 @@ pub struct TrainPath {
     curve: Curve,
     positions: Option<Vec<usize>>,
     stream: Stream,
+    replay: Option<Replay>,
     checkpoint_seconds: usize,
 }
 
@@ -41,13 +44,19 @@ impl TrainPath {
         checkpoint_seconds: usize,
     ) -> TrainPath {
         let inputs = std::iter::once(alignment).chain(models).collect();
-        TrainPath { id, inputs, task, curve, positions: None, stream, checkpoint_seconds }
+        TrainPath { id, inputs, task, curve, positions: None, stream, replay: None, checkpoint_seconds }
     }
 
     /// The same of models that stand at these places in the alignment, which has others too.
     #[must_use]
     pub fn at(self, positions: Option<Vec<usize>>) -> TrainPath {
         TrainPath { positions, ..self }
+    }
+
+    /// The same on images of several models.
+    #[must_use]
+    pub fn on(self, replay: Option<Replay>) -> TrainPath {
+        TrainPath { replay, ..self }
     }
 
     /// Fresh weights.
@@ -117,6 +126,9 @@ impl Stage for TrainPath {
         if let Some(positions) = &self.positions {
             settings["positions"] = json!(positions);
         }
+        if let Some(replay) = &self.replay {
+            settings["replay"] = replay.recipe();
+        }
         Recipe { kind: "curve", version: 1, settings }
     }
 
@@ -125,11 +137,15 @@ impl Stage for TrainPath {
         let dataset = context.datasets.of(&self.task)?;
         let normalisation = dataset_cache::normalisation(&self.task, &dataset);
         let training = &self.curve.training;
+        let split = match &self.replay {
+            None => Cow::Borrowed(&dataset.train),
+            Some(replay) => Cow::Owned(replay.images(&dataset.train)?),
+        };
         let [first, last] = self.ends(context)?;
         let bends = self.bends([&first, &last])?;
-        let run = TrainingRun::new(graph, &dataset.train, normalisation, training, &self.stream, context.device)?;
+        let run = TrainingRun::new(graph, &split, normalisation, training, &self.stream, context.device)?;
         let mut run = run.along(self.curve.path, [&first, &last], &bends, self.curve.penalty, &self.stream)?;
-        let Span { steps, .. } = training.span(dataset.train.len())?;
+        let Span { steps, .. } = training.span(split.len())?;
         let training_loop = TrainingLoop { name: self.id.as_str(), context, checkpoint_seconds: self.checkpoint_seconds };
         training_loop.run(&mut run, steps, steps)?;
         let (controls, learning_curve) = run.finish_path()?;

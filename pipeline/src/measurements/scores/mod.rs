@@ -160,6 +160,26 @@ pub fn measure_merged(planner: &mut PairPlanner<'_, '_>, method: &Method, set: &
     id
 }
 
+/// Plans the stage that asks what a method has made after some of its models, merged one after the other; once.
+pub fn measure_step(planner: &mut PairPlanner<'_, '_>, method: &Method, set: &MergeSet, merged: usize) -> StageId {
+    let models = set.models();
+    if merged == 1 {
+        return measure_model(planner, models[0]);
+    }
+    if merged == models.len() {
+        return measure_merged(planner, method, set);
+    }
+    let path = set.path(&planner.names(&models));
+    let id = planner.id("predict", Some(method), &format!("{path}/step-{merged}"));
+    if planner.is_new(&id) {
+        let model = planner.sequence(method, set)[merged - 1].clone();
+        let parts = planner.experiment().evaluation.parts.clone();
+        let predict = Predict::merged(id.clone(), model, planner.task(), parts);
+        planner.add(predict.keeping_logits(planner.experiment().evaluation.needs.logits));
+    }
+    id
+}
+
 impl Measurement for Scores {
     type Request = ();
 
