@@ -10,10 +10,11 @@ RUN = $(PROGRAM) run --profile $(PROFILE) $(if $(JOBS),--jobs $(JOBS))
 
 EXPERIMENTS = table-1 table-3 table-4 table-5 table-6 figure-2 figure-3 figure-4 figure-5 figure-7b figure-8 figure-9 figure-10 figure-11 \
 	figure-15 figure-17 restarts replicates width dead-networks git-rebasin-mnist git-rebasin-cifar10 git-rebasin-epochs git-rebasin-split \
-	federated git-rebasin-glyphs ot-fusion-mnist repair-mlp-depth repairing cifar10-resnet20 cifar10-vgg11 cifar100-resnet20
+	federated git-rebasin-glyphs ot-fusion-mnist repair-mlp-depth repairing mpf-published mpf-described mpf-fair cifar10-resnet20 cifar10-vgg11 \
+	cifar100-resnet20
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build test quickstart smoke $(EXPERIMENTS:%=reproduce-%) reproduce-figure-7a reproduce-planted-permutation reproduce-counterexample check-accuracies check-tables check-report bench peers lint docs fuzz ci
+.PHONY: help setup build test quickstart smoke $(EXPERIMENTS:%=reproduce-%) reproduce-mpf reproduce-mpf-continual reproduce-figure-7a reproduce-planted-permutation reproduce-counterexample check-accuracies check-tables check-report bench peers lint docs fuzz ci
 
 help:
 	@echo "make setup               install what is missing: a C compiler, the Rust toolchain, the libraries' sources"
@@ -26,7 +27,7 @@ help:
 	@echo "make bench               time our work beside the peers', which come from PyPI into .venv"
 	@echo "make lint, docs, fuzz, ci   what continuous integration runs"
 	@echo "make reproduce-NAME      one experiment, PROFILE=cpu (default) or PROFILE=paper, JOBS=N. NAME is one of"
-	@echo "$(EXPERIMENTS) figure-7a planted-permutation counterexample" | fold -s -w 90 | sed 's/^/    /'
+	@echo "$(EXPERIMENTS) mpf mpf-continual figure-7a planted-permutation counterexample" | fold -s -w 90 | sed 's/^/    /'
 
 # Says what it will do before it does it.
 setup:
@@ -54,6 +55,15 @@ smoke: build
 # One experiment: its spec, results/ and plots/ have the name behind `reproduce-`. PROFILE=paper has the published settings.
 $(EXPERIMENTS:%=reproduce-%): reproduce-%: build
 	$(RUN) experiments/$*.toml
+
+# Mode-path fusion: as published, as described, and with fair controls.
+reproduce-mpf: reproduce-mpf-published reproduce-mpf-described reproduce-mpf-fair
+	$(PROGRAM) compare results/mpf-published results/mpf-described results/mpf-fair --to results/mpf
+
+# Five tasks one after the other, then the same over the number of images that are replayed.
+reproduce-mpf-continual: build
+	$(RUN) experiments/mpf-continual.toml
+	$(RUN) experiments/mpf-continual.toml --sweep replay=16,32,64,128,256,512
 
 # C²M³, figure 7a.
 reproduce-figure-7a: build

@@ -16,8 +16,8 @@ use onebasin_network::did_you_mean;
 use crate::console::Verbosity;
 use crate::version;
 
-pub use report::{Report, Why};
 pub use networks::{Convert, ImageOptions, Match, MatchOptions, Measure, Merge, NetworkOptions};
+pub use report::{Compare, Report, Why};
 pub use store::{Gc, Store, StoreAction};
 
 const EXIT_CODES: &str = "Exit codes:
@@ -60,6 +60,8 @@ pub enum Command {
     Report(Report),
     /// Tell how a number of a table was made, and how to make it again
     Why(Why),
+    /// Put the accuracies of several results folders side by side
+    Compare(Compare),
     /// Check every byte of the artifacts of experiments; run nothing
     Verify(Verify),
     /// Show what the store holds, or remove what no spec needs

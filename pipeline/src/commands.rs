@@ -1,6 +1,7 @@
 //! One file for each command; each returns what to exit with.
 
 mod check;
+mod compare;
 mod convert;
 mod data;
 mod describe;
@@ -99,6 +100,7 @@ pub fn execute(arguments: Arguments) -> ExitCode {
         Command::Diff(diff) => diff::diff(&diff),
         Command::Report(report) => report::report(&report),
         Command::Why(why) => why::why(&why),
+        Command::Compare(compare) => compare::compare(&compare),
         Command::Verify(verify) => verify::verify(&verify),
         Command::Store(store) => store::store(&store),
         Command::Match(matching) => matching::matching(&matching),

@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use onebasin_datasets::{Dataset, Normalisation, SearchPaths, Split, open};
 
 use crate::identity::Part;
-use crate::task::Task;
+use crate::task::{Task, Validation};
 
 /// The data sets that stages share, by content.
 #[derive(Debug)]
@@ -19,7 +19,14 @@ pub struct DatasetCache {
 }
 
 /// Filled by the first that asks, while others of the same data set wait.
-type Slot = Mutex<Option<Arc<Dataset>>>;
+type Slot = Mutex<Option<Opened>>;
+
+/// A data set, and the training images put aside.
+#[derive(Clone, Debug)]
+struct Opened {
+    dataset: Arc<Dataset>,
+    validation: Option<Arc<Split>>,
+}
 
 impl DatasetCache {
     /// Nothing opened yet; files are looked for in `places`.
@@ -32,25 +39,47 @@ impl DatasetCache {
         &self.places
     }
 
-    /// The data set of a task.
+    /// The data set of a task, without the training images that are put aside.
     ///
     /// # Errors
     /// When it cannot be read, or is not what the plan names: its files have changed since. The next that asks tries again.
     pub fn of(&self, task: &Task) -> Result<Arc<Dataset>> {
-        let slot = self.opened.lock().unwrap_or_else(PoisonError::into_inner).entry(task.digest.clone()).or_default().clone();
+        Ok(self.opened(task)?.dataset)
+    }
+
+    /// The training images of a task that no training sees.
+    ///
+    /// # Errors
+    /// As [`DatasetCache::of`]; and when none are put aside.
+    pub fn validation(&self, task: &Task) -> Result<Arc<Split>> {
+        self.opened(task)?.validation.context("no training images are put aside for validation")
+    }
+
+    fn opened(&self, task: &Task) -> Result<Opened> {
+        let name = task.content_recipe().to_string();
+        let slot = self.opened.lock().unwrap_or_else(PoisonError::into_inner).entry(name).or_default().clone();
         let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(dataset) = &*slot {
-            return Ok(dataset.clone());
+        if let Some(opened) = &*slot {
+            return Ok(opened.clone());
         }
-        let dataset = Arc::new(open(&task.source, &self.places).context("cannot open the data set")?);
+        let dataset = open(&task.source, &self.places).context("cannot open the data set")?;
         let found = dataset.digest.to_string();
         if found != task.digest {
             return Err(Changed { dataset: dataset.name.clone(), planned: task.digest.clone(), found }.into());
         }
         tracing::debug!(dataset = %dataset.name, digest = %found, "data set opened");
-        *slot = Some(dataset.clone());
-        Ok(dataset)
+        let (dataset, validation) = hold_out(dataset, task.validation.as_ref());
+        let opened = Opened { dataset: Arc::new(dataset), validation: validation.map(Arc::new) };
+        *slot = Some(opened.clone());
+        Ok(opened)
     }
+}
+
+/// Puts training images aside.
+pub fn hold_out(dataset: Dataset, validation: Option<&Validation>) -> (Dataset, Option<Split>) {
+    let Some(Validation { share, stream }) = validation else { return (dataset, None) };
+    let (train, held) = dataset.train.hold_out(*share, stream);
+    (Dataset { train, ..dataset }, Some(held))
 }
 
 /// The files of a data set are others than those that the plan names.
@@ -135,6 +164,7 @@ mod tests {
             graph: Graph::build(&architecture).unwrap(),
             device: "cpu".to_owned(),
             measured: Default::default(),
+            validation: None,
         };
         assert_eq!(DatasetCache::new(places.clone()).of(&task).unwrap().train.labels, [0, 1]);
 

@@ -51,6 +51,7 @@ pub fn plan(experiment: &Experiment, digests: &BTreeMap<String, String>, device:
             // `cuda:1` computes what `cuda:0` does.
             device: device.split(':').next().unwrap_or(device).to_owned(),
             measured: experiment.evaluation.images,
+            validation: experiment.held_out(pair),
         });
         for replicate in 0..experiment.replicates {
             anyhow::ensure!(

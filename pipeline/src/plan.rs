@@ -6,6 +6,7 @@ mod endpoint_statistics;
 mod merge_set;
 mod pair_planner;
 mod record;
+mod sequence;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

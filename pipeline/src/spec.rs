@@ -3,6 +3,7 @@
 mod asked;
 mod barrier;
 mod comparison;
+mod curve;
 mod deviations;
 mod document;
 mod environment;
@@ -21,22 +22,25 @@ mod pairs;
 mod repair;
 mod resolve;
 mod schema;
+mod sequence;
 mod sweep;
 mod text;
 mod warnings;
 
 pub use asked::{Asked, EvaluationKeys, Needs, Requests};
 pub use barrier::BarrierOver;
+pub use curve::{At, Bends, Curve, Ends};
 pub use environment::COMMAND_VARIABLES;
 pub(crate) use error::chain;
 pub use error::{Excerpt, SpecError};
-pub use experiment::{Checkpoint, Evaluation, Experiment, Lost, Merging, Method, Model, Pair};
+pub use experiment::{Checkpoint, Columns, Evaluation, Experiment, FirstWeights, Lost, Merging, Method, Model, Pair};
 pub(crate) use fault::{shown, whole};
 pub use interpolation::Interpolation;
 pub use layers::Overrides;
 pub use limits::MOST_STAGES;
 pub use origin::{Origin, Override};
 pub use repair::{Endpoints, Renormalise, Repair, Reset};
+pub use sequence::{Onto, Sequence};
 pub use sweep::Sweep;
 
 use std::path::Path;

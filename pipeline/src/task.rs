@@ -2,6 +2,7 @@
 
 use onebasin_datasets::{Normalisation, Source};
 use onebasin_network::Graph;
+use onebasin_repro::Stream;
 use serde_json::{Value, json};
 
 use crate::image_limits::ImageLimits;
@@ -23,12 +24,33 @@ pub struct Task {
     pub device: String,
     /// How many images are measured.
     pub measured: ImageLimits,
+    /// Training images that no training sees.
+    pub validation: Option<Validation>,
+}
+
+/// Training images that no training sees.
+#[derive(Clone, Debug)]
+pub struct Validation {
+    /// Which share.
+    pub share: f64,
+    /// What they are drawn from.
+    pub stream: Stream,
 }
 
 impl Task {
     /// The images as a recipe says them.
     pub fn data_recipe(&self) -> Value {
-        json!({ "digest": self.digest, "normalisation": self.normalisation })
+        let mut recipe = self.content_recipe();
+        recipe["normalisation"] = json!(self.normalisation);
+        recipe
+    }
+
+    /// The images as a recipe says them that does not depend on how they are normalised.
+    pub fn content_recipe(&self) -> Value {
+        match &self.validation {
+            None => json!({ "digest": self.digest }),
+            Some(Validation { share, stream }) => json!({ "digest": self.digest, "validation": [share, stream.path()] }),
+        }
     }
 
     /// The images that measurements look at, as a recipe says them.

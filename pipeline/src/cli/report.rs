@@ -1,4 +1,4 @@
-//! `report` and `why`.
+//! `report`, `why` and `compare`.
 
 use std::path::PathBuf;
 
@@ -35,4 +35,15 @@ pub struct Why {
     /// Where artifacts are kept [default: .store, here or in the nearest folder above that has one]
     #[arg(long, value_name = "DIR", env = "ONEBASIN_STORE")]
     pub store: Option<PathBuf>,
+}
+
+/// `compare`.
+#[derive(Debug, Args)]
+pub struct Compare {
+    /// Results folders, such as results/mpf-published results/mpf-fair
+    #[arg(required = true, num_args = 2.., value_name = "FOLDER")]
+    pub folders: Vec<PathBuf>,
+    /// The folder that beside.csv, beside.md and the picture are written to
+    #[arg(long, value_name = "DIR", default_value = "results/beside")]
+    pub to: PathBuf,
 }

@@ -11,6 +11,7 @@ use super::session::Session;
 use super::{Failure, Verdict, networks};
 use crate::cli;
 use crate::console::{self, columns};
+use crate::dataset_cache::hold_out;
 use crate::spec::{Model, Pair};
 use crate::training_images::{class_counts, training_images};
 
@@ -60,7 +61,7 @@ pub fn describe(arguments: &cli::Describe) -> Result<Verdict, Failure> {
 /// How many images of each class each model of a pair sees in the first replicate; nothing where every model sees all.
 fn seen(session: &Session, pair: &Pair) -> Result<Vec<(String, Vec<usize>)>, Failure> {
     let experiment = &session.experiment;
-    if experiment.models.iter().all(|model| model.subset.is_none()) {
+    if pair.subsets.is_empty() && experiment.models.iter().all(|model| model.subset.is_none()) {
         return Ok(Vec::new());
     }
     let dataset = match open(&pair.source, &session.places) {
@@ -71,9 +72,10 @@ fn seen(session: &Session, pair: &Pair) -> Result<Vec<(String, Vec<usize>)>, Fai
         }
         Err(error) => return Err(Failure::input(error)),
     };
+    let (dataset, _) = hold_out(dataset, experiment.held_out(pair).as_ref());
     let count = |(index, model): (usize, &Model)| {
         let streams = experiment.model_streams(pair, 0, index);
-        let images = training_images(&dataset.train, model.subset.as_ref(), &streams)
+        let images = training_images(&dataset.train, experiment.subset(pair, index), &streams)
             .with_context(|| format!("model `{}`", model.name))
             .map_err(Failure::Input)?;
         Ok((model.name.clone(), class_counts(&images.labels, dataset.train.classes)))

@@ -16,7 +16,7 @@ use crate::explain::{self, Change};
 use crate::run_record::RunRecord;
 
 /// The columns that say what a row is about; all others but `stage` are what was found.
-const KEYS: [&str; 46] = [
+const KEYS: [&str; 54] = [
     "dataset",
     "architecture",
     "method",
@@ -61,6 +61,14 @@ const KEYS: [&str; 46] = [
     "network",
     "inputs",
     "outputs",
+    "t",
+    "mark",
+    "learned",
+    "task",
+    "place",
+    "other",
+    "role",
+    "setting",
     "stream_units",
     "body_units",
 ];

@@ -1,4 +1,4 @@
-//! A chart of curves over λ, the way from one model to another.
+//! A chart of curves over the way from one model to another.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,7 @@ pub fn curve_values(curves: &LineCurves) -> impl Iterator<Item = f64> + use<'_> 
     curves.values().flat_map(BTreeMap::values).flatten().map(|point| point.1)
 }
 
-/// Draws thin curves for each line, and a thick one for their mean. `axis` shows all values.
+/// Draws thin curves for each line, and a thick one for their mean. Axes are named `along` and `metric`; `axis` shows all values.
 ///
 /// # Errors
 /// When the backend fails.
@@ -29,7 +29,7 @@ pub fn line_panel<B: DrawingBackend>(
     legend: &Legend,
     cell: &DrawingArea<B, Shift>,
     heading: &str,
-    metric: &str,
+    (along, metric): (&str, &str),
     curves: &LineCurves,
     axis: &Axis,
 ) -> Result<()> {
@@ -44,7 +44,7 @@ pub fn line_panel<B: DrawingBackend>(
         .configure_mesh()
         .light_line_style(WHITE)
         .bold_line_style(RGBColor(225, 225, 225))
-        .x_desc("λ")
+        .x_desc(along)
         .y_desc(axis.named(metric))
         .axis_desc_style((FONT, TEXT))
         .label_style((FONT, TEXT - 2))

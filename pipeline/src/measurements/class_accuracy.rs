@@ -108,7 +108,7 @@ impl Measurement for ClassAccuracy {
             planner.record(stage, record);
         }
         for method in &experiment.methods {
-            for set in MergeSet::counted(&experiment.evaluation) {
+            for set in MergeSet::counted(&experiment.evaluation, method) {
                 let (models, model, parts) = (set.models().len(), String::new(), parts.clone());
                 let record = ClassRecord { key: planner.key(Some(method)), models, model, classes, parts };
                 let stage = scores::measure_merged(planner, method, &set);

@@ -173,7 +173,7 @@ impl Stage for ClassStage {
 
     fn recipe(&self) -> Recipe {
         // How images are normalised does not change how many there are.
-        Recipe { kind: "classes", version: 1, settings: json!({ "data": { "digest": self.task.digest }, "folders": self.folders }) }
+        Recipe { kind: "classes", version: 1, settings: json!({ "data": self.task.content_recipe(), "folders": self.folders }) }
     }
 
     fn run(&self, context: &Context<'_>) -> Result<()> {

@@ -113,7 +113,7 @@ impl Measurement for Cycles {
 
     fn plan(cycles: &Vec<Vec<usize>>, planner: &mut PairPlanner<'_, '_>) {
         let experiment = planner.experiment();
-        for method in experiment.methods.iter().filter(|method| method.has_lines()) {
+        for method in experiment.methods.iter().filter(|method| method.has_lines() && method.models.is_none()) {
             for cycle in cycles {
                 let (alignments, steps) = around(planner, method, cycle);
                 let names = planner.names(cycle);
@@ -354,7 +354,7 @@ impl Picture for Rounds {
         let (charts, side) = area.split_horizontally(1480);
         let cells = charts.split_evenly((1, 3));
         for ((metric, curves, axis), cell) in self.lines.iter().zip(&cells) {
-            line_panel(&self.legend, cell, &format!("{metric} on the line"), metric, curves, axis)?;
+            line_panel(&self.legend, cell, &format!("{metric} on the line"), ("λ", metric), curves, axis)?;
         }
         self.distances.draw(&cells[2], &self.legend, &self.distances.axis())?;
         self.legend.draw(

@@ -6,22 +6,26 @@ mod barriers;
 mod calibration;
 mod class_accuracy;
 mod classes;
+mod curve_plane;
 mod cycles;
 mod draws;
 mod epochs;
 mod features;
 mod iterates;
+mod lead;
 mod learning_curves;
 mod margins;
 mod matching;
 mod model_classes;
 mod norms;
 mod pairwise;
+mod paths;
 mod plane;
 mod rounds;
 mod scores;
 mod similarity;
 mod subsets;
+mod tasks;
 mod variances;
 
 use std::any::Any;
@@ -49,14 +53,18 @@ pub const ALL: &[&dyn AnyMeasurement] = &[
     &scores::Scores,
     &class_accuracy::ClassAccuracy,
     &calibration::Calibration,
+    &lead::Lead,
     &barriers::Barriers,
     &epochs::Epochs,
     &rounds::Rounds,
     &cycles::Cycles,
     &subsets::Subsets,
+    &tasks::Tasks,
     &similarity::Similarity,
     &features::Features,
     &plane::Plane,
+    &paths::Paths,
+    &curve_plane::CurvePlane,
     &iterates::Iterates,
     &margins::Margins,
     &norms::Norms,

@@ -67,14 +67,16 @@ impl Measurement for ModelClasses {
     type Request = ();
 
     fn check(asked: &Asked<'_>) -> Result<Option<()>, SpecError> {
-        Ok(asked.models.iter().any(|model| model.subset.is_some()).then_some(()))
+        let parts = asked.models.iter().any(|model| model.subset.is_some()) || asked.pairs.iter().any(|pair| !pair.subsets.is_empty());
+        Ok(parts.then_some(()))
     }
 
     fn plan((): &(), planner: &mut PairPlanner<'_, '_>) {
         for (index, model) in planner.experiment().models.iter().enumerate() {
             let ResultKey { pair, replicate, .. } = planner.key(None);
             let (id, streams) = (planner.id("seen", None, &model.name), planner.model_streams(index));
-            let stage = CountStage { id, task: planner.task(), subset: model.subset.clone(), streams };
+            let subset = planner.experiment().subset(planner.pair(), index).cloned();
+            let stage = CountStage { id, task: planner.task(), subset, streams };
             planner.measure(stage, ModelClassRecord { pair, replicate, model: model.name.clone() });
         }
     }
@@ -108,7 +110,7 @@ impl Stage for CountStage {
             Some(subset) if subset.order == Order::Shared => Some(shared.path()),
             Some(_) => Some(own.path()),
         };
-        let settings = json!({ "data": { "digest": self.task.digest }, "subset": self.subset, "stream": stream });
+        let settings = json!({ "data": self.task.content_recipe(), "subset": self.subset, "stream": stream });
         Recipe { kind: "seen", version: 1, settings }
     }
 

@@ -128,7 +128,9 @@ impl Measurement for Norms {
 
     fn plan((): &(), planner: &mut PairPlanner<'_, '_>) {
         let experiment = planner.experiment();
-        for method in experiment.methods.iter().filter(|method| method.merging.averages()) {
+        for method in
+            experiment.methods.iter().filter(|method| method.merging.averages() && method.models.is_none() && method.sequential.is_none())
+        {
             let Some(merged) = planner.merged_model(method, &MergeSet::First(experiment.models.len())) else { continue };
             let alignment = planner.all_aligned(method);
             let id = planner.id("norms", Some(method), "all");

@@ -115,7 +115,9 @@ impl Measurement for Variances {
             images: Some(images),
             batch: BATCH,
         });
-        for method in experiment.methods.iter().filter(|method| method.merging.averages()) {
+        for method in
+            experiment.methods.iter().filter(|method| method.merging.averages() && method.models.is_none() && method.sequential.is_none())
+        {
             let Some(merged) = planner.merged_model(method, &MergeSet::First(models.len())) else { continue };
             let (ends, measured) = match planner.endpoint_statistics(method, &sample, &models) {
                 EndpointStatistics::Nothing => continue,

@@ -15,13 +15,19 @@ pub enum MergeSet {
 }
 
 impl MergeSet {
-    /// The merges of the first models that an evaluation asks for.
-    pub fn counted(evaluation: &Evaluation) -> Vec<MergeSet> {
-        evaluation.merges.iter().map(|&count| MergeSet::First(count)).collect()
+    /// The merges of the first models that an evaluation asks for of a method, or that of the models that the method names.
+    pub fn counted(evaluation: &Evaluation, method: &Method) -> Vec<MergeSet> {
+        match &method.models {
+            Some(models) => vec![MergeSet::Chosen(models.clone())],
+            None => evaluation.merges.iter().map(|&count| MergeSet::First(count)).collect(),
+        }
     }
 
     /// The merges of chosen models that an evaluation asks for of a method.
     pub fn chosen(evaluation: &Evaluation, method: &Method) -> Vec<MergeSet> {
+        if method.models.is_some() {
+            return Vec::new();
+        }
         // Where nothing is moved, models are in one frame anyway.
         let jointly = evaluation.joint_subsets && !matches!(method.matching, onebasin_matching::Matching::Identity(_));
         let of = |models: &Vec<usize>| {

@@ -7,9 +7,9 @@ use onebasin_repro::Stream;
 
 use super::{MergeSet, PlannedAlignment, Record, Recorded};
 use crate::identity::{MethodLabel, ModelNames, ResultKey};
-use crate::spec::{Checkpoint, Experiment, MOST_STAGES, Merging, Method, Pair};
+use crate::spec::{Checkpoint, Curve, Experiment, FirstWeights, MOST_STAGES, Merging, Method, Pair};
 use crate::stage::{Stage, StageId};
-use crate::stages::{Import, Merge, Merged, Repair, Train};
+use crate::stages::{Import, Merge, Merged, PathPoint, Repair, Train, TrainPath};
 use crate::task::Task;
 
 /// What has been planned so far.
@@ -118,8 +118,9 @@ impl<'a> PairPlanner<'a, '_> {
     /// The training of a model, given by index.
     fn training(&self, index: usize, streams: [Stream; 2]) -> Train {
         let experiment = self.experiment();
-        let (training, subset) = (self.pair.training.clone(), experiment.models[index].subset.clone());
-        Train::new(self.model(index), self.task(), training, subset, streams, experiment.checkpoint_seconds)
+        let (training, subset) = (experiment.training(self.pair, index), experiment.subset(self.pair, index).cloned());
+        let train = Train::new(self.model(index), self.task(), training, subset, streams, experiment.checkpoint_seconds);
+        if experiment.models[index].first_weights == FirstWeights::Shared { train.from_shared_weights() } else { train }
     }
 
     /// Whether a training is known to end after an epoch.
@@ -236,12 +237,16 @@ impl<'a> PairPlanner<'a, '_> {
 
     /// The model that a method makes, repaired and trained on where the method says so. An ensemble has none.
     pub fn merged_model(&mut self, method: &Method, set: &MergeSet) -> Option<StageId> {
+        if method.sequential.is_some() {
+            return self.sequence(method, set).pop();
+        }
         let path = set.path(&self.names(&set.models()));
         let model = match &method.merging {
             Merging::Ensemble { .. } => return None,
             Merging::Model { model } => self.model(*model),
-            Merging::Mean { coefficients } => self.mean(method, set, &path, coefficients.as_deref()),
+            Merging::Mean { coefficients, .. } => self.mean(method, set, &path, coefficients.as_deref()),
             Merging::Spherical => self.mean(method, set, &path, None),
+            Merging::Curve(curve) => self.point(method, set, &path, curve),
         };
         let Some(training) = &method.fine_tuning else { return Some(model) };
         let id = self.id("fine-tune", Some(method), &path);
@@ -249,10 +254,37 @@ impl<'a> PairPlanner<'a, '_> {
             // One stream for all methods, so that they see the same images in the same order.
             let stream = self.stream().child("fine-tune");
             let seconds = self.experiment().checkpoint_seconds;
-            let train = Train::new(id.clone(), self.task(), training.clone(), None, [stream.clone(), stream], seconds);
+            let train = Train::new(id.clone(), self.task(), self.pair.adapted(training), None, [stream.clone(), stream], seconds);
             self.add(train.of_model(model));
         }
         Some(id)
+    }
+
+    /// The curve of a method between two models in its frame.
+    pub fn curve(&mut self, method: &Method, set: &MergeSet, curve: &Curve) -> StageId {
+        let path = set.path(&self.names(&set.models()));
+        let (models, positions) = (set.models(), set.positions());
+        let alignment = self.merge_aligned(method, set);
+        let id = self.id("curve", Some(method), &path);
+        if self.is_new(&id) {
+            let models = models.iter().map(|&index| self.model(index)).collect();
+            let curve = Curve { training: self.pair.adapted(&curve.training), ..curve.clone() };
+            // The stream of fine-tuning, so that a curve and its controls see the same images in the same order.
+            let stream = self.stream().child("fine-tune");
+            let seconds = self.experiment().checkpoint_seconds;
+            self.add(TrainPath::new(id.clone(), (alignment, models), self.task(), curve, stream, seconds).at(positions));
+        }
+        id
+    }
+
+    /// The point of the curve of a method that is its merged model.
+    fn point(&mut self, method: &Method, set: &MergeSet, path: &str, curve: &Curve) -> StageId {
+        let trained = self.curve(method, set, curve);
+        let id = self.id("point", Some(method), path);
+        if self.is_new(&id) {
+            self.add(PathPoint::new(id.clone(), trained, self.task(), curve.path, curve.at));
+        }
+        id
     }
 
     /// The mean of models in the frame of a method, or the middle of the arc between two, repaired where the method has a repair.
@@ -263,7 +295,11 @@ impl<'a> PairPlanner<'a, '_> {
         if self.is_new(&merged) {
             let inputs = models.iter().map(|&index| self.model(index)).collect();
             let merge = Merge::new(merged.clone(), alignment.clone(), inputs, self.task(), coefficients.map(<[f64]>::to_vec));
-            let merge = if method.merging == Merging::Spherical { merge.on_the_arc() } else { merge };
+            let merge = match method.merging {
+                Merging::Spherical => merge.on_the_arc(),
+                Merging::Mean { columns, .. } => merge.with_columns(columns),
+                _ => merge,
+            };
             self.add(merge.at(positions.clone()));
         }
         let Some(repair) = &method.repair else { return merged };

@@ -28,6 +28,7 @@ fn merging(method: &Method) -> String {
         Merging::Spherical => "spherical",
         Merging::Ensemble { .. } => "ensemble",
         Merging::Model { .. } => "model",
+        Merging::Curve(_) => "curve",
     };
     if method.fine_tuning.is_some() { format!("{merging} fine-tuned") } else { merging.to_owned() }
 }

@@ -1,6 +1,7 @@
 //! Tables and pictures of what was measured: summaries over replicates, verdicts, `table.md`.
 
 mod architectures;
+pub mod beside;
 mod check;
 mod differences;
 mod draw;

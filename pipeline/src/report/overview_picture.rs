@@ -1,6 +1,7 @@
 //! All pairs of data set and architecture at a glance: accuracy of the most models merged, ours beside the reported one.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use plotters::coord::Shift;
@@ -10,7 +11,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use super::architectures::ArchitectureRow;
 use super::summary::{ByModelsRow, Figures};
 use crate::drawing::{Axis, Canvas, FONT, Legend, Picture, TEXT, backend, by_pair, list, mark, names_width, shown_part};
-use crate::identity::Part;
+use crate::identity::{PairName, Part};
 use crate::number;
 use crate::table::Row;
 
@@ -60,12 +61,47 @@ const GREY: RGBColor = RGBColor(110, 110, 110);
 
 /// Draws `table` where there are two pairs of data set and architecture or more.
 pub fn draw(canvas: &Canvas) -> Result<()> {
-    let architectures = ArchitectureRow::read_if_present(canvas.results())?;
-    let groups = by_pair(ByModelsRow::read_from(canvas.results())?, |row| &row.pair);
+    let (panels, shown): (Vec<Panel>, Vec<PairName>) = panels(canvas.results())?.into_iter().unzip();
+    if panels.len() < 2 {
+        return Ok(());
+    }
+    let overview = Overview { legend: legend(canvas, &panels), panels };
+    canvas.save_as(&overview, "table", &shown)
+}
+
+/// Draws `beside`: the pairs of several folders, each with its name, those of one pair beside each other.
+pub fn draw_beside(canvas: &Canvas, folders: &[(String, PathBuf)]) -> Result<()> {
+    let mut found: Vec<(Panel, PairName)> = Vec::new();
+    let mut order: Vec<PairName> = Vec::new();
+    for (name, folder) in folders {
+        for (panel, pair) in panels(folder)? {
+            if !order.contains(&pair) {
+                order.push(pair.clone());
+            }
+            found.push((Panel { heading: format!("{name}: {}", panel.heading), ..panel }, pair));
+        }
+    }
+    found.sort_by_key(|(_, pair)| order.iter().position(|known| known == pair));
+    let panels: Vec<Panel> = found.into_iter().map(|(panel, _)| panel).collect();
+    if panels.is_empty() {
+        return Ok(());
+    }
+    canvas.save_as(&Overview { legend: legend(canvas, &panels), panels }, "beside", [])
+}
+
+fn legend(canvas: &Canvas, panels: &[Panel]) -> Legend {
+    let names: BTreeSet<&String> = panels.iter().flat_map(|panel| panel.figures.keys()).collect();
+    canvas.legend(names.into_iter().cloned())
+}
+
+/// A panel for each pair of a results folder.
+fn panels(results: &Path) -> Result<Vec<(Panel, PairName)>> {
+    let architectures = ArchitectureRow::read_if_present(results)?;
+    let groups = by_pair(ByModelsRow::read_from(results)?, |row| &row.pair);
     let mut pairs: Vec<_> = groups.iter().collect();
     // In the order of the spec, as sections of `table.md` are.
     pairs.sort_by_key(|(pair, _)| architectures.iter().position(|row| row.pair == **pair).unwrap_or(usize::MAX));
-    let (mut panels, mut shown) = (Vec::new(), Vec::new());
+    let mut panels = Vec::new();
     for (pair, rows) in pairs {
         let split = shown_part(rows.iter().map(|row| row.figures.split));
         let accuracies = || rows.iter().filter(|row| row.is_accuracy_of(pair, split));
@@ -80,15 +116,9 @@ pub fn draw(canvas: &Canvas) -> Result<()> {
         let other = stands_for.map(|row| format!(" for {}", row.stands_for)).unwrap_or_default();
         let endpoints = accuracies().find(|row| row.method.is_endpoints()).map(|row| row.figures.mean);
         let heading = format!("{}{other}, {}", pair.dataset, pair.architecture);
-        panels.push(Panel { heading, models: most, split, figures, endpoints });
-        shown.push(pair);
+        panels.push((Panel { heading, models: most, split, figures, endpoints }, pair.clone()));
     }
-    if panels.len() < 2 {
-        return Ok(());
-    }
-    let names: BTreeSet<&String> = panels.iter().flat_map(|panel| panel.figures.keys()).collect();
-    let legend = canvas.legend(names.into_iter().cloned());
-    canvas.save_as(&Overview { legend, panels }, "table", shown)
+    Ok(panels)
 }
 
 impl Overview {

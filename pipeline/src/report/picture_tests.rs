@@ -20,7 +20,7 @@ use crate::table::{Row, Tables};
 const METHODS: [&str; 4] = ["c2m3", "c2m3-repair", "git-re-basin#1", "git-re-basin#2"];
 
 /// Rows of measurements that keep their types to themselves, by their files.
-const FILES: [(&str, &str); 16] = [
+const FILES: [(&str, &str); 19] = [
     (
         "cycles.csv",
         "dataset,architecture,method,replicate,cycle,split,lambda,loss,accuracy,distance,stage
@@ -148,6 +148,46 @@ glyphs,mlp,c2m3,0,test,-0.45,0,b,common,0.6,0.9,s
 glyphs,mlp,c2m3,0,test,-0.225,-0.389711,c,own,0.7,0.9,s
 glyphs,mlp,c2m3,0,test,0.225,-0.389711,c,common,0.7,0.9,s
 glyphs,mlp,c2m3,0,test,0,0,,,2.5,0.3,s
+",
+    ),
+    (
+        "paths.csv",
+        "dataset,architecture,method,replicate,models,split,t,loss,accuracy,step,stage
+glyphs,mlp,c2m3,0,a+b,test,0,0.5,0.9,0,s
+glyphs,mlp,c2m3,0,a+b,test,0.5,0.3,0.95,1,s
+glyphs,mlp,c2m3,0,a+b,test,1,0.6,0.8,1,s
+glyphs,mlp,c2m3,1,a+b,test,0,0.55,0.88,0,s
+glyphs,mlp,c2m3,1,a+b,test,0.5,0.35,0.94,1,s
+glyphs,mlp,c2m3,1,a+b,test,1,0.65,0.78,1,s
+",
+    ),
+    (
+        "curve-plane.csv",
+        "dataset,architecture,method,replicate,split,mark,x,y,loss,accuracy,stage
+glyphs,mlp,c2m3,0,test,,-1,-1,2,0.2,s
+glyphs,mlp,c2m3,0,test,,2,-1,1.5,0.3,s
+glyphs,mlp,c2m3,0,test,,5,-1,2,0.2,s
+glyphs,mlp,c2m3,0,test,,-1,1,0.5,0.8,s
+glyphs,mlp,c2m3,0,test,,2,1,0.3,0.95,s
+glyphs,mlp,c2m3,0,test,,5,1,0.5,0.85,s
+glyphs,mlp,c2m3,0,test,,-1,3,1.5,0.4,s
+glyphs,mlp,c2m3,0,test,,2,3,0.6,0.7,s
+glyphs,mlp,c2m3,0,test,,5,3,1.5,0.4,s
+glyphs,mlp,c2m3,0,test,first,0,0,0.8,0.7,s
+glyphs,mlp,c2m3,0,test,bend,1,2,0.6,0.75,s
+glyphs,mlp,c2m3,0,test,last,4,0,0.8,0.7,s
+glyphs,mlp,c2m3,0,test,middle,1.5,1,0.3,0.9,s
+",
+    ),
+    (
+        "tasks.csv",
+        "dataset,architecture,method,replicate,learned,task,place,images,accuracy,stage
+glyphs,mlp,c2m3,0,1,t1,1,10,0.9,s
+glyphs,mlp,c2m3,0,1,t2,2,10,0,s
+glyphs,mlp,c2m3,0,2,t1,1,10,0.6,s
+glyphs,mlp,c2m3,0,2,t2,2,10,0.8,s
+glyphs,mlp,c2m3-repair,0,2,t1,1,10,0.7,s
+glyphs,mlp,c2m3-repair,0,2,t2,2,10,0.9,s
 ",
     ),
     (
@@ -348,6 +388,9 @@ pictures! {
     features_look_as_before: "features-glyphs-mlp",
     iterates_look_as_before: "iterates-glyphs-mlp",
     layers_look_as_before: "layers-glyphs-mlp",
+    curves_between_models_look_as_before: "paths-glyphs-mlp",
+    planes_of_curves_look_as_before: "curve-plane-glyphs-mlp",
+    tasks_over_time_look_as_before: "tasks-glyphs-mlp",
     learning_curves_look_as_before: "learning-curves-glyphs-mlp",
     margins_look_as_before: "margins-glyphs-mlp",
     similarities_of_matrices_look_as_before: "matrices-glyphs-mlp",
@@ -378,7 +421,7 @@ fn every_picture_is_expected_and_every_expected_picture_is_drawn() {
 }
 
 #[test]
-fn every_measurement_finds_something_to_draw_but_classes_and_the_scores_which_the_report_draws() {
+fn every_measurement_finds_something_to_draw_but_classes_leads_and_the_scores_which_the_report_draws() {
     let results = tempfile::tempdir().unwrap();
     write_results(results.path());
     let draws = |measurement: &dyn AnyMeasurement| {
@@ -387,7 +430,7 @@ fn every_measurement_finds_something_to_draw_but_classes_and_the_scores_which_th
         !files(out.path()).is_empty()
     };
     let silent: Vec<usize> = (0..measurements::ALL.len()).filter(|&place| !draws(measurements::ALL[place])).collect();
-    assert_eq!(silent, [0, 1, 3], "a new measurement needs rows in these tests: places in `measurements::ALL`");
+    assert_eq!(silent, [0, 1, 3, 6], "a new measurement needs rows in these tests: places in `measurements::ALL`");
 }
 
 #[test]

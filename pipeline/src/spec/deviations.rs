@@ -25,8 +25,11 @@ pub fn deviations(ours: &Experiment, theirs: &Experiment) -> Vec<(PairName, Vec<
                 compare("points on a line", &ours.evaluation.lambdas, &theirs.evaluation.lambdas, &mut found);
                 compare("way of a line", &ours.evaluation.interpolation, &theirs.evaluation.interpolation, &mut found);
             }
-            let parts = |experiment: &Experiment| -> Vec<Value> { experiment.models.iter().map(|model| written(&model.subset)).collect() };
-            if parts(ours).iter().any(|part| !parts(theirs).contains(part)) {
+            let parts = |experiment: &Experiment, pair: &Pair| -> Vec<Value> {
+                (0..experiment.models.len()).map(|model| written(&experiment.subset(pair, model))).collect()
+            };
+            let others = reported.map(|reported| parts(theirs, reported)).unwrap_or_default();
+            if parts(ours, pair).iter().any(|part| !others.contains(part)) {
                 found.push("models see other parts of the training images".to_owned());
             }
             of_methods(ours, theirs, &mut found);

@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 
 use figment::value::Value;
-use onebasin_datasets::{Normalisation, Source, Subset};
+use onebasin_datasets::{Augmentation, Normalisation, Source, Subset};
 use onebasin_matching::Matching;
 use onebasin_network::Blueprint;
-use onebasin_training::{Averaging, Training};
+use onebasin_training::{Averaging, PathKind, Training};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::schema::Either;
-use super::{BarrierOver, Interpolation, Repair};
+use super::{BarrierOver, Bends, Columns, Ends, FirstWeights, Interpolation, Repair, Sequence};
 use crate::identity::Part;
 
 /// A whole spec. Tables that a library reads are read later, each at its own path.
@@ -25,6 +25,12 @@ pub struct Document {
     #[schemars(with = "Either<usize, Vec<Model>>")]
     pub models: Value,
     pub checkpoint_seconds: usize,
+    /// The share of the training images that no training sees.
+    #[serde(default)]
+    pub validation: Option<f64>,
+    /// How many images of each model's sequences see.
+    #[serde(default)]
+    pub replay: Option<usize>,
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, Blueprint>")]
     pub architectures: BTreeMap<String, Value>,
@@ -34,6 +40,10 @@ pub struct Document {
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, Training>")]
     pub trainings: BTreeMap<String, Value>,
+    /// What models see in pairs that name the table: a subset for each model.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, BTreeMap<String, Either<f64, Subset>>>")]
+    pub subsets: BTreeMap<String, BTreeMap<String, Value>>,
     pub pairs: Vec<Pair>,
     pub methods: Vec<Method>,
     /// A table: the keys of [`Evaluation`], which are read from it, and those of the measurements.
@@ -63,6 +73,12 @@ pub struct Model {
     /// Where in the file.
     #[serde(default)]
     pub key: Option<String>,
+    /// The name of a training in place of the pair's.
+    #[serde(default)]
+    pub training: Option<String>,
+    /// Whose first weights it has.
+    #[serde(default)]
+    pub first_weights: FirstWeights,
 }
 
 /// One of `[[pairs]]`.
@@ -83,6 +99,12 @@ pub struct Pair {
     /// Files that models of this pair are taken from, by their names.
     #[serde(default)]
     pub checkpoints: BTreeMap<String, String>,
+    /// In place of that of every training.
+    #[serde(default)]
+    pub augmentation: Option<Augmentation>,
+    /// The name of a table of subsets.
+    #[serde(default)]
+    pub subsets: Option<String>,
 }
 
 /// One of `[[methods]]`.
@@ -90,6 +112,9 @@ pub struct Pair {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Method {
     pub name: String,
+    /// The models it merges, where these are others than `merges` says.
+    #[serde(default)]
+    pub models: Option<Vec<String>>,
     #[serde(default)]
     #[schemars(with = "Option<Matching>")]
     pub matching: Option<Value>,
@@ -105,6 +130,9 @@ pub struct Method {
     /// The name of a training: what comes out is trained on.
     #[serde(default)]
     pub fine_tuning: Option<String>,
+    /// Whether models are merged one after the other.
+    #[serde(default)]
+    pub sequential: Option<Sequence>,
 }
 
 /// The `merging` of a method.
@@ -115,6 +143,38 @@ pub enum Merging {
     Spherical(Spherical),
     Ensemble(Ensemble),
     Model(OneModel),
+    Curve(Curve),
+}
+
+/// A point of a curve between two models, whose bends are trained.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Curve {
+    /// The name of a training: that of the bends.
+    pub training: String,
+    /// The shape.
+    #[serde(default)]
+    pub kind: PathKind,
+    /// Control points between the ends.
+    #[serde(default = "one")]
+    pub bends: usize,
+    /// Where the bends start.
+    #[serde(default)]
+    pub start: Bends,
+    /// What stands at the ends.
+    #[serde(default)]
+    pub ends: Ends,
+    /// An L2 penalty of the network at each point.
+    #[serde(default)]
+    pub penalty: f64,
+    /// The point that is the merged model: a number, or "best".
+    #[serde(default)]
+    #[schemars(with = "Option<Either<f64, String>>")]
+    pub at: Option<Value>,
+}
+
+fn one() -> usize {
+    1
 }
 
 /// One model as it is: a baseline.
@@ -136,6 +196,9 @@ pub struct Spherical {}
 pub struct Mean {
     #[serde(default)]
     pub coefficients: Option<Vec<f64>>,
+    /// Whether columns follow the maps.
+    #[serde(default)]
+    pub columns: Columns,
 }
 
 /// Options of an ensemble.

@@ -3,17 +3,19 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use onebasin_datasets::{Class, Normalisation, Source, Subset};
+use onebasin_datasets::{Augmentation, Class, Normalisation, Source, Subset};
 use onebasin_matching::Matching;
 use onebasin_network::{Blueprint, Graph};
 use onebasin_repro::Stream;
 use onebasin_training::{Averaging, Training};
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-use super::{BarrierOver, Interpolation, Needs, Origin, Repair, Requests, Sweep};
+use super::{BarrierOver, Curve, Interpolation, Needs, Origin, Repair, Requests, Sequence, Sweep};
 use crate::comparison::Comparison;
 use crate::identity::{MethodName, PairName, Part};
 use crate::image_limits::ImageLimits;
+use crate::task::Validation;
 
 /// A checked spec with every default filled in.
 #[derive(Clone, Debug)]
@@ -32,6 +34,10 @@ pub struct Experiment {
     pub methods: Vec<Method>,
     /// Seconds between two checkpoints of a training; 0: none. No result depends on it.
     pub checkpoint_seconds: usize,
+    /// The share of the training images that no training sees.
+    pub validation: Option<f64>,
+    /// How many images of each model's the trainings of sequences see, drawn once; `None`: all.
+    pub replay: Option<usize>,
     /// What is measured.
     pub evaluation: Evaluation,
     /// Figures to compare with.
@@ -62,8 +68,12 @@ pub struct Lost {
 pub struct Model {
     /// `a`, `b`, ... unless the spec says otherwise.
     pub name: String,
-    /// The part of the training images it sees; `None`: all.
+    /// The part of the training images it sees; `None`: all. A pair may say otherwise.
     pub subset: Option<Subset>,
+    /// How it is trained; `None`: as the pair says.
+    pub training: Option<Training>,
+    /// Whose first weights it has.
+    pub first_weights: FirstWeights,
     /// The file that it is taken from; `None`: it is trained.
     pub checkpoint: Option<Checkpoint>,
 }
@@ -77,6 +87,24 @@ pub struct Checkpoint {
     pub key: Option<String>,
     /// The hash of its content.
     pub digest: String,
+}
+
+impl Model {
+    /// One that sees all images and is trained as its pair says.
+    pub fn named(name: String) -> Model {
+        Model { name, subset: None, training: None, first_weights: FirstWeights::Own, checkpoint: None }
+    }
+}
+
+/// Whose first weights a model has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum FirstWeights {
+    /// Its own.
+    #[default]
+    Own,
+    /// Those of all models of a replicate that share them.
+    Shared,
 }
 
 /// A data set, an architecture, and how networks of it are trained.
@@ -104,9 +132,19 @@ pub struct Pair {
     pub graph: Graph,
     /// How it is trained.
     pub training: Training,
+    /// How every training disturbs images; `None`: each as it says.
+    pub augmentation: Option<Augmentation>,
+    /// The parts of the training images that models see, by index, where the pair says so.
+    pub subsets: BTreeMap<usize, Subset>,
 }
 
 impl Pair {
+    /// A training as it is done on this pair's images.
+    pub fn adapted(&self, training: &Training) -> Training {
+        let augmentation = self.augmentation.clone().or_else(|| training.augmentation.clone());
+        Training { augmentation, ..training.clone() }
+    }
+
     /// The names of data set and architecture.
     pub fn name(&self) -> PairName {
         PairName::new(&self.dataset, &self.architecture)
@@ -123,6 +161,8 @@ impl Pair {
 pub struct Method {
     /// As results call it; a method whose matching is drawn again is one method for each draw.
     pub name: MethodName,
+    /// The models it merges, by index, in their order; `None`: those that the evaluation merges.
+    pub models: Option<Vec<usize>>,
     /// How units are matched.
     pub matching: Matching,
     /// What is made of matched models.
@@ -131,23 +171,44 @@ pub struct Method {
     pub repair: Option<Repair>,
     /// How it is trained on after that.
     pub fine_tuning: Option<Training>,
+    /// Whether its models are merged one after the other.
+    pub sequential: Option<Sequence>,
 }
 
 impl Method {
     /// Whether it says what lies between two models: it merges weights, and trains nothing.
     pub fn has_lines(&self) -> bool {
-        self.merging.averages() && self.fine_tuning.is_none()
+        self.merging.averages() && self.fine_tuning.is_none() && self.sequential.is_none()
     }
 
     /// Whether it brings models anywhere, and is the first draw of its kind: what is measured of alignments is measured of it.
     pub fn is_measured_in_its_frame(&self) -> bool {
-        self.name.is_first() && self.merging.averages() && !matches!(self.matching, Matching::Identity(_))
+        self.name.is_first() && self.sequential.is_none() && self.merging.averages() && !matches!(self.matching, Matching::Identity(_))
     }
 
     /// Whether `other` is the same method without a repair.
     pub fn repairs(&self, other: &Method) -> bool {
         let bare = |method: &Method| (method.matching.clone(), method.merging.clone(), method.name.draw, method.fine_tuning.clone());
-        self.repair.is_some() && other.repair.is_none() && bare(self) == bare(other)
+        self.repair.is_some() && other.repair.is_none() && self.models == other.models && bare(self) == bare(other)
+    }
+}
+
+/// Whether the columns of weights follow the units of the layer before into the frame.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Columns {
+    /// They do.
+    #[default]
+    Aligned,
+    /// They stay, as in a published program, so that rows are averaged that read other units.
+    Unaligned,
+}
+
+impl Columns {
+    /// Whether they follow.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over references")]
+    fn are_aligned(&self) -> bool {
+        *self == Columns::Aligned
     }
 }
 
@@ -159,6 +220,9 @@ pub enum Merging {
     Mean {
         /// As many as models are merged, used as they are.
         coefficients: Option<Vec<f64>>,
+        /// Whether columns follow the maps.
+        #[serde(skip_serializing_if = "Columns::are_aligned")]
+        columns: Columns,
     },
     /// The middle of the arc between two models in the common frame.
     Spherical,
@@ -172,12 +236,24 @@ pub enum Merging {
         /// Which.
         model: usize,
     },
+    /// A point of a curve between two models in the common frame.
+    Curve(Box<Curve>),
 }
 
 impl Merging {
     /// Whether weights of several models become those of one.
     pub fn averages(&self) -> bool {
         matches!(self, Merging::Mean { .. } | Merging::Spherical)
+    }
+
+    /// Whether models are brought into a common frame first.
+    pub fn aligns(&self) -> bool {
+        self.averages() || matches!(self, Merging::Curve(_))
+    }
+
+    /// Whether it is of two models, no more.
+    pub fn is_of_two(&self) -> bool {
+        matches!(self, Merging::Spherical | Merging::Curve(_))
     }
 }
 
@@ -216,6 +292,22 @@ impl Experiment {
         let others = [BarrierOver::Line, BarrierOver::Mean].into_iter().filter(|over| Some(*over) != said && reported(over));
         let shown: Vec<BarrierOver> = said.into_iter().chain(others).collect();
         if shown.is_empty() { vec![BarrierOver::Line] } else { shown }
+    }
+
+    /// The part of the training images that a model, given by index, sees in a pair; `None`: all.
+    pub fn subset<'a>(&'a self, pair: &'a Pair, model: usize) -> Option<&'a Subset> {
+        pair.subsets.get(&model).or(self.models[model].subset.as_ref())
+    }
+
+    /// How a model, given by index, is trained in a pair.
+    pub fn training(&self, pair: &Pair, model: usize) -> Training {
+        pair.adapted(self.models[model].training.as_ref().unwrap_or(&pair.training))
+    }
+
+    /// The images of a pair that no training sees.
+    pub fn held_out(&self, pair: &Pair) -> Option<Validation> {
+        let stream = Stream::root(self.seed).child("validation").child(&pair.dataset);
+        self.validation.map(|share| Validation { share, stream })
     }
 
     /// The stream of one replicate of a pair.

@@ -6,7 +6,7 @@ use onebasin_matching::Matching;
 use onebasin_training::Span;
 
 use super::error::SpecError;
-use super::experiment::{Method, Model, Pair};
+use super::experiment::{Merging, Method, Model, Pair};
 use super::resolve::{Resolver, Result, path};
 use super::text::End;
 
@@ -44,7 +44,7 @@ impl Resolver<'_> {
                     .fault(&architecture, End::Key, message)
                     .hint("all models of a pair are held together to be merged: make it narrower, or lower `models`"));
             }
-            let matches = |method: &&Method| method.merging.averages() && !matches!(method.matching, Matching::Identity(_));
+            let matches = |method: &&Method| method.merging.aligns() && !matches!(method.matching, Matching::Identity(_));
             let widest = pair.graph.spec().groups.iter().max_by_key(|group| group.units);
             if let (Some(method), Some(group)) = (methods.iter().find(matches), widest) {
                 let bytes = 8 * (group.units as u128).pow(2);
@@ -61,8 +61,16 @@ impl Resolver<'_> {
                 }
             }
             for (place, model) in models.iter().enumerate() {
-                let Some(subset) = &model.subset else { continue };
-                let here = path(["models", &place.to_string(), "subset"]);
+                if model.training.as_ref().is_some_and(|training| training.fold_norms != pair.training.fold_norms) {
+                    let here = path(["models", &place.to_string(), "training"]);
+                    let message = format!("the training of `{}` leaves another network than that of `{}`", model.name, pair.name());
+                    return Err(self.wrong(&here, message).hint("give both the same `fold-norms`"));
+                }
+                let (here, subset) = match (pair.subsets.get(&place), &model.subset, &self.document.pairs[index].subsets) {
+                    (Some(subset), _, Some(table)) => (path(["subsets", table, &model.name]), subset),
+                    (_, Some(subset), _) => (path(["models", &place.to_string(), "subset"]), subset),
+                    _ => continue,
+                };
                 subset.check_labels(pair.graph.architecture.classes).map_err(|error| {
                     self.library(&here, &error).hint(format!("`{}` has {} classes", pair.dataset, pair.graph.architecture.classes))
                 })?;
@@ -82,10 +90,17 @@ impl Resolver<'_> {
 
     /// Refuses trainings of merged models that the images of a pair do not suffice for.
     fn fine_tunings(&self, pair: &Pair, methods: &[Method]) -> Result<()> {
-        let Some(images) = counts(&pair.source, self.places).map(|counts| counts.train) else { return Ok(()) };
-        for (index, method) in methods.iter().enumerate() {
-            let Some(training) = &method.fine_tuning else { continue };
-            let here = path(["methods", &index.to_string(), "fine-tuning"]);
+        let Some(images) = counts(&pair.source, self.places).map(|counts| self.left(counts.train)) else { return Ok(()) };
+        let trainings = methods.iter().enumerate().flat_map(|(index, method)| {
+            let here = |keys: &[&str]| [path(["methods", &index.to_string()]), keys.iter().map(|&key| key.to_owned()).collect()].concat();
+            let curve = match &method.merging {
+                Merging::Curve(curve) => Some((here(&["merging", "training"]), method, &curve.training)),
+                _ => None,
+            };
+            let tuning = method.fine_tuning.as_ref().map(|training| (here(&["fine-tuning"]), method, training));
+            [curve, tuning].into_iter().flatten()
+        });
+        for (here, method, training) in trainings {
             let of_pair = |error: SpecError| error.hint(format!("`{}` has {images} training images", pair.dataset));
             training.check_norms(&pair.graph, images).map_err(|error| of_pair(self.library(&here, &error)))?;
             let Span { steps, .. } = training.span(images).map_err(|error| of_pair(self.library(&here, &error)))?;
@@ -96,6 +111,11 @@ impl Resolver<'_> {
             }
         }
         Ok(())
+    }
+
+    /// How many of so many training images are left where some are put aside.
+    fn left(&self, images: usize) -> usize {
+        self.document.validation.map_or(images, |share| images - ((images as f64 * share).round() as usize).min(images))
     }
 
     /// Refuses repairs whose batches have one value of a unit: it has no variance.
@@ -143,25 +163,28 @@ impl Resolver<'_> {
 
     /// Refuses trainings and repairs that the images of a pair do not suffice for. Subsets of models count.
     pub(super) fn enough_images(&self, pair: &Pair, training: &str, models: &[Model], counts: Counts) -> Result<()> {
-        let table = path(["trainings", training]);
+        let there = self.left(counts.train);
         for (index, model) in models.iter().enumerate() {
-            let images = match &model.subset {
-                None => Some(counts.train),
+            let own = self.model_training(index);
+            let training_name = own.as_deref().unwrap_or(training);
+            let (table, training) = (path(["trainings", training_name]), model.training.as_ref().unwrap_or(&pair.training));
+            let images = match pair.subsets.get(&index).or(model.subset.as_ref()) {
+                None => Some(there),
                 Some(subset) => {
                     let here = path(["models", &index.to_string(), "subset"]);
-                    subset.size(counts.train).map_err(|error| {
-                        self.library(&here, &error).hint(format!("`{}` has {} training images", pair.dataset, counts.train))
-                    })?
+                    subset
+                        .size(there)
+                        .map_err(|error| self.library(&here, &error).hint(format!("`{}` has {there} training images", pair.dataset)))?
                 }
             };
             // How many images parts by label are is known when the labels are read.
             let Some(images) = images else { continue };
             let of_pair =
                 |error: SpecError| error.hint(format!("model `{}` of `{}` sees {images} training images", model.name, pair.name()));
-            pair.training.check_norms(&pair.trained, images).map_err(|error| of_pair(self.library(&table, &error)))?;
-            let Span { steps, steps_per_epoch } = pair.training.span(images).map_err(|error| of_pair(self.library(&table, &error)))?;
+            training.check_norms(&pair.trained, images).map_err(|error| of_pair(self.library(&table, &error)))?;
+            let Span { steps, steps_per_epoch } = training.span(images).map_err(|error| of_pair(self.library(&table, &error)))?;
             if steps > MOST_STEPS {
-                let message = format!("`trainings.{training}` would take {steps} steps, expected at most {MOST_STEPS}");
+                let message = format!("`trainings.{training_name}` would take {steps} steps, expected at most {MOST_STEPS}");
                 return Err(of_pair(self.layers.fault(&table, End::Key, message)));
             }
             self.epochs(pair, steps / steps_per_epoch).map_err(of_pair)?;
@@ -177,12 +200,20 @@ impl Resolver<'_> {
             let here: Vec<String> = ["methods", &index].iter().chain(keys).map(|&step| step.to_owned()).collect();
             let Some(Value::Num(..)) = self.layers.get(&here) else { continue };
             let images: usize = self.layers.read_at(&here)?;
-            if images > counts.train {
-                let message = format!("`{}` is {images}, but `{}` has {} training images", super::shown(&here), pair.dataset, counts.train);
+            if images > there {
+                let message = format!("`{}` is {images}, but `{}` has {there} training images", super::shown(&here), pair.dataset);
                 return Err(self.wrong(&here, message).hint("leave it out to take all"));
             }
         }
         Ok(())
+    }
+
+    /// The name of a model's own training.
+    fn model_training(&self, index: usize) -> Option<String> {
+        match self.layers.get(&path(["models", &index.to_string(), "training"])) {
+            Some(Value::String(_, name)) => Some(name.clone()),
+            _ => None,
+        }
     }
 
     /// Refuses epochs to be measured after that a training of a pair does not have.

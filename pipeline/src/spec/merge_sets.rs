@@ -37,6 +37,17 @@ impl Resolver<'_> {
         Ok(positions)
     }
 
+    /// The indices of the models that a method merges, in the models' own order.
+    pub(super) fn merged_models(&self, here: &[String], names: &[String], models: &[Model]) -> Result<Vec<usize>> {
+        let mut positions = self.positions(here, names, models)?;
+        positions.sort_unstable();
+        if positions.len() < 2 {
+            let message = format!("`{}` names {} models, expected at least 2", shown(here), positions.len());
+            return Err(self.wrong(here, message).hint("models are merged in their own order; leave `models` out to merge the first"));
+        }
+        Ok(positions)
+    }
+
     /// The matching at `at`; its `reference` may be the name of a model.
     pub(super) fn matching(&self, at: &[String], models: &[Model]) -> Result<Matching> {
         let here = [at, &path(["reference"])].concat();
@@ -59,6 +70,13 @@ impl Resolver<'_> {
                 let message = format!("`{}` is {reference}, but there are {} models, counted from 0", shown(&here), models.len());
                 return Err(self.wrong(&here, message).known("", models.iter().map(|model| model.name.as_str())));
             };
+            if let Some(chosen) = &method.models {
+                if !chosen.contains(&reference) {
+                    let message = format!("the reference `{}` is not among the `models` that `{}` merges", model.name, method.name);
+                    return Err(self.wrong(&here, message).hint("a merged model has the units of its reference: merge it too"));
+                }
+                continue;
+            }
             let counted = evaluation.merges.iter().find(|&&count| count <= reference).map(|count| format!("the first {count} models"));
             let listed = evaluation.subsets.iter().find(|subset| !subset.contains(&reference)).map(|subset| {
                 let names: Vec<&str> = subset.iter().map(|&index| models[index].name.as_str()).collect();
@@ -82,7 +100,7 @@ impl Resolver<'_> {
             };
             let here = path(["methods", &index.to_string(), "matching-seeds"]);
             self.within(&here, seeds, 1..=MOST_SEEDS, "the paper draws 9 times")?;
-            if !method.matching.is_random() || !method.merging.averages() {
+            if !method.matching.is_random() || !method.merging.aligns() {
                 let message =
                     format!("`{}` is {seeds}, but `{}` is deterministic: `matching-seeds` has no effect", shown(&here), method.name);
                 return Err(self.wrong(&here, message).hint("leave it out; plots show the one result beside the draws of other methods"));

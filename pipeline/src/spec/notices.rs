@@ -11,7 +11,7 @@ use crate::comparison::Reported;
 use crate::identity::MethodLabel;
 
 /// Tables that pairs name.
-const TABLES: [&str; 3] = ["architectures", "datasets", "trainings"];
+const TABLES: [&str; 4] = ["architectures", "datasets", "subsets", "trainings"];
 
 /// A table: `architectures`, and its name.
 pub type Table = (&'static str, String);
@@ -36,15 +36,25 @@ pub fn tables(layers: &Layers) -> (BTreeSet<Table>, BTreeSet<Table>) {
     let mut used = BTreeSet::new();
     if let Some(Value::Array(_, pairs)) = layers.get(&path(["pairs"])) {
         for pair in pairs {
-            for (table, key) in
-                [("architectures", "architecture"), ("datasets", "dataset"), ("datasets", "stand-in"), ("trainings", "training")]
-            {
+            for (table, key) in [
+                ("architectures", "architecture"),
+                ("datasets", "dataset"),
+                ("datasets", "stand-in"),
+                ("subsets", "subsets"),
+                ("trainings", "training"),
+            ] {
                 used.extend(pair.as_dict().and_then(|pair| pair.get(key)?.as_str()).map(|name| (table, name.to_owned())));
             }
         }
     }
     if let Some(Value::Array(_, methods)) = layers.get(&path(["methods"])) {
         let named = methods.iter().filter_map(|method| method.as_dict()?.get("fine-tuning")?.as_str());
+        used.extend(named.map(|name| ("trainings", name.to_owned())));
+        let curves = methods.iter().filter_map(|method| method.as_dict()?.get("merging")?.as_dict()?.get("training")?.as_str());
+        used.extend(curves.map(|name| ("trainings", name.to_owned())));
+    }
+    if let Some(Value::Array(_, models)) = layers.get(&path(["models"])) {
+        let named = models.iter().filter_map(|model| model.as_dict()?.get("training")?.as_str());
         used.extend(named.map(|name| ("trainings", name.to_owned())));
     }
     (there, used)

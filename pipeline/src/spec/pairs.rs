@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use figment::value::Value;
-use onebasin_datasets::{DatasetError, SearchPaths, Source, classes, counts, digest, geometry, known_names};
+use onebasin_datasets::{DatasetError, SearchPaths, Source, Subset, classes, counts, digest, geometry, known_names};
 use onebasin_network::{Blueprint, Graph, Shape};
 use onebasin_training::Training;
 use serde::de::DeserializeOwned;
@@ -24,6 +24,12 @@ impl Resolver<'_> {
             ("datasets", &self.document.datasets),
             ("trainings", &self.document.trainings),
         ];
+        for (name, of_models) in &self.document.subsets {
+            self.name(&path(["subsets", name]), name)?;
+            for model in of_models.keys() {
+                self.position(&path(["subsets", name, model]), model, models)?;
+            }
+        }
         for (table, entries) in tables {
             for name in entries.keys() {
                 self.name(&path([table, name]), name)?;
@@ -50,6 +56,14 @@ impl Resolver<'_> {
             }
             let blueprint = self.lookup(&at("architecture"), "architecture", "architectures", &written.architecture, &blueprints)?;
             let training = self.lookup(&at("training"), "training", "trainings", &written.training, &trainings)?;
+            let training = match &written.augmentation {
+                None => training,
+                Some(augmentation) => {
+                    augmentation.check().map_err(|error| self.library(&at("augmentation"), &error))?;
+                    Training { augmentation: Some(augmentation.clone()), ..training }
+                }
+            };
+            let parts = written.subsets.as_ref().map(|name| self.subsets_of(&at("subsets"), name, models)).transpose()?;
             let of_dataset = |error: &dyn std::error::Error| match sources.contains_key(dataset.as_str()) {
                 true => self.library(&path(["datasets", dataset]), error),
                 false => self.wrong(&at(key), chain(error)),
@@ -106,6 +120,8 @@ impl Resolver<'_> {
                 trained,
                 graph,
                 training,
+                augmentation: written.augmentation.clone(),
+                subsets: parts.unwrap_or_default(),
             };
             if let Some(counts) = counts {
                 self.enough_memory_for_images(&of_images, &pair, counts)?;
@@ -119,6 +135,20 @@ impl Resolver<'_> {
             pairs.push(pair);
         }
         Ok(pairs)
+    }
+
+    /// The subsets of a table, by the indices of their models.
+    fn subsets_of(&self, at: &[String], name: &str, models: &[Model]) -> Result<BTreeMap<usize, Subset>> {
+        let tables = &self.document.subsets;
+        let Some(of_models) = tables.get(name) else {
+            let message = format!("unknown subsets `{name}`: there is no table `[subsets.{name}]`");
+            return Err(self.wrong(at, message).known(name, tables.keys().map(String::as_str)));
+        };
+        let subset = |(model, written): (&String, &Value)| {
+            let here = path(["subsets", name, model]);
+            Ok((self.position(&here, model, models)?, self.subset(&here, written)?))
+        };
+        of_models.iter().map(subset).collect()
     }
 
     fn source(&self, at: &[String], name: &str, sources: &BTreeMap<&str, Source>) -> Result<Source> {

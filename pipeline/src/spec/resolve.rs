@@ -13,7 +13,7 @@ use onebasin_training::Training;
 use super::asked::{Asked, EvaluationKeys, Requests};
 use super::document::{self, Document};
 use super::error::{SpecError, chain};
-use super::experiment::{Checkpoint, Evaluation, Experiment, Merging, Method, Model, Pair};
+use super::experiment::{Checkpoint, Columns, Evaluation, Experiment, Merging, Method, Model, Pair};
 use super::fault::{fraction, quoted_place, shown, whole};
 use super::layers::Layers;
 use super::origin::Origin;
@@ -39,6 +39,12 @@ pub fn resolve(layers: &Layers, folder: &Path, places: &SearchPaths, measurement
     resolver.name(&path(["name"]), &document.name)?;
     resolver.within(&path(["replicates"]), document.replicates, 1..=MOST_REPLICATES, "")?;
     resolver.within(&path(["checkpoint-seconds"]), document.checkpoint_seconds, 0..=MOST_SECONDS, "0 keeps no checkpoints")?;
+    if let Some(share) = document.validation
+        && !(share > 0.0 && share < 1.0)
+    {
+        let message = format!("`validation` should be a share above 0 and below 1, not `{share}`");
+        return Err(resolver.wrong(&path(["validation"]), message).hint("0.1 puts a tenth of the training images aside"));
+    }
     let models = resolver.models()?;
     let pairs = resolver.pairs(&models)?;
     let methods = resolver.methods(&models)?;
@@ -46,16 +52,19 @@ pub fn resolve(layers: &Layers, folder: &Path, places: &SearchPaths, measurement
     let evaluation = resolver.evaluation(&models, &pairs, &methods, measurements)?;
     resolver.coefficients(&methods, &evaluation)?;
     resolver.references(&methods, &evaluation, &models)?;
+    resolver.sequences(&methods)?;
     let methods = resolver.with_draws(methods)?;
     let comparison = resolver.comparison(folder, &pairs, &methods)?;
     let notices = resolver.notices(&models, &methods);
     let sweep = resolver.sweep()?;
-    let Document { name, seed, replicates, checkpoint_seconds, .. } = document;
+    let Document { name, seed, replicates, checkpoint_seconds, validation, replay, .. } = document;
     Ok(Experiment {
         name,
         seed,
         replicates,
         checkpoint_seconds,
+        validation,
+        replay,
         models,
         pairs,
         methods,
@@ -135,9 +144,7 @@ impl Resolver<'_> {
                     Some(0) => {
                         Err(self.wrong(&here, "`models` should be at least 1, not 0").hint("merging needs 2 or more; the papers take 5"))
                     }
-                    Some(count) if count <= 10_000 => {
-                        Ok((0..count).map(|index| Model { name: letters(index), subset: None, checkpoint: None }).collect())
-                    }
+                    Some(count) if count <= 10_000 => Ok((0..count).map(|index| Model::named(letters(index))).collect()),
                     _ => Err(self.wrong(&here, "`models` should be a whole number from 1 to 10000, or a list of tables")),
                 }
             }
@@ -155,41 +162,48 @@ impl Resolver<'_> {
 
     fn model(&self, index: usize) -> Result<Model> {
         let index = index.to_string();
-        let document::Model { name, subset, checkpoint, key } = self.layers.read_at(&path(["models", &index]))?;
+        let document::Model { name, subset, checkpoint, key, training, first_weights } = self.layers.read_at(&path(["models", &index]))?;
         self.name(&path(["models", &index, "name"]), &name)?;
-        let here = path(["models", &index, "subset"]);
-        let subset = match subset {
-            None => None,
-            Some(Value::Num(_, number)) => {
-                let share = fraction(&number);
+        let subset = subset.as_ref().map(|subset| self.subset(&path(["models", &index, "subset"]), subset)).transpose()?;
+        let here = path(["models", &index, "training"]);
+        let training = training.map(|name| self.training_named(&here, &name)).transpose()?;
+        let checkpoint = self.model_checkpoint(&index, subset.is_some(), checkpoint.as_deref(), key)?;
+        Ok(Model { subset, training, first_weights, checkpoint, ..Model::named(name) })
+    }
+
+    /// The subset that the value at `here` writes.
+    pub(super) fn subset(&self, here: &[String], written: &Value) -> Result<Subset> {
+        let subset = match written {
+            Value::Num(_, number) => {
+                let share = fraction(number);
                 if !(share > 0.0 && share <= 1.0) {
-                    let message = format!("`{}` should be a share above 0, at most 1, or a table, not `{share}`", shown(&here));
+                    let message = format!("`{}` should be a share above 0, at most 1, or a table, not `{share}`", shown(here));
                     let hint = "`subset = 0.5` takes half of the training images, `subset = { count = 100 }` takes 100";
-                    return Err(self.wrong(&here, message).hint(hint));
+                    return Err(self.wrong(here, message).hint(hint));
                 }
-                Some(Subset::share(share))
+                Subset::share(share)
             }
-            Some(_) => Some(self.layers.read_at(&here)?),
+            _ => self.layers.read_at(here)?,
         };
-        if let Some(subset) = &subset {
-            // The number of images is not known here: only the share can be judged.
-            subset.size(usize::MAX >> 12).map_err(|error| self.library(&here, &error))?;
-        }
-        let at = |key: &str| path(["models", &index, key]);
-        let checkpoint = match checkpoint {
-            Some(_) if subset.is_some() => {
+        // The number of images is not known here: only the share can be judged.
+        subset.size(usize::MAX >> 12).map_err(|error| self.library(here, &error))?;
+        Ok(subset)
+    }
+
+    /// The checkpoint of the model at an index.
+    fn model_checkpoint(&self, index: &str, has_subset: bool, file: Option<&str>, key: Option<String>) -> Result<Option<Checkpoint>> {
+        let at = |key: &str| path(["models", index, key]);
+        match file {
+            Some(_) if has_subset => {
                 let message = "a model from a file sees no training images: `subset` has no meaning beside `checkpoint`";
-                return Err(self.wrong(&at("subset"), message).hint("leave one of the two out"));
+                Err(self.wrong(&at("subset"), message).hint("leave one of the two out"))
             }
-            Some(file) => Some(self.checkpoint(&at("checkpoint"), &file, key)?),
-            None if key.is_some() => {
-                return Err(self
-                    .wrong(&at("key"), "`key` says where in a `checkpoint`, and there is none")
-                    .hint("write `checkpoint = \"FILE\"`"));
-            }
-            None => None,
-        };
-        Ok(Model { name, subset, checkpoint })
+            Some(file) => self.checkpoint(&at("checkpoint"), file, key).map(Some),
+            None if key.is_some() => Err(self
+                .wrong(&at("key"), "`key` says where in a `checkpoint`, and there is none")
+                .hint("write `checkpoint = \"FILE\"`")),
+            None => Ok(None),
+        }
     }
 
     /// A file of weights, which is relative to the spec. Its content enters recipes, so it is read here.
@@ -213,19 +227,21 @@ impl Resolver<'_> {
                 return Err(self.wrong(&at("name"), message).hint("take another name"));
             }
             let merging = match &written.merging {
-                None => Merging::Mean { coefficients: None },
-                Some(document::Merging::Mean(mean)) => Merging::Mean { coefficients: mean.coefficients.clone() },
+                None => Merging::Mean { coefficients: None, columns: Columns::Aligned },
+                Some(document::Merging::Mean(mean)) => Merging::Mean { coefficients: mean.coefficients.clone(), columns: mean.columns },
                 Some(document::Merging::Spherical(_)) => Merging::Spherical,
                 Some(document::Merging::Ensemble(ensemble)) => Merging::Ensemble { average: ensemble.average },
                 Some(document::Merging::Model(document::OneModel { model })) => {
                     let here = [at("merging"), path(["model"])].concat();
                     Merging::Model { model: self.position(&here, model, models)? }
                 }
+                Some(document::Merging::Curve(curve)) => Merging::Curve(Box::new(self.curve(&at("merging"), curve)?)),
             };
+            let chosen = written.models.as_ref().map(|names| self.merged_models(&at("models"), names, models)).transpose()?;
             let matching = match (&written.matching, &merging) {
                 (Some(_), _) => self.matching(&at("matching"), models)?,
                 (None, Merging::Ensemble { .. } | Merging::Model { .. }) => Matching::Identity(Default::default()),
-                (None, Merging::Mean { .. } | Merging::Spherical) => {
+                (None, Merging::Mean { .. } | Merging::Spherical | Merging::Curve(_)) => {
                     let message = format!("missing key `matching` in `methods[{index}]`");
                     return Err(self
                         .layers
@@ -235,13 +251,21 @@ impl Resolver<'_> {
                 }
             };
             matching.check().map_err(|error| self.library(&at("matching"), &error))?;
-            if !merging.averages() && !matches!(matching, Matching::Identity(_)) {
+            if !merging.aligns() && !matches!(matching, Matching::Identity(_)) {
                 let message = format!("{}: it has no use for a matching", alone(&merging));
                 return Err(self.wrong(&at("matching"), message).hint("leave `matching` out"));
             }
             let repair = written.repair.as_ref().map(|_| self.repair(&at("repair"), &merging)).transpose()?;
             let fine_tuning = written.fine_tuning.as_ref().map(|name| self.fine_tuning(&at("fine-tuning"), name, &merging)).transpose()?;
-            methods.push(Method { name: MethodName::new(&written.name), matching, merging, repair, fine_tuning });
+            methods.push(Method {
+                name: MethodName::new(&written.name),
+                models: chosen,
+                matching,
+                merging,
+                repair,
+                fine_tuning,
+                sequential: written.sequential,
+            });
         }
         self.distinct("methods", "name", "method", methods.iter().map(|method| method.name.name.as_str()))?;
         Ok(methods)
@@ -267,6 +291,11 @@ impl Resolver<'_> {
             let message = format!("{}: it has no model to train on", alone(merging));
             return Err(self.layers.fault(here, End::Key, message).hint("leave `fine-tuning` out, or merge by \"mean\""));
         }
+        self.training_named(here, name)
+    }
+
+    /// The training that the value at `here` names.
+    pub(super) fn training_named(&self, here: &[String], name: &str) -> Result<Training> {
         let trainings = &self.document.trainings;
         if !trainings.contains_key(name) {
             let message = format!("unknown training `{name}`: there is no table `[trainings.{name}]`");
@@ -306,6 +335,10 @@ impl Resolver<'_> {
             let here = path(["evaluation", "epochs", &place.to_string()]);
             return Err(self.wrong(&here, "`evaluation.epochs` should hold whole numbers from 1, in rising order"));
         }
+        if !written.epochs.is_empty() && models.iter().any(|model| model.training.is_some()) {
+            let message = "`evaluation.epochs` measures models on the way of one training, and some have their own";
+            return Err(self.wrong(&at("epochs"), message).hint("leave `training` of the models out"));
+        }
         for pair in pairs {
             self.epochs(pair, pair.training.epochs.unwrap_or(usize::MAX))?;
         }
@@ -324,17 +357,22 @@ impl Resolver<'_> {
     /// Factors of a mean fit one number of models only.
     fn coefficients(&self, methods: &[Method], evaluation: &Evaluation) -> Result<()> {
         for (index, method) in methods.iter().enumerate() {
-            let counts = || evaluation.merges.iter().copied().chain(evaluation.subsets.iter().map(Vec::len));
-            if method.merging == Merging::Spherical
+            let counts = || {
+                let of_evaluation = evaluation.merges.iter().copied().chain(evaluation.subsets.iter().map(Vec::len));
+                method.models.as_ref().map_or_else(|| of_evaluation.collect(), |models| vec![models.len()]).into_iter()
+            };
+            if method.merging.is_of_two()
+                && method.sequential.is_none()
                 && let Some(count) = counts().find(|&count| count != 2)
             {
                 let here = path(["methods", &index.to_string(), "merging"]);
-                let message = format!("the middle of an arc is between 2 models: it cannot merge {count}");
+                let what = if method.merging == Merging::Spherical { "the middle of an arc" } else { "a curve" };
+                let message = format!("{what} is between 2 models: it cannot merge {count}");
                 return Err(self
                     .wrong(&here, message)
                     .hint("let `evaluation.merges` and `subsets` ask for 2 models only, or merge by \"mean\""));
             }
-            let Merging::Mean { coefficients: Some(factors) } = &method.merging else { continue };
+            let Merging::Mean { coefficients: Some(factors), .. } = &method.merging else { continue };
             let here = path(["methods", &index.to_string(), "merging", "coefficients"]);
             if factors.iter().any(|factor| !factor.is_finite()) {
                 return Err(self.wrong(&here, "`coefficients` should be finite numbers"));
@@ -388,6 +426,7 @@ fn alone(merging: &Merging) -> &'static str {
     match merging {
         Merging::Ensemble { .. } => "an ensemble averages predictions",
         Merging::Model { .. } => "one model is taken as it is",
+        Merging::Curve(_) => "a point of a curve is trained",
         Merging::Mean { .. } | Merging::Spherical => "a mean of weights",
     }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
 use onebasin_matching::{Alignment, Frame, UnitMaps};
-use onebasin_network::{Architecture, Checkpoint, Graph, RepairedLayers, Weights};
+use onebasin_network::{Architecture, Checkpoint, Graph, RepairedLayers, Role, Weights};
 use onebasin_training::{CurvePoint, Evaluation, Statistics};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -72,6 +72,38 @@ pub(crate) fn load_own(artifact: &Artifact, graph: &Graph) -> Result<(Graph, Wei
         artifact.directory.display()
     );
     Ok((Graph::build(&architecture)?, weights))
+}
+
+/// Writes the control points of a curve into a folder.
+pub(crate) fn save_controls(folder: &Path, architecture: &Architecture, controls: Vec<Weights>) -> Result<()> {
+    for (place, weights) in controls.into_iter().enumerate() {
+        let checkpoint = Checkpoint { architecture: architecture.clone(), weights };
+        checkpoint.save(&folder.join(control(place))).context("cannot save a control point")?;
+    }
+    Ok(())
+}
+
+/// The control points of a curve, which must be of the graph's architecture.
+pub(crate) fn load_controls(artifact: &Artifact, graph: &Graph, count: usize) -> Result<Vec<Weights>> {
+    let load = |place: usize| {
+        let checkpoint = Checkpoint::load(&artifact.directory.join(control(place))).context("cannot load a control point")?;
+        ensure!(
+            checkpoint.architecture == graph.architecture,
+            "a control point in `{}` is of another architecture than the spec says",
+            artifact.directory.display()
+        );
+        Ok(checkpoint.weights)
+    };
+    (0..count).map(load).collect()
+}
+
+fn control(place: usize) -> String {
+    format!("control-{place}.safetensors")
+}
+
+/// Whether a network has batch norms, whose running statistics belong to one point only.
+pub(crate) fn has_batch_norms(graph: &Graph) -> bool {
+    graph.spec().parameters.iter().any(|parameter| parameter.role == Role::RunningMean)
 }
 
 /// Writes the learning curve of a training into a folder.

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
-use onebasin_matching::{Alignment, interpolate_spherically, mean, to_frame_with};
+use onebasin_matching::{Alignment, interpolate_spherically, mean, rows_to_frame, to_frame_with};
 use onebasin_network::Weights;
 use serde_json::json;
 
 use super::files;
+use crate::spec::Columns;
 use crate::stage::{Context, Recipe, Stage, StageId, Words};
 use crate::task::Task;
 
@@ -20,18 +21,25 @@ pub struct Merge {
     positions: Option<Vec<usize>>,
     /// Whether it is the middle of the arc between two models.
     arc: bool,
+    /// Whether columns stay where they are.
+    unaligned_columns: bool,
 }
 
 impl Merge {
     /// The mean of `models`, which `alignment` brings into one frame; each with its coefficient, or all alike.
     pub fn new(id: StageId, alignment: StageId, models: Vec<StageId>, task: Arc<Task>, coefficients: Option<Vec<f64>>) -> Merge {
         let inputs = std::iter::once(alignment).chain(models).collect();
-        Merge { id, inputs, task, coefficients, positions: None, arc: false }
+        Merge { id, inputs, task, coefficients, positions: None, arc: false, unaligned_columns: false }
     }
 
     /// The middle of the arc between two models in place of the mean.
     pub fn on_the_arc(self) -> Merge {
         Merge { arc: true, ..self }
+    }
+
+    /// The same with columns left where they are.
+    pub fn with_columns(self, columns: Columns) -> Merge {
+        Merge { unaligned_columns: columns == Columns::Unaligned, ..self }
     }
 
     /// The same of models that stand at these places in the alignment, which has others too.
@@ -62,6 +70,9 @@ impl Stage for Merge {
         if self.arc {
             settings["interpolation"] = json!("spherical");
         }
+        if self.unaligned_columns {
+            settings["columns"] = json!("unaligned");
+        }
         Recipe { kind: "merge", version: 1, settings }
     }
 
@@ -74,7 +85,11 @@ impl Stage for Merge {
         let mut aligned: Vec<Weights> = Vec::with_capacity(models.len());
         for (artifact, maps) in models.iter().zip(&maps) {
             context.check_interrupt()?;
-            aligned.push(to_frame_with(graph.spec(), &files::load(artifact, graph)?, maps, own.as_ref()));
+            let model = files::load(artifact, graph)?;
+            aligned.push(match self.unaligned_columns {
+                true => rows_to_frame(graph.spec(), &model, maps),
+                false => to_frame_with(graph.spec(), &model, maps, own.as_ref()),
+            });
         }
         let merged = match aligned.as_slice() {
             [first, second] if self.arc => interpolate_spherically(graph.spec(), first, second, 0.5),

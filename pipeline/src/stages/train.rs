@@ -1,21 +1,21 @@
 //! The stage that trains one model.
 
+use std::borrow::Cow;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::Instant;
 
 use anyhow::{Result, ensure};
 use onebasin_datasets::{Order, Subset};
 use onebasin_network::{Graph, Weights};
 use onebasin_repro::Stream;
-use onebasin_training::{Progress, Snapshot, Span, Training, TrainingError, TrainingRun, free_buffers};
+use onebasin_training::{Snapshot, Span, Training, TrainingRun, free_buffers, initialise};
 use serde_json::json;
 
 use super::files;
+use super::training_loop::TrainingLoop;
 use crate::dataset_cache;
-use crate::stage::{self, Artifact, Context, Recipe, Stage, StageId, Words};
+use crate::stage::{Artifact, Context, Recipe, Stage, StageId, Words};
 use crate::task::Task;
-use crate::training_images::training_images;
+use crate::training_images::{Replay, training_images};
 use crate::untrained::{sentence, untrained};
 
 /// Trains a network on the training images, or on a subset of them, and saves it as `weights.safetensors`, with its learning curve.
@@ -32,10 +32,14 @@ pub struct Train {
     task: Arc<Task>,
     training: Training,
     subset: Option<Subset>,
+    /// In place of a subset: images of several models.
+    replay: Option<Replay>,
     /// That of all models of a replicate, and the model's own.
     streams: [Stream; 2],
     /// What a later round of the same model draws from, the choice of its subset apart.
     round: Option<Stream>,
+    /// Whether the first weights come from the stream of all models.
+    shares_first_weights: bool,
     checkpoint_seconds: usize,
 }
 
@@ -62,7 +66,20 @@ impl Train {
         streams: [Stream; 2],
         checkpoint_seconds: usize,
     ) -> Train {
-        Train { id, inputs: Vec::new(), start: Start::Fresh, until: None, task, training, subset, streams, round: None, checkpoint_seconds }
+        let (inputs, start, until, replay, shares_first_weights, round) = (Vec::new(), Start::Fresh, None, None, false, None);
+        Train { id, inputs, start, until, task, training, subset, replay, streams, round, shares_first_weights, checkpoint_seconds }
+    }
+
+    /// The same on images of several models.
+    #[must_use]
+    pub fn on(self, replay: Option<Replay>) -> Train {
+        Train { replay, ..self }
+    }
+
+    /// The same from first weights that all models of a replicate share.
+    #[must_use]
+    pub fn from_shared_weights(self) -> Train {
+        Train { shares_first_weights: true, ..self }
     }
 
     /// The part of this training that ends after an epoch. Beside the weights it keeps all that another part needs to go on.
@@ -126,6 +143,12 @@ impl Stage for Train {
         if self.round.is_some() && self.subset.is_some() {
             settings["subset-stream"] = json!(own.path());
         }
+        if let Some(replay) = &self.replay {
+            settings["replay"] = replay.recipe();
+        }
+        if self.shares_first_weights {
+            settings["first-weights"] = json!(shared.path());
+        }
         if self.start == Start::Model {
             settings["start"] = json!("model");
         }
@@ -137,7 +160,10 @@ impl Stage for Train {
 
     fn run(&self, context: &Context<'_>) -> Result<()> {
         let dataset = context.datasets.of(&self.task)?;
-        let split = training_images(&dataset.train, self.subset.as_ref(), &self.streams)?;
+        let split = match &self.replay {
+            None => training_images(&dataset.train, self.subset.as_ref(), &self.streams)?,
+            Some(replay) => Cow::Owned(replay.images(&dataset.train)?),
+        };
         let (start, stream) = (self.start_of(context)?, self.stream());
         let graph = start.as_ref().map_or(&self.task.trained, |(graph, _)| graph);
         let normalisation = dataset_cache::normalisation(&self.task, &dataset);
@@ -152,25 +178,15 @@ impl Stage for Train {
         if let Some((_, weights)) = &start {
             run = run.starting_from(weights)?;
         }
+        if self.shares_first_weights && self.start == Start::Fresh {
+            let first = initialise(graph, self.training.initialisation, &self.streams[0].child("init"))?;
+            run = run.starting_from(&first)?;
+        }
         if let (Start::Part, [part]) = (self.start, context.inputs) {
             run.restore(Snapshot::from_bytes(&files::load_snapshot(part)?, stream.path())?)?;
         }
-        self.resume(&mut run, context);
-        let first = run.step();
-        let mut kept = Instant::now();
-        while run.step() < end {
-            let Progress { step, loss, rate, .. } = context.compute(|| run.advance())?;
-            (context.progress)(stage::Progress::Training { step, first, steps: end, loss, rate });
-            let interrupted = context.interrupted.load(Ordering::Relaxed) && step < end;
-            let keeps = self.checkpoint_seconds > 0;
-            if keeps && (interrupted || kept.elapsed().as_secs() >= self.checkpoint_seconds as u64) {
-                context.checkpoint.write(&run.snapshot().to_bytes(self.id.as_str())?)?;
-                kept = Instant::now();
-            }
-            if interrupted {
-                return Err(TrainingError::Interrupted { step, steps }.into());
-            }
-        }
+        let training_loop = TrainingLoop { name: self.id.as_str(), context, checkpoint_seconds: self.checkpoint_seconds };
+        training_loop.run(&mut run, end, steps)?;
         if self.until.is_some() {
             files::save_snapshot(context.out, &run.snapshot().to_bytes(stream.path())?)?;
         }
@@ -199,26 +215,6 @@ impl Train {
         match (self.start, context.inputs) {
             (Start::Model, [model]) => files::load_own(model, &self.task.graph).map(Some),
             _ => Ok(None),
-        }
-    }
-
-    /// Goes on where an earlier run was cut short. A checkpoint that cannot be used costs time and no more.
-    fn resume(&self, run: &mut TrainingRun<'_>, context: &Context<'_>) {
-        let restored = context.checkpoint.read().and_then(|bytes| {
-            let Some(bytes) = bytes else { return Ok(None) };
-            let snapshot = Snapshot::from_bytes(&bytes, self.id.as_str())?;
-            let step = snapshot.step();
-            run.restore(snapshot)?;
-            Ok(Some(step))
-        });
-        match restored {
-            Ok(None) => {}
-            Ok(Some(step)) => tracing::info!(stage = %self.id, step, "a training goes on from its checkpoint"),
-            Err(error) => {
-                let problem = format!("{error:#}");
-                tracing::warn!(stage = %self.id, problem, "a checkpoint cannot be used; the training starts anew");
-                context.checkpoint.remove();
-            }
         }
     }
 }

@@ -58,7 +58,7 @@ struct Kinds {
 }
 
 /// Other tables: the heading of the section that lists their keys, and where such a table stands.
-const TABLES: [(&str, &str); 16] = [
+const TABLES: [(&str, &str); 19] = [
     ("Top level", ""),
     ("Models", "models.0"),
     ("subset as a table", "models.0.subset"),
@@ -68,17 +68,20 @@ const TABLES: [(&str, &str); 16] = [
     ("schedule", "trainings.short.schedule"),
     ("Pairs", "pairs.0"),
     ("Methods", "methods.0"),
+    ("sequential", "methods.0.sequential"),
     ("activations", "methods.1.matching.activations"),
     ("mix", "methods.2.matching.mix"),
     ("[evaluation]", "evaluation"),
     ("evaluation.features", "evaluation.features"),
     ("evaluation.plane", "evaluation.plane"),
+    ("evaluation.lead", "evaluation.lead"),
+    ("evaluation.curve-plane", "evaluation.curve-plane"),
     ("evaluation.iterates", "evaluation.iterates"),
     ("[reported]", "reported"),
 ];
 
 /// Names that keys take besides kinds: the heading of the section, the key, and the table or value with a strange name.
-const NAMES: [(&str, &str, &str, &str); 44] = [
+const NAMES: [(&str, &str, &str, &str); 51] = [
     ("subset as a table", "order", "models.0.subset", "{ share = 0.5, order = STRANGE }"),
     ("format = \"cifar\"", "labels", "datasets.own", "{ format = \"cifar\", directory = \"x\", labels = STRANGE }"),
     ("family = \"mlp\"", "norm", "architectures.net", "{ family = \"mlp\", norm = STRANGE }"),
@@ -114,6 +117,13 @@ const NAMES: [(&str, &str, &str, &str); 44] = [
         "methods.0.matching",
         "{ by = \"joint-activation-matching\", score = STRANGE }",
     ),
+    ("matching = { by = \"ot-fusion\" }", "target", "methods.0.matching", "{ by = \"ot-fusion\", target = STRANGE }"),
+    ("sequential", "onto", "methods.0.sequential.onto", "STRANGE"),
+    ("merging = { by = \"mean\" }", "columns", "methods.0.merging", "{ by = \"mean\", columns = STRANGE }"),
+    ("Models", "first-weights", "models.0.first-weights", "STRANGE"),
+    ("merging = { by = \"curve\" }", "kind", "methods.0.merging", "{ by = \"curve\", kind = STRANGE }"),
+    ("merging = { by = \"curve\" }", "start", "methods.0.merging", "{ by = \"curve\", start = STRANGE }"),
+    ("merging = { by = \"curve\" }", "ends", "methods.0.merging", "{ by = \"curve\", ends = STRANGE }"),
     ("merging = { by = \"ensemble\" }", "average", "methods.0.merging", "{ by = \"ensemble\", average = STRANGE }"),
     ("mix", "score", "methods.0.matching", "{ by = \"git-re-basin\", mix = { score = STRANGE } }"),
     ("activations", "tap", "methods.0.matching", "{ by = \"activation-matching\", activations = { tap = STRANGE } }"),

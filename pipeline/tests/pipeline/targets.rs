@@ -111,6 +111,28 @@ fn two_results_are_compared_row_by_row() {
 }
 
 #[test]
+fn results_are_put_side_by_side() {
+    let (folder, _) = folder();
+    run(folder.path(), &[]);
+    run(folder.path(), &["--set", "trainings.adam.epochs=3"]);
+    let other = "results/small@trainings.adam.epochs=3";
+    let compare = |more: &[&str]| texts(&onebasin(folder.path(), &[&["compare"], more].concat()));
+    let (code, _, error) = compare(&["results/small", other, "--to", "beside"]);
+    assert_eq!(code, 0, "{error}");
+    let text = fs::read_to_string(folder.path().join("beside/beside.md")).unwrap();
+    assert!(text.contains("| method | small | small@trainings.adam.epochs=3 | reported |\n") && text.contains("\n| naive | 0."), "{text}");
+    let table = fs::read_to_string(folder.path().join("beside/beside.csv")).unwrap();
+    assert!(table.starts_with("setting,dataset,architecture,method,models,split,replicates,mean,sd,"), "{table}");
+    assert!(
+        fs::read_to_string(folder.path().join("beside/beside.svg")).unwrap().contains("small@trainings.adam.epochs=3: few-glyphs, mlp")
+    );
+    for wrong in [&["results/small", "nowhere"][..], &["results/small", "results/small"], &["results/small"]] {
+        let (code, out, error) = compare(wrong);
+        assert!(code == 2 && out.is_empty() && error.contains("error: "), "{error}");
+    }
+}
+
+#[test]
 fn a_sweep_runs_every_setting_in_folders_of_its_own_and_writes_one_table_over_all() {
     let (folder, spec) = folder();
     let args = ["run", "small.toml", "--sweep", "trainings.adam.epochs=1,3", "--sweep", "seed=1,2", "--json"];

@@ -1,4 +1,4 @@
-use onebasin_repro::Fingerprint;
+use onebasin_repro::{Fingerprint, Stream};
 use serde::{Deserialize, Serialize};
 
 use crate::error::DatasetError;
@@ -81,6 +81,20 @@ impl Split {
         Split { shape: self.shape, classes: self.classes, pixels, labels }
     }
 
+    /// Puts a share of the images aside: those that stay, and those put aside, both in their old order. At least one image is on either side
+    /// where there are two.
+    pub fn hold_out(&self, share: f64, stream: &Stream) -> (Split, Split) {
+        let aside = ((self.len() as f64 * share).round() as usize).clamp(1, self.len().saturating_sub(1).max(1));
+        let order = stream.shuffled(self.len());
+        let (held, stays) = order.split_at(aside.min(self.len()));
+        let sorted = |indices: &[u32]| {
+            let mut indices = indices.to_vec();
+            indices.sort_unstable();
+            self.select(&indices)
+        };
+        (sorted(stays), sorted(held))
+    }
+
     /// Images of each class.
     pub fn class_counts(&self) -> Vec<usize> {
         let mut counts = vec![0; self.classes];
@@ -155,6 +169,21 @@ mod tests {
         assert_eq!(chosen.labels, [2, 0, 2]);
         assert_eq!(chosen.image(1), [0, 255, 10, 10]);
         assert_eq!(split().class_counts(), [1, 0, 2]);
+    }
+
+    #[test]
+    fn images_put_aside_and_those_that_stay_are_all_there_are() {
+        let all = Split { shape: (1, 1, 1), classes: 20, pixels: (0..20).collect(), labels: (0..20).collect() };
+        let (stays, held) = all.hold_out(0.25, &Stream::root(1));
+        assert_eq!((stays.len(), held.len()), (15, 5));
+        let mut together = [stays.pixels.clone(), held.pixels.clone()].concat();
+        together.sort_unstable();
+        assert_eq!(together, all.pixels);
+        assert!(stays.labels.is_sorted() && held.labels.is_sorted());
+        assert_eq!(all.hold_out(0.25, &Stream::root(1)).1, held);
+        assert_ne!(all.hold_out(0.25, &Stream::root(2)).1, held);
+        // One image on either side at least.
+        assert_eq!([0.0, 1.0].map(|share| all.hold_out(share, &Stream::root(1)).1.len()), [1, 19]);
     }
 
     #[test]

@@ -109,9 +109,11 @@ impl Subset {
                 return wrong("parts with labels", format!("none in part {place}"), "leave `labels` and `except` out to take every label");
             }
             let overlaps = |(other, theirs): &(&SubsetPart, Vec<usize>)| {
-                let whole = |part: &SubsetPart| (part.from, part.to) == (0.0, 1.0);
-                let alike = *theirs == labels && other.from < part.to && part.from < other.to;
-                alike || (whole(part) && whole(other) && theirs.iter().any(|label| labels.contains(label)))
+                // How many images there are is not known here, so only shares can be compared.
+                let shares = |part: &SubsetPart| part.skip.is_none() && part.count.is_none();
+                let meet = other.from < part.to && part.from < other.to && shares(part) && shares(other);
+                let alike = *theirs == labels && meet;
+                alike || (part.is_whole() && other.is_whole() && theirs.iter().any(|label| labels.contains(label)))
             };
             if let Some(other) = earlier.iter().position(overlaps) {
                 let got = format!("parts {other} and {place} with the same images");
@@ -156,6 +158,10 @@ impl Subset {
             };
             let of_labels: Vec<u32> = order.iter().copied().filter(|&index| part.has(labels[index as usize])).collect();
             let images = &of_labels[part.range(of_labels.len())];
+            if part.count.is_some_and(|count| count > images.len()) {
+                let (there, hint) = (images.len().to_string(), "take fewer, or leave `count` out to take all");
+                return wrong("as many images as `count` says", &there, hint);
+            }
             if images.is_empty() {
                 return wrong("parts with images", "none", "labels are counted from 0; `from` and `to` are shares of the images with them");
             }
@@ -336,6 +342,25 @@ mod tests {
         }
         let half = SubsetPart { to: 0.5, ..labelled(&[1]) };
         of(&[half, from(0.5, labelled(&[1])), except(&[1])]).check_labels(4).unwrap();
+    }
+
+    #[test]
+    fn parts_by_number_meet_at_an_image_and_say_when_there_are_too_few() {
+        let ends = |skip: Option<usize>, count: Option<usize>| SubsetPart { skip, count, ..labelled(&[1]) };
+        let indices = |part: SubsetPart| Subset::parts(vec![part], Order::File).indices(&labels(), &other(), &other());
+        assert_eq!(indices(ends(None, Some(4))).unwrap(), [60, 61, 62, 63]);
+        assert_eq!(indices(ends(Some(28), None)).unwrap(), [88, 89]);
+        assert_eq!(indices(ends(Some(2), Some(2))).unwrap(), [62, 63]);
+        for (part, words) in [
+            (ends(None, Some(31)), ["as many images as `count` says", "30 by part 0"]),
+            (ends(Some(30), None), ["parts with images", "none by part 0"]),
+            (ends(None, Some(0)), ["`count` from 1", "`0`"]),
+            (SubsetPart { to: 0.5, ..ends(None, Some(1)) }, ["a share or a number", "`both`"]),
+            (SubsetPart { from: 0.5, ..ends(Some(1), None) }, ["a share or a number", "`both`"]),
+        ] {
+            let text = indices(part).unwrap_err().to_string();
+            assert!(words.iter().all(|word| text.contains(word)), "{text}");
+        }
     }
 
     #[test]

@@ -44,6 +44,26 @@ pub fn to_frame_with(spec: &PermutationSpec, weights: &Weights, maps: &UnitMaps,
     Weights::new(spec, arrays.collect()).expect("maps lead to the shapes of the frame")
 }
 
+/// As [`to_frame`], but the columns of every parameter stay in the order of the model's own units: what comes out computes something else
+/// wherever a map moves a unit. Sequential merging has it so in a published program, which looks at the order of the layer before for its costs alone.
+///
+/// Source: the program of Model Merging for Continual Learning (modularised fusion, past correction off).
+///
+/// # Panics
+/// When `maps` or `weights` are not of `spec`, which is a bug of the caller.
+pub fn rows_to_frame(spec: &PermutationSpec, weights: &Weights, maps: &UnitMaps) -> Weights {
+    let groups = spec.groups.len();
+    let arrays = spec.parameters.iter().map(|parameter| {
+        let array = weights.get(&parameter.name).clone();
+        let mapped = match row_map(parameter, maps, groups) {
+            Some((map, block)) => map_rows(array, map.rows(&parameter.name), block),
+            None => array,
+        };
+        (parameter.name.clone(), mapped)
+    });
+    Weights::new(spec, arrays.collect()).expect("maps lead to the shapes of the frame")
+}
+
 /// Puts the rows of `own` into slots without a share of any unit.
 fn keep_rows(array: &mut ArrayD<f32>, own: &ArrayD<f32>, plan: &Array2<f32>, block: usize) {
     for slot in (0..plan.nrows()).filter(|&slot| plan.row(slot).iter().all(|&share| share == 0.0)) {

@@ -29,7 +29,7 @@ mod testing;
 mod weight_similarity;
 
 pub use activations::{Activations, Score};
-pub use align::{pair_maps, permutations, to_frame, to_frame_with};
+pub use align::{pair_maps, permutations, rows_to_frame, to_frame, to_frame_with};
 pub use barrier::{Barrier, barrier, lambdas};
 pub use cka::{FeatureSimilarity, feature_similarity};
 pub use cycle::{Cycle, cycle, cycle_error};

@@ -99,6 +99,12 @@ pub enum TrainingError {
         /// What is wrong with them.
         problem: String,
     },
+    /// A path between two networks cannot be what is asked for.
+    #[error("the path between two networks: {problem}\nhint: a path has two ends and, between them, at least one bend")]
+    Path {
+        /// What is wrong with it.
+        problem: String,
+    },
     /// A snapshot is not one of this training, or not whole.
     #[error("the snapshot of the training cannot be used: {problem}\nhint: remove it; the training then starts anew")]
     Snapshot {

@@ -4,6 +4,8 @@
 //! [`Graph`](onebasin_network::Graph), from weights and in an order of images drawn from named streams only: equal streams give equal
 //! bytes, beside any other training in the process and on any number of threads.
 //!
+//! A [`ModePath`] between two networks is a curve of low loss, whose bends are trained.
+//!
 //! A merged network can be repaired: [`statistics`] of the end points' layers, mixed into a goal, say what [`repair`] makes of the
 //! merged one's; [`reset_batch_norms`] estimates running statistics anew.
 //!
@@ -27,6 +29,7 @@ mod interpolation;
 mod kernels;
 mod layer_outputs;
 mod learning_curve;
+mod mode_path;
 mod moments;
 mod optimizer;
 mod options;
@@ -54,6 +57,7 @@ pub use initialise::{Initialisation, initialise};
 pub use interpolation::evaluate_line;
 pub use kernels::{Kernels, free_buffers};
 pub use learning_curve::CurvePoint;
+pub use mode_path::{ModePath, PathKind, length_weighted, path_steps};
 pub use moments::{Places, cross_moments};
 pub use optimizer::{Adam, Optimizer, Sgd};
 pub use options::Training;

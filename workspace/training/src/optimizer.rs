@@ -17,7 +17,7 @@ pub enum Optimizer {
 /// `d = g + weight-decay · w`; `b ← momentum · b + d`; `w ← w - rate · b`, or with Nesterov `w ← w - rate · (d + momentum · b)`.
 /// Dampening is 0.
 ///
-/// Source: PyTorch, `torch.optim.SGD`.
+/// Source: PyTorch, `torch.optim.SGD`; a fresh optimiser in each epoch: the program of Model Merging for Continual Learning.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -33,6 +33,9 @@ pub struct Sgd {
     /// L2 penalty, added to the gradient of every parameter; 0 by default.
     #[serde(default)]
     pub weight_decay: f64,
+    /// Whether the momentum is forgotten when an epoch begins; no by default.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reset_each_epoch: bool,
 }
 
 /// `g ← g + weight-decay · w`; `m ← β₁ m + (1 - β₁) g`; `v ← β₂ v + (1 - β₂) g²`;
@@ -73,6 +76,11 @@ impl Optimizer {
         }
     }
 
+    /// Whether what is remembered of earlier gradients is forgotten when an epoch begins.
+    pub(crate) fn forgets(&self) -> bool {
+        matches!(self, Optimizer::Sgd(Sgd { reset_each_epoch: true, .. }))
+    }
+
     pub(crate) fn check(&self) -> Result<(), TrainingError> {
         let rate = self.learning_rate();
         if !(rate.is_finite() && rate > 0.0) {
@@ -89,6 +97,9 @@ impl Optimizer {
             Optimizer::Sgd(sgd) => {
                 if !(0.0..1.0).contains(&sgd.momentum) {
                     return Err(impossible("optimizer.momentum", sgd.momentum, "a share from 0 to below 1", "0.9 is usual"));
+                }
+                if sgd.reset_each_epoch && sgd.momentum == 0.0 {
+                    return Err(impossible("optimizer.reset-each-epoch", true, "`false` without momentum", "set `momentum = 0.9`"));
                 }
                 if sgd.nesterov && sgd.momentum == 0.0 {
                     return Err(impossible("optimizer.nesterov", true, "`false` without momentum", "set `momentum = 0.9`"));
@@ -113,13 +124,14 @@ mod tests {
 
     #[test]
     fn impossible_optimisers_are_refused_by_key() {
-        let sgd = Sgd { learning_rate: 0.1, momentum: 0.9, nesterov: false, weight_decay: 0.0 };
+        let sgd = Sgd { learning_rate: 0.1, momentum: 0.9, nesterov: false, weight_decay: 0.0, reset_each_epoch: false };
         let adam = Adam { learning_rate: 1e-3, betas: betas(), epsilon: epsilon(), weight_decay: 0.0 };
         let cases = [
             ("optimizer.learning-rate", Optimizer::Sgd(Sgd { learning_rate: 0.0, ..sgd.clone() })),
             ("optimizer.learning-rate", Optimizer::Adam(Adam { learning_rate: f64::INFINITY, ..adam.clone() })),
             ("optimizer.momentum", Optimizer::Sgd(Sgd { momentum: 1.0, ..sgd.clone() })),
             ("optimizer.nesterov", Optimizer::Sgd(Sgd { momentum: 0.0, nesterov: true, ..sgd.clone() })),
+            ("optimizer.reset-each-epoch", Optimizer::Sgd(Sgd { momentum: 0.0, reset_each_epoch: true, ..sgd.clone() })),
             ("optimizer.weight-decay", Optimizer::Sgd(Sgd { weight_decay: -1e-4, ..sgd.clone() })),
             ("optimizer.betas", Optimizer::Adam(Adam { betas: [0.9, 1.0], ..adam.clone() })),
             ("optimizer.epsilon", Optimizer::Adam(Adam { epsilon: 0.0, ..adam.clone() })),

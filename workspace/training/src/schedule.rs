@@ -9,10 +9,11 @@ use crate::error::impossible;
 ///
 /// With time `t` in epochs (fractional, or whole when `per = "epoch"`), warm-up `W`, length `T` and peak rate `η`:
 /// `t < W`: `warmup-from + (η - warmup-from) t / W`; then, with `s = t - W`,
-/// constant `η`; linear `η - (η - m) s / (T - W)`; cosine `m + (η - m)(1 + cos(π s / (T - W))) / 2`; restarts the same with `s` counted from the last restart and the
+/// constant `η`; linear `η - (η - m) s / (T - W)`; plateau-linear `η` to `(T - W) / 2`, a line to `m` at `0.9 (T - W)`, then `m`; cosine `m + (η - m)(1 + cos(π s / (T - W))) / 2`; restarts the same with `s` counted from the last restart and the
 /// period of that round (`period`, `period × multiplier`, ...) in place of `T - W`.
 ///
-/// Source: Loshchilov and Hutter, SGDR, equation 5 (cosine, restarts); Goyal et al. 2017, section 2.2 (gradual warm-up).
+/// Source: Loshchilov and Hutter, SGDR, equation 5 (cosine, restarts); Goyal et al. 2017, section 2.2 (gradual warm-up); Garipov et al. 2018,
+/// `dnn-mode-connectivity` (plateau-linear, `m = η / 100`).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -53,6 +54,8 @@ pub enum ScheduleKind {
     Constant,
     /// A straight line from the peak to the minimum over the whole training.
     Linear,
+    /// The peak for half of the training, a straight line to the minimum at nine tenths of it, then the minimum.
+    PlateauLinear,
     /// Half a cosine from the peak to the minimum over the whole training.
     Cosine,
     /// Half a cosine again and again, back at the peak after each round.
@@ -126,6 +129,10 @@ impl Schedule {
         let share = match self.kind {
             ScheduleKind::Constant => return peak,
             ScheduleKind::Linear => return peak - (peak - self.minimum) * (time - warmup) / (length - warmup),
+            ScheduleKind::PlateauLinear => {
+                let fallen = (((time - warmup) / (length - warmup) - 0.5) / 0.4).clamp(0.0, 1.0);
+                return peak - (peak - self.minimum) * fallen;
+            }
             ScheduleKind::Cosine => (time - warmup) / (length - warmup),
             ScheduleKind::CosineRestarts => {
                 // No round is shorter than a step, so there are at most as many as steps.
@@ -272,6 +279,16 @@ mod tests {
         let schedule = Schedule { kind: ScheduleKind::CosineRestarts, period: 0.125, ..Schedule::default() };
         schedule.check_rounds(8).unwrap();
         near(schedule.rate(0.1, 1_000_000_000, Span { steps_per_epoch: 8, steps: usize::MAX }), 0.1);
+    }
+
+    #[test]
+    fn a_plateau_ends_at_half_and_its_line_at_nine_tenths() {
+        let schedule = Schedule { kind: ScheduleKind::PlateauLinear, per: Per::Epoch, minimum: 0.0007, ..Schedule::default() };
+        let rates = [0.07, 0.07, 0.07, 0.07, 0.07, 0.07, 0.052_675, 0.035_35, 0.018_025, 0.0007];
+        for (epoch, rate) in rates.into_iter().enumerate() {
+            near(schedule.rate(0.07, 10 * epoch, SPAN), rate);
+            near(schedule.rate(0.07, 10 * epoch + 9, SPAN), rate);
+        }
     }
 
     #[test]

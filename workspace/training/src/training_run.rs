@@ -10,6 +10,7 @@ use crate::initialise::closing_scales;
 use crate::inputs::Inputs;
 use crate::kernels::{buffers, cross_entropy};
 use crate::learning_curve::LearningCurve;
+use crate::mode_path::{Controls, ModePath};
 use crate::tensors::{AnyTensor, Tensors};
 use crate::update::Updater;
 use crate::{CurvePoint, Device, Snapshot, Span, Training, TrainingError, initialise};
@@ -60,7 +61,9 @@ pub struct TrainingRun<'a> {
     device: &'a Device,
     tape: BurnDevice,
     learned: Vec<bool>,
+    /// The parameters; of a path, those of its bends, one bend after the other.
     tensors: Tensors,
+    path: Option<Controls>,
     updater: Updater<'a>,
     orders: Stream,
     disturbances: Stream,
@@ -106,6 +109,7 @@ impl<'a> TrainingRun<'a> {
             device,
             tape: burn.clone().autodiff(),
             tensors,
+            path: None,
             updater: Updater::new(&training.optimizer, training.gradient_clip, device.kernels(), learned.len()),
             learned,
             orders: stream.child("order"),
@@ -125,6 +129,40 @@ impl<'a> TrainingRun<'a> {
     pub fn starting_from(mut self, weights: &Weights) -> Result<TrainingRun<'a>, TrainingError> {
         weights.fits(self.graph.spec())?;
         self.tensors = Tensors::new(self.graph, weights, &self.device.burn());
+        Ok(self)
+    }
+
+    /// Trains the bends of a path in place of a network: each step draws one `t` from `[0, 1)`, takes the network at `t`, and moves every bend
+    /// by its gradient times the bend's coefficient. The ends stay. `penalty` is an L2 penalty of the network at `t`.
+    ///
+    /// Point `t` of step `s` comes from `stream / path / step-<s>`, where `stream` is that of the training. Running statistics of batch norms
+    /// are those of the bends as they came: estimate them anew at the point that is used.
+    ///
+    /// Source: Garipov et al. 2018 (arXiv 1802.10026), section 3.
+    ///
+    /// # Errors
+    /// When the path has other numbers of bends, or weights are of another network.
+    pub fn along(
+        mut self,
+        path: ModePath,
+        ends: [&Weights; 2],
+        bends: &[Weights],
+        penalty: f64,
+        stream: &Stream,
+    ) -> Result<TrainingRun<'a>, TrainingError> {
+        path.check()?;
+        if bends.len() != path.bends {
+            let problem = format!("{} bends for a path of {}", bends.len(), path.bends);
+            return Err(TrainingError::Path { problem });
+        }
+        for weights in ends.into_iter().chain(bends) {
+            weights.fits(self.graph.spec())?;
+        }
+        let burn = self.device.burn();
+        let tensors = |weights: &Weights| Tensors::new(self.graph, weights, &burn);
+        self.tensors = Tensors(bends.iter().flat_map(|bend| tensors(bend).0).collect());
+        self.updater = Updater::new(&self.training.optimizer, self.training.gradient_clip, self.device.kernels(), self.tensors.0.len());
+        self.path = Some(Controls { path, ends: ends.map(tensors), draws: stream.child("path"), penalty });
         Ok(self)
     }
 
@@ -179,19 +217,31 @@ impl<'a> TrainingRun<'a> {
             Some(augmentation) => inputs.gather_augmented(batch, (augmentation, epoch, &self.disturbances), &mut self.pixels, tape),
         };
         let rate = training.schedule.rate(training.optimizer.learning_rate(), self.step, *span);
+        if place == 0 && training.optimizer.forgets() {
+            self.updater.forget();
+        }
 
         let on_tape = |(tensor, learned): (&AnyTensor, &bool)| if *learned { tensor.tracked() } else { tensor.constant() };
-        let leaves = Tensors(self.tensors.0.iter().zip(&self.learned).map(on_tape).collect());
+        let coefficients = self.path.as_ref().map(|controls| controls.draw(self.step));
+        let point = self.path.as_ref().zip(coefficients.as_ref()).map(|(path, coefficients)| path.point(&self.tensors, coefficients));
+        let leaves = Tensors(point.as_ref().unwrap_or(&self.tensors).0.iter().zip(&self.learned).map(on_tape).collect());
         let pass = self.program.run(&leaves, images, Mode::Train);
         let loss = cross_entropy(pass.logits, &labels, self.device.kernels());
         let mut gradients = loss.backward();
         let taken = leaves.0.iter().zip(&self.learned);
-        let taken = taken.map(|(leaf, learned)| learned.then(|| leaf.take_gradient(&mut gradients)).flatten()).collect();
+        let taken: Vec<Option<AnyTensor>> =
+            taken.map(|(leaf, learned)| learned.then(|| leaf.take_gradient(&mut gradients)).flatten()).collect();
+        let taken = match (&self.path, coefficients, &point) {
+            (Some(path), Some(coefficients), Some(point)) => path.gradients(taken, point, &coefficients),
+            _ => taken,
+        };
         // Gone before the update, so that it finds the parameters unshared and writes in place.
-        drop((leaves, gradients));
+        drop((leaves, gradients, point));
         self.updater.update(&mut self.tensors, taken, rate);
-        for seen in pass.seen {
-            mix_running(&mut self.tensors, seen);
+        if self.path.is_none() {
+            for seen in pass.seen {
+                mix_running(&mut self.tensors, seen);
+            }
         }
         self.losses.unread.push(loss.inner());
         self.step += 1;
@@ -232,17 +282,19 @@ impl<'a> TrainingRun<'a> {
     /// When the snapshot is of another network or length; the run stays as it was.
     pub fn restore(&mut self, snapshot: Snapshot) -> Result<(), TrainingError> {
         let parameters = &self.graph.spec().parameters;
-        let fits = |values: &[f32], place: usize| parameters.get(place).is_some_and(|parameter| parameter.len() == values.len());
+        // Of a path, the parameters come once for each bend.
+        let count = self.tensors.0.len();
+        let fits = |values: &[f32], place: usize| parameters[place % parameters.len()].len() == values.len();
         let whole = snapshot.step <= self.span.steps
-            && snapshot.tensors.len() == parameters.len()
-            && snapshot.moments.len() == parameters.len()
+            && snapshot.tensors.len() == count
+            && snapshot.moments.len() == count
             && snapshot.tensors.iter().enumerate().all(|(place, values)| fits(values, place))
             && snapshot.moments.iter().enumerate().all(|(place, moments)| moments.iter().flatten().all(|values| fits(values, place)));
         if !whole {
             return Err(TrainingError::Snapshot { problem: "it is of another network or another training".to_owned() });
         }
         let burn = self.device.burn();
-        let tensor = |place: usize, values: Vec<f32>| AnyTensor::new(values, &parameters[place].shape, &burn);
+        let tensor = |place: usize, values: Vec<f32>| AnyTensor::new(values, &parameters[place % parameters.len()].shape, &burn);
         self.tensors = Tensors(snapshot.tensors.into_iter().enumerate().map(|(place, values)| tensor(place, values)).collect());
         let moments = snapshot.moments.into_iter().enumerate();
         let moments = moments.map(|(place, moments)| moments.map(|values| values.map(|values| tensor(place, values)))).collect();
@@ -252,6 +304,22 @@ impl<'a> TrainingRun<'a> {
         self.step = snapshot.step;
         self.order.clear();
         Ok(())
+    }
+
+    /// The control points of a path, ends included, and its loss and rate over the steps.
+    ///
+    /// # Errors
+    /// When no path is trained; and when graph and specification disagree, which [`Graph::build`] excludes.
+    pub fn finish_path(self) -> Result<(Vec<Weights>, Vec<CurvePoint>), TrainingError> {
+        buffers::free_buffers();
+        let Some(Controls { ends: [first, last], .. }) = self.path else {
+            return Err(TrainingError::Path { problem: "a network is trained, no path".to_owned() });
+        };
+        let of_a_network = self.graph.spec().parameters.len();
+        let bends = self.tensors.0.chunks(of_a_network).map(|bend| Tensors(bend.to_vec()));
+        let controls = std::iter::once(first).chain(bends).chain([last]);
+        let controls = controls.map(|tensors| tensors.into_weights(self.graph)).collect::<Result<_, _>>()?;
+        Ok((controls, self.curve.points))
     }
 
     /// The result; of a training that is not done, that of its steps so far.

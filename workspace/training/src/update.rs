@@ -33,6 +33,11 @@ impl<'a> Updater<'a> {
         self.moments = moments;
     }
 
+    /// Forgets all earlier gradients.
+    pub(crate) fn forget(&mut self) {
+        self.moments.iter_mut().for_each(|moments| *moments = [None, None]);
+    }
+
     /// One step at learning rate `rate`; parameters without a gradient stay.
     pub(crate) fn update(&mut self, tensors: &mut Tensors, gradients: Vec<Option<AnyTensor>>, rate: f64) {
         self.updates += 1;
@@ -214,7 +219,7 @@ mod tests {
     }
 
     fn sgd(momentum: f64, nesterov: bool, weight_decay: f64) -> Optimizer {
-        Optimizer::Sgd(Sgd { learning_rate: 0.1, momentum, nesterov, weight_decay })
+        Optimizer::Sgd(Sgd { learning_rate: 0.1, momentum, nesterov, weight_decay, reset_each_epoch: false })
     }
 
     fn adam(weight_decay: f64) -> Optimizer {

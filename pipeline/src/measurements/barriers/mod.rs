@@ -175,6 +175,9 @@ pub fn for_each_line(lines: &Lines, planner: &mut PairPlanner<'_, '_>, mut recor
     let experiment = planner.experiment();
     for method in experiment.methods.iter().filter(|method| method.has_lines()) {
         for &(fixed, permutee) in lines {
+            if method.models.as_ref().is_some_and(|models| !models.contains(&fixed) || !models.contains(&permutee)) {
+                continue;
+            }
             let names = planner.names(&[fixed, permutee]);
             let id = planner.id("line", Some(method), &names.path());
             if planner.is_new(&id) {

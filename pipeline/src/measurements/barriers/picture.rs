@@ -79,7 +79,7 @@ impl Picture for Lines {
         let columns = if self.panels.len() == 1 { 1 } else { 2 };
         let cells = charts.split_evenly((self.panels.len().div_ceil(columns), columns));
         for (Panel { heading, metric, curves, axis }, cell) in self.panels.iter().zip(&cells) {
-            line_panel(&self.legend, cell, heading, metric, curves, axis)?;
+            line_panel(&self.legend, cell, heading, ("λ", metric), curves, axis)?;
         }
         let (fewest, most) = self.lines;
         let count = if fewest == most { most.to_string() } else { format!("{fewest} to {most}") };

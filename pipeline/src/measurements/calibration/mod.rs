@@ -179,7 +179,7 @@ impl Measurement for Calibration {
             planner.record(stage, CalibrationRecord { key, models: 1, model, bins, parts });
         }
         for method in &experiment.methods {
-            for set in MergeSet::counted(&experiment.evaluation) {
+            for set in MergeSet::counted(&experiment.evaluation, method) {
                 let (key, models, parts) = (planner.key(Some(method)), set.models().len(), parts.clone());
                 let stage = scores::measure_merged(planner, method, &set);
                 planner.record(stage, CalibrationRecord { key, models, model: String::new(), bins, parts });

@@ -151,12 +151,32 @@ pub fn measure_merged(planner: &mut PairPlanner<'_, '_>, method: &Method, set: &
             let models = models.iter().map(|&model| planner.model(model)).collect();
             let average = match method.merging {
                 Merging::Ensemble { average } => average,
-                Merging::Mean { .. } | Merging::Spherical | Merging::Model { .. } => Averaging::default(),
+                Merging::Mean { .. } | Merging::Spherical | Merging::Model { .. } | Merging::Curve(_) => Averaging::default(),
             };
             Predict::ensemble(id.clone(), models, planner.task(), parts, average)
         }
     };
     planner.add(predict.keeping_logits(planner.experiment().evaluation.needs.logits));
+    id
+}
+
+/// Plans the stage that asks what a method has made after some of its models, merged one after the other; once.
+pub fn measure_step(planner: &mut PairPlanner<'_, '_>, method: &Method, set: &MergeSet, merged: usize) -> StageId {
+    let models = set.models();
+    if merged == 1 {
+        return measure_model(planner, models[0]);
+    }
+    if merged == models.len() {
+        return measure_merged(planner, method, set);
+    }
+    let path = set.path(&planner.names(&models));
+    let id = planner.id("predict", Some(method), &format!("{path}/step-{merged}"));
+    if planner.is_new(&id) {
+        let model = planner.sequence(method, set)[merged - 1].clone();
+        let parts = planner.experiment().evaluation.parts.clone();
+        let predict = Predict::merged(id.clone(), model, planner.task(), parts);
+        planner.add(predict.keeping_logits(planner.experiment().evaluation.needs.logits));
+    }
     id
 }
 
@@ -176,7 +196,7 @@ impl Measurement for Scores {
             planner.record(stage, ModelRecord { pair, replicate, model: model.name.clone() });
         }
         for method in &experiment.methods {
-            for set in MergeSet::counted(evaluation) {
+            for set in MergeSet::counted(evaluation, method) {
                 let stage = measure_merged(planner, method, &set);
                 let record = MergedRecord { key: planner.key(Some(method)), models: set.models().len() };
                 planner.record(stage, record);

@@ -1,6 +1,8 @@
 //! The command itself, on the smallest shipped experiment.
 
 mod columns;
+mod continual;
+mod curves;
 mod ends;
 mod epochs;
 mod golden;

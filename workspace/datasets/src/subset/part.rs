@@ -21,6 +21,12 @@ pub struct SubsetPart {
     /// A share of the images with these labels, at most 1; the part ends with them.
     #[serde(default = "all")]
     pub to: f64,
+    /// In place of `from`: how many images with these labels stand before the part.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skip: Option<usize>,
+    /// In place of `to`: how many images the part has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<usize>,
 }
 
 fn all() -> f64 {
@@ -29,7 +35,7 @@ fn all() -> f64 {
 
 impl Default for SubsetPart {
     fn default() -> SubsetPart {
-        SubsetPart { labels: None, except: None, from: 0.0, to: all() }
+        SubsetPart { labels: None, except: None, from: 0.0, to: all(), skip: None, count: None }
     }
 }
 
@@ -42,6 +48,16 @@ impl SubsetPart {
                 got: format!("{} and {}", self.from, self.to),
                 hint: "`{ to = 0.1 }` takes the first tenth, `{ from = 0.1 }` the rest".into(),
             });
+        }
+        let wrong = |expected: &str, got: &str, hint: &str| {
+            let (expected, got, hint) = (expected.to_owned(), got.to_owned(), hint.to_owned());
+            Err(DatasetError::Setting { key: "subset.parts", expected, got, hint })
+        };
+        if self.skip.is_some() && self.from != 0.0 || self.count.is_some() && self.to != 1.0 {
+            return wrong("a share or a number at each end", "both", "`from` and `to` are shares, `skip` and `count` numbers of images");
+        }
+        if self.count == Some(0) {
+            return wrong("`count` from 1", "0", "leave `count` out to take all");
         }
         if self.labels.is_some() && self.except.is_some() {
             return Err(DatasetError::Setting {
@@ -59,9 +75,16 @@ impl SubsetPart {
             && self.except.as_ref().is_none_or(|labels| !labels.contains(&label))
     }
 
+    /// Whether it has all images of its labels.
+    pub(super) fn is_whole(&self) -> bool {
+        (self.from, self.to, self.skip.unwrap_or(0), self.count) == (0.0, 1.0, 0, None)
+    }
+
     /// The places of the part among so many images. Parts that meet at a share meet at an image.
     pub(super) fn range(&self, images: usize) -> std::ops::Range<usize> {
         let place = |share: f64| ((images as f64 * share).round() as usize).min(images);
-        place(self.from)..place(self.to)
+        let start = self.skip.unwrap_or(place(self.from)).min(images);
+        let end = self.count.map_or(place(self.to), |count| start.saturating_add(count)).clamp(start, images);
+        start..end
     }
 }

@@ -15,8 +15,9 @@ mod masses;
 mod options;
 mod plan;
 mod skips;
+mod target;
 
-pub use options::{Correction, Features, Masses, OutputUnits, PlanKind, Residual};
+pub use options::{Correction, Features, Masses, OutputUnits, PlanKind, Residual, Target};
 
 /// Optimal-transport fusion: layer by layer from the input, the units of each model are transported onto the reference's, by the distance
 /// of their incoming weights, which are first brought into the order the layer before has got; or by the distance of what they give. One
@@ -68,6 +69,12 @@ pub struct OtFusion {
     /// What costs are divided by; default nothing, as in all runs of the paper's program.
     #[serde(skip_serializing_if = "CostScale::is_none")]
     pub normalise_costs: CostScale,
+    /// What costs are divided by before all else; default 1.
+    #[serde(skip_serializing_if = "options::is_one")]
+    pub cost_divisor: f64,
+    /// What scaled costs are held between; default nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clip_costs: Option<[f64; 2]>,
     /// How much each unit counts; default uniform.
     #[serde(skip_serializing_if = "options::is_default")]
     pub masses: Masses,
@@ -87,6 +94,9 @@ pub struct OtFusion {
     /// it is the same.
     #[serde(skip_serializing_if = "options::is_default")]
     pub iterated: bool,
+    /// Weights only: what all models are transported onto; default the reference.
+    #[serde(skip_serializing_if = "options::is_default")]
+    pub target: Target,
 }
 
 impl Default for OtFusion {
@@ -104,12 +114,15 @@ impl Default for OtFusion {
             features: Features::Weights,
             activations: None,
             normalise_costs: CostScale::None,
+            cost_divisor: 1.0,
+            clip_costs: None,
             masses: Masses::Uniform,
             correction: Correction::Proper,
             relaxation: 1.0,
             mass: 1.0,
             residual: Residual::Tied,
             iterated: false,
+            target: Target::Reference,
         }
     }
 }
@@ -143,9 +156,12 @@ impl Pair<'_> {
 }
 
 impl Matcher for OtFusion {
-    fn align_unless(&self, interrupted: Interrupted<'_>, problem: &Problem<'_>, _stream: &Stream) -> Result<Alignment, MatchingError> {
+    fn align_unless(&self, interrupted: Interrupted<'_>, problem: &Problem<'_>, stream: &Stream) -> Result<Alignment, MatchingError> {
         self.check()?;
         problem.check_widths()?;
+        if self.target == Target::Random {
+            return self.align_onto_random(interrupted, problem, stream);
+        }
         let fixed = reference(problem, self.reference)?;
         self.check_output(problem.spec)?;
         let seen = self.seen(problem)?;
@@ -184,6 +200,13 @@ impl Matcher for OtFusion {
         };
         above_zero("regularisation", self.regularisation, "for no regularisation write `plan = \"exact\"`")?;
         above_zero("relaxation", self.relaxation, "for marginals that are kept write `plan = \"sinkhorn\"`")?;
+        above_zero("cost-divisor", self.cost_divisor, "leave it out to keep costs as they are")?;
+        if let Some([low, high]) = self.clip_costs
+            && !(low.is_finite() && high.is_finite() && low < high)
+        {
+            let (value, hint) = (format!("[{}, {}]", number(low), number(high)), "leave it out to keep costs as they are");
+            return Err(MatchingError::Setting { key: "clip-costs", value, expected: "two numbers, the first below the second", hint });
+        }
         if !(self.mass > 0.0 && self.mass <= 1.0) {
             let hint = "0.9 leaves a tenth of the mass where it is";
             return Err(MatchingError::Setting { key: "mass", value: number(self.mass), expected: "a share above 0, at most 1", hint });
@@ -193,7 +216,7 @@ impl Matcher for OtFusion {
     }
 
     fn is_random(&self) -> bool {
-        self.activations.is_some_and(|activations| activations.drawn)
+        self.activations.is_some_and(|activations| activations.drawn) || self.target == Target::Random
     }
 
     fn is_joint(&self) -> bool {
@@ -201,7 +224,7 @@ impl Matcher for OtFusion {
     }
 
     fn reference(&self) -> Option<usize> {
-        Some(self.reference)
+        (self.target == Target::Reference).then_some(self.reference)
     }
 
     fn set_reference(&mut self, reference: usize) {
@@ -241,6 +264,9 @@ impl OtFusion {
         if self.iterated && self.features == Features::Activations {
             let hint = "what the mean of the models before gives is not measured; leave `iterated` out";
             return wrong("iterated", "true".to_owned(), "`features = \"weights\"`", hint);
+        }
+        if self.target == Target::Random {
+            self.check_random_target()?;
         }
         Ok(())
     }

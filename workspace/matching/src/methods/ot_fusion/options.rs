@@ -56,6 +56,20 @@ pub enum Masses {
     L2,
 }
 
+/// What all models are transported onto.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Target {
+    /// One of the models.
+    #[default]
+    Reference,
+    /// A network with fresh weights, which belongs to no model. It tells next to nothing about the order of units.
+    ///
+    /// Source: the program of Model Merging for Continual Learning.
+    Random,
+}
+
 /// How a soft plan becomes weights; between equally many units of one mass both are the same.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

@@ -20,7 +20,11 @@ impl OtFusion {
         solver_trace: &mut SolverTrace,
     ) -> Result<(UnitMap, Certificate), MatchingError> {
         let failed = |source| MatchingError::Transport { group: group.to_owned(), source };
-        let costs = self.normalise_costs.apply(costs);
+        let costs = if self.cost_divisor == 1.0 { costs } else { costs / self.cost_divisor };
+        let mut costs = self.normalise_costs.apply(costs);
+        if let Some([low, high]) = self.clip_costs {
+            costs.mapv_inplace(|cost| cost.clamp(low, high));
+        }
         let (slots, units) = costs.dim();
         let is_square = masses.is_none() && slots == units;
         let [slot_masses, unit_masses] = masses.unwrap_or_else(|| [slots, units].map(|count| vec![1.0 / count as f64; count]));

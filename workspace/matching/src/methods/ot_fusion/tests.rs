@@ -225,3 +225,63 @@ fn each_further_model_is_transported_onto_the_mean_of_those_before_it() {
     assert_eq!(found.maps[2], align(&OtFusion::default(), vec![&fused, &models[2]]).maps[1]);
     assert_ne!(found.maps[2], align(&OtFusion::default(), models.iter().collect()).maps[2]);
 }
+
+#[test]
+fn a_random_target_brings_a_shuffled_copy_onto_the_model_and_is_drawn_from_the_stream() {
+    let graph = graph(r#"{"family": "mlp", "hidden": [20, 10]}"#, (1, 4, 4), 5);
+    let a = random(graph.spec(), 1);
+    let b = permute(graph.spec(), &a, &shuffles(graph.spec(), 2));
+    let matching = OtFusion { target: Target::Random, ground: Ground::Squared, ..OtFusion::default() };
+    let align = |seed| matching.align(&both(&graph, &a, &b), &Stream::root(seed)).unwrap();
+    let alignment = align(0);
+    assert_eq!((alignment.frame, alignment.is_hard()), (Frame::Universe, true));
+    let aligned: Vec<Weights> =
+        [&a, &b].into_iter().zip(&alignment.maps).map(|(weights, maps)| to_frame(graph.spec(), weights, maps)).collect();
+    assert_eq!(aligned[0], aligned[1]);
+    assert_ne!(aligned[0], a, "the frame belongs to no model");
+    assert_eq!(align(0).maps, alignment.maps);
+    assert_ne!(align(1).maps, alignment.maps);
+    assert!(matching.is_random() && matching.reference().is_none());
+}
+
+#[test]
+fn a_random_target_refuses_what_belongs_to_a_model() {
+    let random = || OtFusion { target: Target::Random, ..OtFusion::default() };
+    for (matching, key) in [
+        (OtFusion { features: Features::Activations, ..random() }, "features"),
+        (OtFusion { reference: 1, ..random() }, "reference"),
+        (OtFusion { iterated: true, ..random() }, "iterated"),
+        (OtFusion { plan: PlanKind::Partial, ..random() }, "plan"),
+        (OtFusion { output: OutputUnits::Transported, ..random() }, "output"),
+    ] {
+        let message = matching.check().unwrap_err().to_string();
+        assert!(message.contains(&format!("`{key}`")), "{message}");
+    }
+    random().check().unwrap();
+}
+
+#[test]
+fn costs_that_are_clipped_to_one_value_leave_every_unit_where_it_is_and_a_divisor_changes_no_exact_plan() {
+    let graph = graph(r#"{"family": "mlp", "hidden": [6]}"#, (1, 2, 2), 3);
+    let a = random(graph.spec(), 1);
+    let b = permute(graph.spec(), &a, &shuffles(graph.spec(), 2));
+    let maps = |matching: OtFusion| matching.align(&both(&graph, &a, &b), &Stream::root(0)).unwrap().maps;
+    let plain = maps(OtFusion::default());
+    assert_eq!(maps(OtFusion { cost_divisor: 100.0, ..OtFusion::default() }), plain);
+    assert_eq!(maps(OtFusion { clip_costs: Some([0.0, 1e9]), ..OtFusion::default() }), plain);
+    assert_ne!(maps(OtFusion { clip_costs: Some([1e8, 1e9]), ..OtFusion::default() }), plain);
+    for matching in
+        [OtFusion { clip_costs: Some([1.0, 1.0]), ..OtFusion::default() }, OtFusion { cost_divisor: 0.0, ..OtFusion::default() }]
+    {
+        assert!(matching.check().is_err());
+    }
+}
+
+#[test]
+fn rows_alone_are_moved_where_columns_are_left() {
+    let graph = graph(r#"{"family": "mlp", "hidden": [2, 2], "bias": false}"#, (1, 1, 1), 1);
+    let weights = numbers(graph.spec(), &[&[1.0, 2.0], &[1.0, 2.0, 3.0, 4.0], &[5.0, 6.0]]);
+    let swap = || UnitMap::Permutation(Permutation::new(vec![1, 0]).unwrap());
+    let moved = crate::rows_to_frame(graph.spec(), &weights, &vec![swap(), swap()]);
+    assert_eq!(moved, numbers(graph.spec(), &[&[2.0, 1.0], &[3.0, 4.0, 1.0, 2.0], &[5.0, 6.0]]));
+}

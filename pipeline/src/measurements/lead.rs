@@ -1,0 +1,256 @@
+//! What is left of a method's lead over another beside controls: `lead.csv`, a sentence and a table of `table.md`.
+//!
+//! A control is given what the method is given. Accuracies on test are paired by replicate: Student's paired t, adjusted over the controls of a
+//! pair of data set and architecture after Holm.
+
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+
+use anyhow::Result;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::{Deserialize, Serialize};
+
+use super::{Measurement, MergedRow};
+use crate::identity::{PairName, Part};
+use crate::number;
+use crate::paired_test::{LEVEL, holm, paired_t};
+use crate::plan::{PairPlanner, Record};
+use crate::spec::{Asked, SpecError};
+use crate::stage::Artifact;
+use crate::table::{Tables, row};
+
+/// The measurement.
+pub struct Lead;
+
+/// `evaluation.lead` as it is written.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "Lead")]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct Keys {
+    /// The method.
+    of: String,
+    /// The method that it was ahead of.
+    over: String,
+    /// Methods that are given what it is given.
+    controls: Vec<String>,
+}
+
+/// A method, the one that it was ahead of, and the controls, by name.
+#[derive(Clone, Debug, Serialize)]
+pub struct LeadRequest {
+    of: String,
+    over: String,
+    controls: Vec<String>,
+}
+
+row! {
+    /// What a method has more than another on test: a row of `lead.csv`. The first of a pair is the lead, the others are of controls.
+    pub struct LeadRow in "lead.csv", order |_, _| Ordering::Equal;
+    {
+        pair: PairName,
+        method: String,
+        other: String,
+        /// `lead` or `control`.
+        role: String,
+        replicates: usize,
+        /// The mean over replicates.
+        difference: f64,
+        /// Its 95 % interval; empty for one replicate.
+        low: Option<f64>,
+        high: Option<f64>,
+        p: Option<f64>,
+        /// Adjusted over the controls of the pair.
+        p_holm: Option<f64>,
+        stage: String,
+    }
+}
+
+/// What is asked, kept until every figure is there.
+struct Wanted {
+    pair: PairName,
+    request: LeadRequest,
+}
+
+/// Which pair is asked about.
+#[derive(Serialize)]
+struct LeadRecord {
+    pair: PairName,
+    request: LeadRequest,
+}
+
+impl Record for LeadRecord {
+    const OF: &'static str = "lead";
+
+    fn collect(&self, _: &Artifact, _: &str, tables: &mut Tables) -> Result<()> {
+        tables.keep(Wanted { pair: self.pair.clone(), request: self.request.clone() });
+        Ok(())
+    }
+}
+
+impl Measurement for Lead {
+    type Request = LeadRequest;
+
+    const KEYS: &'static [&'static str] = &["lead"];
+
+    fn schemas(generator: &mut SchemaGenerator) -> Vec<Schema> {
+        vec![generator.subschema_for::<Keys>()]
+    }
+
+    fn check(asked: &Asked<'_>) -> Result<Option<LeadRequest>, SpecError> {
+        let Some(Keys { of, over, controls }) = asked.optional::<Keys>("lead")? else { return Ok(None) };
+        let known: Vec<&str> = asked.methods.iter().map(|method| method.name.name.as_str()).collect();
+        let named = |here: Vec<String>, name: &str| match known.contains(&name) {
+            true => Ok(()),
+            false => Err(asked.wrong(&here, format!("unknown method `{name}`")).known(name, known.iter().copied())),
+        };
+        named(asked.at(["lead", "of"]), &of)?;
+        named(asked.at(["lead", "over"]), &over)?;
+        for (place, control) in controls.iter().enumerate() {
+            named(asked.at(["lead", "controls", &place.to_string()]), control)?;
+        }
+        if controls.is_empty() || controls.contains(&of) || over == of {
+            let message = "`evaluation.lead` compares a method with others: `over`, and at least one of `controls`";
+            return Err(asked.wrong(&asked.at(["lead"]), message).hint("name neither of them as `of` does"));
+        }
+        if !asked.splits().contains(&Part::Test) {
+            return Err(asked
+                .wrong(&asked.at(["lead"]), "`evaluation.lead` compares on test, and `splits` has no \"test\"")
+                .hint("add it"));
+        }
+        Ok(Some(LeadRequest { of, over, controls }))
+    }
+
+    /// Everything that it looks at is measured already; any stage of the pair says that it is asked for.
+    fn plan(request: &LeadRequest, planner: &mut PairPlanner<'_, '_>) {
+        if planner.key(None).replicate == 0 {
+            let (pair, request) = (planner.pair().name(), request.clone());
+            planner.record(planner.model(0), LeadRecord { pair, request });
+        }
+    }
+
+    fn derive(tables: &mut Tables) -> Result<()> {
+        let wanted: Vec<(PairName, LeadRequest)> =
+            tables.kept::<Wanted>().iter().map(|Wanted { pair, request }| (pair.clone(), request.clone())).collect();
+        for (pair, request) in wanted {
+            let rows = leads(tables, &pair, &request);
+            if !rows.is_empty() {
+                tables.extend(rows);
+            }
+        }
+        Ok(())
+    }
+
+    fn section(tables: &Tables, pair: &PairName) -> String {
+        let rows: Vec<&LeadRow> = tables.of::<LeadRow>().iter().filter(|row| row.pair == *pair).collect();
+        let Some((lead, controls)) = rows.split_first() else { return String::new() };
+        let mut text = format!("\n### What is left of the lead\n\n{}\n\n", sentence(lead, controls));
+        text.push_str("| `of` less | role | difference, points | 95 % interval | p, adjusted |\n| --- | --- | ---: | ---: | ---: |\n");
+        for row in &rows {
+            let interval = row.low.zip(row.high).map(|(low, high)| format!("{} to {}", points(low), points(high)));
+            let p = row.p_holm.map(number::shown).unwrap_or_default();
+            let _ =
+                writeln!(text, "| {} | {} | {} | {} | {p} |", row.other, row.role, points(row.difference), interval.unwrap_or_default());
+        }
+        text.replace("`of`", &format!("`{}`", lead.method))
+    }
+}
+
+/// The lead and every control that has figures.
+fn leads(tables: &Tables, pair: &PairName, request: &LeadRequest) -> Vec<LeadRow> {
+    let mut figures: BTreeMap<&str, BTreeMap<usize, &MergedRow>> = BTreeMap::new();
+    for row in tables.of::<MergedRow>().iter().filter(|row| row.key.pair == *pair && row.split == Part::Test) {
+        figures.entry(row.key.method.name()).or_default().insert(row.key.replicate, row);
+    }
+    let compare = |other: &str, role: &str| {
+        let (ours, theirs) = (figures.get(request.of.as_str())?, figures.get(other)?);
+        let both = ours.iter().filter_map(|(replicate, row)| Some((*row, *theirs.get(replicate)?)));
+        let differences: Vec<f64> = both.clone().map(|(one, other)| one.accuracy - other.accuracy).collect();
+        let stage = tables.stage_of(both.flat_map(|(one, other)| [one.stage.as_str(), other.stage.as_str()]).collect::<BTreeSet<&str>>());
+        let test = paired_t(&differences);
+        (!differences.is_empty()).then(|| LeadRow {
+            pair: pair.clone(),
+            method: request.of.clone(),
+            other: other.to_owned(),
+            role: role.to_owned(),
+            replicates: differences.len(),
+            difference: differences.iter().sum::<f64>() / differences.len() as f64,
+            low: test.map(|test| test.interval.0),
+            high: test.map(|test| test.interval.1),
+            p: test.map(|test| test.p),
+            p_holm: None,
+            stage,
+        })
+    };
+    let Some(lead) = compare(&request.over, "lead") else { return Vec::new() };
+    let mut controls: Vec<LeadRow> = request.controls.iter().filter_map(|control| compare(control, "control")).collect();
+    if let Some(ps) = controls.iter().map(|row| row.p).collect::<Option<Vec<f64>>>() {
+        controls.iter_mut().zip(holm(&ps)).for_each(|(row, p)| row.p_holm = Some(p));
+    }
+    std::iter::once(lead).chain(controls).collect()
+}
+
+/// What is left, in one sentence.
+fn sentence(lead: &LeadRow, controls: &[&LeadRow]) -> String {
+    let told = |row: &LeadRow| row.p_holm.is_some_and(|p| p < LEVEL);
+    let names = |of: &dyn Fn(&LeadRow) -> bool| {
+        let names: Vec<String> = controls.iter().filter(|row| of(row)).map(|row| format!("`{}`", row.other)).collect();
+        crate::drawing::list(names)
+    };
+    let (ahead, behind) = (names(&|row| told(row) && row.difference > 0.0), names(&|row| told(row) && row.difference < 0.0));
+    let not = names(&|row| !told(row));
+    let mut parts = Vec::new();
+    for (names, words) in [(ahead, "ahead of"), (behind, "behind"), (not, "not told apart from")] {
+        if !names.is_empty() {
+            parts.push(format!("{words} {names}"));
+        }
+    }
+    let over = format!("`{}` has {} points more than `{}`", lead.method, points(lead.difference), lead.other);
+    format!("{over}; beside what is given the same it is {}.", parts.join(", "))
+}
+
+/// A difference of accuracies in percentage points.
+fn points(difference: f64) -> String {
+    number::fixed(100.0 * difference, 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::{MethodLabel, ResultKey};
+
+    fn tables(figures: &[(&str, [f64; 3])]) -> Tables {
+        let mut tables = Tables::default();
+        for (method, accuracies) in figures {
+            tables.extend(accuracies.iter().enumerate().map(|(replicate, &accuracy)| MergedRow {
+                key: ResultKey { pair: PairName::new("mnist", "mlp"), method: MethodLabel::method(*method), replicate },
+                models: 2,
+                split: Part::Test,
+                loss: 1.0,
+                accuracy,
+                stage: "s".to_owned(),
+            }));
+        }
+        tables
+    }
+
+    #[test]
+    fn one_sentence_says_what_is_left_of_a_lead() {
+        let tables = tables(&[
+            ("mpf", [0.90, 0.91, 0.92]),
+            ("avg", [0.50, 0.51, 0.521]),
+            ("tuned", [0.95, 0.9601, 0.97]),
+            ("random", [0.80, 0.8101, 0.82]),
+            ("joint", [0.89, 0.93, 0.91]),
+        ]);
+        let controls = ["tuned", "random", "joint", "absent"].map(str::to_owned).to_vec();
+        let request = LeadRequest { of: "mpf".to_owned(), over: "avg".to_owned(), controls };
+        let rows = leads(&tables, &PairName::new("mnist", "mlp"), &request);
+        assert_eq!(rows.iter().map(|row| row.other.as_str()).collect::<Vec<_>>(), ["avg", "tuned", "random", "joint"]);
+        let (lead, controls) = rows.split_first().unwrap();
+        assert_eq!(
+            sentence(lead, &controls.iter().collect::<Vec<_>>()),
+            "`mpf` has 39.97 points more than `avg`; beside what is given the same it is ahead of `random`, behind `tuned`, not told apart from `joint`."
+        );
+    }
+}

@@ -1,0 +1,133 @@
+//! The accuracies of several results folders side by side: `beside.csv`, `beside.md` and a picture.
+
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+
+use super::overview_picture;
+use super::summary::{ByModelsRow, Figures};
+use crate::drawing::{Canvas, MethodRow, method_rank, shown_part};
+use crate::identity::{MethodLabel, PairName, Part};
+use crate::number;
+use crate::table::{Row, row};
+
+row! {
+    /// A method on a pair in one of the folders: a row of `beside.csv`.
+    pub struct BesideRow in "beside.csv", order |_, _| Ordering::Equal;
+    {
+        /// The name of the folder.
+        setting: String,
+        pair: PairName,
+        method: MethodLabel,
+        models: usize,
+        split: Part,
+        replicates: usize,
+        mean: f64,
+        sd: Option<f64>,
+        low: Option<f64>,
+        high: Option<f64>,
+        reported: Option<f64>,
+        reported_sd: Option<f64>,
+        stage: String,
+    }
+}
+
+/// What the folders hold.
+pub struct Beside {
+    folders: Vec<(String, PathBuf)>,
+    rows: Vec<BesideRow>,
+    /// Each once, in the order of the folders.
+    methods: Vec<MethodRow>,
+}
+
+/// Reads the accuracies of the most models merged, on test where there are any.
+///
+/// # Errors
+/// A folder that holds no results, or two of one name.
+pub fn read(folders: &[PathBuf]) -> Result<Beside> {
+    let mut found = Beside { folders: Vec::new(), rows: Vec::new(), methods: Vec::new() };
+    for folder in folders {
+        let name = folder.file_name().map_or_else(|| folder.display().to_string(), |name| name.to_string_lossy().into_owned());
+        ensure!(
+            found.folders.iter().all(|(other, _)| *other != name),
+            "two folders are called `{name}`\nhint: their names tell the columns apart"
+        );
+        let hint =
+            || format!("`{}` holds no results\nhint: name folders that `onebasin run` wrote, such as results/smoke", folder.display());
+        let by_models = ByModelsRow::read_from(folder).with_context(hint)?;
+        for method in MethodRow::read_from(folder).with_context(hint)? {
+            if found.methods.iter().all(|known| known.method != method.method) {
+                found.methods.push(method);
+            }
+        }
+        let split = shown_part(by_models.iter().map(|row| row.figures.split));
+        let accuracies = || by_models.iter().filter(|row| row.is_accuracy_of(&row.pair, split) && !row.method.is_endpoints());
+        let mut most: BTreeMap<&PairName, usize> = BTreeMap::new();
+        for row in accuracies() {
+            let models = most.entry(&row.pair).or_default();
+            *models = row.models.max(*models);
+        }
+        found.rows.extend(accuracies().filter(|row| most.get(&row.pair) == Some(&row.models)).map(|row| {
+            let Figures { split, replicates, mean, sd, low, high, reported, reported_sd, stage, .. } = row.figures.clone();
+            let (setting, pair, method, models) = (name.clone(), row.pair.clone(), row.method.clone(), row.models);
+            BesideRow { setting, pair, method, models, split, replicates, mean, sd, low, high, reported, reported_sd, stage }
+        }));
+        found.folders.push((name, folder.clone()));
+    }
+    Ok(found)
+}
+
+/// Writes them into a folder that is there.
+///
+/// # Errors
+/// When a file cannot be written.
+pub fn write(found: &Beside, to: &Path) -> Result<()> {
+    let file = |name: &str| to.join(name);
+    let put = |path: PathBuf, bytes: &[u8]| std::fs::write(&path, bytes).with_context(|| format!("cannot write `{}`", path.display()));
+    put(file(BesideRow::FILE), &BesideRow::table(&found.rows).bytes()?)?;
+    put(file(MethodRow::FILE), &MethodRow::table(&found.methods).bytes()?)?;
+    put(file("beside.md"), text(found).as_bytes())?;
+    overview_picture::draw_beside(&Canvas::new(to, to)?, &found.folders)
+}
+
+/// A table for each pair: a row a method, a column a folder, and the reported figure where there is one.
+fn text(found: &Beside) -> String {
+    let names: Vec<&str> = found.folders.iter().map(|(name, _)| name.as_str()).collect();
+    let mut text = "# Side by side\n\nAccuracies, the mean over replicates ± the standard deviation (n - 1); in the last column those reported, with their own.\n".to_owned();
+    let mut pairs: Vec<&PairName> = Vec::new();
+    for row in &found.rows {
+        if !pairs.contains(&&row.pair) {
+            pairs.push(&row.pair);
+        }
+    }
+    for pair in pairs {
+        let of_pair = || found.rows.iter().filter(|row| row.pair == *pair);
+        let split = of_pair().next().map_or(Part::Test, |row| row.split);
+        let _ = write!(text, "\n## {}, {} ({split})\n\n| method |", pair.dataset, pair.architecture);
+        for name in names.iter().copied().chain(["reported"]) {
+            let _ = write!(text, " {name} |");
+        }
+        let _ = writeln!(text, "\n| --- |{}", " ---: |".repeat(names.len() + 1));
+        let methods: BTreeSet<(usize, &MethodLabel)> =
+            of_pair().map(|row| (method_rank(&found.methods, row.method.name()), &row.method)).collect();
+        for (_, method) in methods {
+            let rows = || of_pair().filter(|row| row.method == *method);
+            let cell = |value: Option<(f64, Option<f64>)>| match value {
+                None => String::new(),
+                Some((mean, None)) => number::share(mean),
+                Some((mean, Some(sd))) => format!("{} ± {}", number::share(mean), number::share(sd)),
+            };
+            let _ = write!(text, "| {method} |");
+            for name in &names {
+                let value = rows().find(|row| row.setting == *name).map(|row| (row.mean, row.sd));
+                let _ = write!(text, " {} |", cell(value));
+            }
+            let reported = rows().find_map(|row| Some((row.reported?, row.reported_sd)));
+            let _ = writeln!(text, " {} |", cell(reported));
+        }
+    }
+    text
+}
