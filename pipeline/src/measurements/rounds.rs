@@ -74,9 +74,10 @@ impl Record for RoundRecord {
     }
 }
 
-/// Whether a method's merged model can be trained again as each of the models was: a repair gives it layers that they do not have.
+/// Whether a method's merged model can be trained again as each of the models was: a repair gives it layers that they do not have, and
+/// models that come one after the other have no rounds.
 fn has_rounds(method: &Method) -> bool {
-    method.merging.averages() && method.repair.is_none()
+    method.merging.averages() && method.repair.is_none() && method.sequential.is_none()
 }
 
 impl Measurement for Rounds {
@@ -110,10 +111,10 @@ impl Measurement for Rounds {
 
     fn plan(rounds: &Vec<usize>, planner: &mut PairPlanner<'_, '_>) {
         let experiment = planner.experiment();
-        let models = experiment.models.len();
-        let set = MergeSet::First(models);
         let last = rounds.last().copied().unwrap_or(0);
         for method in experiment.methods.iter().filter(|method| has_rounds(method)) {
+            let set = method.models.clone().map_or(MergeSet::First(experiment.models.len()), MergeSet::Chosen);
+            let models = set.models().len();
             let mut merged = None;
             for round in 1..=last {
                 let of_round = |planner: &mut PairPlanner<'_, '_>| {
@@ -149,7 +150,7 @@ impl Measurement for Rounds {
         }
         let heads: String = rounds.iter().map(|round| format!(" {round} |")).collect();
         let mut text = format!(
-            "\n### Rounds\n\nAll models merged, each trained again from the merged model of the round before: the mean over replicates.\n\n\
+            "\n### Rounds\n\nModels merged, each trained again from the merged model of the round before: the mean over replicates.\n\n\
              | method | metric | split |{heads}\n| --- | --- | --- |{}\n",
             " ---: |".repeat(rounds.len())
         );

@@ -125,7 +125,7 @@ mod tests {
     #[test]
     fn a_line_leaves_out_what_is_no_number_and_a_chart_of_nothing_is_none() {
         let drawn = chart(vec![(0.0, 1.0), (0.5, f64::NAN), (1.0, 2.0)]).draw().unwrap().into_string();
-        assert!(drawn.contains("d=\"M62 245.8M546 22.2\""), "{drawn}");
+        assert!(drawn.contains("d=\"M62 244.9M546 23.1\""), "{drawn}");
         assert!(chart(vec![(0.0, f64::INFINITY)]).draw().is_none() && chart(Vec::new()).draw().is_none());
         // A single value has an axis too.
         assert!(chart(vec![(3.0, 7.0)]).draw().is_some());
