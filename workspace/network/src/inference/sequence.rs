@@ -13,6 +13,9 @@ pub(super) struct Unit<'a> {
     pub norms: Vec<&'a Module>,
 }
 
+/// Norms before the first layer, and the layers; or how many followed each other, and why no more.
+type Chain<'a> = Result<(Vec<&'a Module>, Vec<Unit<'a>>), (usize, NetworkError)>;
+
 /// The network of layers in a row.
 pub(super) fn infer(modules: &[Module], known: &Known) -> Result<Inferred, NetworkError> {
     let mut furthest: Option<(usize, NetworkError)> = None;
@@ -63,7 +66,7 @@ fn orders(modules: &[Module], is_ordered: bool) -> Vec<Vec<&Module>> {
 }
 
 /// Follows the widths from layer to layer: norms before the first layer, and the layers. Where they break off, how many followed.
-fn chain<'a>(order: &[&'a Module]) -> Result<(Vec<&'a Module>, Vec<Unit<'a>>), (usize, NetworkError)> {
+fn chain<'a>(order: &[&'a Module]) -> Chain<'a> {
     let mut first = Vec::new();
     let mut units: Vec<Unit<'_>> = Vec::new();
     let mut width: Option<usize> = None;
