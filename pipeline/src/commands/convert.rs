@@ -4,7 +4,10 @@ use anyhow::Context;
 use onebasin_checkpoints::read;
 
 use super::{Failure, Verdict, unwritable};
-use crate::{cli, console, weight_file, whole_file};
+use crate::cli;
+use crate::console;
+use crate::weight_file;
+use crate::whole_file;
 
 /// Writes the tensors of a file in the format that the other's name says: names, order and types as they are.
 pub fn convert(arguments: &cli::Convert) -> Result<Verdict, Failure> {

@@ -2,7 +2,8 @@
 
 use super::networks::{align, write_maps};
 use super::{Failure, Verdict};
-use crate::{cli, console};
+use crate::cli;
+use crate::console;
 
 /// Matches the units of networks, and writes their permutations.
 pub fn matching(arguments: &cli::Match) -> Result<Verdict, Failure> {

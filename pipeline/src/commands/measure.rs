@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use super::networks::{Images, read};
 use super::{Failure, Verdict};
-use crate::{cli, console};
+use crate::cli;
+use crate::console;
 
 /// What is measured: of which network or point of a line, on which split.
 struct Row {

@@ -12,8 +12,11 @@ use serde_json::json;
 
 use super::networks::{Aligned, Images, align};
 use super::{Failure, Verdict, unwritable};
+use crate::cli;
+use crate::console;
+use crate::interrupt;
 use crate::weight_file::{self, Network};
-use crate::{cli, console, interrupt, whole_file};
+use crate::whole_file;
 
 /// Images in a batch of a repair.
 const BATCH: usize = 100;

@@ -26,9 +26,11 @@ impl ArchitectureFile {
 
     fn parse(text: &str) -> Result<ArchitectureFile> {
         let mut table: toml::Table = text.parse()?;
-        let input =
-            table.remove("input").map(|value| value.try_into::<Shape>().context("`input` is channels, height, width: `[3, 32, 32]`"));
-        let classes = table.remove("classes").map(|value| value.try_into::<usize>().context("`classes` is a number"));
+        let input = table
+            .remove("input")
+            .map(|value| value.try_into::<Shape>().context("`input` is channels, height, width: `[3, 32, 32]`"))
+            .transpose()?;
+        let classes = table.remove("classes").map(|value| value.try_into::<usize>().context("`classes` is a number")).transpose()?;
         let names = match table.remove("names") {
             None => Vec::new(),
             Some(toml::Value::Table(names)) => names
@@ -45,7 +47,7 @@ impl ArchitectureFile {
             }
         };
         let blueprint = toml::Value::Table(table).try_into::<Blueprint>()?;
-        Ok(ArchitectureFile { blueprint, input: input.transpose()?, classes: classes.transpose()?, names })
+        Ok(ArchitectureFile { blueprint, input, classes, names })
     }
 
     /// The network, for images of a shape; as many classes as the last bias or matrix of the file has rows, unless it says.

@@ -40,6 +40,8 @@ fn parse(bytes: &[u8], key: Option<&str>) -> Result<StateDict, Fault> {
                 torch::from_zip(bytes, key)
             }
         }
+        // A header of 384 bytes begins as a pickle does.
+        _ if bytes.get(8) == Some(&b'{') && safetensors::could_be(bytes) => safetensors::state_dict(bytes),
         [0x80, 1..=5, ..] => torch::from_legacy(bytes, key),
         [0x89, b'H', b'D', b'F', ..] => other("an HDF5 file", "save the weights as safetensors or .npz"),
         [0x93, b'N', b'U', b'M', b'P', b'Y', ..] => other("one NumPy array", "save named arrays with `numpy.savez`"),

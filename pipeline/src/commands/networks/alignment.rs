@@ -11,9 +11,10 @@ use serde_json::json;
 use super::{check_inputs, outputs_of, read, read_maps};
 use crate::cli::{MatchOptions, NetworkOptions};
 use crate::commands::Failure;
+use crate::console;
 use crate::function_check::FunctionCheck;
+use crate::interrupt;
 use crate::weight_file::Network;
-use crate::{console, interrupt};
 
 /// Networks in one frame.
 pub struct Aligned {

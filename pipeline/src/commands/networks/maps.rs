@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use onebasin_matching::{Alignment, Certificate, Frame, Outcome, UnitMap, UnitMaps, objective, to_frame};
-use onebasin_network::{Graph, Group, Permutation, Weights};
+use onebasin_network::{Graph, Permutation, PermutationSpec, Role, Weights};
 use serde_json::{Map, Value, json};
 
 use super::Aligned;
@@ -37,7 +37,7 @@ pub fn read_maps(path: &Path, graph: &Graph, models: &[&Weights]) -> Result<Alig
     let read = || -> Result<Alignment> {
         let text = std::fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display()))?;
         let value: Value = serde_json::from_str(&text).with_context(|| format!("`{}` is no JSON", path.display()))?;
-        let maps = parse(&value, &graph.spec().groups, models.len()).with_context(|| format!("the maps of `{}`", path.display()))?;
+        let maps = parse(&value, graph.spec(), models.len()).with_context(|| format!("the maps of `{}`", path.display()))?;
         Ok(alignment(graph, models, maps))
     };
     read().map_err(Failure::Input)
@@ -71,8 +71,8 @@ fn alignment(graph: &Graph, models: &[&Weights], maps: Vec<Vec<Permutation>>) ->
 /// - Git Re-Basin's: one object of lists by group, the second model's onto the first (`w'[i] = w[p[i]]`);
 /// - C²M³'s: an object by the models' names, each of lists by group, whose `p[i]` is the slot of unit `i` in the universe; or of the first
 ///   model's name, of the second's, of lists by group, as Git Re-Basin's.
-fn parse(value: &Value, groups: &[Group], models: usize) -> Result<Vec<Vec<Permutation>>> {
-    let identity = || groups.iter().map(|group| Permutation::identity(group.units)).collect::<Vec<_>>();
+fn parse(value: &Value, spec: &PermutationSpec, models: usize) -> Result<Vec<Vec<Permutation>>> {
+    let identity = || spec.groups.iter().map(|group| Permutation::identity(group.units)).collect::<Vec<_>>();
     let list = match value {
         Value::Array(list) => Some(list),
         Value::Object(object) => object.get("models").and_then(Value::as_array),
@@ -80,21 +80,21 @@ fn parse(value: &Value, groups: &[Group], models: usize) -> Result<Vec<Vec<Permu
     };
     if let Some(list) = list {
         ensure!(list.len() == models, "{} models, expected {models}, one for each file", list.len());
-        return list.iter().enumerate().map(|(model, maps)| of_model(maps, groups).with_context(|| format!("model {model}"))).collect();
+        return list.iter().enumerate().map(|(model, maps)| of_model(maps, spec).with_context(|| format!("model {model}"))).collect();
     }
     let Value::Object(object) = value else {
         bail!("expected an object of permutations by group\nhint: `onebasin match .. --out` writes one")
     };
     if object.values().all(Value::is_array) {
         ensure!(models == 2, "one set of permutations for {models} files\nhint: it maps the second model onto the first: give two files");
-        return Ok(vec![identity(), of_model(value, groups).context("model 1")?]);
+        return Ok(vec![identity(), of_model(value, spec).context("model 1")?]);
     }
     let inner: Vec<&Map<String, Value>> = object.values().filter_map(Value::as_object).collect();
     ensure!(inner.len() == object.len(), "expected permutations by group, or by model and group");
     if inner.iter().all(|maps| maps.values().all(Value::is_array)) {
         ensure!(inner.len() == models, "{} models, expected {models}, one for each file", inner.len());
         let universe = |(name, maps): (&String, &Value)| {
-            let maps = of_model(maps, groups).with_context(|| format!("model `{name}`"))?;
+            let maps = of_model(maps, spec).with_context(|| format!("model `{name}`"))?;
             Ok(maps.iter().map(Permutation::inverse).collect())
         };
         return object.iter().map(universe).collect();
@@ -102,13 +102,14 @@ fn parse(value: &Value, groups: &[Group], models: usize) -> Result<Vec<Vec<Permu
     match inner.as_slice() {
         [one] if models == 2 && one.len() == 1 => {
             let maps = one.values().next().context("no model")?;
-            Ok(vec![identity(), of_model(maps, groups).context("model 1")?])
+            Ok(vec![identity(), of_model(maps, spec).context("model 1")?])
         }
         _ => bail!("permutations between several pairs of models, expected one pair or one universe\nhint: give the maps of two models"),
     }
 }
 
-fn of_model(maps: &Value, groups: &[Group]) -> Result<Vec<Permutation>> {
+fn of_model(maps: &Value, spec: &PermutationSpec) -> Result<Vec<Permutation>> {
+    let groups = &spec.groups;
     let Value::Object(maps) = maps else { bail!("expected an object of lists by group") };
     let names = || groups.iter().map(|group| format!("`{}` of {}", group.name, group.units)).collect::<Vec<_>>().join(", ");
     let known = maps.keys().filter(|name| groups.iter().any(|group| group.name == **name)).count();
@@ -120,8 +121,7 @@ fn of_model(maps: &Value, groups: &[Group]) -> Result<Vec<Permutation>> {
             names()
         );
     }
-    let mut ordered: Vec<&String> = maps.keys().collect();
-    ordered.sort_by(|left, right| natural(left).cmp(&natural(right)));
+    let ordered = if by_order { others(maps, spec) } else { Vec::new() };
     let mut permutations = Vec::with_capacity(groups.len());
     for (place, group) in groups.iter().enumerate() {
         let name = if by_order { ordered[place] } else { &group.name };
@@ -143,6 +143,27 @@ fn of_model(maps: &Value, groups: &[Group]) -> Result<Vec<Permutation>> {
     Ok(permutations)
 }
 
+/// The names of other programs in the order of our groups: sorted, numbers by their value. Of residual networks they name the streams
+/// (`P_bg0`) apart from what is inside of blocks (`P_layer1.0_inner`).
+fn others<'a>(maps: &'a Map<String, Value>, spec: &PermutationSpec) -> Vec<&'a String> {
+    let mut names: Vec<&String> = maps.keys().collect();
+    names.sort_by_key(|name| natural(name));
+    let (inner, streams): (Vec<&String>, Vec<&String>) = names.iter().partition(|name| name.contains("inner"));
+    // A stream is written to by several layers.
+    let writers = |group: usize| {
+        let writes = |parameter: &&onebasin_network::Parameter| {
+            parameter.role == Role::Weight && parameter.rows.is_some_and(|rows| rows.group == group)
+        };
+        spec.parameters.iter().filter(writes).count()
+    };
+    let is_stream: Vec<bool> = (0..spec.groups.len()).map(|group| writers(group) > 1).collect();
+    if inner.is_empty() || is_stream.iter().filter(|stream| **stream).count() != streams.len() {
+        return names;
+    }
+    let (mut inner, mut streams) = (inner.into_iter(), streams.into_iter());
+    is_stream.iter().filter_map(|stream| if *stream { streams.next() } else { inner.next() }).collect()
+}
+
 /// Parts of a name, numbers by their value.
 fn natural(name: &str) -> Vec<(u64, String)> {
     let mut parts: Vec<(u64, String)> = Vec::new();
@@ -159,14 +180,18 @@ fn natural(name: &str) -> Vec<(u64, String)> {
 
 #[cfg(test)]
 mod tests {
+    use onebasin_network::{Blueprint, Shape};
+
     use super::*;
 
-    fn groups() -> Vec<Group> {
-        [("fc1", 3), ("fc2", 2)].map(|(name, units)| Group { name: name.to_owned(), units }).into()
+    fn graph(blueprint: &str, input: Shape) -> Graph {
+        let blueprint: Blueprint = serde_json::from_str(blueprint).unwrap();
+        Graph::build(&blueprint.build(input, 10).unwrap()).unwrap()
     }
 
     fn read(text: &str, models: usize) -> Result<Vec<Vec<Vec<u32>>>, String> {
-        let maps = parse(&serde_json::from_str(text).unwrap(), &groups(), models).map_err(|error| format!("{error:#}"))?;
+        let graph = graph(r#"{"family": "mlp", "hidden": [3, 2]}"#, Shape::new(4, 1, 1));
+        let maps = parse(&serde_json::from_str(text).unwrap(), graph.spec(), models).map_err(|error| format!("{error:#}"))?;
         Ok(maps.iter().map(|maps| maps.iter().map(|map| map.as_slice().to_vec()).collect()).collect())
     }
 
@@ -180,6 +205,34 @@ mod tests {
         assert_eq!(read(r#"{"a": {"b": {"P_0": [1,2,0], "P_1": [1,0]}}}"#, 2), both);
         let universe = read(r#"{"a": {"P_0": [0,1,2], "P_1": [0,1]}, "b": {"P_0": [2,0,1], "P_1": [1,0]}}"#, 2);
         assert_eq!(universe, Ok(vec![same, turned]));
+    }
+
+    #[test]
+    fn streams_and_the_inside_of_blocks_of_residual_networks_are_told_apart_by_other_names() {
+        let graph = graph(r#"{"family": "resnet", "depth": 8, "width": 2, "norm": "layer"}"#, Shape::new(3, 8, 8));
+        let spec = graph.spec();
+        let names = [
+            "P_bg0",
+            "P_bg1",
+            "P_bg2",
+            "P_blockgroups_0/blocks_0_inner",
+            "P_blockgroups_1/blocks_0_inner",
+            "P_blockgroups_2/blocks_0_inner",
+        ];
+        let maps: Map<String, Value> = names.map(|name| (name.to_owned(), Value::Null)).into_iter().collect();
+        let found: Vec<(&str, &str)> =
+            spec.groups.iter().map(|group| group.name.as_str()).zip(others(&maps, spec).into_iter().map(String::as_str)).collect();
+        assert_eq!(
+            found,
+            [
+                ("stem.conv", names[0]),
+                ("stage1.block1.conv1", names[3]),
+                ("stage2.block1.conv1", names[4]),
+                ("stage2.block1.conv2", names[1]),
+                ("stage3.block1.conv1", names[5]),
+                ("stage3.block1.conv2", names[2]),
+            ]
+        );
     }
 
     #[test]

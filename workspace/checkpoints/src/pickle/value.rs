@@ -1,3 +1,5 @@
+use std::cell::Cell;
+
 use crate::Dtype;
 
 /// Index of a [`Node`].
@@ -74,6 +76,8 @@ pub(crate) struct Pickled {
     pub root: Option<Value>,
     /// Bytes of the pickle, its stop included.
     pub length: usize,
+    /// Attributes of modules looked at so far: modules that hold each other twice, and those in turn, are never done.
+    pub looked_at: Cell<usize>,
 }
 
 impl Pickled {

@@ -8,6 +8,9 @@ use crate::pickle::{Node, Pickled, TensorPlace, Value};
 /// Deeper than any module is nested.
 const DEEPEST: usize = 64;
 
+/// More attributes than all modules of a network have.
+const MOST_ATTRIBUTES: usize = 2_000_000;
+
 /// Keys under which no network lies, though tensors may: what a training kept beside it.
 const BESIDE: [&str; 10] = ["optim", "sched", "scaler", "rng", "callback", "loop", "hyper_param", "grad_scaler", "amp", "random"];
 
@@ -178,6 +181,10 @@ fn of_module<'a>(pickled: &'a Pickled, module: Value, prefix: &str, depth: usize
         },
         _ => return Ok(()),
     };
+    pickled.looked_at.set(pickled.looked_at.get().saturating_add(attributes.len() + 1));
+    if pickled.looked_at.get() > MOST_ATTRIBUTES {
+        return Err(Fault::damaged(format!("has more modules than any network, at `{prefix}`")));
+    }
     let entries = |key: &str| match pickled.attribute(attributes, key).and_then(|value| pickled.node(value)) {
         Some(Node::Dict(dict)) => dict.as_slice(),
         _ => &[],

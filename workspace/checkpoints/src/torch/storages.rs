@@ -13,6 +13,9 @@ const LARGEST_EXPANSION: usize = 8;
 /// Bytes that any file may take in memory.
 const SMALL: usize = 1 << 20;
 
+/// Storage, offset, shape and strides: what tied tensors have in common.
+type View<'a> = (&'a str, usize, &'a [usize], &'a [usize]);
+
 /// Turns places into tensors. `range` says where in `bytes` the numbers of a storage lie; their count has been checked.
 pub(super) fn load(
     bytes: &[u8],
@@ -23,7 +26,7 @@ pub(super) fn load(
 ) -> Result<StateDict, Fault> {
     let mut dict = StateDict::new(Vec::with_capacity(found.tensors.len()));
     let mut budget = bytes.len().saturating_mul(LARGEST_EXPANSION).max(SMALL);
-    let mut places: BTreeMap<(&str, usize, &[usize], &[usize]), Vec<usize>> = BTreeMap::new();
+    let mut places: BTreeMap<View<'_>, Vec<usize>> = BTreeMap::new();
     for (name, place) in &found.tensors {
         let storage = &pickled.storages[place.storage];
         let wrong = |problem: String| Fault::damaged(format!("tensor `{name}`: {problem}"));

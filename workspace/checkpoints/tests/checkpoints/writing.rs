@@ -43,3 +43,13 @@ fn equal_content_gives_equal_bytes() {
     assert_eq!(to_pytorch(&dict), to_pytorch(&dict.clone()));
     assert_eq!(to_safetensors(&dict), to_safetensors(&dict.clone()));
 }
+
+#[test]
+fn headers_of_any_length_are_told_from_pickles() {
+    // From a hundred to two thousand bytes, by steps of eight.
+    for length in (1..2000).step_by(8) {
+        let tensor = Tensor::new(Dtype::F32, vec![1], vec![0; 4]);
+        let dict = StateDict::new(vec![("n".repeat(length), tensor)]);
+        assert_eq!(again(&to_safetensors(&dict)).tensors, dict.tensors, "{length}");
+    }
+}

@@ -4,9 +4,11 @@
 //! keep the names that they have in the file. What shapes cannot tell is assumed and said: see [`Inferred::assumed`].
 
 mod bind;
+mod geometry;
 mod layout;
 mod modules;
 mod residual;
+mod search;
 mod sequence;
 
 pub use bind::{Rename, bind};

@@ -51,7 +51,7 @@ fn part(name: &str) -> Option<Part> {
 }
 
 /// Components of names that say what is not supported, and what it is.
-const UNSUPPORTED: [(&str, &str); 16] = [
+const UNSUPPORTED: [(&str, &str); 15] = [
     ("attn", "attention"),
     ("attention", "attention"),
     ("in_proj_weight", "attention"),
@@ -64,18 +64,26 @@ const UNSUPPORTED: [(&str, &str); 16] = [
     ("original0", "a layer with a parametrisation"),
     ("original1", "a layer with a parametrisation"),
     ("pos_embed", "an embedding of places"),
-    ("cls_token", "a token"),
+    ("_token", "a token"),
     ("embedding", "an embedding"),
-    ("squeeze", "a squeeze-and-excitation block"),
     ("se_module", "a squeeze-and-excitation block"),
 ];
+
+fn attention_first(tensors: &[Stored]) -> impl Iterator<Item = &Stored> {
+    let is_attention = |tensor: &&Stored| {
+        let name = tensor.name.to_lowercase();
+        UNSUPPORTED.iter().any(|(word, what)| *what == "attention" && name.contains(word))
+    };
+    tensors.iter().filter(is_attention).chain(tensors)
+}
 
 /// The layers in the order of the file, and tensors that are counters.
 pub(super) fn modules(tensors: &[Stored]) -> Result<(Vec<Module>, Vec<usize>), NetworkError> {
     let mut paths: Vec<&str> = Vec::new();
     let mut parts: HashMap<&str, HashMap<Part, usize>> = HashMap::new();
     let mut counters = Vec::new();
-    for (index, tensor) in tensors.iter().enumerate() {
+    // Attention says more than what stands before it.
+    for tensor in attention_first(tensors) {
         let components: Vec<&str> = tensor.name.split('.').collect();
         for (depth, component) in components.iter().enumerate() {
             let found = UNSUPPORTED.iter().find(|(word, _)| component.to_lowercase().contains(word));
@@ -87,9 +95,12 @@ pub(super) fn modules(tensors: &[Stored]) -> Result<(Vec<Module>, Vec<usize>), N
                 ));
             }
         }
+    }
+    for (index, tensor) in tensors.iter().enumerate() {
         let (path, last) = tensor.name.rsplit_once('.').unwrap_or(("", &tensor.name));
         let Some(part) = part(last) else {
-            return Err(refuse(path, format!("its tensor `{}` of shape {:?} is of no known layer", tensor.name, tensor.shape)));
+            let layer = if path.is_empty() { &tensor.name } else { path };
+            return Err(refuse(layer, format!("its tensor `{}` of shape {:?} is of no known layer", tensor.name, tensor.shape)));
         };
         if part == Part::Counter {
             counters.push(index);

@@ -1,15 +1,20 @@
 //! Networks whose layers follow each other.
 
+use super::geometry::geometry;
 use super::modules::{Kind, Module, natural};
+use super::search::search;
 use super::{Inferred, Known, refuse};
 use crate::architecture::EPSILON;
-use crate::{Architecture, Layer, NetworkError, Shape};
+use crate::{Architecture, Layer, NetworkError};
 
 /// A layer with weights, and the norm behind it.
-struct Unit<'a> {
-    module: &'a Module,
-    norms: Vec<&'a Module>,
+pub(super) struct Unit<'a> {
+    pub module: &'a Module,
+    pub norms: Vec<&'a Module>,
 }
+
+/// Norms before the first layer, and the layers; or how many followed each other, and why no more.
+type Chain<'a> = Result<(Vec<&'a Module>, Vec<Unit<'a>>), (usize, NetworkError)>;
 
 /// The network of layers in a row.
 pub(super) fn infer(modules: &[Module], known: &Known) -> Result<Inferred, NetworkError> {
@@ -23,6 +28,12 @@ pub(super) fn infer(modules: &[Module], known: &Known) -> Result<Inferred, Netwo
                 }
             }
         }
+    }
+    // Names that say nothing: the widths may.
+    if let Some(order) = search(modules)
+        && let Ok((first, units)) = chain(&order)
+    {
+        return lay_out(first, &units, known);
     }
     Err(furthest.expect("at least one order was tried").1)
 }
@@ -55,7 +66,7 @@ fn orders(modules: &[Module], is_ordered: bool) -> Vec<Vec<&Module>> {
 }
 
 /// Follows the widths from layer to layer: norms before the first layer, and the layers. Where they break off, how many followed.
-fn chain<'a>(order: &[&'a Module]) -> Result<(Vec<&'a Module>, Vec<Unit<'a>>), (usize, NetworkError)> {
+fn chain<'a>(order: &[&'a Module]) -> Chain<'a> {
     let mut first = Vec::new();
     let mut units: Vec<Unit<'_>> = Vec::new();
     let mut width: Option<usize> = None;
@@ -96,7 +107,7 @@ fn chain<'a>(order: &[&'a Module]) -> Result<(Vec<&'a Module>, Vec<Unit<'a>>), (
                     None => true,
                     Some(width) if flat => width == inputs,
                     // The first one behind convolutions reads a square of pixels of each channel.
-                    Some(width) => inputs % width == 0 && (units.is_empty() || side(inputs / width).is_some()),
+                    Some(width) => inputs % width == 0 && (units.is_empty() || is_square(inputs / width)),
                 };
                 if !fits {
                     let width = width.unwrap_or_default();
@@ -113,10 +124,9 @@ fn chain<'a>(order: &[&'a Module]) -> Result<(Vec<&'a Module>, Vec<Unit<'a>>), (
     Ok((first, units))
 }
 
-/// The side of a square of so many pixels.
-fn side(pixels: usize) -> Option<usize> {
-    let root = pixels.isqrt();
-    (root * root == pixels).then_some(root)
+/// Whether so many pixels make a square.
+pub(super) fn is_square(pixels: usize) -> bool {
+    pixels.isqrt().pow(2) == pixels
 }
 
 fn lay_out(first: Vec<&Module>, units: &[Unit<'_>], known: &Known) -> Result<Inferred, NetworkError> {
@@ -146,7 +156,9 @@ fn lay_out(first: Vec<&Module>, units: &[Unit<'_>], known: &Known) -> Result<Inf
             layers.push(if shape.ends_in_mean { Layer::GlobalMean {} } else { Layer::Flatten {} });
         }
         let mut layer = unit.module.layer(1, epsilon);
-        if let (Layer::Conv { padding, .. }, false) = (&mut layer, shape.same) {
+        if let Layer::Conv { padding, .. } = &mut layer
+            && !shape.padding.is_same(place)
+        {
             *padding = Some(0);
         }
         layers.push(layer);
@@ -185,134 +197,4 @@ pub(super) fn norms_assumed<'a>(norms: impl Iterator<Item = &'a Module>, assumed
     if norms.into_iter().any(is_layer) {
         assumed.push("norms without running statistics are layer norms over the channels of each pixel".to_owned());
     }
-}
-
-/// What shapes of weights do not say: the size of images, where pools stand, whether convolutions pad.
-struct Geometry {
-    input: Shape,
-    pools: Vec<usize>,
-    same: bool,
-    ends_in_mean: bool,
-}
-
-fn geometry(
-    units: &[Unit<'_>],
-    convolutions: usize,
-    pixels: Option<usize>,
-    known: &Known,
-    assumed: &mut Vec<String>,
-) -> Result<Geometry, NetworkError> {
-    let inputs = match units[0].module.kind {
-        Kind::Linear { inputs, .. } | Kind::Conv { inputs, .. } => inputs,
-        Kind::Norm { units, .. } => units,
-    };
-    if convolutions == 0 {
-        let input = match (known.input, inputs) {
-            (Some(shape), _) if shape.volume() == inputs => shape,
-            (Some(shape), _) => {
-                return Err(refuse(
-                    &units[0].module.path,
-                    format!("takes {inputs} numbers, an image of shape {shape} has {}", shape.volume()),
-                ));
-            }
-            (None, 784) => Shape::new(1, 28, 28),
-            (None, 3072) => Shape::new(3, 32, 32),
-            (None, inputs) => Shape::new(inputs, 1, 1),
-        };
-        return Ok(Geometry { input, pools: Vec::new(), same: true, ends_in_mean: false });
-    }
-    let side = pixels.and_then(side);
-    let square = |side: usize| Shape::new(inputs, side, side);
-    if let Some(shape) = known.input.filter(|shape| shape.channels != inputs) {
-        return Err(refuse(&units[0].module.path, format!("takes {inputs} channels, an image of shape {shape} has {}", shape.channels)));
-    }
-    if let Some(pools) = pools_by_gaps(&units[..convolutions]) {
-        assumed.push(
-            "gaps in the numbers of layers are ReLUs, and max pools of 2 where there is one more; a pool is behind the last convolution"
-                .to_owned(),
-        );
-        assumed.push("convolutions pad so that the size stays".to_owned());
-        let input = known.input.unwrap_or_else(|| square(side.unwrap_or(1) << pools.len()));
-        return Ok(Geometry { input, pools, same: true, ends_in_mean: false });
-    }
-    // Usual ways to come from an image of a usual size to as many pixels as the first linear layer reads.
-    let every: Vec<usize> = (0..convolutions).collect();
-    let ways = [
-        (true, every.clone()),
-        (false, every),
-        (false, vec![convolutions - 1]),
-        (true, vec![convolutions - 1]),
-        (false, vec![]),
-        (true, vec![]),
-    ];
-    let usual = if inputs == 1 { [28, 32, 64] } else { [32, 28, 64] };
-    let sizes: Vec<usize> = known.input.map_or(usual.to_vec(), |shape| vec![shape.height]);
-    if let Some(side) = side.filter(|&side| side > 1) {
-        for &size in &sizes {
-            for (same, pools) in &ways {
-                if ends(units, convolutions, size, *same, pools) == Some(side) {
-                    let padding = if *same { "pad so that the size stays" } else { "do not pad" };
-                    let behind = if pools.is_empty() { "no".to_owned() } else { format!("{} of {convolutions}", pools.len()) };
-                    assumed.push(format!(
-                        "images have {size} by {size} pixels, convolutions {padding}, a max pool of 2 is behind {behind} convolutions"
-                    ));
-                    let input = known.input.unwrap_or_else(|| square(size));
-                    return Ok(Geometry { input, pools: pools.clone(), same: *same, ends_in_mean: false });
-                }
-            }
-        }
-    }
-    assumed.push(
-        "convolutions have stride 1 and pad so that the size stays, and there are no pools: their outputs are no proof of the file's"
-            .to_owned(),
-    );
-    let ends_in_mean = pixels.is_none_or(|pixels| pixels == 1);
-    let input = match side {
-        Some(side) if side > 1 => square(side),
-        _ => known.input.unwrap_or_else(|| square(if inputs == 1 { 28 } else { 32 })),
-    };
-    Ok(Geometry { input, pools: Vec::new(), same: true, ends_in_mean })
-}
-
-/// The side of what convolutions of stride 1 and pools of 2 leave of an image.
-fn ends(units: &[Unit<'_>], convolutions: usize, size: usize, same: bool, pools: &[usize]) -> Option<usize> {
-    let mut side = size;
-    for (place, unit) in units[..convolutions].iter().enumerate() {
-        let Kind::Conv { kernel, .. } = unit.module.kind else { return None };
-        side = if same && kernel % 2 == 1 { side } else { (side + 1).checked_sub(kernel)? };
-        if pools.contains(&place) {
-            side /= 2;
-        }
-        if side == 0 {
-            return None;
-        }
-    }
-    Some(side)
-}
-
-/// Where layers are numbered within one sequence, the places behind which one number more is left out than a ReLU takes.
-fn pools_by_gaps(units: &[Unit<'_>]) -> Option<Vec<usize>> {
-    let numbered = |module: &Module| {
-        let (parent, number) = module.path.rsplit_once('.').unwrap_or(("", &module.path));
-        Some((parent.to_owned(), number.parse::<usize>().ok()?))
-    };
-    let (parent, _) = numbered(units[0].module)?;
-    let mut pools = Vec::new();
-    for (place, pair) in units.windows(2).enumerate() {
-        let last = pair[0].norms.last().copied().unwrap_or(pair[0].module);
-        let ((here, from), (there, to)) = (numbered(last)?, numbered(pair[1].module)?);
-        if here != parent || there != parent || to <= from {
-            return None;
-        }
-        match to - from {
-            2 => {}
-            3 => pools.push(place),
-            _ => return None,
-        }
-    }
-    if pools.is_empty() {
-        return None;
-    }
-    pools.push(units.len() - 1);
-    Some(pools)
 }

@@ -133,7 +133,7 @@ fn vgg_of_sorted_names_has_its_convolutions_first() {
                 embedder.0.weight 64x3x3x3\nembedder.0.bias 64\nembedder.1.weight 64\nembedder.1.bias 64\n\
                 embedder.4.weight 512x64x3x3\nembedder.4.bias 512\nembedder.5.weight 512\nembedder.5.bias 512\n";
     let inferred = infer(&listed(text), &Known::default()).unwrap();
-    assert_eq!(inferred.architecture.input, Shape::new(3, 4, 4));
+    assert_eq!(inferred.architecture.input, Shape::new(3, 32, 32));
     assert_eq!(inferred.bound[0].parameter, "embedder.0.weight");
 }
 
@@ -159,10 +159,32 @@ fn what_is_not_supported_is_refused_by_the_name_of_its_layer() {
         ("fc.weight 4x3\nfc.bias 5\n", "expected [4]"),
         ("fc.weight 4x3\nfc.gate 4\n", "of no known layer"),
         ("fc1.weight 4x3\nfc2.weight 2x5\n", "2 outputs of 5 inputs after a layer of 4"),
+        ("class_token 1x1x8\nencoder.self_attention.in_proj_weight 24x8\n", "attention, which"),
         ("", "holds no layers"),
     ] {
         assert!(refusal(text).contains(word), "{text}: {}", refusal(text));
     }
+}
+
+#[test]
+fn layers_whose_names_say_no_order_are_ordered_by_their_widths() {
+    let text = "hidden.weight 32x64\nhidden.bias 32\ninput.weight 64x784\ninput.bias 64\nnorm.weight 64\nnorm.bias 64\noutput.weight 10x32\noutput.bias 10\n";
+    let inferred = infer(&listed(text), &Known::default()).unwrap();
+    let layers: Vec<&str> = inferred.bound.iter().map(|bound| bound.parameter.split('.').next().unwrap()).collect();
+    assert_eq!(layers, ["input_layer", "input_layer", "norm", "norm", "hidden", "hidden", "output_layer", "output_layer"]);
+    // Two layers of one width could stand either way round.
+    let two = "last.weight 10x16\none.weight 16x16\nbegin.weight 16x784\nother.weight 16x16\n";
+    assert!(infer(&listed(two), &Known::default()).is_err());
+}
+
+#[test]
+fn small_convolutional_networks_lead_from_a_usual_size_to_what_the_first_linear_layer_reads() {
+    let lenet = "0.weight 6x1x5x5\n3.weight 16x6x5x5\n7.weight 120x400\n9.weight 84x120\n11.weight 10x84\n";
+    let (inferred, _) = inferred(lenet);
+    assert_eq!(inferred.architecture.input, Shape::new(1, 28, 28));
+    assert!(inferred.assumed.iter().any(|line| line.contains("the first convolution alone pads")), "{:?}", inferred.assumed);
+    let (inferred, _) = self::inferred("conv1.weight 32x1x3x3\nconv2.weight 64x32x3x3\nfc1.weight 128x9216\nfc2.weight 10x128\n");
+    assert!(inferred.assumed.iter().any(|line| line.contains("do not pad, a max pool of 2 is behind 1 of 2")), "{:?}", inferred.assumed);
 }
 
 fn resnet20() -> Graph {

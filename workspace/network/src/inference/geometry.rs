@@ -1,0 +1,168 @@
+//! What shapes of weights do not say of a sequence: the size of images, where pools stand, whether convolutions pad.
+
+use super::modules::{Kind, Module};
+use super::sequence::{Unit, is_square};
+use super::{Known, refuse};
+use crate::{NetworkError, Shape};
+
+pub(super) struct Geometry {
+    pub input: Shape,
+    /// Places of convolutions behind which is a max pool of 2.
+    pub pools: Vec<usize>,
+    pub padding: Padding,
+    /// Whether the mean over pixels is taken before the linear layers, in place of a flatten.
+    pub ends_in_mean: bool,
+}
+
+/// Which convolutions pad so that the size stays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Padding {
+    All,
+    None,
+    /// As in LeNet.
+    First,
+}
+
+impl Padding {
+    /// Whether the convolution at a place pads.
+    pub fn is_same(self, place: usize) -> bool {
+        self == Padding::All || (self == Padding::First && place == 0)
+    }
+
+    fn word(self) -> &'static str {
+        match self {
+            Padding::All => "convolutions pad so that the size stays",
+            Padding::None => "convolutions do not pad",
+            Padding::First => "the first convolution alone pads",
+        }
+    }
+}
+
+/// The geometry of so many convolutions, whose outputs have so many pixels where the first linear layer reads them.
+pub(super) fn geometry(
+    units: &[Unit<'_>],
+    convolutions: usize,
+    pixels: Option<usize>,
+    known: &Known,
+    assumed: &mut Vec<String>,
+) -> Result<Geometry, NetworkError> {
+    let first = units[0].module;
+    let inputs = match first.kind {
+        Kind::Linear { inputs, .. } | Kind::Conv { inputs, .. } => inputs,
+        Kind::Norm { units, .. } => units,
+    };
+    if convolutions == 0 {
+        let input = match (known.input, inputs) {
+            (Some(shape), _) if shape.volume() == inputs => shape,
+            (Some(shape), _) => {
+                let numbers = shape.volume();
+                return Err(refuse(&first.path, format!("takes {inputs} numbers, an image of shape {shape} has {numbers}")));
+            }
+            (None, 784) => Shape::new(1, 28, 28),
+            (None, 3072) => Shape::new(3, 32, 32),
+            (None, inputs) => Shape::new(inputs, 1, 1),
+        };
+        return Ok(Geometry { input, pools: Vec::new(), padding: Padding::All, ends_in_mean: false });
+    }
+    if let Some(shape) = known.input.filter(|shape| shape.channels != inputs) {
+        return Err(refuse(&first.path, format!("takes {inputs} channels, an image of shape {shape} has {}", shape.channels)));
+    }
+    let convolutions = &units[..convolutions];
+    let side = pixels.filter(|&pixels| is_square(pixels)).map(usize::isqrt);
+    let square = |side: usize| Shape::new(inputs, side, side);
+    let usual = if inputs == 1 { [28, 32, 64] } else { [32, 28, 64] };
+    let sizes: Vec<usize> = known.input.map_or(usual.to_vec(), |shape| vec![shape.height]);
+    let ends_in_mean = pixels.is_none_or(|pixels| pixels == 1);
+    let by_gaps = pools_by_gaps(convolutions);
+    if by_gaps.is_some() {
+        let gaps =
+            "gaps in the numbers of layers are ReLUs, and max pools of 2 where there is one more; a pool is behind the last convolution";
+        assumed.push(gaps.to_owned());
+    }
+    // Usual ways to come from an image of a usual size to as many pixels as the first linear layer reads.
+    if let Some(side) = side.filter(|&side| side > 1) {
+        for &size in &sizes {
+            for (padding, pools) in ways(convolutions.len(), by_gaps.as_ref()) {
+                if ends(convolutions, size, padding, &pools) == Some(side) {
+                    let behind = if pools.is_empty() { "no".to_owned() } else { format!("{} of {}", pools.len(), convolutions.len()) };
+                    let word = padding.word();
+                    assumed.push(format!("images have {size} by {size} pixels, {word}, a max pool of 2 is behind {behind} convolutions"));
+                    let input = known.input.unwrap_or_else(|| square(size));
+                    return Ok(Geometry { input, pools, padding, ends_in_mean: false });
+                }
+            }
+        }
+    }
+    assumed.push(format!(
+        "convolutions have stride 1 and pad so that the size stays{}",
+        if by_gaps.is_some() { "" } else { ", and there are no pools" }
+    ));
+    let pools = by_gaps.unwrap_or_default();
+    let input = match side {
+        _ if known.input.is_some() => known.input.unwrap_or_else(|| square(usual[0])),
+        Some(side) if side > 1 => square(side << pools.len()),
+        _ => square(usual[0].max(1 << pools.len())),
+    };
+    Ok(Geometry { input, pools, padding: Padding::All, ends_in_mean })
+}
+
+/// Paddings and places of pools, the likeliest first.
+fn ways(convolutions: usize, by_gaps: Option<&Vec<usize>>) -> Vec<(Padding, Vec<usize>)> {
+    if let Some(pools) = by_gaps {
+        return [Padding::All, Padding::None, Padding::First].map(|padding| (padding, pools.clone())).into();
+    }
+    let every: Vec<usize> = (0..convolutions).collect();
+    let last = vec![convolutions - 1];
+    vec![
+        (Padding::All, every.clone()),
+        (Padding::None, every.clone()),
+        (Padding::First, every),
+        (Padding::None, last.clone()),
+        (Padding::All, last),
+        (Padding::None, Vec::new()),
+        (Padding::All, Vec::new()),
+    ]
+}
+
+/// The side of what convolutions of stride 1 and pools of 2 leave of an image.
+fn ends(convolutions: &[Unit<'_>], size: usize, padding: Padding, pools: &[usize]) -> Option<usize> {
+    let mut side = size;
+    for (place, unit) in convolutions.iter().enumerate() {
+        let Kind::Conv { kernel, .. } = unit.module.kind else { return None };
+        side = if padding.is_same(place) && kernel % 2 == 1 { side } else { (side + 1).checked_sub(kernel)? };
+        if pools.contains(&place) {
+            side /= 2;
+        }
+        if side == 0 {
+            return None;
+        }
+    }
+    Some(side)
+}
+
+/// Where layers are numbered within one sequence, the places behind which one number more is left out than a ReLU takes.
+fn pools_by_gaps(units: &[Unit<'_>]) -> Option<Vec<usize>> {
+    let numbered = |module: &Module| {
+        let (parent, number) = module.path.rsplit_once('.').unwrap_or(("", &module.path));
+        Some((parent.to_owned(), number.parse::<usize>().ok()?))
+    };
+    let (parent, _) = numbered(units[0].module)?;
+    let mut pools = Vec::new();
+    for (place, pair) in units.windows(2).enumerate() {
+        let last = pair[0].norms.last().copied().unwrap_or(pair[0].module);
+        let ((here, from), (there, to)) = (numbered(last)?, numbered(pair[1].module)?);
+        if here != parent || there != parent || to <= from {
+            return None;
+        }
+        match to - from {
+            2 => {}
+            3 => pools.push(place),
+            _ => return None,
+        }
+    }
+    if pools.is_empty() {
+        return None;
+    }
+    pools.push(units.len() - 1);
+    Some(pools)
+}
