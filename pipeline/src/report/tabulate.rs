@@ -97,7 +97,7 @@ impl Stage for Tabulate {
         if !interpolation.is_linear() {
             settings["interpolation"] = json!(interpolation);
         }
-        Recipe { kind: "tabulate", version: 9, settings }
+        Recipe { kind: "tabulate", version: 10, settings }
     }
 
     fn run(&self, context: &Context<'_>) -> Result<()> {
