@@ -49,7 +49,7 @@ const PURPLE: RGBColor = RGBColor(117, 79, 160);
 const TEAL: RGBColor = RGBColor(20, 120, 130);
 
 /// How the shipped specs call their methods.
-const SHIPPED: [(&str, RGBColor, usize); 14] = [
+const SHIPPED: [(&str, RGBColor, usize); 18] = [
     ("c2m3", BLUE, 0),
     ("git-re-basin", VERMILION, 2),
     ("merge-many", GREEN, 3),
@@ -61,6 +61,10 @@ const SHIPPED: [(&str, RGBColor, usize); 14] = [
     ("identity", DARK, 1),
     ("ensemble", SKY, 6),
     ("sinkhorn", BROWN, 3),
+    ("joint", GREEN, 0),
+    ("avg", DARK, 3),
+    ("ot", ORANGE, 2),
+    ("mpf", BLUE, 5),
     // What legends name beside methods.
     (BEFORE, GREY, 0),
     ("even iterations", BLUE, 0),

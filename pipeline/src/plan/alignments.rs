@@ -30,11 +30,17 @@ impl PairPlanner<'_, '_> {
         self.alignment(method, &(0..count).collect::<Vec<_>>(), &count.to_string(), "")
     }
 
-    /// An alignment with two models in it, and their places: that of all models for a joint method, else the two's own, matched in this
-    /// order.
+    /// An alignment with two models in it, and their places: that of all models, or of all that the method names, for a joint method, else
+    /// the two's own, matched in this order.
     pub fn two_aligned(&mut self, method: &Method, first: usize, second: usize) -> (StageId, [usize; 2]) {
         if method.matching.is_joint() {
-            return (self.all_aligned(method), [first, second]);
+            return match &method.models {
+                None => (self.all_aligned(method), [first, second]),
+                Some(models) => {
+                    let place = |model: usize| models.iter().position(|&other| other == model).unwrap_or_default();
+                    (self.merge_aligned(method, &MergeSet::Chosen(models.clone())), [place(first), place(second)])
+                }
+            };
         }
         let names = self.names(&[first, second]);
         (self.alignment(method, &[first, second], &names.path(), &names.hyphenated()), [0, 1])

@@ -120,7 +120,7 @@ impl<'a> PairPlanner<'a, '_> {
         let experiment = self.experiment();
         let (training, subset) = (experiment.training(self.pair, index), experiment.subset(self.pair, index).cloned());
         let train = Train::new(self.model(index), self.task(), training, subset, streams, experiment.checkpoint_seconds);
-        if experiment.models[index].first_weights == FirstWeights::Shared { train.from_shared_weights() } else { train }
+        if experiment.models[index].first_weights == FirstWeights::Shared { train.with_shared_weights() } else { train }
     }
 
     /// Whether a training is known to end after an epoch.

@@ -80,11 +80,39 @@ fn deviations(found: &[String]) -> String {
     text
 }
 
+/// Of a pair of data set and architecture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Most {
+    /// How many models there are.
+    models: usize,
+    /// The most that are merged; all, where nothing is merged.
+    merged: usize,
+}
+
+impl Most {
+    fn of(cells: &[&SummaryRow]) -> Most {
+        let models = cells.iter().map(|cell| cell.models).max().unwrap_or_default();
+        let is_merged = |cell: &&&SummaryRow| !cell.method.is_endpoints() && cell.metric == "accuracy";
+        let merged = cells.iter().filter(is_merged).map(|cell| cell.models).max().unwrap_or(models);
+        Most { models, merged }
+    }
+
+    /// The cells of the main table: those of all models, and of the most merged where these are fewer.
+    fn of_table<'a>(self, cells: &[&'a SummaryRow]) -> Vec<&'a SummaryRow> {
+        let is_shown = |cell: &&SummaryRow| cell.models == self.models || !cell.method.is_endpoints() && cell.models == self.merged;
+        cells.iter().copied().filter(is_shown).collect()
+    }
+
+    fn sentence(self) -> String {
+        let Most { models, merged } = self;
+        let of = if merged < models { format!(", {merged} of them merged") } else { String::new() };
+        format!("{models} model{}{of}. `endpoints`: mean of the models before merging.", if models == 1 { "" } else { "s" })
+    }
+}
+
 /// What becomes of the reported order of methods, of all models merged. Where end points did not learn, an order says nothing.
 fn order_of_methods(cells: &[&SummaryRow], comparison: &Comparison, differences: &Differences<'_>, notes: &Notes) -> String {
-    let most = cells.iter().map(|cell| cell.models).max().unwrap_or_default();
-    let is_judged = |cell: &&SummaryRow| cell.models == most && !notes.is_marked(&cell.method);
-    let largest: Vec<&SummaryRow> = cells.iter().copied().filter(is_judged).collect();
+    let largest: Vec<&SummaryRow> = Most::of(cells).of_table(cells).into_iter().filter(|cell| !notes.is_marked(&cell.method)).collect();
     let places = largest.iter().filter_map(|cell| Place::of(cell)).filter(|place| !comparison.is_interchangeable(&place.name));
     let mut text = Order::of(places.collect(), differences).map_or_else(String::new, |order| order.sentence() + "\n\n");
     text.push_str(&interchangeable::sentences(&largest, comparison, differences));
@@ -178,8 +206,8 @@ fn table(names: &[String], columns: &[(String, Vec<String>)]) -> String {
 
 fn main_table(cells: &[&SummaryRow], tables: &Tables, known: &Known, best: &Best<'_>, notes: &Notes, lost: &[&Lost]) -> String {
     let Known { methods, barriers, .. } = known;
-    let most = cells.iter().map(|cell| cell.models).max().unwrap_or_default();
-    let cells: Vec<&SummaryRow> = cells.iter().copied().filter(|cell| cell.models == most).collect();
+    let most = Most::of(cells);
+    let cells = most.of_table(cells);
     let labels = in_order(&cells, methods);
     let find = |label: &MethodLabel, metric: &str, split: Part| {
         cells.iter().find(|cell| cell.method == *label && cell.metric == metric && cell.split == split)
@@ -215,7 +243,7 @@ fn main_table(cells: &[&SummaryRow], tables: &Tables, known: &Known, best: &Best
     let has = |of: fn(&SummaryRow) -> bool| cells.iter().any(|cell| of(cell));
     let has_bold = columns.iter().any(|(_, column)| column.iter().any(|cell| cell.starts_with("**")));
     let shows = |start: &str| columns.iter().any(|(heading, _)| heading.starts_with(start));
-    let mut text = format!("{most} model{}. `endpoints`: mean of the models before merging.", if most == 1 { "" } else { "s" });
+    let mut text = most.sentence();
     for (said, sentence) in [
         (has(|cell| cell.metric == "barrier_line"), &*explained(barriers)),
         (
@@ -267,6 +295,23 @@ mod tests {
     use crate::report::ArchitectureRow;
     use crate::spec::BarrierOver;
     use crate::statistics::Summary;
+
+    #[test]
+    fn where_fewer_models_are_merged_than_there_are_the_table_has_the_most_that_are() {
+        let pair = PairName::new("mnist", "mlp");
+        let of = |method: &str, models: usize| SummaryRow { models, ..cell(&pair, method, "accuracy", Part::Test, 0.5) };
+        let all = [of("endpoints", 3), of("avg", 2), of("ot", 2)];
+        let cells: Vec<&SummaryRow> = all.iter().collect();
+        let most = Most::of(&cells);
+        assert_eq!((most, most.of_table(&cells).len()), (Most { models: 3, merged: 2 }, 3));
+        assert!(most.sentence().starts_with("3 models, 2 of them merged. "));
+        // Of all merged, others have no place.
+        let more = [of("endpoints", 3), of("avg", 2), of("avg", 3)];
+        let cells: Vec<&SummaryRow> = more.iter().collect();
+        let most = Most::of(&cells);
+        assert_eq!((most.merged, most.of_table(&cells).len()), (3, 2));
+        assert!(most.sentence().starts_with("3 models. "));
+    }
 
     fn cell(pair: &PairName, method: &str, metric: &'static str, split: Part, value: f64) -> SummaryRow {
         SummaryRow {

@@ -1,5 +1,7 @@
 //! The stage that turns measurements into the result files.
 
+use std::collections::BTreeSet;
+
 use anyhow::{Context as _, Result};
 use onebasin_repro::Fingerprint;
 use serde_json::{Value, json};
@@ -59,6 +61,13 @@ impl Tabulate {
     }
 }
 
+/// Whether fewer models are merged than there are. The main table shows the most merged then, which it has not always done.
+fn merges_fewer(cells: &[Value]) -> bool {
+    let models: BTreeSet<&str> = cells.iter().filter_map(|cell| cell["model"]["model"].as_str()).collect();
+    let merged = cells.iter().filter_map(|cell| cell["merged"]["models"].as_u64()).max();
+    merged.is_some_and(|merged| merged < models.len() as u64)
+}
+
 impl Stage for Tabulate {
     fn id(&self) -> &StageId {
         &self.id
@@ -74,14 +83,19 @@ impl Stage for Tabulate {
 
     fn recipe(&self) -> Recipe {
         let Known { title, architectures, methods, comparison, barriers, lost, origin, images, batch_norms, interpolation } = &self.known;
+        let cells: Vec<Value> = self.recorded.iter().map(Recorded::recipe).collect();
+        let merges_fewer = merges_fewer(&cells);
         let mut settings = json!({
             "title": title,
-            "cells": self.recorded.iter().map(Recorded::recipe).collect::<Vec<Value>>(),
+            "cells": cells,
             "architectures": architectures,
             "methods": methods,
             "comparison": comparison,
             "barriers": barriers,
         });
+        if merges_fewer {
+            settings["main-table"] = json!("most-merged");
+        }
         if !lost.is_empty() {
             settings["lost"] = json!(lost);
         }
@@ -124,5 +138,19 @@ impl Stage for Tabulate {
         tables.write(context.out)?;
         let text = markdown::render(&cells, &tables, &self.known);
         std::fs::write(context.out.join("table.md"), text).context("cannot write `table.md`")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_recipe_knows_whether_fewer_models_are_merged_than_there_are() {
+        let model = |name: &str| json!({ "model": { "model": name } });
+        let merged = |models: usize| json!({ "merged": { "models": models } });
+        assert!(merges_fewer(&[model("a"), model("b"), model("joint"), merged(2)]));
+        assert!(!merges_fewer(&[model("a"), model("b"), model("a"), model("b"), merged(2)]));
+        assert!(!merges_fewer(&[model("a")]));
     }
 }

@@ -181,9 +181,10 @@ impl Method {
         self.merging.averages() && self.fine_tuning.is_none() && self.sequential.is_none()
     }
 
-    /// Whether it brings models anywhere, and is the first draw of its kind: what is measured of alignments is measured of it.
+    /// Whether it brings all models anywhere, and is the first draw of its kind: what is measured of alignments is measured of it.
     pub fn is_measured_in_its_frame(&self) -> bool {
-        self.name.is_first() && self.sequential.is_none() && self.merging.averages() && !matches!(self.matching, Matching::Identity(_))
+        let of_all = self.models.is_none() && self.sequential.is_none();
+        self.name.is_first() && of_all && self.merging.averages() && !matches!(self.matching, Matching::Identity(_))
     }
 
     /// Whether `other` is the same method without a repair.

@@ -199,9 +199,9 @@ impl Resolver<'_> {
                 Err(self.wrong(&at("subset"), message).hint("leave one of the two out"))
             }
             Some(file) => self.checkpoint(&at("checkpoint"), file, key).map(Some),
-            None if key.is_some() => Err(self
-                .wrong(&at("key"), "`key` says where in a `checkpoint`, and there is none")
-                .hint("write `checkpoint = \"FILE\"`")),
+            None if key.is_some() => {
+                Err(self.wrong(&at("key"), "`key` says where in a `checkpoint`, and there is none").hint("write `checkpoint = \"FILE\"`"))
+            }
             None => Ok(None),
         }
     }

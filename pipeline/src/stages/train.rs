@@ -78,7 +78,7 @@ impl Train {
 
     /// The same from first weights that all models of a replicate share.
     #[must_use]
-    pub fn from_shared_weights(self) -> Train {
+    pub fn with_shared_weights(self) -> Train {
         Train { shares_first_weights: true, ..self }
     }
 

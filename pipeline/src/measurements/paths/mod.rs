@@ -18,7 +18,7 @@ use crate::drawing::{Canvas, method_rank, shown_part};
 use crate::identity::{MethodLabel, ModelNames, PairName, Part, ResultKey};
 use crate::number;
 use crate::plan::{MergeSet, PairPlanner, Record};
-use crate::spec::{Asked, Merging, SpecError};
+use crate::spec::{Asked, At, Curve, Merging, Method, SpecError};
 use crate::stage::Artifact;
 use crate::stages::files::read_json;
 use crate::table::{Tables, row};
@@ -149,8 +149,12 @@ impl Measurement for Paths {
 
     fn plan(&points: &usize, planner: &mut PairPlanner<'_, '_>) {
         let experiment = planner.experiment();
-        for method in &experiment.methods {
+        for (place, method) in experiment.methods.iter().enumerate() {
             let Merging::Curve(curve) = &method.merging else { continue };
+            // A curve is measured once, whichever of its points are merged models.
+            if experiment.methods[..place].iter().any(|earlier| has_curve_of(earlier, method)) {
+                continue;
+            }
             for set in MergeSet::counted(&experiment.evaluation, method) {
                 let trained = planner.curve(method, &set, curve);
                 let names = planner.names(&set.models());
@@ -208,6 +212,14 @@ impl Measurement for Paths {
     fn draw(canvas: &Canvas) -> Result<()> {
         picture::draw(canvas)
     }
+}
+
+/// Whether two methods train the same curve.
+fn has_curve_of(one: &Method, other: &Method) -> bool {
+    let (Merging::Curve(curve), Merging::Curve(theirs)) = (&one.merging, &other.merging) else { return false };
+    let trained = |curve: &Curve| Curve { at: At::Best, ..curve.clone() };
+    let frame = |method: &Method| (method.matching.clone(), method.models.clone(), method.name.draw);
+    trained(curve) == trained(theirs) && frame(one) == frame(other)
 }
 
 #[cfg(test)]
