@@ -56,7 +56,10 @@ fn settings_that_are_not_the_published_ones_stand_on_top() {
     let place = smoke().place.copy();
     let figures = "dataset,architecture,method,models,metric,split,value,sd,tolerance,source\ntiny-glyphs,mlp,c2m3,3,accuracy,test,0.9,,0.05,A paper\n";
     fs::write(place.path().join("reported.csv"), figures).unwrap();
-    place.edit("[evaluation]", "[reported]\nfile = \"reported.csv\"\nprofile = \"paper\"\n\n[profiles.paper.trainings.adam]\nepochs = 9\n\n[evaluation]");
+    place.edit(
+        "[evaluation]",
+        "[reported]\nfile = \"reported.csv\"\nprofile = \"paper\"\n\n[profiles.paper.trainings.adam]\nepochs = 9\n\n[evaluation]",
+    );
     place.complete(&[]);
     let page = page(&place);
     let (above, below) = (page.find("Not the published settings").unwrap(), page.find(">Overview</h2>").unwrap());
