@@ -24,6 +24,7 @@ use crate::events::{Event, Reporter};
 use crate::publish::Published;
 use crate::runner::Outcome;
 use crate::stage::{Progress, StageId, Words};
+use crate::stages::UnusableFile;
 
 use bars::Bars;
 use colour::Stream;
@@ -232,10 +233,12 @@ impl Reporter for Console {
             Event::Failed { stage, seconds, error: cause } => {
                 self.end(stage);
                 error(&format!("{}\n{}", timed("FAILED", seconds, stage.as_str()), lines::chain(cause)));
-                let is_input = cause.chain().any(|cause| match cause.downcast_ref() {
-                    Some(error) => !matches!(error, DatasetError::Interrupted { .. }),
-                    None => cause.is::<Changed>(),
-                });
+                let is_file = cause.downcast_ref::<UnusableFile>().is_some();
+                let is_input = is_file
+                    || cause.chain().any(|cause| match cause.downcast_ref() {
+                        Some(error) => !matches!(error, DatasetError::Interrupted { .. }),
+                        None => cause.is::<Changed>(),
+                    });
                 self.lock().failures.push(Failed { stage: stage.clone(), cause: error_text(cause), is_input });
             }
             Event::Skipped { stages, because, work } => {

@@ -18,13 +18,13 @@ pub struct Report {
 }
 
 /// `why`.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct Why {
-    /// A table of a results folder: results/NAME/merged.csv
+    /// A table of a results folder: results/NAME/merged.csv, or a row of it: results/NAME/merged.csv:4
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
     /// A line of it, as editors count: the first row is line 2
-    #[arg(value_name = "LINE", required_unless_present = "where")]
+    #[arg(value_name = "LINE")]
     pub line: Option<usize>,
     /// The rows with these values instead: `--where method=c2m3,models=5`
     #[arg(long, value_name = "COLUMN=VALUE,...", value_delimiter = ',', conflicts_with = "line")]

@@ -63,6 +63,13 @@ pub fn store(chosen: Option<&Path>) -> PathBuf {
     chosen.map_or_else(|| root(&std::env::current_dir().unwrap_or_default()).join(STORE), Path::to_owned)
 }
 
+/// The store at or above a folder, or the one that commands use here where there is none.
+pub fn store_above(folder: &Path) -> PathBuf {
+    let whole = std::path::absolute(folder).unwrap_or_default();
+    let found = whole.ancestors().find(|above| above.join(STORE).join("locks").is_dir());
+    found.map_or_else(|| store(None), |above| above.join(STORE))
+}
+
 /// The way from a folder to the nearest one at or above it that has a store: `""`, `..`, `../..`.
 fn root(here: &Path) -> PathBuf {
     // Another program's folder of this name has no locks in it.

@@ -5,7 +5,7 @@ use onebasin_matching::{barrier, lambdas};
 use onebasin_training::{Device, Evaluation, evaluate, evaluate_line};
 use serde_json::{Value, json};
 
-use super::networks::{Images, read};
+use super::networks::{Images, read, tell_assumptions};
 use super::{Failure, Verdict};
 use crate::cli;
 use crate::console;
@@ -35,7 +35,12 @@ pub fn measure(arguments: &cli::Measure) -> Result<Verdict, Failure> {
     if !fine {
         return Ok(Verdict::No);
     }
+    tell_assumptions(&networks[0], &network);
     console::note(&images.told());
+    let (outputs, classes) = (networks[0].graph.architecture.classes, images.dataset.test.classes);
+    if outputs != classes {
+        console::note(&format!("warning: the networks have {outputs} outputs, the data set has {classes} classes"));
+    }
     let device = Device::select("cpu").map_err(Failure::input)?;
     let graph = &networks[0].graph;
     let mut rows = Vec::new();

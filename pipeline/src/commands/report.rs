@@ -8,6 +8,7 @@ use super::{Failure, Verdict, unwritable};
 use crate::cli;
 use crate::console;
 use crate::page;
+use crate::run_record::RunRecord;
 use crate::store::Store;
 use crate::whole_file;
 
@@ -28,6 +29,10 @@ pub fn report(arguments: &cli::Report) -> Result<Verdict, Failure> {
             store: &store,
             results: &results,
         };
+        if RunRecord::read(&results).is_some_and(|record| !page::is_of_plan(&source, &record)) {
+            let results = results.display();
+            console::note(&format!("warning: the results in `{results}` were made at other settings than these, or by another version"));
+        }
         let bytes = page::bytes(&source).map_err(Failure::Input)?;
         let path = results.join(page::FILE);
         whole_file::write(&path, &bytes).with_context(|| format!("cannot write `{}`", path.display())).map_err(unwritable)?;

@@ -26,15 +26,16 @@ struct Row {
 
 /// Prints the rows that are meant, each with the stage behind it.
 pub fn why(arguments: &cli::Why) -> Result<Verdict, Failure> {
+    let arguments = &with_line_of_its_own(arguments);
     let (header, rows) = read(&arguments.file).map_err(Failure::Input)?;
     let rows = chosen(arguments, &header, rows).map_err(Failure::Input)?;
-    let column = header.iter().position(|name| name == "stage" || name == "fingerprint");
+    let column = ["fingerprint", "stage"].iter().find_map(|wanted| header.iter().position(|name| name == wanted));
     let column = column
         .with_context(|| format!("`{}` has no column `stage`\nhint: `merged.csv` and `barriers.csv` have one", arguments.file.display()));
     let column = column.map_err(Failure::Input)?;
     let folder = arguments.file.parent().unwrap_or(Path::new(""));
     let record = RunRecord::read(folder);
-    let store = Store::new(folders::store(arguments.store.as_deref()));
+    let store = Store::new(arguments.store.clone().unwrap_or_else(|| folders::store_above(folder)));
     let entries = store.entries();
     let mut told = Vec::new();
     for row in &rows {
@@ -65,7 +66,7 @@ pub fn why(arguments: &cli::Why) -> Result<Verdict, Failure> {
             lines.extend(record.iter().map(|record| format!("made with    {}, {}", record.spec, record.settings_text())));
             match entry {
                 None => lines.push(format!(
-                    "stage        {short}, which the store `{}` does not hold\nhint: `onebasin explain SPEC {}:{}` tells its recipe from the spec",
+                    "stage        {short}, which the store `{}` does not hold\nhint: `onebasin explain SPEC {}:{}` tells its recipe from the spec; `--store DIR` names another store",
                     store.root().display(),
                     arguments.file.display(),
                     row.line
@@ -104,8 +105,23 @@ fn command(record: Option<&RunRecord>, entry: &Entry) -> Option<String> {
     Some(format!("onebasin run {spec}{profile}{sets} --only {0} --force {0}", entry.stage))
 }
 
+/// `FILE:LINE`, as `explain` has it, in its two parts.
+fn with_line_of_its_own(arguments: &cli::Why) -> cli::Why {
+    let text = arguments.file.to_string_lossy();
+    let parts = text.rsplit_once(':').and_then(|(file, line)| Some((file.into(), line.parse().ok()?)));
+    match parts {
+        Some((file, line)) if arguments.line.is_none() && arguments.r#where.is_empty() => {
+            cli::Why { file, line: Some(line), ..arguments.clone() }
+        }
+        _ => arguments.clone(),
+    }
+}
+
 /// The names of the columns, and the rows.
 fn read(file: &Path) -> Result<(Vec<String>, Vec<Row>)> {
+    if file.extension().is_none_or(|extension| extension != "csv") {
+        bail!("`{}` has no rows that name stages: expected a CSV file\nhint: `results/smoke/merged.csv`", file.display());
+    }
     let text = fs::read_to_string(file).with_context(|| {
         format!("cannot read `{}`\nhint: name a table of a results folder, such as `results/smoke/merged.csv`", file.display())
     })?;
@@ -126,6 +142,9 @@ fn chosen(arguments: &cli::Why, header: &[String], rows: Vec<Row>) -> Result<Vec
         return found.map(|row| vec![row]).with_context(|| {
             format!("line {line} of `{file}` is no row: expected a line from 2 to {}\nhint: line 1 names the columns", count + 1)
         });
+    }
+    if arguments.r#where.is_empty() {
+        bail!("no row of `{file}` is named\nhint: say a line, as in `onebasin why {file} 2`, or values: `--where method=c2m3`");
     }
     let mut wanted = Vec::new();
     for text in &arguments.r#where {

@@ -97,7 +97,10 @@ pub fn bytes(source: &Source<'_>) -> Result<Vec<u8>> {
                 a.skip href="#main" { "Skip to the figures" }
                 header {
                     h1 { (record.name) }
-                    p { (record.settings_text().replace('`', "")) ". Seed " (record.settings["seed"]) ". Every number is a button: it tells how it was made." }
+                    p { (record.settings_text().replace('`', "")) ". Seed " (record.settings["seed"]) ". What is underlined, a curve, a dot and a bar tell how they were made." }
+                    @if !is_of_plan(source, &record) {
+                        p.stale role="alert" { "These tables were made at other settings than the spec has now, or by another version: stages and recipes below are those of the spec." }
+                    }
                     (deviations(source.experiment))
                     nav aria-label="Sections" {
                         a href="#overview" { "Overview" } a href="#figures" { "All figures" }
@@ -131,6 +134,11 @@ pub fn bytes(source: &Source<'_>) -> Result<Vec<u8>> {
         }
     };
     Ok(page.into_string().into_bytes())
+}
+
+/// Whether the tables are those of the plan, and not of the spec before it was edited.
+pub fn is_of_plan(source: &Source<'_>, record: &RunRecord) -> bool {
+    source.plan.find("tabulate").is_some_and(|planned| planned.fingerprint.short() == record.tabulate)
 }
 
 /// How the settings differ from the published ones: first of all, since it says what figures can be compared with.

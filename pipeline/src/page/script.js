@@ -130,7 +130,8 @@ function show() {
   const rows = [...document.querySelectorAll("#figure-rows tbody tr")];
   let left = 0;
   for (const row of rows) {
-    const text = row.textContent.toLowerCase() + " " + [...row.cells].map((cell) => cell.textContent.toLowerCase()).join(" ");
+    // What a row is of; the method that it is compared with is no part of that.
+    const text = [...row.cells].slice(0, 6).map((cell) => cell.textContent.toLowerCase()).join(" ");
     const fits = isOn(row.dataset.method) && words.every((word) => text.includes(word));
     row.hidden = !fits;
     if (fits) left += 1;

@@ -8,6 +8,8 @@ use maud::{Markup, html};
 use super::stages::Stages;
 use crate::number::shown;
 
+/// Shorter runs have no timeline: the ends of stages are known to the second.
+const SHORTEST: f64 = 60.0;
 /// A longer break between two stages is left out.
 const BREAK: f64 = 120.0;
 const WIDTH: f64 = 900.0;
@@ -57,7 +59,7 @@ pub fn section(stages: &Stages) -> Markup {
                         th scope="row" { (kind) } td data-sort=(count) { (count) } td data-sort=(seconds) { (shown(*seconds)) } td data-sort=(bytes) { (bytes) }
                     } } }
                 } }
-                (lanes(&ran, breaks))
+                @if ran.iter().map(|stage| stage.end).fold(0.0, f64::max) >= SHORTEST { (lanes(&ran, breaks)) }
             }
         }
     }

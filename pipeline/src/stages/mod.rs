@@ -17,7 +17,7 @@ mod training_loss;
 
 pub use activation_statistics::ActivationStatistics;
 pub use align::Align;
-pub use import::Import;
+pub use import::{Import, UnusableFile};
 pub use merge::Merge;
 pub use moments::MomentsStage;
 pub use path_point::PathPoint;

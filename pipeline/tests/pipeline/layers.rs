@@ -107,7 +107,7 @@ const INSIDE: [&[&str]; 15] = [
     &["events", "stages", "store"],
     &["plan"],
     &["explain", "measurements", "provenance", "run_record", "runner"],
-    &["report"],
+    &["page", "report"],
     &["experiment", "publish"],
     &["baseline", "console"],
     &["cli"],

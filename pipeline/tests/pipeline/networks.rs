@@ -259,7 +259,7 @@ fn models_from_files_and_trained_ones_are_merged_in_one_experiment_and_a_changed
     assert_eq!(run(folder, &["plan", "mixed.toml", "--exit-code"]).0, 1);
     written(folder, "runs/a.pt", to_pytorch(&perceptron(&[144, 7, classes], 2)));
     let (code, _, error) = run(folder, &["run", "mixed.toml"]);
-    assert!(code == 1 && error.contains("is a linear layer of shape [8, 144] with a bias, but `0` in the file"), "{error}");
+    assert!(code == 2 && error.contains("is a linear layer of shape [8, 144] with a bias, but `0` in the file"), "{error}");
     for (list, words) in [
         (r#"models = [{ name = "a", checkpoint = "none.pt" }, { name = "b" }]"#, "cannot read"),
         (r#"models = [{ name = "a", checkpoint = "runs/a.pt", subset = 0.5 }, { name = "b" }]"#, "sees no training images"),

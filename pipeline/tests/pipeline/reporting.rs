@@ -67,6 +67,16 @@ fn settings_that_are_not_the_published_ones_stand_on_top() {
 }
 
 #[test]
+fn a_page_of_an_edited_spec_says_that_its_tables_are_older() {
+    let place = smoke().place.copy();
+    assert!(!page(&place).contains("role=\"alert\""));
+    place.edit("seed = 42", "seed = 43");
+    let (code, _, stderr) = texts(&onebasin(place.path(), &["report", "smoke.toml"]));
+    assert!(code == 0 && stderr.contains("warning: the results in `results/smoke` were made at other settings"), "{stderr}");
+    assert!(fs::read_to_string(place.result("report.html")).unwrap().contains("role=\"alert\""));
+}
+
+#[test]
 fn a_page_of_what_was_not_run_is_refused() {
     let place = Place::new();
     let (code, _, stderr) = texts(&onebasin(place.path(), &["report", "smoke.toml"]));
@@ -95,6 +105,11 @@ fn a_number_tells_its_stage_its_inputs_and_the_command_that_makes_it_again() {
     let (code, _, stderr) = texts(&onebasin(again.path(), &["run", "smoke.toml", "--only", stage, "--force", stage]));
     assert!(code == 0 && stderr.contains("same bytes"), "{stderr}");
 
+    // From elsewhere, by the name that `explain` takes, and of a table that has names of stages beside fingerprints.
+    let file = place.result("timings.csv").canonicalize().unwrap();
+    let (code, timed, _) = texts(&onebasin(std::path::Path::new("/"), &["why", &format!("{}:2", file.display())]));
+    assert!(code == 0 && timed.contains("stage        train/tiny-glyphs-mlp/replicate-0/a\n"), "{timed}");
+
     let (_, by_line, _) = why(&["2", "--json"]);
     let rows: Value = serde_json::from_str(&by_line).unwrap();
     assert_eq!((&rows[0]["line"], &rows[0]["row"]["dataset"]), (&2.into(), &"tiny-glyphs".into()));
@@ -110,6 +125,8 @@ fn rows_that_are_none_and_columns_that_are_not_there_are_errors_that_help() {
         assert!(expected.iter().all(|part| stderr.contains(part)), "{stderr}");
     };
     let merged = "results/smoke/merged.csv";
+    says(&[merged], &["no row of `results/smoke/merged.csv` is named", "hint: say a line"]);
+    says(&["results/smoke/table.md:3"], &["has no rows that name stages: expected a CSV file"]);
     says(&[merged, "1"], &["line 1 of `results/smoke/merged.csv` is no row", "hint: line 1 names the columns"]);
     says(&[merged, "999"], &["is no row: expected a line from 2 to"]);
     says(&[merged, "--where", "metod=c2m3"], &["has no column `metod`", "hint: did you mean `method`?"]);

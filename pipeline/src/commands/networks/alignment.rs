@@ -8,7 +8,7 @@ use onebasin_network::{Weights, did_you_mean};
 use onebasin_repro::Stream;
 use serde_json::json;
 
-use super::{check_inputs, outputs_of, read, read_maps};
+use super::{check_inputs, outputs_of, read, read_maps, tell_assumptions};
 use crate::cli::{MatchOptions, NetworkOptions};
 use crate::commands::Failure;
 use crate::console;
@@ -60,6 +60,7 @@ pub fn align(files: &[PathBuf], options: &MatchOptions, network: &NetworkOptions
     if !fine {
         return Ok(None);
     }
+    tell_assumptions(&networks[0], network);
     let graph = networks[0].graph.clone();
     let spec = graph.spec();
     let weights: Vec<&Weights> = networks.iter().map(|network| &network.weights).collect();

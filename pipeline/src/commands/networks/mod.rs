@@ -50,6 +50,18 @@ pub fn read(paths: &[std::path::PathBuf], options: &NetworkOptions) -> Result<(V
     Ok((networks, fine))
 }
 
+/// Says on which network figures and checks stand, where nothing holds it against the user's own.
+pub fn tell_assumptions(network: &Network, options: &NetworkOptions) {
+    let count = network.inferred.assumed.len();
+    if count > 0 && options.expect.is_none() {
+        console::note(&format!(
+            "run as the network that names and shapes suggest, with {count} assumptions that `onebasin describe {}` lists; \
+             `--expect` and `--inputs` hold it against outputs of your own",
+            network.path.display()
+        ));
+    }
+}
+
 /// What was passed over, with `-v`, and what was changed.
 pub fn tell(network: &Network) {
     let path = network.path.display();

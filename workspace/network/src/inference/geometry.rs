@@ -75,8 +75,7 @@ pub(super) fn geometry(
     let ends_in_mean = pixels.is_none_or(|pixels| pixels == 1);
     let by_gaps = pools_by_gaps(convolutions);
     if by_gaps.is_some() {
-        let gaps =
-            "gaps in the numbers of layers are ReLUs, and max pools of 2 where there is one more; a pool is behind the last convolution";
+        let gaps = "gaps in the numbers of layers are ReLUs, and max pools of 2 where there are one or two more; a pool is behind the last convolution";
         assumed.push(gaps.to_owned());
     }
     // Usual ways to come from an image of a usual size to as many pixels as the first linear layer reads.
@@ -92,6 +91,10 @@ pub(super) fn geometry(
                 }
             }
         }
+    }
+    if let (Some(shape), Some(pixels)) = (known.input, pixels.filter(|&pixels| pixels > 1)) {
+        let problem = format!("reads {pixels} pixels of each channel, to which no usual pools and paddings lead from images of {shape}");
+        return Err(refuse(&units[convolutions.len()].module.path, problem));
     }
     assumed.push(format!(
         "convolutions have stride 1 and pad so that the size stays{}",
@@ -156,7 +159,8 @@ fn pools_by_gaps(units: &[Unit<'_>]) -> Option<Vec<usize>> {
         }
         match to - from {
             2 => {}
-            3 => pools.push(place),
+            // A dropout may stand behind the pool.
+            3 | 4 => pools.push(place),
             _ => return None,
         }
     }

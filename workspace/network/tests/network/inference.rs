@@ -187,6 +187,28 @@ fn small_convolutional_networks_lead_from_a_usual_size_to_what_the_first_linear_
     assert!(inferred.assumed.iter().any(|line| line.contains("do not pad, a max pool of 2 is behind 1 of 2")), "{:?}", inferred.assumed);
 }
 
+const DROPOUT: &str = "features.0.weight 16x3x3x3\nfeatures.0.bias 16\nfeatures.2.weight 16x16x3x3\nfeatures.2.bias 16\n\
+    features.6.weight 32x16x3x3\nfeatures.6.bias 32\nfeatures.8.weight 32x32x3x3\nfeatures.8.bias 32\n\
+    classifier.1.weight 10x2048\nclassifier.1.bias 10\n";
+
+#[test]
+fn a_dropout_behind_a_pool_does_not_hide_the_pool() {
+    let (inferred, _) = inferred(DROPOUT);
+    assert_eq!(inferred.architecture.input, Shape::new(3, 32, 32));
+    let pools = inferred.architecture.layers.iter().filter(|layer| matches!(layer, onebasin_network::Layer::MaxPool { .. })).count();
+    assert_eq!(pools, 2, "{:?}", inferred.assumed);
+}
+
+#[test]
+fn images_that_lead_to_another_number_of_pixels_are_refused_by_the_layer_that_reads_them() {
+    let known = Known { input: Some(Shape::new(3, 64, 64)), ..ORDERED };
+    let error = infer(&listed(DROPOUT), &known).unwrap_err().to_string();
+    assert!(
+        error.contains("classifier.1") && error.contains("reads 64 pixels of each channel") && error.contains("[3, 64, 64]"),
+        "{error}"
+    );
+}
+
 fn resnet20() -> Graph {
     let blueprint: Blueprint = toml::from_str("family = 'resnet'\ndepth = 20\nnorm = 'layer'\nshortcut = 1").unwrap();
     Graph::build(&blueprint.build(Shape::new(3, 32, 32), 10).unwrap()).unwrap()
