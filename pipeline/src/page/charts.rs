@@ -206,6 +206,9 @@ fn of_lines(tables: &Tables<'_>, csv: &Csv, wanted: &Lines) -> Result<Vec<Markup
     Ok(drawn)
 }
 
+/// The margins of each group of units by method, model and group, with the row of the first.
+type Groups<'a> = BTreeMap<(&'a str, &'a str, &'a str), (usize, Vec<f64>)>;
+
 /// The sorted margins of each group of units, over the share of its units.
 fn margins(tables: &Tables<'_>) -> Result<Vec<Markup>> {
     let Some(csv) = tables.read("margins.csv")? else { return Ok(Vec::new()) };
@@ -213,12 +216,12 @@ fn margins(tables: &Tables<'_>) -> Result<Vec<Markup>> {
         ["dataset", "architecture", "method", "model", "group", "stage"].map(|name| csv.texts(name));
     let (datasets, architectures, methods, models, groups, stages) = (datasets?, architectures?, methods?, models?, groups?, stages?);
     let margins = csv.required("margin")?;
-    let mut charts: BTreeMap<(&str, &str), BTreeMap<(&str, &str, &str), (usize, Vec<f64>)>> = BTreeMap::new();
+    let mut charts: BTreeMap<(&str, &str), Groups<'_>> = BTreeMap::new();
     for (row, &margin) in margins.iter().enumerate() {
         let lines = charts.entry((&datasets[row], &architectures[row])).or_default();
         lines.entry((&methods[row], &models[row], &groups[row])).or_insert_with(|| (row, Vec::new())).1.push(margin);
     }
-    let chart = |((dataset, architecture), lines): ((&str, &str), BTreeMap<(&str, &str, &str), (usize, Vec<f64>)>)| {
+    let chart = |((dataset, architecture), lines): ((&str, &str), Groups<'_>)| {
         let line = |((method, model, group), (row, mut values)): ((&str, &str, &str), (usize, Vec<f64>))| {
             values.sort_by(f64::total_cmp);
             let count = values.len();

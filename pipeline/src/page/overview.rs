@@ -18,12 +18,15 @@ struct Cell {
     stage: String,
 }
 
+/// The cells of a row, by the place and the heading of their columns.
+type Cells = BTreeMap<(usize, String), Cell>;
+
 /// Metrics in the order of their columns.
 const METRICS: [&str; 4] = ["accuracy", "loss", "barrier_line", "barrier_mean"];
 
 /// The section.
 pub fn section(tables: &Tables<'_>) -> Result<Markup> {
-    let mut pairs: BTreeMap<(String, String), BTreeMap<(usize, String), BTreeMap<(usize, String), Cell>>> = BTreeMap::new();
+    let mut pairs: BTreeMap<(String, String), BTreeMap<(usize, String), Cells>> = BTreeMap::new();
     if let Some(csv) = tables.read("summary.csv")? {
         let [datasets, architectures, methods, metrics, splits, verdicts, stages] =
             ["dataset", "architecture", "method", "metric", "split", "verdict", "stage"].map(|name| csv.texts(name));
