@@ -103,7 +103,7 @@ check-tables: build
 # The page of the quickstart, in a browser.
 check-report: quickstart
 	@command -v chromium >/dev/null || { echo "check-report: installing chromium and npm with apt-get"; sudo=$$(command -v sudo || true); $$sudo apt-get update && $$sudo apt-get install --yes chromium npm; }
-	npm install --prefix tools/report
+	npm install --no-package-lock --no-audit --no-fund --prefix tools/report
 	$(PROGRAM) report experiments/quickstart.toml
 	node tools/report/test.mjs results/quickstart/report.html
 

@@ -2,6 +2,7 @@
 
 mod axis;
 mod canvas;
+mod curve_panels;
 mod curves;
 mod dot_plot;
 mod heat_map;
@@ -15,6 +16,7 @@ mod ticks;
 
 pub use axis::{Axis, Scale};
 pub use canvas::{Canvas, by_pair, methods_sharing_stages, shown_part};
+pub use curve_panels::CurvePanels;
 pub use curves::Curves;
 pub use dot_plot::DotPlot;
 pub use heat_map::{HeatMap, HeatPanel};

@@ -7,14 +7,12 @@ use std::fmt::Write;
 
 use anyhow::{Context as _, Result};
 use onebasin_matching::barrier;
-use plotters::coord::Shift;
-use plotters::prelude::*;
 use serde::Serialize;
 
 use super::Measurement;
 use super::barriers::stage::{ARTIFACT, Point};
 use super::barriers::{Barriers, Line, Lines, for_each_line};
-use crate::drawing::{Axis, Canvas, Curves, Legend, Picture, Scale, by_pair, list, method_rank};
+use crate::drawing::{Canvas, CurvePanels, Curves, Scale, by_pair, method_rank};
 use crate::identity::{MethodLabel, PairName, Part, ResultKey};
 use crate::number;
 use crate::plan::{PairPlanner, Record};
@@ -185,7 +183,9 @@ impl Measurement for Epochs {
             }
             let title = format!("From one model to another, after each of some epochs: {}, {}", pair.dataset, pair.architecture);
             let legend = canvas.legend_of(rows.iter().map(|row| &row.key.method));
-            canvas.save(&OverEpochs { title, legend, panels }, "epochs", &pair)?;
+            let shows = "Barrier and accuracy halfway between two models over the epochs of their training.";
+            let note = &["a mark: one line and", "replicate; solid: their", "mean; dashed: no barrier,", "and the mean of the ends"];
+            canvas.save(&CurvePanels { title, shows, legend, panels, note }, "epochs", &pair)?;
         }
         Ok(())
     }
@@ -211,38 +211,5 @@ fn panel(rows: &[&EpochRow], (metric, scale): (&str, Scale), value: Figure, end:
         series,
         beside: ends.into_iter().map(|(epoch, values)| (epoch, values.iter().sum::<f64>() / values.len() as f64)).collect(),
         straight: None,
-    }
-}
-
-struct OverEpochs {
-    title: String,
-    legend: Legend,
-    panels: Vec<Curves>,
-}
-
-impl Picture for OverEpochs {
-    fn size(&self) -> (u32, u32) {
-        (1400, 60 + 470 * self.panels.len().div_ceil(2) as u32)
-    }
-
-    fn title(&self) -> String {
-        self.title.clone()
-    }
-
-    fn description(&self) -> String {
-        let methods = list(self.legend.names());
-        format!("Barrier and accuracy halfway between two models over the epochs of their training. Methods: {methods}.")
-    }
-
-    fn draw<B: DrawingBackend>(&self, area: &DrawingArea<B, Shift>) -> Result<()> {
-        let (charts, side) = area.split_horizontally(1170);
-        let cells = charts.split_evenly((self.panels.len().div_ceil(2), 2));
-        for (panel, cell) in self.panels.iter().zip(cells) {
-            // Train and test share an axis.
-            let alike = self.panels.iter().filter(|other| other.metric == panel.metric);
-            panel.draw(&cell, &self.legend, &Axis::showing(panel.scale, alike.flat_map(Curves::values)))?;
-        }
-        self.legend
-            .draw(&side, &["a mark: one line and", "replicate; solid: their", "mean; dashed: no barrier,", "and the mean of the ends"])
     }
 }

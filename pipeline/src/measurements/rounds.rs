@@ -8,14 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use anyhow::Result;
-use plotters::coord::Shift;
-use plotters::prelude::*;
 use schemars::{Schema, SchemaGenerator};
 use serde::Serialize;
 
 use super::Measurement;
 use super::scores::{ARTIFACT, measure_merged};
-use crate::drawing::{Axis, Canvas, Curves, Legend, Picture, Scale, by_pair, list, method_rank};
+use crate::drawing::{Canvas, CurvePanels, Curves, Scale, by_pair, method_rank};
 use crate::identity::{MethodLabel, PairName, Part, ResultKey};
 use crate::number;
 use crate::plan::{MergeSet, PairPlanner, Record};
@@ -181,7 +179,9 @@ impl Measurement for Rounds {
             }
             let title = format!("Merged again and again, trained in between: {}, {}", pair.dataset, pair.architecture);
             let legend = canvas.legend_of(rows.iter().map(|row| &row.key.method));
-            canvas.save(&OverRounds { title, legend, panels }, "rounds", &pair)?;
+            let shows = "Accuracy and loss of the merged model over rounds of training and merging.";
+            let note = &["a mark: one replicate;", "solid: their mean"];
+            canvas.save(&CurvePanels { title, shows, legend, panels, note }, "rounds", &pair)?;
         }
         Ok(())
     }
@@ -204,37 +204,5 @@ fn panel(rows: &[&RoundRow], metric: &str, scale: Scale, value: Figure) -> Curve
         series,
         beside: BTreeMap::new(),
         straight: None,
-    }
-}
-
-struct OverRounds {
-    title: String,
-    legend: Legend,
-    panels: Vec<Curves>,
-}
-
-impl Picture for OverRounds {
-    fn size(&self) -> (u32, u32) {
-        (1400, 60 + 470 * self.panels.len().div_ceil(2) as u32)
-    }
-
-    fn title(&self) -> String {
-        self.title.clone()
-    }
-
-    fn description(&self) -> String {
-        let methods = list(self.legend.names());
-        format!("Accuracy and loss of the merged model over rounds of training and merging. Methods: {methods}.")
-    }
-
-    fn draw<B: DrawingBackend>(&self, area: &DrawingArea<B, Shift>) -> Result<()> {
-        let (charts, side) = area.split_horizontally(1170);
-        let cells = charts.split_evenly((self.panels.len().div_ceil(2), 2));
-        for (panel, cell) in self.panels.iter().zip(cells) {
-            // Train and test share an axis.
-            let alike = self.panels.iter().filter(|other| other.metric == panel.metric);
-            panel.draw(&cell, &self.legend, &Axis::showing(panel.scale, alike.flat_map(Curves::values)))?;
-        }
-        self.legend.draw(&side, &["a mark: one replicate;", "solid: their mean"])
     }
 }

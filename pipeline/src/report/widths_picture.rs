@@ -3,20 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
-use plotters::coord::Shift;
-use plotters::prelude::*;
 
 use super::architectures::{ArchitectureRow, families};
-use crate::drawing::{Axis, Canvas, Curves, Legend, Picture, Scale, list};
+use crate::drawing::{Canvas, CurvePanels, Curves, Scale};
 use crate::identity::{PairName, Part};
 use crate::measurements::{MergedRow, ModelRow};
 use crate::table::Row;
-
-struct Widths {
-    title: String,
-    legend: Legend,
-    panels: Vec<Curves>,
-}
 
 /// Draws `widths-<dataset>` where a family has at least two widths on a data set, trained alike.
 pub fn draw(canvas: &Canvas) -> Result<()> {
@@ -72,7 +64,10 @@ pub fn draw(canvas: &Canvas) -> Result<()> {
         }
         let most = most.iter().map(usize::to_string).collect::<Vec<_>>().join(" or ");
         let title = format!("{most} models merged, by their width: {dataset}");
-        canvas.save_as(&Widths { title, legend: canvas.legend(names), panels }, &format!("widths-{dataset}"), pairs)?;
+        let shows = "Accuracy and loss of merged models over the width of their architecture.";
+        let note = &["a mark: one draw and", "replicate; line: their", "mean; dashed: mean of", "the models before", "merging"];
+        let picture = CurvePanels { title, shows, legend: canvas.legend(names), panels, note };
+        canvas.save_as(&picture, &format!("widths-{dataset}"), pairs)?;
     }
     Ok(())
 }
@@ -93,32 +88,6 @@ pub(super) fn shared(counts: impl Iterator<Item = (usize, usize)>) -> Option<usi
 
 fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len() as f64
-}
-
-impl Picture for Widths {
-    fn size(&self) -> (u32, u32) {
-        (1400, 60 + 470 * self.panels.len().div_ceil(2) as u32)
-    }
-
-    fn title(&self) -> String {
-        self.title.clone()
-    }
-
-    fn description(&self) -> String {
-        let methods = list(self.legend.names());
-        format!("Accuracy and loss of merged models over the width of their architecture. Methods: {methods}.")
-    }
-
-    fn draw<B: DrawingBackend>(&self, area: &DrawingArea<B, Shift>) -> Result<()> {
-        let (charts, side) = area.split_horizontally(1170);
-        for (panel, cell) in self.panels.iter().zip(charts.split_evenly((self.panels.len().div_ceil(2), 2))) {
-            // Train and test share an axis.
-            let alike = self.panels.iter().filter(|other| other.metric == panel.metric);
-            panel.draw(&cell, &self.legend, &Axis::showing(panel.scale, alike.flat_map(Curves::values)))?;
-        }
-        self.legend
-            .draw(&side, &["a mark: one draw and", "replicate; line: their", "mean; dashed: mean of", "the models before", "merging"])
-    }
 }
 
 #[cfg(test)]
