@@ -14,7 +14,7 @@ EXPERIMENTS = table-1 table-3 table-4 table-5 table-6 figure-2 figure-3 figure-4
 	cifar100-resnet20
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build test quickstart smoke $(EXPERIMENTS:%=reproduce-%) reproduce-mpf reproduce-mpf-continual reproduce-figure-7a reproduce-planted-permutation reproduce-counterexample check-accuracies check-tables check-report bench peers lint docs fuzz ci
+.PHONY: help setup build test quickstart smoke $(EXPERIMENTS:%=reproduce-%) reproduce-mpf reproduce-mpf-continual reproduce-figure-7a reproduce-planted-permutation reproduce-counterexample check-accuracies check-tables check-report test-slurm bench peers lint docs fuzz ci
 
 help:
 	@echo "make setup               install what is missing: a C compiler, the Rust toolchain, the libraries' sources"
@@ -24,6 +24,7 @@ help:
 	@echo "make check-accuracies    hold the figures of a small experiment against their committed bands"
 	@echo "make check-tables        hold figure 7a and the small table 1 against their bands, in an hour and a half"
 	@echo "make check-report        use the page of a finished quickstart in headless Chromium, which comes from Debian's packages"
+	@echo "make test-slurm          run stages as jobs of a real Slurm of two nodes on this machine, which comes from Debian's packages"
 	@echo "make bench               time our work beside the peers', which come from PyPI into .venv"
 	@echo "make lint, docs, fuzz, ci   what continuous integration runs"
 	@echo "make reproduce-NAME      one experiment, PROFILE=cpu (default) or PROFILE=paper, JOBS=N. NAME is one of"
@@ -106,6 +107,13 @@ check-report: quickstart
 	npm install --no-package-lock --no-audit --no-fund --prefix tools/report
 	$(PROGRAM) report experiments/quickstart.toml
 	node tools/report/test.mjs results/quickstart/report.html
+
+# Jobs of a real Slurm, which lives in target/slurm meanwhile. One test at a time: the nodes are few.
+test-slurm: setup
+	cargo test --release --locked --workspace --test pipeline --no-run
+	tools/slurm/up target/slurm
+	code=0; SLURM_TEST_FOLDER=$(CURDIR)/target/slurm cargo test --release --locked --workspace --test pipeline -- --test-threads 1 slurm::real || code=$$?; \
+		tools/slurm/down target/slurm; exit $$code
 
 # Ours beside the peers', in one run each; the peers come from PyPI into .venv.
 bench: setup peers

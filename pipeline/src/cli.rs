@@ -1,5 +1,6 @@
 //! The command line; its doc comments are the help.
 
+mod executor;
 mod networks;
 mod report;
 mod store;
@@ -16,6 +17,7 @@ use onebasin_network::did_you_mean;
 use crate::console::Verbosity;
 use crate::version;
 
+pub use executor::{ExecutorKind, ExecutorOptions, Logs, Stages, Status};
 pub use networks::{Convert, ImageOptions, Match, MatchOptions, Measure, Merge, NetworkOptions};
 pub use report::{Compare, Report, Why};
 pub use store::{Gc, Store, StoreAction};
@@ -45,6 +47,12 @@ pub enum Command {
     Run(Run),
     /// Say what `run` would do, and why; run nothing
     Plan(Plan),
+    /// Show the jobs of a run on a cluster, or cancel them
+    Status(Status),
+    /// Print what the job of a stage printed
+    Logs(Logs),
+    /// Run a batch of stages: what the jobs of a cluster call
+    Stages(Stages),
     /// Show the recipe of a stage, its inputs, and what differs from the nearest earlier one
     Explain(Explain),
     /// Show layers, shapes, parameters, permutation groups and the cost of a forward pass
@@ -117,8 +125,11 @@ impl Output {
 }
 
 /// Options that every command with a spec takes and some have no use for: they are left out of the help there.
-const WITHOUT_EFFECT: [(&str, &[&str]); 6] = [
-    ("plan", &["jobs", "results", "plots", "keep_going"]),
+const WITHOUT_EFFECT: [(&str, &[&str]); 9] = [
+    ("status", &["jobs", "results", "plots", "keep_going"]),
+    ("logs", &["jobs", "results", "plots", "keep_going"]),
+    ("stages", &["results", "plots"]),
+    ("plan", &["results", "plots", "keep_going"]),
     ("explain", &["jobs", "results", "plots", "keep_going"]),
     ("describe", &["jobs", "device", "store", "results", "plots", "keep_going"]),
     ("check", &["jobs", "store", "plots", "keep_going"]),
@@ -235,6 +246,15 @@ pub struct Run {
     /// Run these stages anew even where they are done, and compare the bytes; exit 1 where they differ
     #[arg(long, value_name = "STAGE", num_args = 1..)]
     pub force: Vec<String>,
+    /// Refuse to start what will likely take longer, and say what would fit: `30m`, `2h`
+    #[arg(long, value_name = "TIME", value_parser = executor::duration)]
+    pub budget: Option<std::time::Duration>,
+    /// Run side by side only what fits into so much memory, by estimate: `8G`
+    #[arg(long, value_name = "SIZE", value_parser = executor::bytes)]
+    pub memory: Option<u64>,
+    /// Where stages run.
+    #[command(flatten)]
+    pub executor: ExecutorOptions,
     /// Options of every command that reads a spec.
     #[command(flatten)]
     pub shared: Shared,
@@ -364,7 +384,7 @@ pub struct Check {
 /// `diff`.
 #[derive(Debug, Args)]
 pub struct Diff {
-    /// A results folder, such as results/smoke
+    /// A results folder, such as results/smoke, or one at a revision of git: results/smoke@HEAD~3
     #[arg(value_name = "FOLDER")]
     pub first: PathBuf,
     /// Another one

@@ -1,6 +1,8 @@
 //! One file for each command; each returns what to exit with.
 
+mod budget;
 mod check;
+mod cluster;
 mod compare;
 mod convert;
 mod data;
@@ -10,6 +12,7 @@ mod explain;
 mod folders;
 mod gc;
 mod init;
+mod logs;
 mod manual;
 mod matching;
 mod measure;
@@ -18,11 +21,14 @@ mod networks;
 mod plan;
 mod plan_graph;
 mod report;
+mod revision;
 mod run;
 mod schema;
 mod session;
 mod spec_keys;
 mod stage_name;
+mod stages;
+mod status;
 mod store;
 mod sweep_table;
 mod verify;
@@ -93,6 +99,9 @@ pub fn execute(arguments: Arguments) -> ExitCode {
     let outcome = match arguments.command {
         Command::Run(run) => run::run(&run),
         Command::Plan(plan) => plan::plan(&plan),
+        Command::Status(status) => status::status(&status),
+        Command::Logs(logs) => logs::logs(&logs),
+        Command::Stages(stages) => stages::stages(&stages),
         Command::Explain(explain) => explain::explain(&explain),
         Command::Describe(describe) => describe::describe(&describe),
         Command::Data(data) => data::data(&data),

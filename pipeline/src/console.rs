@@ -23,6 +23,7 @@ use crate::error_text::error_text;
 use crate::events::{Event, Reporter};
 use crate::publish::Published;
 use crate::runner::Outcome;
+use crate::slurm::record::Failure;
 use crate::stage::{Progress, StageId, Words};
 use crate::stages::UnusableFile;
 
@@ -211,7 +212,7 @@ impl Reporter for Console {
             }
             Event::Damaged { stage, problem } => note(&line("DAMAGED", &format!("{stage}: {problem}; it runs again"))),
             Event::Waiting { stage, holder } => {
-                let holder = holder.map_or(String::new(), |process| format!(" (process {process})"));
+                let holder = holder.map_or(String::new(), |holder| format!(" ({})", holder.text()));
                 note(&line("WAITING", &format!("{stage}: another run is making it{holder}")));
             }
             Event::Started { stage, words } => self.start(stage, words),
@@ -237,7 +238,7 @@ impl Reporter for Console {
                 let is_input = is_file
                     || cause.chain().any(|cause| match cause.downcast_ref() {
                         Some(error) => !matches!(error, DatasetError::Interrupted { .. }),
-                        None => cause.is::<Changed>(),
+                        None => cause.is::<Changed>() || cause.downcast_ref::<Failure>().is_some_and(|failure| failure.is_input),
                     });
                 self.lock().failures.push(Failed { stage: stage.clone(), cause: error_text(cause), is_input });
             }
@@ -253,6 +254,7 @@ impl Reporter for Console {
                 }
             }
             Event::Warned { stage, message } => note(&line("WARNING", &format!("{stage}: {message}"))),
+            Event::Cluster { word, text } => note(&line(word, text)),
             Event::Stopping => note(&line("STOPPING", "finishing the current step of each stage; press Ctrl-C again to abort")),
             Event::Stopped { stage, seconds } => {
                 self.end(stage);
@@ -283,6 +285,22 @@ pub fn data(text: &str) -> Result<(), OutputError> {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(OutputError(error)),
         _ => Ok(()),
     }
+}
+
+/// Asks a question with yes or no on a terminal; an empty answer is a yes. `None` where nobody is there to answer.
+pub fn confirm(question: &str) -> Option<bool> {
+    if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
+        return None;
+    }
+    write!(Stderr, "{question}").ok()?;
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer).ok()?;
+    Some(!answer.trim().to_lowercase().starts_with('n'))
+}
+
+/// What a run will take.
+pub fn estimate(text: &str) {
+    note(&line("ESTIMATE", text));
 }
 
 /// A word for [`data`], in its colour where that is shown.

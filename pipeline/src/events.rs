@@ -3,6 +3,7 @@
 use anyhow::Error;
 
 use crate::stage::{Progress, StageId, Words};
+use crate::store::Holder;
 
 /// One thing that happened.
 #[derive(Debug)]
@@ -44,7 +45,7 @@ pub enum Event<'a> {
         /// Whose.
         stage: &'a StageId,
         /// The process of that run, where known.
-        holder: Option<u32>,
+        holder: Option<&'a Holder>,
     },
     /// A stage began.
     Started {
@@ -100,6 +101,13 @@ pub enum Event<'a> {
         because: &'a StageId,
         /// How many of them would have run; the others are the same work.
         work: usize,
+    },
+    /// Something about the jobs of a cluster.
+    Cluster {
+        /// The word of the line.
+        word: &'static str,
+        /// What is told.
+        text: &'a str,
     },
     /// The run was asked to end; each running stage stops after its current step.
     Stopping,

@@ -22,11 +22,21 @@ pub fn install() -> &'static AtomicBool {
     &WATCH.get_or_init(watch).interrupted
 }
 
+/// As [`install`], but further signals change nothing: a scheduler may send several at once, and kills a process that takes too long.
+pub fn install_patiently() -> &'static AtomicBool {
+    &WATCH.get_or_init(|| watch_signals(false)).interrupted
+}
+
 fn watch() -> Watch {
+    watch_signals(true)
+}
+
+fn watch_signals(second_ends: bool) -> Watch {
     let watch = Watch { interrupted: Arc::default(), signal: Arc::default() };
     for signal in [SIGINT, SIGTERM] {
         // In this order: the first signal finds the flag unset and sets it, the second finds it set.
-        let registered = flag::register_conditional_shutdown(signal, 128 + signal, watch.interrupted.clone())
+        let ends = if second_ends { watch.interrupted.clone() } else { Arc::default() };
+        let registered = flag::register_conditional_shutdown(signal, 128 + signal, ends)
             .and_then(|_| flag::register_usize(signal, watch.signal.clone(), signal as usize))
             .and_then(|_| flag::register(signal, watch.interrupted.clone()));
         if let Err(error) = registered {

@@ -5,11 +5,14 @@
 //! Equal fingerprints run once, also across runs on one store: each stage is claimed, and whoever finds it claimed does something else
 //! or waits. Of several stages that could run, the one with the longest chain behind it goes first; ties in the order of the plan.
 
-mod graph;
+mod executor;
+pub(crate) mod fate;
+pub(crate) mod graph;
 mod job;
 mod schedule;
+mod simulation;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
@@ -24,7 +27,9 @@ use crate::stage::{Artifact, StageId};
 use crate::store::{Lookup, Store};
 
 use graph::Graph;
-use schedule::Schedule;
+
+pub use executor::{Due, Executor, Local};
+pub use simulation::{Load, wall_clock};
 
 /// How a plan is run.
 #[derive(Clone)]
@@ -47,6 +52,21 @@ pub struct RunOptions {
     pub targets: Vec<StageId>,
     /// Stages that run anew even where their artifacts are at hand; the bytes of both are compared.
     pub force: Vec<StageId>,
+    /// The only stages that may run; what they need and is not at hand keeps them from it. `None`: all.
+    pub only: Option<BTreeSet<StageId>>,
+    /// What stages that run side by side may use together, and what each uses, both in bytes. One alone always runs.
+    pub memory: Option<MemoryLimit>,
+    /// Where they run.
+    pub executor: Arc<dyn Executor>,
+}
+
+/// A bound on the memory of stages that run side by side.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryLimit {
+    /// The bound in bytes.
+    pub bytes: u64,
+    /// What each stage is estimated to use, in bytes.
+    pub stages: Arc<BTreeMap<StageId, u64>>,
 }
 
 impl RunOptions {
@@ -55,7 +75,8 @@ impl RunOptions {
         static NEVER: AtomicBool = AtomicBool::new(false);
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let (keep_going, verify) = (false, false);
-        RunOptions { jobs: cores, cores, keep_going, verify, device, datasets, interrupted: &NEVER, targets: Vec::new(), force: Vec::new() }
+        let (targets, force, only, memory, executor) = (Vec::new(), Vec::new(), None, None, Arc::new(Local));
+        RunOptions { jobs: cores, cores, keep_going, verify, device, datasets, interrupted: &NEVER, targets, force, only, memory, executor }
     }
 }
 
@@ -158,11 +179,7 @@ pub fn run(plan: &Plan, store: &Store, options: &RunOptions, reporter: &dyn Repo
             reporter.event(&Event::Surveyed { stages, cached, to_run, shared: stages - cached - to_run, not_asked });
             announce(&graph, &statuses, &asked, reporter);
         }
-        let schedule = Schedule::new(&graph, statuses, store, options, reporter);
-        if to_run > 0 {
-            schedule.work(to_run)?;
-        }
-        let outcome = schedule.conclude();
+        let outcome = options.executor.execute(Due { graph: &graph, statuses, to_run, store, options, reporter })?;
         ran += outcome.ran;
         shared += outcome.shared;
         different.extend(outcome.different.iter().cloned());

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use onebasin_datasets::SearchPaths;
 use onebasin_repro::Fingerprint;
 use onebasin_training::Device;
 use serde::{Deserialize, Serialize};
@@ -140,6 +141,15 @@ impl Context<'_> {
     }
 }
 
+/// What is known of the work of a stage from its settings alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Demand {
+    /// Multiplications and additions.
+    pub operations: f64,
+    /// Bytes that it holds at once.
+    pub memory: u64,
+}
+
 /// What lines about a stage call its work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Words {
@@ -171,6 +181,10 @@ pub trait Stage: Send + Sync {
     /// # Errors
     /// Anything that keeps the artifact from being complete.
     fn run(&self, context: &Context<'_>) -> anyhow::Result<()>;
+    /// What its settings alone tell of its work; `None` where that is little. `places` tell how many images there are.
+    fn demand(&self, _places: &SearchPaths) -> Option<Demand> {
+        None
+    }
     /// What whoever uses its artifact should know, where there is something. `artifact` looks for it.
     fn warning(&self, _artifact: &dyn Fn() -> Option<Artifact>) -> Option<String> {
         None

@@ -4,8 +4,9 @@
 //! .store/<fingerprint>/            outputs, recipe.json, receipt.json
 //! .store/tmp/<fingerprint>.P.N/    being written by process P; renamed when done
 //! .store/checkpoints/<fingerprint> where a stage that was interrupted goes on
-//! .store/locks/<fingerprint>       held by whoever makes that artifact
-//! .store/locks/in-use              shared by running processes; whoever removes entries holds it alone
+//! .store/locks/<fingerprint>       held by whoever makes that artifact, and named after others by whoever runs or removes
+//! .store/locks/alive/<owner>       a process that works on the store
+//! .store/jobs/<run>/               jobs of a cluster, and what they leave behind
 //! ```
 //!
 //! An entry appears by a rename, so whatever ends a process, an entry is never half there. What the receipt says and the files
@@ -15,9 +16,11 @@ mod checkpoint;
 mod claim;
 mod entry;
 mod garbage;
+mod owner;
 mod receipt;
 mod workdir;
 
+use std::collections::HashSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -29,9 +32,10 @@ use crate::stage::Artifact;
 
 use receipt::read_file;
 
-pub use claim::{Claim, InUse};
+pub use claim::{Claim, InUse, Mark};
 pub use entry::{Entry, Input, fingerprint};
 pub use garbage::{Holding, Removed};
+pub use owner::Holder;
 pub use receipt::{FileRecord, Machine, Receipt};
 pub use workdir::{StageCost, Workdir};
 
@@ -108,6 +112,13 @@ impl Store {
         Ok(())
     }
 
+    /// The fingerprints of all entries, whole or not, by one look at the folder. On a network file system this is also what shows a process
+    /// entries that other machines have made since it looked.
+    pub fn listing(&self) -> HashSet<Fingerprint> {
+        let folders = fs::read_dir(&self.root).into_iter().flatten().flatten();
+        folders.filter_map(|folder| folder.file_name().to_str()?.parse().ok()).collect()
+    }
+
     /// What making an artifact took.
     ///
     /// # Errors
@@ -115,6 +126,11 @@ impl Store {
     pub fn receipt(&self, fingerprint: &Fingerprint) -> Result<Receipt> {
         let path = self.directory(fingerprint).join(RECEIPT);
         Receipt::read(&path).map_err(|problem| anyhow::anyhow!("{problem}")).with_context(|| format!("artifact `{}`", fingerprint.short()))
+    }
+
+    /// What an entry was made of, if that can be read.
+    pub fn entry(&self, fingerprint: &Fingerprint) -> Option<Entry> {
+        Entry::read(*fingerprint, &self.directory(fingerprint).join(RECIPE))
     }
 
     /// What every readable entry was made of, by fingerprint. Entries that cannot be read are left out.
@@ -137,11 +153,12 @@ impl Store {
     /// When the folder cannot be made or written to.
     pub fn prepare(&self) -> Result<InUse> {
         let failure = || format!("cannot write into the store `{}`\nhint: choose another folder with `--store DIR`", self.root.display());
-        for folder in [self.temporary(), self.locks(), self.checkpoints()] {
+        for folder in [self.temporary(), self.locks().join("alive"), self.checkpoints()] {
             fs::create_dir_all(&folder).with_context(failure)?;
         }
         tempfile::tempfile_in(self.temporary()).with_context(failure)?;
         let in_use = self.share()?;
+        self.clean_locks();
         self.clean();
         self.clean_checkpoints(|_| true);
         Ok(in_use)

@@ -12,6 +12,9 @@ pub struct Report {
     /// Specs that have been run
     #[arg(required = true, value_name = "SPEC")]
     pub specs: Vec<PathBuf>,
+    /// Tell what moved since another results folder, or since one at a revision of git: results/smoke@HEAD~3
+    #[arg(long, value_name = "FOLDER")]
+    pub since: Option<PathBuf>,
     /// Options of every command that reads a spec.
     #[command(flatten)]
     pub shared: Shared,

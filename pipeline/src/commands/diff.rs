@@ -6,13 +6,15 @@ use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
+use super::revision::results_folder;
 use super::stage_name::cells;
 use super::{Failure, Verdict};
 use crate::cli;
 use crate::console;
 use crate::explain::{self, Change};
+use crate::moved::{ByKey, Moved, moved};
 use crate::run_record::RunRecord;
 
 /// The columns that say what a row is about; all others but `stage` are what was found.
@@ -73,6 +75,7 @@ const KEYS: [&str; 54] = [
     "body_units",
 ];
 const STAGE: &str = "stage";
+const REPLICATE: &str = "replicate";
 /// Differs between equal runs.
 const TIMINGS: &str = "timings.csv";
 
@@ -84,11 +87,32 @@ type Found = (Vec<String>, Option<String>);
 
 /// A table.
 struct Rows {
+    /// Those that say what a row is about.
+    keys: Vec<String>,
     /// Those of the figures.
     columns: Vec<String>,
     rows: BTreeMap<RowId, Found>,
     /// The rows in the order of the file.
     order: Vec<RowId>,
+}
+
+impl Rows {
+    /// The numbers of each column over replicates; nothing where the table has none.
+    fn by_key(&self) -> ByKey {
+        let mut all = ByKey::new();
+        let Some(replicate) = self.keys.iter().position(|key| key == REPLICATE) else { return all };
+        for (id, (figures, _)) in &self.rows {
+            let mut key = id.0.clone();
+            key.remove(replicate);
+            let columns = all.entry(key).or_default();
+            for (column, figure) in self.columns.iter().zip(figures) {
+                if let Ok(number) = figure.parse::<f64>() {
+                    columns.entry(column.clone()).or_default().push(number);
+                }
+            }
+        }
+        all
+    }
 }
 
 /// A row that both tables have, with other figures.
@@ -119,31 +143,45 @@ impl Difference {
 
 /// Compares two folders; says no when a row differs or only one of them has it.
 pub fn diff(arguments: &cli::Diff) -> Result<Verdict, Failure> {
-    let (first, second) = (&arguments.first, &arguments.second);
+    let [one, two] = [&arguments.first, &arguments.second].map(|name| results_folder(name));
+    let (one, two) = (one.map_err(Failure::Input)?, two.map_err(Failure::Input)?);
+    let (first, second) = (one.path.as_path(), two.path.as_path());
     let names = [tables(first).map_err(Failure::Input)?, tables(second).map_err(Failure::Input)?];
     let all: BTreeSet<&String> = names[0].union(&names[1]).collect();
     let mut found = Vec::new();
+    let mut moves: Vec<(String, Vec<Moved>)> = Vec::new();
     for &name in &all {
         found.push(compare(name, first, second).map_err(Failure::Input)?);
+        let moved = moved_in(name, first, second).map_err(Failure::Input)?;
+        if !moved.is_empty() {
+            moves.push((name.clone(), moved));
+        }
     }
     let settings = settings(first, second);
     let equal = found.iter().all(Difference::is_none);
     if arguments.json {
         let changed: Vec<&Difference> = found.iter().filter(|found| !found.is_none() || found.other_stages > 0).collect();
-        console::data(&format!("{:#}", json!({ "equal": equal, "settings": settings, "files": changed })))?;
+        let moves: Vec<Value> = moves
+            .iter()
+            .flat_map(|(file, moved)| moved.iter().map(move |moved| json!({ "file": file, "figure": moved, "beyond": moved.is_beyond() })))
+            .collect();
+        console::data(&format!("{:#}", json!({ "equal": equal, "settings": settings, "files": changed, "moved": moves })))?;
     } else {
         let mut lines: Vec<String> =
             settings.iter().map(|change| format!("{}  {}", console::word("SETTING  "), explain::change_text(change))).collect();
         found.iter().for_each(|found| lines.extend(text(found)));
+        for (file, moved) in &moves {
+            lines.extend(moved.iter().map(|moved| format!("{}  {file}  {}", console::word("MOVED    "), moved.text())));
+        }
         let sum = |of: fn(&Difference) -> usize| found.iter().map(of).sum::<usize>();
         let mut total = format!(
             "{} tables: {} rows differ, {} only in `{}`, {} only in `{}`",
             all.len(),
             sum(|found| found.differing.len()),
             sum(|found| found.only_in_first.len()),
-            first.display(),
+            one.name,
             sum(|found| found.only_in_second.len()),
-            second.display()
+            two.name
         );
         let elsewhere = sum(|found| found.other_stages);
         if elsewhere > 0 {
@@ -165,6 +203,21 @@ fn settings(first: &Path, second: &Path) -> Vec<Change> {
         whole
     };
     explain::value_changes(&whole(first), &whole(second))
+}
+
+/// The figures of all tables that are others in a second folder than in a first, and the settings that are.
+pub fn moves(first: &Path, second: &Path) -> Result<(Vec<(String, Moved)>, Vec<String>)> {
+    let names: BTreeSet<String> = tables(first)?.intersection(&tables(second)?).cloned().collect();
+    let mut all = Vec::new();
+    for name in names {
+        all.extend(moved_in(&name, first, second)?.into_iter().map(|moved| (name.clone(), moved)));
+    }
+    Ok((all, settings(first, second).iter().map(explain::change_text).collect()))
+}
+
+/// The figures of the summary that are others, beside the spread of replicates; of tables that have replicates.
+fn moved_in(name: &str, first: &Path, second: &Path) -> Result<Vec<Moved>> {
+    Ok(moved(&read(&first.join(name))?.by_key(), &read(&second.join(name))?.by_key()))
 }
 
 fn text(found: &Difference) -> Vec<String> {
@@ -236,8 +289,9 @@ fn read(path: &Path) -> Result<Rows> {
     let header = cells(lines.next().unwrap_or_default());
     let is_key = |name: &String| KEYS.contains(&name.as_str());
     let is_figure = |name: &String| !is_key(name) && name != STAGE;
+    let keys = header.iter().filter(|name| is_key(name)).cloned().collect();
     let columns = header.iter().filter(|name| is_figure(name)).cloned().collect();
-    let mut found = Rows { columns, rows: BTreeMap::new(), order: Vec::new() };
+    let mut found = Rows { keys, columns, rows: BTreeMap::new(), order: Vec::new() };
     let mut seen: BTreeMap<Vec<String>, usize> = BTreeMap::new();
     for (number, line) in lines.enumerate() {
         let row = cells(line);

@@ -7,6 +7,7 @@ use onebasin_datasets::DatasetError;
 use onebasin_repro::Fingerprint;
 use serde_json::{Value, json};
 
+use super::budget::cores;
 use super::folders::Folders;
 use super::plan_graph::Graph;
 use super::session::Session;
@@ -14,6 +15,7 @@ use super::spec_keys::in_spec_keys;
 use super::{Failure, Verdict};
 use crate::cli::{self, Format};
 use crate::console::{self, columns};
+use crate::cost::Costs;
 use crate::error_text::error_text;
 use crate::explain::{self, ByStage, Change};
 use crate::plan::{Plan, Planned};
@@ -66,6 +68,11 @@ pub fn plan(arguments: &cli::Plan) -> Result<Verdict, Failure> {
         console::note(&format!("warning: {warning}"));
     }
     console::notices(&session.experiment.notices);
+    let statuses = runner::survey(&plan, &store, &publish::targets(), false).map_err(Failure::Running)?;
+    let bill = Costs::of(&store, session.places.clone()).bill(&plan, &statuses);
+    if !bill.items.is_empty() {
+        console::estimate(&bill.forecast(arguments.shared.jobs(), cores()).text());
+    }
     let format = if arguments.json { Format::Json } else { arguments.format };
     console::data(&match format {
         Format::Text => text(&plan, &rows),

@@ -2,7 +2,9 @@
 
 use anyhow::Context as _;
 
+use super::diff::moves;
 use super::folders::Folders;
+use super::revision::results_folder;
 use super::session::Session;
 use super::{Failure, Verdict, unwritable};
 use crate::cli;
@@ -22,12 +24,21 @@ pub fn report(arguments: &cli::Report) -> Result<Verdict, Failure> {
         let digests = session.digests();
         let plan = session.plan(&digests, &arguments.shared)?;
         let results = folders.results_of(&session.experiment);
+        let since = match &arguments.since {
+            None => None,
+            Some(name) => {
+                let earlier = results_folder(name).map_err(Failure::Input)?;
+                let (moved, settings) = moves(&earlier.path, &results).map_err(Failure::Input)?;
+                Some(page::Since { name: earlier.name.clone(), moved, settings })
+            }
+        };
         let source = page::Source {
             experiment: &session.experiment,
             spec: spec.display().to_string(),
             plan: &plan,
             store: &store,
             results: &results,
+            since: since.as_ref(),
         };
         if RunRecord::read(&results).is_some_and(|record| !page::is_of_plan(&source, &record)) {
             let results = results.display();

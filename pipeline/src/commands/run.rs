@@ -3,24 +3,28 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use onebasin_training::Device;
 use serde_json::{Value, json};
 
+use super::budget::{cores, refuse};
+use super::cluster;
 use super::folders::Folders;
 use super::session::{Digests, Session};
 use super::stage_name::{find, of_kind};
 use super::sweep_table::SweepTable;
 use super::{Failure, Verdict, unwritable};
-use crate::cli::{self, Shared};
+use crate::cli::{self, ExecutorKind, ExecutorOptions, Shared};
 use crate::console::{self, Console, Failed};
+use crate::cost::{Bill, Costs};
 use crate::dataset_cache::DatasetCache;
 use crate::interrupt;
 use crate::plan::Plan;
 use crate::publish::{self, Published, publish};
 use crate::run_record::RunRecord;
-use crate::runner::{self, Outcome, RunOptions, Status};
+use crate::runner::{self, Local, MemoryLimit, Outcome, RunOptions, Status};
 use crate::spec::Sweep;
 use crate::stage::StageId;
 use crate::store::{Lookup, Store};
@@ -28,10 +32,14 @@ use crate::store::{Lookup, Store};
 /// One spec, ready to run.
 struct Job {
     session: Session,
+    /// The options that it was read with.
+    shared: Shared,
     digests: Digests,
     plan: Plan,
     /// What is run, and published.
     aim: Aim,
+    /// What that takes.
+    bill: Bill,
     results: PathBuf,
     plots: PathBuf,
 }
@@ -65,31 +73,56 @@ pub fn run(arguments: &cli::Run) -> Result<Verdict, Failure> {
         let sweep = if asked.is_empty() { session.experiment.sweep.without(&shared.sets, settings) } else { asked.clone() };
         if sweep.is_empty() {
             let (results, plots) = (folders.results_of(&session.experiment), folders.plots_of(&session.experiment));
-            sessions.push((session, results, plots));
+            sessions.push((session, shared.clone(), results, plots));
             continue;
         }
         let mut table = SweepTable::new(&sweep, &folders, &session.experiment);
         for setting in sweep.settings() {
             let sets = sweep.sets_with(&setting, &shared.sets, settings);
-            let swept = Session::read(path, &Shared { sets, ..shared.clone() }, !arguments.offline)?;
+            let shared = Shared { sets, ..shared.clone() };
+            let swept = Session::read(path, &shared, !arguments.offline)?;
             let (results, plots) = folders.of_setting(&swept.experiment, &[]);
             table.add(setting, &results);
-            sessions.push((swept, results, plots));
+            sessions.push((swept, shared, results, plots));
         }
         sweeps.push(table);
     }
-    for (session, results, plots) in sessions {
+    let store = Store::new(&folders.store);
+    // Read once, and only where something runs.
+    let mut costs: Option<Costs> = None;
+    for (session, shared, results, plots) in sessions {
         let digests = session.complete()?;
-        let plan = session.plan(&digests, shared)?;
+        let plan = session.plan(&digests, &shared)?;
         let aim = aim(arguments, &plan)?;
+        // A first look, to see whether anything runs; the run itself verifies.
+        let statuses = runner::survey(&plan, &store, &aim.targets, false).map_err(Failure::Running)?;
+        let bill = match statuses.iter().any(|status| matches!(status, Status::Run(_))) {
+            true => {
+                let places = &session.places;
+                let known = costs.get_or_insert_with(|| Costs::of(&store, places.clone()));
+                known.at(places.clone()).bill(&plan, &statuses)
+            }
+            false => Bill::default(),
+        };
         if let Some(other) = jobs.iter().find(|other| other.aim.publishes && aim.publishes && other.results == results) {
             let (one, two) = (&other.session.path, &session.path);
             let both = format!("`{}` and `{}` would both write `{}`", one.display(), two.display(), results.display());
             return Err(Failure::Input(anyhow!("{both}\nhint: give one another `name`, or run them apart, each with its `--results DIR`")));
         }
-        jobs.push(Job { session, digests, plan, aim, results, plots });
+        jobs.push(Job { session, shared, digests, plan, aim, bill, results, plots });
     }
     let Some(first) = jobs.first() else { return Ok(Verdict::Fine) };
+    if arguments.executor.dry_run {
+        return dry_run(arguments, &jobs, &store);
+    }
+    if let Some(budget) = arguments.budget {
+        let mut left = budget;
+        for job in &jobs {
+            let forecast = job.bill.forecast(shared.jobs(), cores());
+            refuse(left, &forecast, &job.bill, &job.session, &job.shared)?;
+            left = left.saturating_sub(Duration::from_secs_f64(forecast.wall[1]));
+        }
+    }
     let options = RunOptions {
         jobs: shared.jobs(),
         keep_going: shared.keep_going,
@@ -103,8 +136,10 @@ pub fn run(arguments: &cli::Run) -> Result<Verdict, Failure> {
         // Each spec has its own folder, beside which its data may lie.
         let datasets = Arc::new(DatasetCache::new(job.session.places.clone()));
         let (targets, force) = (job.aim.targets.clone(), job.aim.force.clone());
-        let options = RunOptions { datasets, targets, force, ..options.clone() };
-        let (report, ended) = job.run(shared, &Store::new(&folders.store), &options)?;
+        let memory = arguments.memory.map(|bytes| job.memory_limit(bytes));
+        let options = RunOptions { datasets, targets, force, memory, ..options.clone() };
+        let known = if job.bill.items.is_empty() { None } else { costs.take() };
+        let (report, ended) = job.run(&arguments.executor, &store, &options, known)?;
         done.push(report);
         verdict = verdict.max(ended);
         if ended != Verdict::Fine && !shared.keep_going {
@@ -139,12 +174,51 @@ fn aim(arguments: &cli::Run, plan: &Plan) -> Result<Aim, Failure> {
     Ok(Aim { targets, force, publishes: false })
 }
 
+/// Prints the scripts of all jobs.
+fn dry_run(arguments: &cli::Run, jobs: &[Job], store: &Store) -> Result<Verdict, Failure> {
+    if arguments.executor.executor != ExecutorKind::Slurm {
+        return Err(Failure::Input(anyhow!("`--dry-run` prints the scripts of jobs\nhint: it goes with `--executor slurm`")));
+    }
+    for job in jobs {
+        let slurm = cluster::slurm(&job.session, &job.shared, &arguments.executor, &job.plan, &job.bill, store.root())?;
+        job.estimate();
+        console::data(&cluster::scripts(&slurm, &job.plan, &job.bill))?;
+    }
+    Ok(Verdict::Fine)
+}
+
 impl Job {
     /// Runs the plan; says what was done and how it ended.
-    fn run(&self, shared: &Shared, store: &Store, options: &RunOptions) -> Result<(Value, Verdict), Failure> {
-        let Job { session, digests, plan, results, plots, .. } = self;
+    ///
+    /// `costs` are kept in the store for the next run.
+    fn run(
+        &self,
+        executor: &ExecutorOptions,
+        store: &Store,
+        options: &RunOptions,
+        costs: Option<Costs>,
+    ) -> Result<(Value, Verdict), Failure> {
+        let Job { session, shared, digests, plan, results, plots, .. } = self;
         let name = &session.experiment.name;
         self.prepare(store, options)?;
+        if let Some(costs) = costs {
+            costs.keep(store);
+        }
+        let mut options = options.clone();
+        let _follows = match executor.executor {
+            ExecutorKind::Slurm if !self.bill.items.is_empty() => {
+                if !self.aim.force.is_empty() {
+                    let message = anyhow!("`--force` runs stages here alone\nhint: leave out `--executor slurm`");
+                    return Err(Failure::Input(message));
+                }
+                let slurm = cluster::slurm(session, shared, executor, plan, &self.bill, store.root())?;
+                let follows = cluster::follow(&slurm, store)?;
+                options.executor = Arc::new(slurm);
+                Some(follows)
+            }
+            ExecutorKind::Slurm | ExecutorKind::Local => None,
+        };
+        let options = &options;
         let console = Console::new();
         console::notices(&session.experiment.notices);
         console.deviations(&session.experiment.comparison);
@@ -160,7 +234,8 @@ impl Job {
             () if shared.keep_going && !outcome.interrupted && outcome.left == 0 => match session.without(plan, &outcome) {
                 Some(rest) => {
                     let plan = rest.plan(digests, shared)?;
-                    let options = RunOptions { force: Vec::new(), ..options.clone() };
+                    // Tables and pictures of what is left: seconds, wherever the rest ran.
+                    let options = RunOptions { force: Vec::new(), executor: Arc::new(Local), ..options.clone() };
                     let outcome = runner::run(&plan, store, &options, &console).map_err(Failure::Running)?;
                     let record = RunRecord::new(&rest.experiment, &plan, &shared.device);
                     if outcome.is_complete() {
@@ -191,7 +266,6 @@ impl Job {
     /// Tells what will be written where, and finds out whether it can be: better now than after the night.
     fn prepare(&self, store: &Store, options: &RunOptions) -> Result<(), Failure> {
         let Job { session, plan, results, plots, .. } = self;
-        // A first look, to see whether anything runs; the run itself verifies.
         let statuses = runner::survey(plan, store, &options.targets, false).map_err(Failure::Running)?;
         let runs = !options.force.is_empty() || statuses.iter().any(|status| matches!(status, Status::Run(_)));
         if self.aim.publishes {
@@ -214,8 +288,28 @@ impl Job {
                 console::note(&format!("new store at `{}`", store.root().display()));
             }
             drop(store.prepare().map_err(Failure::Input)?);
+            self.estimate();
         }
         Ok(())
+    }
+
+    /// Tells what the run takes, most likely.
+    fn estimate(&self) {
+        if !self.bill.items.is_empty() {
+            let forecast = self.bill.forecast(self.shared.jobs(), cores());
+            console::estimate(&format!("{}: {}", self.session.experiment.name, forecast.text()));
+        }
+    }
+
+    /// A bound, with what each stage is estimated to use.
+    fn memory_limit(&self, bytes: u64) -> MemoryLimit {
+        let stages: BTreeMap<StageId, u64> = self.bill.items.iter().map(|item| (item.stage.clone(), item.memory)).collect();
+        for (stage, memory) in stages.iter().filter(|(_, memory)| **memory > bytes) {
+            let gigabytes = |bytes: u64| bytes as f64 / 1e9;
+            let (memory, bytes) = (gigabytes(*memory), gigabytes(bytes));
+            console::note(&format!("warning: `{stage}` alone is estimated to use {memory:.1} GB, more than {bytes:.1} GB; it runs alone"));
+        }
+        MemoryLimit { bytes, stages: Arc::new(stages) }
     }
 
     fn report(

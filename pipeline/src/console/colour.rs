@@ -37,9 +37,8 @@ fn is_on(stream: Stream) -> bool {
 fn style(word: &str) -> Option<Style> {
     match word.trim() {
         "FAILED" | "DAMAGED" | "OUT" | "DIFFERENT" | "MISSING" | "UNREADABLE" | "error:" => Some(AnsiColor::Red.on_default().bold()),
-        "SKIPPED" | "STALE" | "REPLACES" | "STOPPED" | "STOPPING" | "WAITING" | "WARNING" | "DEVIATES" | "STANDS IN" | "warning:" => {
-            Some(AnsiColor::Yellow.on_default().bold())
-        }
+        "SKIPPED" | "STALE" | "REPLACES" | "STOPPED" | "STOPPING" | "WAITING" | "WARNING" | "AGAIN" | "MEMORY" | "LATER" | "CANCELLED"
+        | "DEVIATES" | "STANDS IN" | "warning:" => Some(AnsiColor::Yellow.on_default().bold()),
         "hint:" => Some(AnsiColor::Cyan.on_default().bold()),
         _ => None,
     }

@@ -20,6 +20,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use serde_json::Value;
 
 use crate::drawing::{MethodRow, MethodStyles};
+use crate::moved::Moved;
 use crate::plan::Plan;
 use crate::run_record::RunRecord;
 use crate::spec::Experiment;
@@ -43,6 +44,18 @@ pub struct Source<'a> {
     pub store: &'a Store,
     /// The folder with the tables.
     pub results: &'a Path,
+    /// What moved since other results, if that is asked for.
+    pub since: Option<&'a Since>,
+}
+
+/// What moved since other results.
+pub struct Since {
+    /// Where these are.
+    pub name: String,
+    /// The figures, by table.
+    pub moved: Vec<(String, Moved)>,
+    /// The settings that changed, in words.
+    pub settings: Vec<String>,
 }
 
 /// The tables of a results folder, and how methods look.
@@ -105,6 +118,7 @@ pub fn bytes(source: &Source<'_>) -> Result<Vec<u8>> {
                     nav aria-label="Sections" {
                         a href="#overview" { "Overview" } a href="#figures" { "All figures" }
                         @for section in &panels { a href={ "#" (section.id) } { (section.title) } }
+                        @if source.since.is_some() { a href="#moved" { "Moved" } }
                         a href="#stages" { "Stages" } a href="#time" { "Time" } a href="#environment" { "Environment" }
                     }
                     (method_switches(&tables))
@@ -119,6 +133,7 @@ pub fn bytes(source: &Source<'_>) -> Result<Vec<u8>> {
                             div.charts { @for chart in &section.charts { (chart) } }
                         }
                     }
+                    @if let Some(since) = source.since { (moves(since)) }
                     (graph::section(&stages))
                     (timeline::section(&stages))
                     (environment(&machine, &record, folder))
@@ -195,6 +210,40 @@ fn number(text: &str, stage: &str) -> Markup {
 fn class_of(tables: &Tables<'_>, method: &str) -> String {
     let base = method.split('#').next().unwrap_or(method);
     tables.styles.rows().iter().position(|row| row.method == base).map_or_else(|| "ends".to_owned(), |place| format!("m{place}"))
+}
+
+/// Figures that are others than before, those beyond the spread of their replicates first.
+fn moves(since: &Since) -> Markup {
+    let mut moved: Vec<&(String, Moved)> = since.moved.iter().collect();
+    moved.sort_by_key(|(_, moved)| moved.is_beyond() != Some(true));
+    let beside = |moved: &Moved| match moved.is_beyond() {
+        Some(true) => "beyond",
+        Some(false) => "within",
+        None => "not known",
+    };
+    html! {
+        section id="moved" aria-labelledby="moved-title" {
+            h2 id="moved-title" { "Moved since " (since.name) }
+            @if !since.settings.is_empty() {
+                p { "Settings that changed:" }
+                ul { @for change in &since.settings { li { (change) } } }
+            }
+            p { (since.moved.len()) " figures are others; beside each, whether by more than the standard deviation over replicates." }
+            div.wide { table.sortable {
+                thead { tr {
+                    th scope="col" { "table" } th scope="col" { "of" } th scope="col" { "figure" } th scope="col" { "before" }
+                    th scope="col" { "now" } th scope="col" { "spread" } th scope="col" { "the spread" }
+                } }
+                tbody { @for (file, moved) in moved {
+                    tr {
+                        td { (file) } td { (moved.key.join(" ")) } td { (moved.column) }
+                        @for mean in moved.means { td data-sort=(mean) { (format!("{mean:.4}")) } }
+                        td { @if let Some(spread) = moved.spread { (format!("{spread:.4}")) } } td { (beside(moved)) }
+                    }
+                } }
+            } }
+        }
+    }
 }
 
 /// Which programs and machines made it, and where the tables are.

@@ -10,8 +10,11 @@ use crate::plan::{Plan, Planned};
 use crate::stage::StageId;
 use crate::store::{Lookup, Store};
 
+/// After so many misses a survey lists the store.
+const MISSES: usize = 64;
+
 /// Stages with equal fingerprints are one node. Nodes stand in the order of the plan: inputs first.
-pub(super) struct Graph<'a> {
+pub(crate) struct Graph<'a> {
     pub plan: &'a Plan,
     pub nodes: Vec<Node>,
     /// The node of each stage of the plan.
@@ -22,7 +25,7 @@ pub(super) struct Graph<'a> {
     pub forced: BTreeSet<usize>,
 }
 
-pub(super) struct Node {
+pub(crate) struct Node {
     /// The first stage of the plan with this fingerprint, which stands for all.
     pub stage: usize,
     pub fingerprint: Fingerprint,
@@ -110,12 +113,22 @@ impl<'a> Graph<'a> {
             (wanted[node], read[node]) = (true, true);
         }
         let mut statuses = vec![Status::Unneeded; self.nodes.len()];
+        // One look at the whole store is cheaper than one at each of many entries that are not there.
+        let (mut misses, mut listing) = (0, None);
         for node in (0..self.nodes.len()).rev() {
             if !wanted[node] && !verify_contents {
                 continue;
             }
             let Node { fingerprint, inputs, .. } = &self.nodes[node];
-            let found = if read[node] { store.verify(fingerprint) } else { store.lookup(fingerprint) };
+            if misses == MISSES {
+                listing.get_or_insert_with(|| store.listing());
+            }
+            let found = match &listing {
+                Some(listing) if !listing.contains(fingerprint) => Lookup::Miss,
+                _ if read[node] => store.verify(fingerprint),
+                _ => store.lookup(fingerprint),
+            };
+            misses += usize::from(found == Lookup::Miss && misses < MISSES);
             statuses[node] = match found {
                 Lookup::Hit(_) if self.forced.contains(&node) => Status::Run(Reason::Forced),
                 Lookup::Hit(artifact) => Status::Hit(artifact),

@@ -8,16 +8,18 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
+use super::fate::{Fate, conclude, give_up, stages_of};
 use super::graph::Graph;
 use super::job::{Job, Made};
 use super::{Outcome, RunOptions, Status};
 use crate::cores::{Cores, Threads};
 use crate::events::{Event, Reporter};
-use crate::stage::{Artifact, StageId};
 use crate::store::Store;
 
-/// How often workers without work look for interrupts and for artifacts that other runs are making.
+/// How often workers without work look for interrupts.
 const PAUSE: Duration = Duration::from_millis(50);
+/// The longest time between two looks for an artifact that another run is making: each asks the file system.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
 /// A run in progress.
 pub(super) struct Schedule<'a> {
@@ -37,31 +39,14 @@ struct State {
     /// Nodes that could run, the next one first: longest chain behind it, then order of the plan.
     ready: BTreeSet<(Reverse<usize>, usize)>,
     running: usize,
+    /// What those that run are estimated to use, in bytes.
+    memory: u64,
     workers: usize,
-    /// How often a node was found claimed by another run.
-    refused: BTreeMap<usize, usize>,
+    /// How often a node was found claimed by another run, and when to look again.
+    refused: BTreeMap<usize, (u32, Instant)>,
     /// Whether nothing new starts.
     stopping: bool,
     interrupted: bool,
-}
-
-/// What became of a node.
-enum Fate {
-    Unneeded,
-    Hit(Artifact),
-    Open,
-    Ran(Artifact, Option<bool>),
-    Failed,
-    Skipped,
-}
-
-impl Fate {
-    fn artifact(&self) -> Option<&Artifact> {
-        match self {
-            Fate::Hit(artifact) | Fate::Ran(artifact, _) => Some(artifact),
-            Fate::Unneeded | Fate::Open | Fate::Failed | Fate::Skipped => None,
-        }
-    }
 }
 
 impl<'a> Schedule<'a> {
@@ -72,19 +57,32 @@ impl<'a> Schedule<'a> {
         options: &'a RunOptions,
         reporter: &'a dyn Reporter,
     ) -> Schedule<'a> {
-        let nodes: Vec<Fate> = statuses
-            .into_iter()
-            .map(|status| match status {
-                Status::Hit(artifact) => Fate::Hit(artifact),
-                Status::Run(_) => Fate::Open,
-                Status::Unneeded => Fate::Unneeded,
-            })
-            .collect();
+        let here = |node: usize| options.only.as_ref().is_none_or(|only| only.contains(graph.id(node)));
+        let mut nodes: Vec<Fate> = statuses.into_iter().enumerate().map(|(node, status)| Fate::first(status, here(node))).collect();
+        for node in 0..nodes.len() {
+            if matches!(nodes[node], Fate::Elsewhere) {
+                let lost = give_up(graph, &mut nodes, node);
+                let (because, work) = (graph.id(node), lost.len() - 1);
+                if work > 0 {
+                    reporter.event(&Event::Skipped { stages: &stages_of(graph, &lost, because), because, work });
+                }
+            }
+        }
         let open = |node: &usize| matches!(nodes[*node], Fate::Open);
         let distinct = |inputs: &[usize]| inputs.iter().copied().filter(open).collect::<BTreeSet<_>>().len();
         let pending: Vec<usize> = graph.nodes.iter().map(|node| distinct(&node.inputs)).collect();
         let ready = (0..nodes.len()).filter(open).filter(|&node| pending[node] == 0).map(|node| rank(graph, node)).collect();
-        let state = State { nodes, pending, ready, running: 0, workers: 0, refused: BTreeMap::new(), stopping: false, interrupted: false };
+        let state = State {
+            nodes,
+            pending,
+            ready,
+            running: 0,
+            memory: 0,
+            workers: 0,
+            refused: BTreeMap::new(),
+            stopping: false,
+            interrupted: false,
+        };
         let cores = Cores::new(options.cores, options.jobs);
         Schedule { graph, store, options, reporter, cores, state: Mutex::new(state), changed: Condvar::new() }
     }
@@ -123,25 +121,8 @@ impl<'a> Schedule<'a> {
 
     /// What became of everything.
     pub fn conclude(self) -> Outcome {
-        let asked = self.graph.asked();
         let state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let mut outcome = Outcome { interrupted: state.interrupted, ..Outcome::default() };
-        for (planned, &node) in self.graph.plan.stages.iter().zip(&self.graph.node_of_stage) {
-            let id = planned.stage.id();
-            match &state.nodes[node] {
-                Fate::Unneeded | Fate::Hit(_) if !asked[node] => outcome.not_asked += 1,
-                Fate::Unneeded | Fate::Hit(_) => outcome.cached += 1,
-                Fate::Ran(_, same) if id == self.graph.id(node) => {
-                    outcome.ran += 1;
-                    outcome.different.extend((*same == Some(false)).then(|| id.clone()));
-                }
-                Fate::Ran(..) => outcome.shared += 1,
-                Fate::Open => outcome.left += 1,
-                Fate::Failed if id == self.graph.id(node) => outcome.failed.push(id.clone()),
-                Fate::Failed | Fate::Skipped => outcome.skipped.push(id.clone()),
-            }
-        }
-        outcome
+        conclude(self.graph, &state.nodes, state.interrupted)
     }
 
     fn serve(&self, number: usize) {
@@ -180,9 +161,16 @@ impl<'a> Schedule<'a> {
         let ready: Vec<(Reverse<usize>, usize)> = state.ready.iter().copied().collect();
         for place in ready {
             let node = place.1;
+            if state.refused.get(&node).is_some_and(|(_, next)| Instant::now() < *next) {
+                continue;
+            }
+            if !self.fits(state, node) {
+                continue;
+            }
             let claim = self.store.claim(&self.graph.nodes[node].fingerprint).transpose();
             if let Some(claim) = claim {
                 state.ready.remove(&place);
+                state.memory += self.memory(node);
                 let inputs = self.graph.nodes[node].inputs.iter();
                 let inputs = inputs.map(|&input| state.nodes[input].artifact().expect("ready means that all inputs are there").clone());
                 let (inputs, planned) = (inputs.collect(), self.graph.planned(node));
@@ -190,15 +178,28 @@ impl<'a> Schedule<'a> {
                 let forced = self.graph.forced.contains(&node);
                 return Some((node, claim.map(|claim| Job { planned, claim, inputs, store, options, reporter, forced })));
             }
-            let refused = state.refused.entry(node).or_insert(0);
+            let (refused, next) = state.refused.entry(node).or_insert((0, Instant::now()));
             *refused += 1;
+            *next = Instant::now() + LONGEST_WAIT.min(PAUSE * 2_u32.pow((*refused - 1).min(10)));
             // Once may be a run that only looks for what was left behind.
             if *refused == 2 {
                 let holder = self.store.holder(&self.graph.nodes[node].fingerprint);
-                self.reporter.event(&Event::Waiting { stage: self.graph.id(node), holder });
+                self.reporter.event(&Event::Waiting { stage: self.graph.id(node), holder: holder.as_ref() });
             }
         }
         None
+    }
+
+    /// What a node is estimated to use, in bytes; nothing where no bound is kept.
+    fn memory(&self, node: usize) -> u64 {
+        let known = self.options.memory.as_ref().and_then(|limit| limit.stages.get(self.graph.id(node)));
+        known.copied().unwrap_or(0)
+    }
+
+    /// Whether a node may run beside those that do. One alone always may.
+    fn fits(&self, state: &State, node: usize) -> bool {
+        let bound = self.options.memory.as_ref().map(|limit| limit.bytes);
+        state.running == 0 || bound.is_none_or(|bound| state.memory + self.memory(node) <= bound)
     }
 
     /// Notes how a node ended and what follows from it.
@@ -206,6 +207,7 @@ impl<'a> Schedule<'a> {
         let stage = self.graph.id(node);
         let mut state = self.lock();
         state.running -= 1;
+        state.memory -= self.memory(node);
         let fate = match made {
             Ok(Made { artifact, ran: true, same }) => {
                 self.reporter.event(&Event::Finished { stage, words: self.graph.planned(node).stage.words(), seconds });
@@ -250,18 +252,9 @@ impl<'a> Schedule<'a> {
 
     /// Gives up everything that needs a node that failed.
     fn skip(&self, state: &mut State, failed: usize) {
-        let mut lost = BTreeSet::from([failed]);
-        // Inputs come first, so one pass finds all.
-        for node in failed + 1..self.graph.nodes.len() {
-            if matches!(state.nodes[node], Fate::Open) && self.graph.nodes[node].inputs.iter().any(|input| lost.contains(input)) {
-                lost.insert(node);
-                state.nodes[node] = Fate::Skipped;
-            }
-        }
-        // Counted as everywhere: by stages, also where several are the same work.
+        let lost = give_up(self.graph, &mut state.nodes, failed);
         let because = self.graph.id(failed);
-        let stages = self.graph.plan.stages.iter().map(|planned| planned.stage.id()).zip(&self.graph.node_of_stage);
-        let skipped: Vec<&StageId> = stages.filter(|(id, node)| lost.contains(node) && *id != because).map(|(id, _)| id).collect();
+        let skipped = stages_of(self.graph, &lost, because);
         if !skipped.is_empty() {
             self.reporter.event(&Event::Skipped { stages: &skipped, because, work: lost.len() - 1 });
         }

@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::schema::Either;
-use super::{BarrierOver, Bends, Columns, Ends, FirstWeights, Interpolation, Repair, Sequence};
+use super::{BarrierOver, Bends, Columns, Ends, Executor, FirstWeights, Interpolation, Repair, Sequence};
 use crate::identity::Part;
 
 /// A whole spec. Tables that a library reads are read later, each at its own path.
@@ -56,6 +56,9 @@ pub struct Document {
     #[serde(default)]
     #[schemars(with = "Option<BTreeMap<String, serde_json::Value>>")]
     pub sweep: Option<Value>,
+    /// Where stages run. No result depends on it.
+    #[serde(default)]
+    pub executor: Executor,
 }
 
 /// One of `models`, when they are listed.

@@ -9,11 +9,13 @@ use super::override_value::Assignment;
 const PREFIX: &str = "ONEBASIN_";
 
 /// Variables that belong to the command, to data sets or to tests, and not to a spec.
-pub const COMMAND_VARIABLES: [&str; 11] = [
+pub const COMMAND_VARIABLES: [&str; 13] = [
     "ONEBASIN_PROFILE",
     "ONEBASIN_JOBS",
     "ONEBASIN_DEVICE",
     "ONEBASIN_STORE",
+    "ONEBASIN_EXECUTOR",
+    "ONEBASIN_EXECUTOR_FILE",
     "ONEBASIN_RESULTS",
     "ONEBASIN_PLOTS",
     "ONEBASIN_DATA",

@@ -11,7 +11,7 @@ use onebasin_training::{Averaging, Training};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{BarrierOver, Curve, Interpolation, Needs, Origin, Repair, Requests, Sequence, Sweep};
+use super::{BarrierOver, Curve, Executor, Interpolation, Needs, Origin, Repair, Requests, Sequence, Sweep};
 use crate::comparison::Comparison;
 use crate::identity::{MethodName, PairName, Part};
 use crate::image_limits::ImageLimits;
@@ -48,6 +48,8 @@ pub struct Experiment {
     pub lost: Vec<Lost>,
     /// Settings that it is run with in turn.
     pub sweep: Sweep,
+    /// Where stages run.
+    pub executor: Executor,
     /// Where its settings come from.
     pub origin: Origin,
 }

@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use super::error::{Excerpt, SpecError};
+use super::executor::EXECUTOR;
 use super::origin::{Origin, Override};
 use super::overlay::{self, Unreached};
 use super::override_value::{Assignment, VARIABLE};
@@ -212,10 +213,13 @@ impl Layers {
         let mut settings = json!(self.merged);
         // Each setting of a sweep is a run of its own.
         settings.as_object_mut().and_then(|settings| settings.remove("sweep"));
+        // Where stages run decides no number.
+        settings.as_object_mut().and_then(|settings| settings.remove(EXECUTOR));
+        let decides = |given: &&Override| given.key.split('.').next() != Some(EXECUTOR);
         Origin {
             spec: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
             profile: self.profile.as_ref().map(|(name, _)| name.clone()),
-            overrides: self.overridden.clone(),
+            overrides: self.overridden.iter().filter(decides).cloned().collect(),
             settings,
         }
     }

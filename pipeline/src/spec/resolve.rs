@@ -13,6 +13,7 @@ use onebasin_training::Training;
 use super::asked::{Asked, EvaluationKeys, Requests};
 use super::document::{self, Document};
 use super::error::{SpecError, chain};
+use super::executor::EXECUTOR;
 use super::experiment::{Checkpoint, Columns, Evaluation, Experiment, Merging, Method, Model, Pair};
 use super::fault::{fraction, quoted_place, shown, whole};
 use super::layers::Layers;
@@ -57,7 +58,11 @@ pub fn resolve(layers: &Layers, folder: &Path, places: &SearchPaths, measurement
     let comparison = resolver.comparison(folder, &pairs, &methods)?;
     let notices = resolver.notices(&models, &methods);
     let sweep = resolver.sweep()?;
-    let Document { name, seed, replicates, checkpoint_seconds, validation, replay, .. } = document;
+    if let Some((keys, message, hint)) = document.executor.slurm.fault() {
+        let here: Vec<String> = path([EXECUTOR, "slurm"]).into_iter().chain(keys).collect();
+        return Err(resolver.wrong(&here, format!("`{}`: {message}", shown(&here))).hint(hint));
+    }
+    let Document { name, seed, replicates, checkpoint_seconds, validation, replay, executor, .. } = document;
     Ok(Experiment {
         name,
         seed,
@@ -73,6 +78,7 @@ pub fn resolve(layers: &Layers, folder: &Path, places: &SearchPaths, measurement
         lost: Vec::new(),
         notices,
         sweep,
+        executor,
         origin: Origin::default(),
     })
 }

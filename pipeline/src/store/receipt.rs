@@ -91,10 +91,17 @@ fn stays_inside(name: &str) -> bool {
 
 /// The content of a regular file. Anything else, such as a pipe, could keep a reader waiting for ever.
 pub(super) fn read_file(path: &Path) -> io::Result<Vec<u8>> {
-    if !fs::symlink_metadata(path)?.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
+    let read = || {
+        if !fs::symlink_metadata(path)?.is_file() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
+        }
+        fs::read(path)
+    };
+    match read() {
+        // Another machine replaced it in between.
+        Err(error) if error.kind() == io::ErrorKind::StaleNetworkFileHandle => read(),
+        read => read,
     }
-    fs::read(path)
 }
 
 impl FileRecord {

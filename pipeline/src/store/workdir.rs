@@ -126,7 +126,7 @@ impl Store {
     fn fresh(&self, claim: &Claim, ending: &str) -> PathBuf {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        self.temporary().join(format!("{}.{}.{count}{ending}", claim.fingerprint(), std::process::id()))
+        self.temporary().join(format!("{}.{}.{count}{ending}", claim.fingerprint(), claim.owner()))
     }
 }
 

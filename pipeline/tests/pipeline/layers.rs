@@ -84,13 +84,14 @@ fn heavy_libraries_live_in_one_package_each() {
 }
 
 /// The modules of the command, from the lowest layer to the highest. A module uses only modules of layers below its own.
-const INSIDE: [&[&str]; 15] = [
+const INSIDE: [&[&str]; 17] = [
     &[
         "checkpoint_file",
         "cores",
         "error_text",
         "function_check",
         "interrupt",
+        "moved",
         "number",
         "statistics",
         "training_images",
@@ -104,9 +105,11 @@ const INSIDE: [&[&str]; 15] = [
     &["comparison", "drawing", "task"],
     &["dataset_cache", "spec"],
     &["stage"],
-    &["events", "stages", "store"],
+    &["stages", "store"],
+    &["events"],
     &["plan"],
     &["explain", "measurements", "provenance", "run_record", "runner"],
+    &["cost", "slurm"],
     &["page", "report"],
     &["experiment", "publish"],
     &["baseline", "console"],

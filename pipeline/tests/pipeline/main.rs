@@ -17,6 +17,8 @@ mod reporting;
 mod running;
 mod schema;
 mod settings;
+#[cfg(unix)]
+mod slurm;
 mod spec_errors;
 mod spec_keys;
 mod targets;

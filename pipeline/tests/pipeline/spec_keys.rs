@@ -58,7 +58,7 @@ struct Kinds {
 }
 
 /// Other tables: the heading of the section that lists their keys, and where such a table stands.
-const TABLES: [(&str, &str); 19] = [
+const TABLES: [(&str, &str); 22] = [
     ("Top level", ""),
     ("Models", "models.0"),
     ("subset as a table", "models.0.subset"),
@@ -78,6 +78,9 @@ const TABLES: [(&str, &str); 19] = [
     ("evaluation.curve-plane", "evaluation.curve-plane"),
     ("evaluation.iterates", "evaluation.iterates"),
     ("[reported]", "reported"),
+    ("[executor]", "executor"),
+    ("[executor.slurm]", "executor.slurm"),
+    ("[executor.slurm.kinds.KIND]", "executor.slurm.kinds.train"),
 ];
 
 /// Names that keys take besides kinds: the heading of the section, the key, and the table or value with a strange name.

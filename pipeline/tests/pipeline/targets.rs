@@ -111,6 +111,41 @@ fn two_results_are_compared_row_by_row() {
 }
 
 #[test]
+fn results_are_compared_with_those_of_a_revision_of_git() {
+    let (folder, _) = folder();
+    run(folder.path(), &["--set", "replicates=2", "--results", "results"]);
+    let git = |arguments: &[&str]| {
+        let mut git = std::process::Command::new("git");
+        git.arg("-C").arg(folder.path()).args(["-c", "user.name=a", "-c", "user.email=a@b.c"]).args(arguments).output().unwrap()
+    };
+    git(&["init", "--quiet"]);
+    git(&["add", "results"]);
+    let committed = git(&["commit", "--quiet", "--message", "results"]);
+    assert!(committed.status.success(), "{committed:?}");
+    run(folder.path(), &["--set", "replicates=2", "--set", "trainings.adam.epochs=30", "--results", "results"]);
+    let diff = |more: &[&str]| texts(&onebasin(folder.path(), &[&["diff", "results/small@HEAD", "results/small"], more].concat()));
+    let (code, out, error) = diff(&[]);
+    assert_eq!(code, 1, "{error}");
+    assert!(out.contains("SETTING    trainings.adam.epochs changed from 1 to 30"), "{out}");
+    assert!(
+        out.contains("MOVED      merged.csv  few-glyphs mlp ")
+            && out.contains(" the spread ")
+            && out.contains("only in `results/small@HEAD`"),
+        "{out}"
+    );
+    let report: Value = serde_json::from_str(&diff(&["--json"]).1).unwrap();
+    assert!(report["moved"][0]["beyond"].is_boolean(), "{report}");
+    let set = ["--set", "replicates=2", "--set", "trainings.adam.epochs=30", "--results", "results"];
+    let report = ["report", "small.toml", "--since", "results/small@HEAD"];
+    let (code, _, error) = texts(&onebasin(folder.path(), &[&report[..], &set].concat()));
+    assert_eq!(code, 0, "{error}");
+    let page = fs::read_to_string(folder.path().join("results/small/report.html")).unwrap();
+    assert!(page.contains("Moved since results/small@HEAD"));
+    let (code, _, error) = texts(&onebasin(folder.path(), &["diff", "results/small@nowhere", "results/small"]));
+    assert!(code == 2 && error.contains("results/NAME@REVISION"), "{error}");
+}
+
+#[test]
 fn results_are_put_side_by_side() {
     let (folder, _) = folder();
     run(folder.path(), &[]);

@@ -126,6 +126,7 @@ impl Reporter for Record {
                 let stages: Vec<&str> = stages.iter().map(|stage| stage.as_str()).collect();
                 format!("skipped {} because of {because}", stages.join(", "))
             }
+            Event::Cluster { word, text } => format!("{word} {text}"),
             Event::Stopping => "stopping".to_owned(),
             Event::Stopped { stage, .. } => format!("stopped {stage}"),
         };
