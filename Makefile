@@ -14,7 +14,7 @@ EXPERIMENTS = table-1 table-3 table-4 table-5 table-6 figure-2 figure-3 figure-4
 	cifar100-resnet20
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build test quickstart smoke $(EXPERIMENTS:%=reproduce-%) reproduce-mpf reproduce-mpf-continual reproduce-figure-7a reproduce-planted-permutation reproduce-counterexample check-accuracies check-tables check-report test-slurm bench peers lint docs fuzz ci
+.PHONY: help setup build test quickstart smoke $(EXPERIMENTS:%=reproduce-%) reproduce-mpf reproduce-mpf-continual reproduce-figure-7a reproduce-planted-permutation reproduce-counterexample check-accuracies check-tables check-report test-slurm bench peers python lint docs fuzz ci
 
 help:
 	@echo "make setup               install what is missing: a C compiler, the Rust toolchain, the libraries' sources"
@@ -26,6 +26,7 @@ help:
 	@echo "make check-report        use the page of a finished quickstart in headless Chromium, which comes from Debian's packages"
 	@echo "make test-slurm          run stages as jobs of a real Slurm of two nodes on this machine, which comes from Debian's packages"
 	@echo "make bench               time our work beside the peers', which come from PyPI into .venv"
+	@echo "make python              build the wheel of the Python package and run its tests, in .venv-python"
 	@echo "make lint, docs, fuzz, ci   what continuous integration runs"
 	@echo "make reproduce-NAME      one experiment, PROFILE=cpu (default) or PROFILE=paper, JOBS=N. NAME is one of"
 	@echo "$(EXPERIMENTS) mpf mpf-continual figure-7a planted-permutation counterexample" | fold -s -w 90 | sed 's/^/    /'
@@ -129,9 +130,25 @@ peers: .venv/installed
 	.venv/bin/pip install --quiet --requirement benchmarks/requirements.txt
 	touch $@
 
+# The Python package: its wheel, in a virtual environment with SciPy and POT, and its tests there. Those with torch are skipped where it is not
+# installed. In `ci`, a machine that can make no such environment is told so and goes on.
+PYTHON ?= python3
+WHEELS = $(or $(CARGO_TARGET_DIR),target)/wheels
+python: setup
+	@if $(PYTHON) -m venv .venv-python && .venv-python/bin/pip install --quiet --requirement workspace/python/requirements.txt; then \
+		rm -rf $(WHEELS) && \
+		.venv-python/bin/maturin build --release --locked --quiet --manifest-path workspace/python/Cargo.toml --out $(WHEELS) && \
+		.venv-python/bin/pip install --quiet --no-deps --force-reinstall $(WHEELS)/onebasin-*.whl && \
+		.venv-python/bin/python -m unittest discover --verbose --start-directory workspace/python/tests; \
+	elif [ -n "$(CI)" ]; then \
+		echo "python: not built and not tested: \`$(PYTHON) -m venv\` or PyPI is not there"; \
+	else \
+		echo "python: needs \`$(PYTHON) -m venv\` and packages from PyPI: workspace/python/requirements.txt"; exit 1; \
+	fi
+
 lint: setup
 	cargo fmt --all --check
-	cargo clippy --release --locked --workspace --all-targets -- --deny warnings
+	PYO3_NO_PYTHON=1 PYO3_BUILD_EXTENSION_MODULE=1 cargo clippy --release --locked --workspace --all-targets --features onebasin-python/extension -- --deny warnings
 
 docs: setup
 	RUSTDOCFLAGS="--deny warnings" cargo doc --release --locked --workspace --no-deps
@@ -141,10 +158,11 @@ fuzz: setup
 	cargo check --release --locked --manifest-path workspace/checkpoints/fuzz/Cargo.toml --no-default-features --target-dir $(or $(CARGO_TARGET_DIR),target)/fuzz
 
 # All that must hold, part by part up to the first that fails, with the seconds of each. The tests come last: their closing lines end the log.
+# The command is built with the features of the Python package, which then compiles little more than itself.
 ci:
-	@for part in lint docs fuzz smoke check-accuracies test; do \
+	@for part in lint docs fuzz smoke check-accuracies python test; do \
 		begun=$$(date +%s); code=0; \
-		CARGO_INCREMENTAL=0 $(MAKE) --no-print-directory $$part || code=$$?; \
+		CARGO_INCREMENTAL=0 $(MAKE) --no-print-directory $$part BUILD="$(BUILD) --features onebasin-python/extension" || code=$$?; \
 		took="$${took:+$$took, }$$part $$(( $$(date +%s) - begun )) s"; \
 		if [ $$code -ne 0 ]; then echo "ci: failed in $$part; $$took"; exit $$code; fi; \
 		echo "ci: $$took"; \

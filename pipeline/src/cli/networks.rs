@@ -8,7 +8,7 @@ use clap::Args;
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Options of files of networks")]
 pub struct NetworkOptions {
-    /// Under which key of a PyTorch file the tensors stand, where there are several: `model`, `ema`, `state.net`
+    /// Under which key of a PyTorch file the tensors stand, or what their names begin with, where there are several: `model`, `ema`, `state.net`
     #[arg(long, value_name = "KEY")]
     pub key: Option<String>,
     /// The network, where names and shapes do not say it: `input`, `classes`, and a family or `layers`, as in a spec

@@ -3,6 +3,7 @@
 use anyhow::Context;
 use onebasin_checkpoints::read;
 
+use super::networks::overwrites;
 use super::{Failure, Verdict, unwritable};
 use crate::cli;
 use crate::console;
@@ -12,6 +13,7 @@ use crate::whole_file;
 /// Writes the tensors of a file in the format that the other's name says: names, order and types as they are.
 pub fn convert(arguments: &cli::Convert) -> Result<Verdict, Failure> {
     let (input, output) = (&arguments.input, &arguments.output);
+    overwrites(output, std::slice::from_ref(input))?;
     let dict = read(input, arguments.key.as_deref()).map_err(Failure::input)?;
     let bytes = weight_file::to_bytes(&dict, output).map_err(Failure::Input)?;
     whole_file::write(output, &bytes).with_context(|| format!("cannot write `{}`", output.display())).map_err(unwritable)?;

@@ -1,5 +1,7 @@
 //! `onebasin describe`: what networks are made of.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 use anyhow::Context;
@@ -14,6 +16,9 @@ use crate::console::{self, columns};
 use crate::dataset_cache::hold_out;
 use crate::spec::{Model, Pair};
 use crate::training_images::{class_counts, training_images};
+
+/// Bytes by which text is told from weights.
+const HEAD: u64 = 4096;
 
 /// What is described.
 struct Network {
@@ -83,10 +88,22 @@ fn seen(session: &Session, pair: &Pair) -> Result<Vec<(String, Vec<usize>)>, Fai
     experiment.models.iter().enumerate().map(count).collect()
 }
 
-/// Whether a file is no file of weights: a TOML by its name, or text.
+/// Whether a file is no file of weights: a TOML by its name, or text by its content.
 fn is_spec(path: &Path) -> bool {
     let weights = ["safetensors", "pt", "pth", "ckpt", "bin", "npz"];
-    !path.extension().and_then(|extension| extension.to_str()).is_some_and(|extension| weights.contains(&extension))
+    if let Some(ending) = path.extension().and_then(|extension| extension.to_str()) {
+        if weights.contains(&ending) {
+            return false;
+        }
+        if ending == "toml" {
+            return true;
+        }
+    }
+    let mut head = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(HEAD).read_to_end(&mut head));
+    // What cannot be read is said by whoever reads specs. A letter may be cut at the end of the head.
+    let is_text = |error: std::str::Utf8Error| error.error_len().is_none();
+    read.is_err() || (!head.contains(&0) && std::str::from_utf8(&head).map_or_else(is_text, |_| true))
 }
 
 fn as_text(Network { name, graph, classes, seen, file }: &Network) -> String {

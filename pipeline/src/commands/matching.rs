@@ -1,17 +1,22 @@
 //! `onebasin match`: the maps of networks in files.
 
-use super::networks::{align, write_maps};
-use super::{Failure, Verdict};
+use super::networks::{align, overwrites, text};
+use super::{Failure, Verdict, unwritable};
 use crate::cli;
 use crate::console;
+use crate::maps_file;
 
 /// Matches the units of networks, and writes their permutations.
 pub fn matching(arguments: &cli::Match) -> Result<Verdict, Failure> {
-    let Some(aligned) = align(&arguments.files, &arguments.matching, &arguments.network)? else { return Ok(Verdict::No) };
     if let Some(out) = &arguments.out {
-        write_maps(&aligned, out)?;
-        console::note(&format!("matched in {:.1} s; wrote `{}`", aligned.seconds, out.display()));
+        overwrites(out, &arguments.files)?;
     }
-    console::data(&if arguments.json { format!("{:#}", aligned.summary()) } else { aligned.text() })?;
+    let Some(aligned) = align(&arguments.files, &arguments.matching, &arguments.network)? else { return Ok(Verdict::No) };
+    let matched = &aligned.matched;
+    if let Some(out) = &arguments.out {
+        maps_file::write(matched, aligned.networks[0].graph.spec(), out).map_err(unwritable)?;
+        console::note(&format!("matched in {:.1} s; wrote `{}`", matched.seconds, out.display()));
+    }
+    console::data(&if arguments.json { format!("{:#}", matched.summary()) } else { text(matched) })?;
     Ok(Verdict::Fine)
 }

@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
 use anyhow::{Context, anyhow};
+use onebasin_checkpoints::{Format, with_tensors};
 use onebasin_matching::mean;
-use onebasin_network::{Graph, Operation, RepairedLayers, Weights};
+use onebasin_network::{Graph, Operation, RepairedLayers, Weights, repairable_weights};
 use onebasin_training::{Device, Restores, Sample, Spread, Statistics, repair, reset_batch_norms, statistics};
 use serde_json::json;
 
-use super::networks::{Aligned, Images, align};
+use super::networks::{AddedBias, Aligned, Images, align, overwrites, put_biases, text, without_added_biases};
 use super::{Failure, Verdict, unwritable};
 use crate::cli;
 use crate::console;
@@ -35,25 +36,30 @@ pub fn merge(arguments: &cli::Merge) -> Result<Verdict, Failure> {
         let problem = format!("`{}` does not say a format by its ending\nhint: use `.safetensors` or `.pt`", arguments.out.display());
         return Err(Failure::Input(anyhow!(problem)));
     }
+    overwrites(&arguments.out, &arguments.files)?;
+    if arguments.aligned {
+        (0..arguments.files.len()).try_for_each(|number| overwrites(&beside(&arguments.out, number), &arguments.files))?;
+    }
     let Some(aligned) = align(&arguments.files, &arguments.matching, &network)? else { return Ok(Verdict::No) };
     let graph = &aligned.networks[0].graph;
-    let merged = mean(&aligned.models.iter().collect::<Vec<_>>(), None).map_err(Failure::running)?;
-    let merged = restore(arguments, graph, &aligned, merged, images.as_ref())?;
+    let merged = mean(&aligned.matched.models.iter().collect::<Vec<_>>(), None).map_err(Failure::running)?;
+    let (merged, added) = restore(arguments, graph, &aligned, merged, images.as_ref())?;
     if let Some((name, _)) = merged.iter().find(|(_, array)| !array.iter().all(|value| value.is_finite())) {
         return Err(Failure::Running(anyhow!("`{name}` of the merged network holds a number that is not finite")));
     }
-    write(&aligned.networks[0], &merged, &arguments.out)?;
+    write(&aligned.networks[0], &merged, &added, arguments, &arguments.out)?;
+    tell_others(&aligned.networks[0], &added, &arguments.out);
     if arguments.aligned {
-        for (number, (network, model)) in aligned.networks.iter().zip(&aligned.models).enumerate() {
-            write(network, model, &beside(&arguments.out, number))?;
+        for (number, (network, model)) in aligned.networks.iter().zip(&aligned.matched.models).enumerate() {
+            write(network, model, &[], arguments, &beside(&arguments.out, number))?;
         }
     }
-    let mut summary = aligned.summary();
+    let mut summary = aligned.matched.summary();
     summary["merged"] = json!(arguments.out.display().to_string());
     console::data(&if arguments.json {
         format!("{summary:#}")
     } else {
-        format!("{}\nmerged        {}", aligned.text(), arguments.out.display())
+        format!("{}\nmerged        {}", text(&aligned.matched), arguments.out.display())
     })?;
     Ok(Verdict::Fine)
 }
@@ -64,14 +70,54 @@ fn beside(out: &Path, number: usize) -> PathBuf {
     out.with_extension(format!("aligned-{number}.{ending}"))
 }
 
-fn write(network: &Network, weights: &Weights, path: &Path) -> Result<(), Failure> {
-    let dict = network.with_weights(weights).map_err(Failure::Running)?;
-    let bytes = weight_file::to_bytes(&dict, path).map_err(Failure::Input)?;
+/// Whether what else the file holds stays in what is written of it.
+fn keeps_others(network: &Network, added: &[AddedBias], path: &Path) -> bool {
+    let is_pytorch = network.dict.format == Format::Pytorch && path.extension().is_some_and(|ending| ending != "safetensors");
+    is_pytorch && !network.dict.beside.is_empty() && added.is_empty()
+}
+
+fn write(network: &Network, weights: &Weights, added: &[AddedBias], arguments: &cli::Merge, path: &Path) -> Result<(), Failure> {
+    let mut dict = network.with_weights(weights).map_err(Failure::Running)?;
+    let bytes = if keeps_others(network, added, path) {
+        let original = weight_file::bytes(&network.path).map_err(Failure::Input)?;
+        with_tensors(&original, &network.path, arguments.network.key.as_deref(), &dict).map_err(Failure::input)?
+    } else {
+        put_biases(network, &mut dict, added).map_err(Failure::Running)?;
+        weight_file::to_bytes(&dict, path).map_err(Failure::Input)?
+    };
     whole_file::write(path, &bytes).with_context(|| format!("cannot write `{}`", path.display())).map_err(unwritable)
 }
 
+/// Says what became of keys beside the network's, and what the file has more than the first.
+fn tell_others(network: &Network, added: &[AddedBias], path: &Path) {
+    let (first, out) = (network.path.display(), path.display());
+    let listed = |names: &[String]| {
+        let shown: Vec<String> = names.iter().take(8).map(|name| format!("`{name}`")).collect();
+        let more = names.len().saturating_sub(8);
+        format!("{}{}", shown.join(", "), if more > 0 { format!(" and {more} more") } else { String::new() })
+    };
+    let beside = &network.dict.beside;
+    if !beside.is_empty() {
+        let fate = if keeps_others(network, added, path) { "are those of" } else { "are left out; they are in" };
+        console::note(&format!("`{out}`: {} {fate} `{first}`", listed(beside)));
+    }
+    if !added.is_empty() {
+        let layers: Vec<String> = added.iter().map(|added| added.layer.clone()).collect();
+        console::note(&format!(
+            "`{out}` has a bias that `{first}` does not have, for {}: load it into a network made with `bias=True` there",
+            listed(&layers)
+        ));
+    }
+}
+
 /// Restores the statistics of activations, where images are given; says what is lost, where they are not.
-fn restore(arguments: &cli::Merge, graph: &Graph, aligned: &Aligned, merged: Weights, images: Option<&Images>) -> Result<Weights, Failure> {
+fn restore(
+    arguments: &cli::Merge,
+    graph: &Graph,
+    aligned: &Aligned,
+    merged: Weights,
+    images: Option<&Images>,
+) -> Result<(Weights, Vec<AddedBias>), Failure> {
     let has_batch_norms = graph.nodes.iter().any(|node| matches!(node.operation, Operation::Norm { mean: Some(_), .. }));
     let Some(images) = images else {
         if has_batch_norms {
@@ -81,7 +127,7 @@ fn restore(arguments: &cli::Merge, graph: &Graph, aligned: &Aligned, merged: Wei
                  your own images, without a gradient, with momentum `None`",
             );
         }
-        return Ok(merged);
+        return Ok((merged, Vec::new()));
     };
     console::note(&images.told());
     let split = images.first(&images.dataset.train);
@@ -89,19 +135,20 @@ fn restore(arguments: &cli::Merge, graph: &Graph, aligned: &Aligned, merged: Wei
     let sample = Sample { data: &split, normalisation: &images.normalisation, batch: BATCH.min(split.len()), device: &device };
     let mut watch = |_| if interrupt::install().load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
     if !arguments.repair {
-        return reset_batch_norms(graph, &merged, &sample, &mut watch).map_err(Failure::running);
+        let reset = reset_batch_norms(graph, &merged, &sample, &mut watch).map_err(Failure::running)?;
+        return Ok((reset, Vec::new()));
     }
     let layers = RepairedLayers::Hidden;
-    let repairable = graph.repairable(layers).map_err(Failure::running)?;
-    if repairable.architecture != graph.architecture {
-        let hint = "leave `--repair` out: `--data` alone resets batch norms. In a spec, a repaired network may have other layers";
-        let problem =
-            "a repair would add biases that the files do not have, so the merged network could not be loaded by the script they come from";
-        return Err(Failure::Input(anyhow!("{problem}\nhint: {hint}")));
+    // Skips stay as they are: a file has no place for convolutions in them.
+    let biased = Graph::build(&graph.architecture.biased(layers)).map_err(Failure::running)?;
+    let of_biased = |weights: &Weights| repairable_weights(weights, biased.spec()).map_err(Failure::running);
+    let mut goals: Vec<Statistics> = Vec::new();
+    for model in &aligned.matched.models {
+        goals.push(statistics(&biased, layers, &of_biased(model)?, &sample, &mut watch).map_err(Failure::running)?);
     }
-    let goals = aligned.models.iter().map(|model| statistics(graph, layers, model, &sample, &mut watch));
-    let goals: Vec<Statistics> = goals.collect::<Result<_, _>>().map_err(Failure::running)?;
     let shares = vec![1.0 / goals.len() as f64; goals.len()];
     let goal = Statistics::mixture(&goals.iter().collect::<Vec<_>>(), &shares, Spread::Deviation).map_err(Failure::running)?;
-    repair(graph, layers, &merged, &goal, Restores::SpreadAndMean, &sample, &mut watch).map_err(Failure::running)
+    let merged = of_biased(&merged)?;
+    let repaired = repair(&biased, layers, &merged, &goal, Restores::SpreadAndMean, &sample, &mut watch).map_err(Failure::running)?;
+    without_added_biases(graph, &biased, repaired).map_err(Failure::Running)
 }

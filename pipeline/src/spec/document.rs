@@ -90,7 +90,9 @@ pub struct Model {
 pub struct Pair {
     pub dataset: String,
     pub architecture: String,
-    pub training: String,
+    /// Left out where no model is trained.
+    #[serde(default)]
+    pub training: Option<String>,
     /// The data set that takes this one's place where its files are absent.
     #[serde(default)]
     pub stand_in: Option<String>,

@@ -77,7 +77,7 @@ impl Resolver<'_> {
             }
             self.fine_tunings(pair, methods)?;
             self.batches_of_repairs(pair, methods)?;
-            let training = self.document.pairs[index].training.as_str();
+            let training = self.document.pairs[index].training.as_deref().unwrap_or_default();
             for (key, count) in [("epochs", pair.training.epochs), ("steps", pair.training.steps)] {
                 if let Some(count) = count.filter(|&count| count > MOST_STEPS) {
                     let here = path(["trainings", training, key]);

@@ -8,6 +8,7 @@ use onebasin_network::{Blueprint, Graph, Shape};
 use onebasin_training::Training;
 use serde::de::DeserializeOwned;
 
+use super::document;
 use super::error::{SpecError, chain};
 use super::experiment::{Model, Pair};
 use super::resolve::{Resolver, Result, path};
@@ -55,7 +56,10 @@ impl Resolver<'_> {
                 }
             }
             let blueprint = self.lookup(&at("architecture"), "architecture", "architectures", &written.architecture, &blueprints)?;
-            let training = self.lookup(&at("training"), "training", "trainings", &written.training, &trainings)?;
+            let training = match &written.training {
+                Some(name) => self.lookup(&at("training"), "training", "trainings", name, &trainings)?,
+                None => self.no_training(&path(["pairs", &index.to_string()]), written, models)?,
+            };
             let training = match &written.augmentation {
                 None => training,
                 Some(augmentation) => {
@@ -81,7 +85,8 @@ impl Resolver<'_> {
             let architecture =
                 blueprint.build(Shape { channels, height, width }, images.classes).map_err(|error| self.library(&table, &error))?;
             let trained = Graph::build(&architecture).map_err(|error| self.library(&table, &error))?;
-            let of_training = path(["trainings", &written.training]);
+            let training_name = written.training.as_deref().unwrap_or_default();
+            let of_training = path(["trainings", training_name]);
             let graph = training.leaves(&trained).map_err(|error| {
                 let error = self.library(&of_training, &error);
                 error.hint(format!("`fold-norms` needs every batch norm of `{}` behind a layer with weights", written.architecture))
@@ -125,7 +130,7 @@ impl Resolver<'_> {
             };
             if let Some(counts) = counts {
                 self.enough_memory_for_images(&of_images, &pair, counts)?;
-                self.enough_images(&pair, &written.training, models, counts)?;
+                self.enough_images(&pair, training_name, models, counts)?;
             }
             if let Some(first) = pairs.iter().position(|earlier| earlier.name() == pair.name()) {
                 return Err(self
@@ -135,6 +140,23 @@ impl Resolver<'_> {
             pairs.push(pair);
         }
         Ok(pairs)
+    }
+
+    /// What stands for the training of a pair that names none, which is right where nothing trains by it.
+    fn no_training(&self, at: &[String], written: &document::Pair, models: &[Model]) -> Result<Training> {
+        let trained = models
+            .iter()
+            .find(|model| model.checkpoint.is_none() && model.training.is_none() && !written.checkpoints.contains_key(&model.name));
+        if let Some(model) = trained {
+            let message = format!("the pair names no `training`, and `{}` is trained", model.name);
+            let hint = "write `training = \"NAME\"` for a table `[trainings.NAME]`, or give every model a `checkpoint`";
+            return Err(self.wrong(at, message).hint(hint));
+        }
+        if self.layers.get(&path(["evaluation", "rounds"])).is_some() {
+            let message = "the pair names no `training`, and `evaluation.rounds` trains what is merged";
+            return Err(self.wrong(at, message).hint("write `training = \"NAME\"` for a table `[trainings.NAME]`"));
+        }
+        Ok(Training::none())
     }
 
     /// The subsets of a table, by the indices of their models.
@@ -188,7 +210,7 @@ impl Resolver<'_> {
     fn uses(&self, table: &str, name: &str) -> bool {
         self.document.pairs.iter().any(|pair| match table {
             "architectures" => pair.architecture == name,
-            "trainings" => pair.training == name,
+            "trainings" => pair.training.as_deref() == Some(name),
             _ => pair.dataset == name || pair.stand_in.as_deref() == Some(name),
         })
     }

@@ -25,7 +25,14 @@ impl ArchitectureFile {
     }
 
     fn parse(text: &str) -> Result<ArchitectureFile> {
-        let mut table: toml::Table = text.parse()?;
+        ArchitectureFile::of(text.parse()?)
+    }
+
+    /// What a file of these keys says.
+    ///
+    /// # Errors
+    /// When a key has an impossible value.
+    pub fn of(mut table: toml::Table) -> Result<ArchitectureFile> {
         let input = table
             .remove("input")
             .map(|value| value.try_into::<Shape>().context("`input` is channels, height, width: `[3, 32, 32]`"))

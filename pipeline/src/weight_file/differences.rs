@@ -1,20 +1,19 @@
 use std::collections::HashMap;
-use std::path::Path;
 
 use anyhow::{Result, bail};
 use onebasin_network::Stored;
 
-use super::Network;
+use super::Named;
 
 /// Refuses a further file whose tensors are other ones than the first file's.
 ///
 /// Names are compared where the files share any; else the layers are, one after the other, by whoever binds them.
-pub(super) fn check(first: &Network, ours: &[Stored], path: &Path, theirs: &[Stored]) -> Result<()> {
+pub(super) fn check(first: Named<'_>, further: Named<'_>) -> Result<()> {
+    let (Named { place: a, tensors: ours }, Named { place: b, tensors: theirs }) = (first, further);
     let by_name: HashMap<&str, &Stored> = theirs.iter().map(|tensor| (tensor.name.as_str(), tensor)).collect();
     if !ours.iter().any(|tensor| by_name.contains_key(tensor.name.as_str())) {
         return Ok(());
     }
-    let (a, b) = (first.path.display(), path.display());
     // The first that differs in the order of the file; what follows from it comes later.
     for tensor in ours {
         match by_name.get(tensor.name.as_str()) {

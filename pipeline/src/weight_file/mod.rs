@@ -3,6 +3,7 @@
 mod architecture_file;
 mod differences;
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -45,6 +46,88 @@ pub struct Network {
     pub notes: Vec<String>,
 }
 
+/// Tensors under their short names, and what they are called in errors.
+#[derive(Clone, Copy, Debug)]
+pub struct Named<'a> {
+    /// A file, or another name.
+    pub place: &'a str,
+    /// Names without the prefixes of wrappers, and shapes.
+    pub tensors: &'a [Stored],
+}
+
+/// Tells what network tensors are of.
+///
+/// # Errors
+/// When they are of no network that is known, or not of the one that is said.
+pub fn tell(named: Named<'_>, is_ordered: bool, own: Option<&str>, hints: &Hints) -> Result<(Inferred, Arc<Graph>)> {
+    let not_told = || format!("cannot tell the network of `{}`", named.place);
+    let tensors = named.tensors;
+    let inferred = if let Some(file) = &hints.architecture {
+        let graph = Graph::build(&file.architecture(hints.input, tensors)?)?;
+        bind(&graph, tensors, &file.names)
+    } else if let Some(json) = own {
+        let graph = Graph::build(&Architecture::from_json(json).with_context(not_told)?)?;
+        bind(&graph, tensors, &[])
+    } else {
+        infer(tensors, &Known { input: hints.input, is_ordered, linear: hints.linear, epsilon: None })
+    };
+    let inferred = match (inferred, several_networks(tensors)) {
+        (Err(error), Some((first, second))) => {
+            let hint = format!("hint: names begin with `{first}` and `{second}`, which may be two networks: `--key {first}` takes one");
+            return Err(anyhow::Error::new(error).context(hint).context(not_told()));
+        }
+        (inferred, _) => inferred.with_context(not_told)?,
+    };
+    let graph = Graph::build(&inferred.architecture).with_context(not_told)?;
+    Ok((inferred, Arc::new(graph)))
+}
+
+/// What two sets of names begin with that go on alike, of tensors of equal shapes: a network and its moving average.
+fn several_networks(tensors: &[Stored]) -> Option<(&str, &str)> {
+    let mut sets: Vec<(&str, Vec<(&str, &[usize])>)> = Vec::new();
+    for tensor in tensors {
+        let (first, rest) = tensor.name.split_once('.')?;
+        let rest = rest.strip_prefix("module.").unwrap_or(rest);
+        match sets.iter_mut().find(|(name, _)| *name == first) {
+            Some((_, set)) => set.push((rest, &tensor.shape)),
+            None => sets.push((first, vec![(rest, &tensor.shape)])),
+        }
+    }
+    // Blocks are alike too, and hold a few layers each.
+    sets.retain(|(_, set)| set.iter().any(|(name, _)| name.contains('.')));
+    sets.iter_mut().for_each(|(_, set)| set.sort_unstable());
+    let pairs = sets.iter().enumerate().flat_map(|(place, one)| sets[place + 1..].iter().map(move |other| (one, other)));
+    pairs.into_iter().find(|(one, other)| one.1 == other.1).map(|(one, other)| (one.0, other.0))
+}
+
+/// Tells where the parameters of a network stand among further tensors.
+///
+/// # Errors
+/// Where the two differ, names the tensor, both places, both shapes, and what would make them fit.
+pub fn tell_like(first: Named<'_>, graph: &Graph, further: Named<'_>, hints: &Hints) -> Result<Inferred> {
+    differences::check(first, further)?;
+    let names = hints.architecture.as_ref().map_or(&[][..], |file| &file.names);
+    bind(graph, further.tensors, names).with_context(|| format!("`{}` is of another network than `{}`", further.place, first.place))
+}
+
+/// The weights of a network, of tensors that `read` gives by their index.
+///
+/// # Errors
+/// When a number is not finite, and what `read` says.
+pub fn weights(place: &str, inferred: &Inferred, graph: &Graph, mut read: impl FnMut(usize) -> Result<Vec<f32>>) -> Result<Weights> {
+    let mut values = inferred.bound.iter().map(|bound| Ok((bound.tensor, read(bound.tensor)?))).collect::<Result<HashMap<_, _>>>()?;
+    let weights = inferred.weights(graph, |tensor| values.remove(&tensor).unwrap_or_default())?;
+    if let Some((name, _)) = weights.iter().find(|(_, array)| !array.iter().all(|value| value.is_finite())) {
+        bail!("`{place}`: `{name}` holds a number that is not finite\nhint: its training diverged; take an earlier state");
+    }
+    Ok(weights)
+}
+
+/// Why a tensor of a type is no parameter.
+pub fn no_parameter(place: &str, tensor: &str, dtype: &str) -> anyhow::Error {
+    anyhow!("`{place}`: tensor `{tensor}` is of type `{dtype}`, expected F64, F32, F16 or BF16\nhint: quantised networks cannot be merged")
+}
+
 /// Tensors of a file under their names without the prefixes of wrappers.
 fn stored(dict: &StateDict, path: &Path) -> Result<Vec<Stored>> {
     let names = short_names(dict, path)?;
@@ -59,50 +142,33 @@ impl Network {
     pub fn read(path: &Path, hints: &Hints) -> Result<Network> {
         let dict = read(path, hints.key.as_deref())?;
         let tensors = stored(&dict, path)?;
-        let inferred = if let Some(file) = &hints.architecture {
-            let graph = Graph::build(&file.architecture(hints.input, &tensors)?)?;
-            bind(&graph, &tensors, &file.names)
-        } else if let Some((_, json)) = dict.metadata.iter().find(|(key, _)| key == OWN) {
-            let graph = Graph::build(&Architecture::from_json(json).with_context(|| not_told(path))?)?;
-            bind(&graph, &tensors, &[])
-        } else {
-            let known = Known { input: hints.input, is_ordered: dict.format == Format::Pytorch, linear: hints.linear, epsilon: None };
-            infer(&tensors, &known)
-        };
-        let inferred = inferred.with_context(|| not_told(path))?;
-        let graph = Arc::new(Graph::build(&inferred.architecture).with_context(|| not_told(path))?);
+        let own = dict.metadata.iter().find(|(key, _)| key == OWN).map(|(_, json)| json.clone());
+        let named = Named { place: &path.display().to_string(), tensors: &tensors };
+        let (inferred, graph) = tell(named, dict.format == Format::Pytorch, own.as_deref(), hints)?;
         Network::of(path, dict, inferred, graph)
     }
 
     /// Reads a further file, which must hold a network of the same layers.
     ///
     /// # Errors
-    /// As [`Network::read`]; where the two differ, names the tensor, both files, both shapes, and what would make them fit.
+    /// As [`Network::read`] and [`tell_like`].
     pub fn read_like(path: &Path, first: &Network, hints: &Hints) -> Result<Network> {
         let dict = read(path, hints.key.as_deref())?;
-        let tensors = stored(&dict, path)?;
-        differences::check(first, &stored(&first.dict, &first.path)?, path, &tensors)?;
-        let names = hints.architecture.as_ref().map_or(&[][..], |file| &file.names);
-        let inferred = bind(&first.graph, &tensors, names)
-            .with_context(|| format!("`{}` is of another network than `{}`", path.display(), first.path.display()))?;
+        let (tensors, theirs) = (stored(&first.dict, &first.path)?, stored(&dict, path)?);
+        let (a, b) = (first.path.display().to_string(), path.display().to_string());
+        let (a, b) = (Named { place: &a, tensors: &tensors }, Named { place: &b, tensors: &theirs });
+        let inferred = tell_like(a, &first.graph, b, hints)?;
         Network::of(path, dict, inferred, first.graph.clone())
     }
 
     fn of(path: &Path, dict: StateDict, inferred: Inferred, graph: Arc<Graph>) -> Result<Network> {
-        for bound in &inferred.bound {
-            let (name, tensor) = &dict.tensors[bound.tensor];
+        let place = path.display().to_string();
+        let weights = weights(&place, &inferred, &graph, |index| {
+            let (name, tensor) = &dict.tensors[index];
             let dtype = tensor.dtype();
-            ensure!(
-                [Dtype::F64, Dtype::F32, Dtype::F16, Dtype::Bf16].contains(&dtype),
-                "`{}`: tensor `{name}` is of type `{}`, expected F64, F32, F16 or BF16\nhint: quantised networks cannot be merged",
-                path.display(),
-                dtype.name()
-            );
-        }
-        let weights = inferred.weights(&graph, |tensor| dict.tensors[tensor].1.to_f32().expect("checked above"))?;
-        if let Some((name, _)) = weights.iter().find(|(_, array)| !array.iter().all(|value| value.is_finite())) {
-            bail!("`{}`: `{name}` holds a number that is not finite\nhint: its training diverged; take an earlier state", path.display());
-        }
+            let is_known = [Dtype::F64, Dtype::F32, Dtype::F16, Dtype::Bf16].contains(&dtype);
+            tensor.to_f32().filter(|_| is_known).ok_or_else(|| no_parameter(&place, name, dtype.name()))
+        })?;
         let notes = notes(&dict, &inferred);
         Ok(Network { path: path.to_owned(), dict, inferred, graph, weights, notes })
     }
@@ -160,10 +226,6 @@ pub fn read_all(paths: &[PathBuf], hints: &Hints) -> Result<Vec<Network>> {
     Ok(networks)
 }
 
-fn not_told(path: &Path) -> String {
-    format!("cannot tell the network of `{}`", path.display())
-}
-
 fn notes(dict: &StateDict, inferred: &Inferred) -> Vec<String> {
     let mut notes = Vec::new();
     for dtype in [Dtype::F64, Dtype::F16, Dtype::Bf16] {
@@ -205,13 +267,18 @@ pub fn to_bytes(dict: &StateDict, path: &Path) -> Result<Vec<u8>> {
 /// # Errors
 /// When it has another number of axes or another shape than the network takes.
 pub fn inputs(tensor: &Tensor, shape: Shape, path: &Path) -> Result<ndarray::Array4<f32>> {
-    let given = tensor.shape();
+    inputs_of(tensor.to_f32().context("numbers of 8 bits")?, tensor.shape(), shape, &path.display().to_string())
+}
+
+/// As [`inputs`], of numbers in one row whose array has the shape `given`.
+///
+/// # Errors
+/// As [`inputs`].
+pub fn inputs_of(values: Vec<f32>, given: &[usize], shape: Shape, place: &str) -> Result<ndarray::Array4<f32>> {
     let count = given.first().copied().unwrap_or(0);
-    let values = tensor.to_f32().context("numbers of 8 bits")?;
     ensure!(
         values.len() == count * shape.volume() && count > 0,
-        "`{}` has shape {given:?}, expected inputs of shape {shape}\nhint: `--input C,H,W` says another shape of inputs",
-        path.display()
+        "`{place}` has shape {given:?}, expected inputs of shape {shape}\nhint: `--input C,H,W` says another shape of inputs"
     );
     Ok(ndarray::Array4::from_shape_vec((count, shape.channels, shape.height, shape.width), values)?)
 }

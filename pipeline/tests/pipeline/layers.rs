@@ -6,7 +6,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// What each package of this workspace may use of it.
-const MAY_USE: [(&str, &[&str]); 8] = [
+const MAY_USE: [(&str, &[&str]); 9] = [
     ("onebasin-repro", &[]),
     ("onebasin-transport", &[]),
     ("onebasin-network", &[]),
@@ -26,10 +26,11 @@ const MAY_USE: [(&str, &[&str]); 8] = [
             "onebasin-training",
         ],
     ),
+    ("onebasin-python", &["onebasin", "onebasin-checkpoints", "onebasin-matching", "onebasin-network", "onebasin-transport"]),
 ];
 
 /// Libraries that one package alone may use.
-const ONLY_IN: [(&str, &str); 9] = [
+const ONLY_IN: [(&str, &str); 10] = [
     ("burn", "onebasin-training"),
     ("clap", "onebasin"),
     ("plotters", "onebasin"),
@@ -39,6 +40,7 @@ const ONLY_IN: [(&str, &str); 9] = [
     ("tracing-subscriber", "onebasin"),
     ("ureq", "onebasin-datasets"),
     ("rand_chacha", "onebasin-repro"),
+    ("pyo3", "onebasin-python"),
 ];
 
 /// The direct dependencies, tests' ones left out, of each package of the workspace.
@@ -99,8 +101,8 @@ const INSIDE: [&[&str]; 17] = [
         "weight_file",
         "whole_file",
     ],
-    &["paired_test", "table"],
-    &["identity"],
+    &["network_match", "paired_test", "table"],
+    &["identity", "maps_file"],
     &["image_limits", "untrained"],
     &["comparison", "drawing", "task"],
     &["dataset_cache", "spec"],

@@ -10,6 +10,7 @@ mod git_rebasin;
 mod keeping;
 mod layers;
 mod licences;
+mod merging_networks;
 mod networks;
 mod plans;
 mod provenance;

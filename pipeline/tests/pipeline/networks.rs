@@ -4,26 +4,27 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use onebasin_checkpoints::{Dtype, StateDict, Tensor, read, to_pytorch, to_safetensors};
+use onebasin_network::{Blueprint, Graph, Shape};
 use serde_json::Value;
 
 use crate::command::{onebasin, texts};
 
-fn fixture(name: &str) -> String {
+pub fn fixture(name: &str) -> String {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../workspace/checkpoints/tests/fixtures");
     folder.join(name).canonicalize().unwrap().to_str().unwrap().to_owned()
 }
 
 /// Exit code, standard output and standard error of the command in a folder.
-fn run(folder: &Path, arguments: &[&str]) -> (i32, String, String) {
+pub fn run(folder: &Path, arguments: &[&str]) -> (i32, String, String) {
     texts(&onebasin(folder, arguments))
 }
 
-fn array(shape: &[usize], values: &[f32]) -> Tensor {
+pub fn array(shape: &[usize], values: &[f32]) -> Tensor {
     Tensor::new(Dtype::F32, shape.to_vec(), values.iter().flat_map(|value| value.to_le_bytes()).collect())
 }
 
 /// Numbers that look drawn.
-fn drawn(count: usize, seed: u32) -> Vec<f32> {
+pub fn drawn(count: usize, seed: u32) -> Vec<f32> {
     let mut state = seed;
     let mut next = || {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -33,7 +34,7 @@ fn drawn(count: usize, seed: u32) -> Vec<f32> {
 }
 
 /// A perceptron of these widths, of seed.
-fn perceptron(widths: &[usize], seed: u32) -> StateDict {
+pub fn perceptron(widths: &[usize], seed: u32) -> StateDict {
     let layer = |(place, pair): (usize, &[usize])| {
         let number = 2 * place;
         let weight = array(&[pair[1], pair[0]], &drawn(pair[0] * pair[1], seed + 10 * place as u32));
@@ -42,14 +43,14 @@ fn perceptron(widths: &[usize], seed: u32) -> StateDict {
     StateDict::new(widths.windows(2).enumerate().flat_map(layer).collect())
 }
 
-fn written(folder: &Path, name: &str, bytes: Vec<u8>) -> PathBuf {
+pub fn written(folder: &Path, name: &str, bytes: Vec<u8>) -> PathBuf {
     let path = folder.join(name);
     fs::write(&path, bytes).unwrap();
     path
 }
 
 /// An array as NumPy writes it.
-fn npy(shape: &[usize], values: &[f32]) -> Vec<u8> {
+pub fn npy(shape: &[usize], values: &[f32]) -> Vec<u8> {
     let shape: String = shape.iter().map(|extent| format!("{extent},")).collect();
     let header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({shape}), }}\n");
     let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
@@ -107,6 +108,39 @@ fn a_permuted_copy_is_matched_back_and_the_maps_go_out_and_in() {
 }
 
 #[test]
+fn what_is_no_text_is_described_as_a_file_of_weights() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    written(folder, "weights.model", to_pytorch(&perceptron(&[6, 5, 3], 1)));
+    assert_eq!(run(folder, &["describe", "weights.model"]).0, 0);
+    let noise: Vec<u8> = (0..4000_u32).map(|place| (place.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    written(folder, "noise.model", noise);
+    let (code, _, error) = run(folder, &["describe", "noise.model"]);
+    assert!(code == 2 && error.contains("is of no known format") && error.len() < 1000, "{error}");
+}
+
+#[test]
+fn the_names_of_layers_that_the_reference_lists_are_those_of_the_code() {
+    let text = include_str!("../../../experiments/spec.md");
+    let section = text.split("### Names of layers").nth(1).unwrap().split("\n## ").next().unwrap();
+    let mut rows = 0;
+    for row in section.lines().filter(|line| line.starts_with("| `{")) {
+        let quoted: Vec<&str> = row.split('`').skip(1).step_by(2).collect();
+        let table: toml::Table = format!("net = {}", quoted[0]).parse().unwrap();
+        let blueprint: Blueprint = table["net"].clone().try_into().unwrap();
+        let graph = Graph::build(&blueprint.build(Shape::new(3, 32, 32), 10).unwrap()).unwrap();
+        let named = graph.nodes.iter().filter(|node| node.operation.parameters().next().is_some());
+        let mut names: Vec<&str> = named.map(|node| node.name.as_str()).collect();
+        let mut listed = quoted[1..].to_vec();
+        names.sort_unstable();
+        listed.sort_unstable();
+        assert_eq!(names, listed, "{}", quoted[0]);
+        rows += 1;
+    }
+    assert_eq!(rows, 3);
+}
+
+#[test]
 fn a_merged_file_has_the_form_of_the_first() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
@@ -161,6 +195,7 @@ fn what_is_not_supported_or_not_allowed_exits_with_2_and_names_it() {
         ("grouped.pt", "2.weight: 6 outputs of 1 input after a layer of 6"),
         ("evil-system.pt", "`posix.system`, a callable that is not allowed"),
         ("two-candidates.pt", "both `model` and `ema`"),
+        ("two-candidates.pt", "`--key model`, or `key = \"model\"` in a spec"),
         ("prefix-collide.pt", "a name that would stand twice"),
         ("header-f8.safetensors", "of no known layer"),
     ] {
@@ -197,6 +232,13 @@ fn outputs_of_another_program_are_held_against_ours() {
     let (code, _, error) = check(&["linear.npy"]);
     assert_eq!(code, 1, "{error}");
     assert!(error.contains("assumed: a ReLU") && error.contains("--architecture"), "{error}");
+    // A log-softmax takes a number off each row.
+    written(folder, "shifted.npy", npy(&[2, 2], &[-1.5, -0.5, -1.5, -0.5]));
+    let (code, _, error) = check(&["shifted.npy"]);
+    assert!(code == 0 && error.contains("by a constant for each row") && error.contains("log-softmax"), "{error}");
+    written(folder, "softmax.npy", npy(&[2, 2], &[0.268_941, 0.731_059, 0.268_941, 0.731_059]));
+    let (code, _, error) = check(&["softmax.npy"]);
+    assert!(code == 1 && error.contains("those are probabilities"), "{error}");
     fs::write(
         folder.join("net.toml"),
         "input = [2, 1, 1]\nlayers = [{ op = 'flatten' }, { op = 'linear', out = 2 }, { op = 'linear', out = 2 }]",
@@ -260,6 +302,17 @@ fn models_from_files_and_trained_ones_are_merged_in_one_experiment_and_a_changed
     written(folder, "runs/a.pt", to_pytorch(&perceptron(&[144, 7, classes], 2)));
     let (code, _, error) = run(folder, &["run", "mixed.toml"]);
     assert!(code == 2 && error.contains("is a linear layer of shape [8, 144] with a bias, but `0` in the file"), "{error}");
+    written(folder, "runs/a.pt", to_pytorch(&perceptron(&[144, 8, classes], 2)));
+    // Models of files alone need no training.
+    let without = models(r#"models = [{ name = "a", checkpoint = "runs/a.pt" }, { name = "b", checkpoint = "runs/a.pt" }]"#);
+    let pair = without.lines().find(|line| line.contains("training =")).unwrap().to_owned();
+    let without = without.replace(&pair, "");
+    fs::write(folder.join("files.toml"), &without).unwrap();
+    let (code, _, error) = run(folder, &["run", "files.toml"]);
+    assert_eq!(code, 0, "{error}");
+    fs::write(folder.join("trained.toml"), without.replace(r#"name = "b", checkpoint = "runs/a.pt""#, r#"name = "b""#)).unwrap();
+    let (code, _, error) = run(folder, &["plan", "trained.toml"]);
+    assert!(code == 2 && error.contains("the pair names no `training`, and `b` is trained"), "{error}");
     for (list, words) in [
         (r#"models = [{ name = "a", checkpoint = "none.pt" }, { name = "b" }]"#, "cannot read"),
         (r#"models = [{ name = "a", checkpoint = "runs/a.pt", subset = 0.5 }, { name = "b" }]"#, "sees no training images"),

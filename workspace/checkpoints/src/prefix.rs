@@ -18,7 +18,11 @@ pub fn short_names(dict: &StateDict, path: &std::path::Path) -> Result<Vec<Strin
     shorten(&full).map_err(|fault| fault.at(path))
 }
 
-fn shorten(full: &[&str]) -> Result<Vec<String>, Fault> {
+/// As [`short_names`], of names that are in no file.
+///
+/// # Errors
+/// Where two names would become one.
+pub fn shorten(full: &[&str]) -> Result<Vec<String>, Fault> {
     let mut names: Vec<String> = full.iter().map(|name| unwrapped(name)).collect();
     let mut seen = HashSet::new();
     if let Some(place) = names.iter().position(|name| !seen.insert(name)) {

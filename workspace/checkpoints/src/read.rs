@@ -6,7 +6,8 @@ use crate::{CheckpointError, StateDict, numpy, safetensors, torch};
 
 /// Reads the tensors of a file of any known format; its content says which, its name does not.
 ///
-/// `key` says under which key of a PyTorch file the tensors stand (`model`, `state.net`); needed where there are several.
+/// `key` says under which key of a PyTorch file the tensors stand (`model`, `state.net`), or what the names of those begin with that are meant;
+/// needed where there are several.
 ///
 /// # Errors
 /// When the file cannot be read, is of no known format, is damaged, would have to execute something, or holds several networks and
@@ -28,6 +29,21 @@ pub fn from_bytes(bytes: &[u8], path: &Path, key: Option<&str>) -> Result<StateD
     parse(bytes, key).map_err(|fault| fault.at(path))
 }
 
+/// The bytes of a PyTorch file with the numbers of `dict` in place of its tensors', and all else as it was: other keys, types, tied tensors.
+///
+/// `dict` is what [`from_bytes`] gives of these bytes and this key, with other numbers.
+///
+/// # Errors
+/// As [`from_bytes`]; when the file is none of PyTorch, its tensors are other ones, or tensors that share numbers are no longer equal.
+pub fn with_tensors(bytes: &[u8], path: &Path, key: Option<&str>, dict: &StateDict) -> Result<Vec<u8>, CheckpointError> {
+    let changed = match bytes {
+        [b'P', b'K', ..] if !numpy::is_npz(bytes) => torch::zip_with(bytes, key, dict),
+        [0x80, 1..=5, ..] => torch::legacy_with(bytes, key, dict),
+        _ => Err(Fault::new("is no file of PyTorch, which alone holds other keys", "write the tensors alone")),
+    };
+    changed.map_err(|fault| fault.at(path))
+}
+
 fn parse(bytes: &[u8], key: Option<&str>) -> Result<StateDict, Fault> {
     let known = "expected safetensors, PyTorch (.pt, .pth, .ckpt) or NumPy (.npz)";
     let other = |what: &str, hint: &str| Err(Fault::new(format!("is {what}, {known}"), hint));
@@ -35,13 +51,13 @@ fn parse(bytes: &[u8], key: Option<&str>) -> Result<StateDict, Fault> {
         [] => other("an empty file", "copy or save it again"),
         [b'P', b'K', 3, 4, ..] | [b'P', b'K', 5, 6, ..] => {
             if numpy::is_npz(bytes) {
-                numpy::state_dict(bytes)
+                below(numpy::state_dict(bytes)?, key)
             } else {
                 torch::from_zip(bytes, key)
             }
         }
         // A header of 384 bytes begins as a pickle does.
-        _ if bytes.get(8) == Some(&b'{') && safetensors::could_be(bytes) => safetensors::state_dict(bytes),
+        _ if bytes.get(8) == Some(&b'{') && safetensors::could_be(bytes) => below(safetensors::state_dict(bytes)?, key),
         [0x80, 1..=5, ..] => torch::from_legacy(bytes, key),
         [0x89, b'H', b'D', b'F', ..] => other("an HDF5 file", "save the weights as safetensors or .npz"),
         [0x93, b'N', b'U', b'M', b'P', b'Y', ..] => other("one NumPy array", "save named arrays with `numpy.savez`"),
@@ -49,7 +65,21 @@ fn parse(bytes: &[u8], key: Option<&str>) -> Result<StateDict, Fault> {
             other("a tar archive", "PyTorch before 0.2 wrote such files; load it there and save it again")
         }
         [0x1f, 0x8b, ..] => other("compressed with gzip", "decompress it first"),
-        _ if bytes.len() >= 8 && (bytes.get(8) == Some(&b'{') || safetensors::could_be(bytes)) => safetensors::state_dict(bytes),
+        _ if bytes.len() >= 8 && (bytes.get(8) == Some(&b'{') || safetensors::could_be(bytes)) => {
+            below(safetensors::state_dict(bytes)?, key)
+        }
         _ => other("of no known format", "`torch.save(model.state_dict(), \"net.pt\")` makes one"),
     }
+}
+
+/// The tensors alone whose names begin with a key.
+fn below(mut dict: StateDict, key: Option<&str>) -> Result<StateDict, Fault> {
+    if let Some(key) = key {
+        let is_below = |name: &str| name.strip_prefix(key).is_some_and(|rest| rest.starts_with(['.', '/']));
+        dict.tensors.retain(|(name, _)| is_below(name));
+        if dict.tensors.is_empty() {
+            return Err(Fault::new(format!("has no names that begin with `{key}`"), "`describe` without a key lists them"));
+        }
+    }
+    Ok(dict)
 }

@@ -18,6 +18,8 @@ pub struct StateDict {
     pub format: Format,
     /// The keys under which the tensors stood, outermost first; none where the file holds nothing else.
     pub nesting: Vec<String>,
+    /// Keys that stood beside those of the nesting: what a training kept.
+    pub beside: Vec<String>,
     /// Names as in the file, and tensors.
     pub tensors: Vec<(String, Tensor)>,
     /// Names that share one storage at one place: tied tensors, each list of two or more.
@@ -34,6 +36,7 @@ impl StateDict {
         StateDict {
             format: Format::Safetensors,
             nesting: Vec::new(),
+            beside: Vec::new(),
             tensors,
             tied: Vec::new(),
             passed_over: Vec::new(),

@@ -80,10 +80,17 @@ pub(crate) fn gather(storage: &[u8], size: usize, offset: usize, shape: &[usize]
         bytes.extend_from_slice(&storage[offset * size..(offset + count) * size]);
         return bytes;
     }
+    each_place(offset, shape, strides, |place| bytes.extend_from_slice(&storage[place * size..(place + 1) * size]));
+    bytes
+}
+
+/// The places of a strided view in row-major order. The caller has checked that it lies inside: see [`reach`].
+pub(crate) fn each_place(offset: usize, shape: &[usize], strides: &[usize], mut visit: impl FnMut(usize)) {
+    let count = volume(shape).expect("checked by the caller");
     let mut index = vec![0; shape.len()];
     let mut place = offset;
     for _ in 0..count {
-        bytes.extend_from_slice(&storage[place * size..(place + 1) * size]);
+        visit(place);
         for axis in (0..shape.len()).rev() {
             index[axis] += 1;
             place += strides[axis];
@@ -94,7 +101,6 @@ pub(crate) fn gather(storage: &[u8], size: usize, offset: usize, shape: &[usize]
             index[axis] = 0;
         }
     }
-    bytes
 }
 
 fn is_contiguous(shape: &[usize], strides: &[usize]) -> bool {

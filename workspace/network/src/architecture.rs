@@ -132,6 +132,22 @@ pub enum Layer {
     },
     /// The mean over all pixels of each channel: image to vector.
     GlobalMean {},
+    /// Means over windows that cover the image, so that `size` by `size` pixels come out; smaller images are enlarged.
+    AdaptiveMean {
+        /// Height and width of what comes out.
+        size: usize,
+    },
+    /// Further channels of zeros, and every so many-th pixel alone: the shortcut without weights of the first ResNets for CIFAR (option A).
+    /// The channels on both sides keep their order.
+    PadChannels {
+        /// Channels of zeros before those that are there.
+        before: usize,
+        /// Channels of zeros behind them.
+        behind: usize,
+        /// Step in both directions.
+        #[serde(default = "one")]
+        stride: usize,
+    },
     /// `body(x) + shortcut(x)`; an empty shortcut is the identity.
     Residual {
         /// The long way; not empty.
@@ -270,7 +286,12 @@ fn resolve(layers: &mut [Layer], classes: usize) {
                 resolve(body, classes);
                 resolve(shortcut, classes);
             }
-            Layer::Flatten {} | Layer::Norm { .. } | Layer::Relu {} | Layer::GlobalMean {} => {}
+            Layer::Flatten {}
+            | Layer::Norm { .. }
+            | Layer::Relu {}
+            | Layer::GlobalMean {}
+            | Layer::AdaptiveMean { .. }
+            | Layer::PadChannels { .. } => {}
         }
     }
 }

@@ -100,6 +100,11 @@ fn text(graph: &Graph, operation: &Operation) -> String {
         Operation::Relu => "relu".to_owned(),
         Operation::MaxPool { size, stride, padding } => format!("max pool {}", window(*size, *stride, *padding, (*size, 0))),
         Operation::GlobalMean => "global mean".to_owned(),
+        Operation::AdaptiveMean { size } => format!("adaptive mean {size}x{size}"),
+        Operation::PadChannels { before, behind, stride } => {
+            let stride = if *stride == 1 { String::new() } else { format!(", stride {stride}") };
+            format!("{before} and {behind} channels of zeros{stride}")
+        }
         Operation::Flatten => "flatten".to_owned(),
         Operation::Add => "add".to_owned(),
         Operation::Output => "output".to_owned(),

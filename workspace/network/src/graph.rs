@@ -59,6 +59,8 @@ impl Graph {
             | Operation::Relu
             | Operation::MaxPool { .. }
             | Operation::GlobalMean
+            | Operation::AdaptiveMean { .. }
+            | Operation::PadChannels { .. }
             | Operation::Flatten
             | Operation::Add
             | Operation::Output => 0,
@@ -151,6 +153,20 @@ pub enum Operation {
     },
     /// The mean over the pixels of each channel; flat.
     GlobalMean,
+    /// Row `i` of `size` is the mean of rows `floor(i h / size)` to `ceil((i + 1) h / size)` of the image's `h`, and so are columns.
+    AdaptiveMean {
+        /// Height and width of what comes out.
+        size: usize,
+    },
+    /// Every `stride`-th pixel from the first on, between channels of zeros.
+    PadChannels {
+        /// Channels before.
+        before: usize,
+        /// Channels behind.
+        behind: usize,
+        /// Step in both directions.
+        stride: usize,
+    },
     /// `[c, h, w]` to `c * h * w` features, channel after channel.
     Flatten,
     /// The sum of its two inputs.
@@ -169,6 +185,8 @@ impl Operation {
             | Operation::Relu
             | Operation::MaxPool { .. }
             | Operation::GlobalMean
+            | Operation::AdaptiveMean { .. }
+            | Operation::PadChannels { .. }
             | Operation::Flatten
             | Operation::Add
             | Operation::Output => [None; 4],

@@ -56,6 +56,16 @@ impl Architecture {
     /// Source: C2M3, `cycle-consistent-model-merging`, the repair of residual networks.
     #[must_use]
     pub fn repairable(&self, layers: RepairedLayers) -> Architecture {
+        let mut architecture = self.biased(layers);
+        let mut skips = Skips { taken: names(&self.layers).map(str::to_owned).collect(), count: 0 };
+        rewrite(&mut architecture.layers, Some(self.input.channels), self.classes, &mut skips);
+        architecture
+    }
+
+    /// The form of this network whose layers that are repaired have biases, and nothing else is changed: identity skips stay, and what comes
+    /// by them is not rescaled. [`repairable_weights`] fills in the biases.
+    #[must_use]
+    pub fn biased(&self, layers: RepairedLayers) -> Architecture {
         let mut architecture = self.clone();
         let linears = match layers {
             RepairedLayers::Convolutions => 0,
@@ -63,8 +73,7 @@ impl Architecture {
             RepairedLayers::All => usize::MAX,
         };
         biases(&mut architecture.layers).take(linears).for_each(|bias| *bias = true);
-        let mut skips = Skips { taken: names(&self.layers).map(str::to_owned).collect(), count: 0 };
-        rewrite(&mut architecture.layers, Some(self.input.channels), self.classes, &mut skips);
+        with_biased_convolutions(&mut architecture.layers);
         architecture
     }
 }
@@ -133,10 +142,28 @@ fn biases(layers: &mut [Layer]) -> Box<dyn Iterator<Item = &mut bool> + '_> {
     Box::new(layers.iter_mut().flat_map(|layer| match layer {
         Layer::Linear { bias, .. } => Box::new(std::iter::once(bias)) as Box<dyn Iterator<Item = &mut bool> + '_>,
         Layer::Residual { body, shortcut } => Box::new(biases(body).chain(biases(shortcut))),
-        Layer::Conv { .. } | Layer::Norm { .. } | Layer::Flatten {} | Layer::Relu {} | Layer::MaxPool { .. } | Layer::GlobalMean {} => {
-            Box::new(std::iter::empty())
-        }
+        Layer::Conv { .. }
+        | Layer::Norm { .. }
+        | Layer::Flatten {}
+        | Layer::Relu {}
+        | Layer::MaxPool { .. }
+        | Layer::GlobalMean {}
+        | Layer::AdaptiveMean { .. }
+        | Layer::PadChannels { .. } => Box::new(std::iter::empty()),
     }))
+}
+
+fn with_biased_convolutions(layers: &mut [Layer]) {
+    for layer in layers {
+        match layer {
+            Layer::Conv { bias, .. } => *bias = true,
+            Layer::Residual { body, shortcut } => {
+                with_biased_convolutions(body);
+                with_biased_convolutions(shortcut);
+            }
+            _ => {}
+        }
+    }
 }
 
 /// The names that the added convolutions get.
@@ -164,7 +191,12 @@ fn names(layers: &[Layer]) -> Box<dyn Iterator<Item = &str> + '_> {
             Box::new(name.as_deref().into_iter()) as Box<dyn Iterator<Item = &str> + '_>
         }
         Layer::Residual { body, shortcut } => Box::new(names(body).chain(names(shortcut))),
-        Layer::Flatten {} | Layer::Relu {} | Layer::MaxPool { .. } | Layer::GlobalMean {} => Box::new(std::iter::empty()),
+        Layer::Flatten {}
+        | Layer::Relu {}
+        | Layer::MaxPool { .. }
+        | Layer::GlobalMean {}
+        | Layer::AdaptiveMean { .. }
+        | Layer::PadChannels { .. } => Box::new(std::iter::empty()),
     }))
 }
 
@@ -172,11 +204,9 @@ fn names(layers: &[Layer]) -> Box<dyn Iterator<Item = &str> + '_> {
 fn rewrite(layers: &mut [Layer], channels: Option<usize>, classes: usize, skips: &mut Skips) -> Option<usize> {
     layers.iter_mut().fold(channels, |channels, layer| match layer {
         Layer::Flatten {} | Layer::GlobalMean {} | Layer::Linear { .. } => None,
-        Layer::Norm { .. } | Layer::Relu {} | Layer::MaxPool { .. } => channels,
-        Layer::Conv { out, bias, .. } => {
-            *bias = true;
-            Some(out.resolve(classes))
-        }
+        Layer::Norm { .. } | Layer::Relu {} | Layer::MaxPool { .. } | Layer::AdaptiveMean { .. } => channels,
+        Layer::PadChannels { before, behind, .. } => channels.map(|channels| channels + *before + *behind),
+        Layer::Conv { out, .. } => Some(out.resolve(classes)),
         Layer::Residual { body, shortcut } => {
             let after = rewrite(body, channels, classes, skips);
             match channels {

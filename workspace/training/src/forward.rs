@@ -5,7 +5,7 @@ use onebasin_network::{Graph, NormKind, Operation, Threads};
 
 use crate::kernels::{self, Kernels};
 use crate::tensors::Tensors;
-use crate::{Device, TrainingError};
+use crate::{Device, TrainingError, resize};
 
 /// What flows between nodes: a batch of rows `[n, units]` or of images, in the layout of the architecture `[n, channels, height, width]`
 /// or in that of this crate's own operations `[n, height, width, channels]`.
@@ -73,7 +73,13 @@ impl<'a> Program<'a> {
                 Operation::Linear { .. } if !from_flat => {
                     return Err(unsupported("it reads an image", "put a `flatten` or `global-mean` before it"));
                 }
-                Operation::Conv { .. } | Operation::MaxPool { .. } | Operation::GlobalMean if from_flat => {
+                Operation::Conv { .. }
+                | Operation::MaxPool { .. }
+                | Operation::GlobalMean
+                | Operation::AdaptiveMean { .. }
+                | Operation::PadChannels { .. }
+                    if from_flat =>
+                {
                     return Err(unsupported("it reads rows without height and width", "put it before the `flatten`"));
                 }
                 Operation::Output if !from_flat => {
@@ -273,6 +279,10 @@ impl<'a> Program<'a> {
                 let image = input().image();
                 let [n, c, h, w] = image.dims();
                 Value::Flat(image.reshape([n, c, h * w]).mean_dim(2).reshape([n, c]))
+            }
+            Operation::AdaptiveMean { size } => Value::Image(resize::adaptive_mean(input().image(), *size)),
+            Operation::PadChannels { before, behind, stride } => {
+                Value::Image(resize::pad_channels(input().image(), [*before, *behind], *stride))
             }
             Operation::Flatten => input().flatten(),
             Operation::Add => match (input(), input()) {

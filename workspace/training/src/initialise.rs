@@ -76,6 +76,8 @@ pub fn initialise(graph: &Graph, initialisation: Initialisation, stream: &Stream
             | Operation::Relu
             | Operation::MaxPool { .. }
             | Operation::GlobalMean
+            | Operation::AdaptiveMean { .. }
+            | Operation::PadChannels { .. }
             | Operation::Flatten
             | Operation::Add
             | Operation::Output => {}

@@ -38,6 +38,7 @@ mod prediction;
 #[cfg(test)]
 mod pytorch;
 mod repair;
+mod resize;
 mod schedule;
 mod score;
 mod snapshot;

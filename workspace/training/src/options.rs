@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::TrainingError;
 use crate::error::impossible;
 use crate::initialise::Initialisation;
-use crate::optimizer::Optimizer;
+use crate::optimizer::{Optimizer, Sgd};
 use crate::schedule::{Schedule, Span};
 
 /// Everything a person says about how a network is trained: one `[trainings.NAME]` table of a spec.
@@ -72,6 +72,24 @@ fn batch() -> usize {
 }
 
 impl Training {
+    /// What stands where nothing is trained: one step of one image, of a learning rate of 0.
+    pub fn none() -> Training {
+        let sgd = Sgd { learning_rate: 0.0, momentum: 0.0, nesterov: false, weight_decay: 0.0, reset_each_epoch: false };
+        Training {
+            epochs: None,
+            steps: Some(1),
+            batch: 1,
+            drop_last: false,
+            augmentation: None,
+            optimizer: Optimizer::Sgd(sgd),
+            schedule: Schedule::default(),
+            gradient_clip: None,
+            initialisation: Initialisation::default(),
+            zero_init_residual: false,
+            fold_norms: false,
+        }
+    }
+
     /// The network that a training of `graph` leaves: itself, or without its batch norms.
     ///
     /// # Errors

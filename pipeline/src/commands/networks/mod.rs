@@ -1,29 +1,27 @@
 //! What the commands on files of networks share: reading them, checking them, matching them.
 
 mod alignment;
+mod expectation;
 mod images;
-mod maps;
+mod repaired;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow};
-use ndarray::{Array2, Array4};
+use anyhow::{Result, anyhow};
+use ndarray::Array4;
 use onebasin_checkpoints::array;
 use onebasin_network::{Graph, Shape};
-use onebasin_repro::Stream;
-use onebasin_training::{Device, outputs};
 
-pub use alignment::{Aligned, align};
+pub use alignment::{Aligned, align, text};
+pub use expectation::meets_expectation;
 pub use images::Images;
-pub use maps::{read_maps, write_maps};
+pub use repaired::{AddedBias, put_biases, without_added_biases};
 
 use super::Failure;
 use crate::cli::NetworkOptions;
 use crate::console;
+use crate::network_match::drawn_inputs;
 use crate::weight_file::{self, ArchitectureFile, Hints, Network};
-
-/// How far logits may lie from those that are expected, relative to `1 + max |logit|`: other programs round sums differently.
-const EXPECTED: f64 = 1e-3;
 
 /// What the options say of the files.
 pub fn hints(options: &NetworkOptions) -> Result<Hints, Failure> {
@@ -41,7 +39,7 @@ pub fn hints(options: &NetworkOptions) -> Result<Hints, Failure> {
 /// Reads the files, says what was passed over and changed, and holds the first against logits that are given.
 ///
 /// `false` where these differ.
-pub fn read(paths: &[std::path::PathBuf], options: &NetworkOptions) -> Result<(Vec<Network>, bool), Failure> {
+pub fn read(paths: &[PathBuf], options: &NetworkOptions) -> Result<(Vec<Network>, bool), Failure> {
     let networks = weight_file::read_all(paths, &hints(options)?).map_err(Failure::Input)?;
     for network in &networks {
         tell(network);
@@ -78,63 +76,31 @@ pub fn tell(network: &Network) {
     }
 }
 
-/// Holds the outputs of a network against those of another program, where they are given.
-pub fn meets_expectation(network: &Network, options: &NetworkOptions) -> Result<bool, Failure> {
-    let Some(expected) = &options.expect else { return Ok(true) };
-    let given = options.inputs.as_ref().context("`--expect` needs `--inputs`").map_err(Failure::Input)?;
-    let graph = &network.graph;
-    let inputs = inputs_from(given, graph.architecture.input)?;
-    let logits = array(expected, "logits").map_err(Failure::input)?;
-    let values = logits.to_f32().context("numbers of 8 bits").map_err(Failure::Input)?;
-    let device = Device::select("cpu").map_err(Failure::input)?;
-    let ours = outputs(graph, &network.weights, inputs.view(), &device).map_err(Failure::input)?;
-    if values.len() != ours.len() {
-        let problem = format!("`{}` has shape {:?}, expected {:?}", expected.display(), logits.shape(), ours.shape());
-        return Err(Failure::Input(anyhow!("{problem}\nhint: it should hold the network's outputs for `{}`", given.display())));
-    }
-    let pairs = || ours.iter().zip(&values).map(|(&ours, &theirs)| (f64::from(ours), f64::from(theirs)));
-    let error = pairs()
-        .fold(0.0_f64, |worst, (ours, theirs)| if (ours - theirs).is_nan() { f64::INFINITY } else { worst.max((ours - theirs).abs()) });
-    let scale = pairs().fold(0.0_f64, |largest, (_, theirs)| largest.max(theirs.abs()));
-    let fine = error <= EXPECTED * (1.0 + scale);
-    let told = format!("outputs differ from `{}` by at most {error:.2e}, for logits of up to {scale:.3}", expected.display());
-    if fine {
-        console::note(&told);
-    } else {
-        let assumed: String = network.inferred.assumed.iter().map(|line| format!("\n  assumed: {line}")).collect();
-        let limit = EXPECTED * (1.0 + scale);
-        console::error(&format!(
-            "error: {told}; expected at most {limit:.2e}: this is not the network of `{}`{assumed}\nhint: `--architecture FILE.toml` says what names and shapes do not",
-            network.path.display()
-        ));
-    }
-    Ok(fine)
-}
-
 /// The inputs of a file.
 fn inputs_from(path: &Path, shape: Shape) -> Result<Array4<f32>, Failure> {
     let tensor = array(path, "inputs").map_err(Failure::input)?;
     weight_file::inputs(&tensor, shape, path).map_err(Failure::Input)
 }
 
-/// Inputs to check functions on: those that are given, or a few of independent numbers with mean 0 and variance 1.
+/// Inputs to check functions on: those that are given, or drawn ones.
 pub fn check_inputs(graph: &Graph, options: &NetworkOptions) -> Result<Array4<f32>, Failure> {
-    let shape = graph.architecture.input;
-    if let Some(path) = &options.inputs {
-        return inputs_from(path, shape);
+    match &options.inputs {
+        Some(path) => inputs_from(path, graph.architecture.input),
+        None => drawn_inputs(graph).map_err(Failure::Input),
     }
-    // As many as some seconds allow.
-    let count = (20_000_000_000 / graph.flops().max(1)).clamp(2, 64) as usize;
-    let length = count * shape.volume();
-    let order = Stream::root(0).child("check-inputs").shuffled(length);
-    let half_width = 3.0_f32.sqrt();
-    let values = order.iter().map(|&rank| half_width * (2.0 * (rank as f32 + 0.5) / length as f32 - 1.0)).collect();
-    let inputs = Array4::from_shape_vec((count, shape.channels, shape.height, shape.width), values);
-    inputs.map_err(Failure::running)
 }
 
-/// The outputs of weights of a network on inputs.
-pub fn outputs_of(graph: &Graph, weights: &onebasin_network::Weights, inputs: &Array4<f32>) -> Result<Array2<f32>, Failure> {
-    let device = Device::select("cpu").map_err(Failure::input)?;
-    outputs(graph, weights, inputs.view(), &device).map_err(Failure::running)
+/// Refuses to write over a file that is read.
+pub fn overwrites(out: &Path, files: &[PathBuf]) -> Result<(), Failure> {
+    let same = |file: &&PathBuf| match (out.canonicalize(), file.canonicalize()) {
+        (Ok(out), Ok(file)) => out == file,
+        _ => false,
+    };
+    match files.iter().find(same) {
+        None => Ok(()),
+        Some(file) => {
+            let problem = format!("`{}` is one of the inputs, `{}`, and would be written over", out.display(), file.display());
+            Err(Failure::Input(anyhow!("{problem}\nhint: name another file")))
+        }
+    }
 }

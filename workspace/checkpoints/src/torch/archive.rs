@@ -5,7 +5,8 @@ use std::ops::Range;
 use zip::{CompressionMethod, ZipArchive};
 
 use super::find::find;
-use super::storages::{bytes_of, load, tensors_of};
+use super::storages::{Content, bytes_of, load, scatter, tensors_of};
+use super::write::write_archive;
 use crate::StateDict;
 use crate::error::Fault;
 use crate::pickle::{self, Pickled};
@@ -18,6 +19,20 @@ const LOCAL_HEADER: usize = 30;
 
 /// Reads PyTorch's zip archive.
 pub(crate) fn from_zip(bytes: &[u8], key: Option<&str>) -> Result<StateDict, Fault> {
+    opened(bytes, key, |content| load(bytes, content))
+}
+
+/// The same archive with other numbers in the tensors of `dict`.
+pub(crate) fn zip_with(bytes: &[u8], key: Option<&str>, dict: &StateDict) -> Result<Vec<u8>, Fault> {
+    let changed = opened(bytes, key, |content| scatter(bytes, content, dict))?;
+    let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(|error| broken(&error))?;
+    let entries = entries(bytes, &mut archive)?;
+    let mut files: Vec<(&String, &Range<usize>)> = entries.iter().collect();
+    files.sort_by_key(|(_, range)| range.start);
+    Ok(write_archive(files.into_iter().map(|(name, range)| (name.clone(), &changed[range.clone()]))))
+}
+
+fn opened<R>(bytes: &[u8], key: Option<&str>, then: impl FnOnce(&Content<'_>) -> Result<R, Fault>) -> Result<R, Fault> {
     let mut archive = match ZipArchive::new(Cursor::new(bytes)) {
         Ok(archive) => archive,
         Err(error) => return Err(cut(bytes, key).unwrap_or_else(|| broken(&error))),
@@ -55,7 +70,7 @@ pub(crate) fn from_zip(bytes: &[u8], key: Option<&str>) -> Result<StateDict, Fau
             }
         }
     };
-    load(bytes, &pickled, &found, big_endian, &range)
+    then(&Content { pickled: &pickled, found: &found, big_endian, range: &range })
 }
 
 fn broken(error: &dyn std::fmt::Display) -> Fault {

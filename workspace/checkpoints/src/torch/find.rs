@@ -18,6 +18,7 @@ const BESIDE: [&str; 10] = ["optim", "sched", "scaler", "rng", "callback", "loop
 #[derive(Debug, Default)]
 pub(super) struct Found<'a> {
     pub nesting: Vec<String>,
+    pub beside: Vec<String>,
     pub tensors: Vec<(String, &'a TensorPlace)>,
     pub passed_over: Vec<String>,
 }
@@ -25,19 +26,40 @@ pub(super) struct Found<'a> {
 /// The state dict of a pickle: the value itself, or the one below a key.
 pub(super) fn find<'a>(pickled: &'a Pickled, key: Option<&str>) -> Result<Found<'a>, Fault> {
     let root = pickled.root.expect("a pickle that was read has a root");
-    let mut nesting = Vec::new();
+    let mut nesting: Vec<String> = Vec::new();
+    let mut beside = Vec::new();
     let mut place = root;
-    for key in key.into_iter().flat_map(|key| key.split('.')) {
-        place = match pickled.node(place) {
-            Some(Node::Dict(dict)) => pickled.attribute(dict, key).ok_or_else(|| no_key(pickled, dict, key))?,
-            _ => return Err(Fault::new(format!("has no key `{key}`: there is no dictionary"), "leave `--key` out")),
+    let mut rest = key.unwrap_or_default();
+    while !rest.is_empty() {
+        let Some(Node::Dict(dict)) = pickled.node(place) else {
+            return Err(Fault::new(format!("has no key `{rest}`: there is no dictionary"), "leave the key out"));
         };
-        nesting.push(key.to_owned());
+        let (name, further) = rest.split_once('.').unwrap_or((rest, ""));
+        let (name, below) = match (pickled.attribute(dict, name), candidates_of(pickled, dict).as_slice()) {
+            (Some(below), _) => {
+                rest = further;
+                (name, below)
+            }
+            // What the names of tensors begin with.
+            (None, _) if is_state_dict(pickled, dict) => {
+                let found = of_dict(pickled, dict).below(rest).ok_or_else(|| no_key(pickled, dict, rest))?;
+                let beside = beside.into_iter().chain(found.beside).collect();
+                return Ok(Found { nesting, beside, tensors: found.tensors, passed_over: found.passed_over });
+            }
+            (None, &[(name, below)]) => (name, below),
+            (None, _) => return Err(no_key(pickled, dict, name)),
+        };
+        beside.extend(others(pickled, dict, &nesting, name));
+        nesting.push(name.to_owned());
+        if nesting.len() > DEEPEST {
+            return Err(Fault::damaged("has dictionaries inside of each other without an end"));
+        }
+        place = below;
     }
     let mut seen = HashSet::new();
     loop {
         if let Some(found) = tensors(pickled, place) {
-            return Ok(Found { nesting, ..found? });
+            return Ok(Found { nesting, beside, ..found? });
         }
         let candidates = candidates(pickled, place);
         match candidates.as_slice() {
@@ -45,6 +67,9 @@ pub(super) fn find<'a>(pickled: &'a Pickled, key: Option<&str>) -> Result<Found<
             &[(name, value)] => {
                 if !seen.insert(name) || nesting.len() >= DEEPEST {
                     break;
+                }
+                if let Some(Node::Dict(dict)) = pickled.node(place) {
+                    beside.extend(others(pickled, dict, &nesting, name));
                 }
                 nesting.push(name.to_owned());
                 place = value;
@@ -54,7 +79,7 @@ pub(super) fn find<'a>(pickled: &'a Pickled, key: Option<&str>) -> Result<Found<
                 let names: Vec<String> = several.iter().map(|(name, _)| format!("`{prefix}{name}`")).collect();
                 let both = if names.len() == 2 { "both " } else { "" };
                 let names = names.join(if names.len() == 2 { " and " } else { ", " });
-                let hint = format!("say which network is meant: `--key {prefix}{}`", several[0].0);
+                let hint = format!("say which network is meant: `--key {prefix}{0}`, or `key = \"{prefix}{0}\"` in a spec", several[0].0);
                 return Err(Fault::new(format!("holds {both}{names}, one network is expected"), hint));
             }
         }
@@ -63,6 +88,28 @@ pub(super) fn find<'a>(pickled: &'a Pickled, key: Option<&str>) -> Result<Found<
         "holds no tensors by name",
         "expected a state dict, one under a key, or a module: `torch.save(model.state_dict(), \"net.pt\")`",
     ))
+}
+
+impl Found<'_> {
+    /// The tensors alone whose names begin with a prefix and a point; what others begin with is beside them. None where there are none.
+    fn below(mut self, prefix: &str) -> Option<Self> {
+        let is_below = |name: &str| name.strip_prefix(prefix).is_some_and(|rest| rest.starts_with('.'));
+        for (name, _) in self.tensors.iter().filter(|(name, _)| !is_below(name)) {
+            let first = name.split('.').next().unwrap_or_default().to_owned();
+            if !self.beside.contains(&first) {
+                self.beside.push(first);
+            }
+        }
+        self.tensors.retain(|(name, _)| is_below(name));
+        (!self.tensors.is_empty()).then_some(self)
+    }
+}
+
+/// The keys of a dictionary but one, below those of the nesting.
+fn others(pickled: &Pickled, dict: &[(Value, Value)], nesting: &[String], key: &str) -> Vec<String> {
+    let prefix: String = nesting.iter().map(|key| format!("{key}.")).collect();
+    let names = dict.iter().filter_map(|&(name, _)| pickled.text(name)).filter(|name| *name != key);
+    names.map(|name| format!("{prefix}{name}")).collect()
 }
 
 fn no_key(pickled: &Pickled, dict: &[(Value, Value)], key: &str) -> Fault {

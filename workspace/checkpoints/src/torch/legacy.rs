@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 
 use super::find::find;
-use super::storages::{bytes_of, load, tensors_of};
+use super::storages::{Content, bytes_of, load, scatter, tensors_of};
 use crate::StateDict;
 use crate::error::Fault;
 use crate::pickle::{self, Node, Pickled, Value};
@@ -12,6 +12,15 @@ const MAGIC: &[u8] = &[0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa
 /// Reads the format before PyTorch 1.6: pickles of a magic number, a version, the system, the value and the storages' keys; then each
 /// storage, a count of 8 bytes and its numbers.
 pub(crate) fn from_legacy(bytes: &[u8], key: Option<&str>) -> Result<StateDict, Fault> {
+    opened(bytes, key, |content| load(bytes, content))
+}
+
+/// The same file with other numbers in the tensors of `dict`.
+pub(crate) fn legacy_with(bytes: &[u8], key: Option<&str>, dict: &StateDict) -> Result<Vec<u8>, Fault> {
+    opened(bytes, key, |content| scatter(bytes, content, dict))
+}
+
+fn opened<R>(bytes: &[u8], key: Option<&str>, then: impl FnOnce(&Content<'_>) -> Result<R, Fault>) -> Result<R, Fault> {
     // Behind the protocol, and from protocol 4 on a frame.
     if !bytes[..bytes.len().min(32)].windows(MAGIC.len()).any(|window| window == MAGIC) {
         // A bare pickle holds no tensors that could be read, but what it asks for is worth a word.
@@ -70,5 +79,5 @@ pub(crate) fn from_legacy(bytes: &[u8], key: Option<&str>) -> Result<StateDict, 
         let missing = || Fault::damaged(format!("{}: its storage is missing", tensors_of(&found, &pickled, key)));
         ranges.get(key).cloned().ok_or_else(missing)
     };
-    load(bytes, &pickled, &found, false, &range)
+    then(&Content { pickled: &pickled, found: &found, big_endian: false, range: &range })
 }

@@ -6,6 +6,6 @@ mod legacy;
 mod storages;
 mod write;
 
-pub(crate) use archive::from_zip;
-pub(crate) use legacy::from_legacy;
+pub(crate) use archive::{from_zip, zip_with};
+pub(crate) use legacy::{from_legacy, legacy_with};
 pub use write::to_pytorch;

@@ -4,7 +4,7 @@ use std::ops::Range;
 use super::find::Found;
 use crate::error::Fault;
 use crate::pickle::{Pickled, StorageId, StoragePlace, TensorPlace};
-use crate::tensor::{gather, reach, volume};
+use crate::tensor::{each_place, gather, reach, volume};
 use crate::{Dtype, Format, StateDict, Tensor};
 
 /// Expanded tensors may make a file larger in memory than on the disk, but not by more than this.
@@ -16,14 +16,17 @@ const SMALL: usize = 1 << 20;
 /// Storage, offset, shape and strides: what tied tensors have in common.
 type View<'a> = (&'a str, usize, &'a [usize], &'a [usize]);
 
-/// Turns places into tensors. `range` says where in `bytes` the numbers of a storage lie; their count has been checked.
-pub(super) fn load(
-    bytes: &[u8],
-    pickled: &Pickled,
-    found: &Found<'_>,
-    big_endian: bool,
-    range: &dyn Fn(StorageId) -> Result<Range<usize>, Fault>,
-) -> Result<StateDict, Fault> {
+/// What a file holds, and where in its bytes the numbers of a storage lie; their count has been checked.
+pub(super) struct Content<'a> {
+    pub pickled: &'a Pickled,
+    pub found: &'a Found<'a>,
+    pub big_endian: bool,
+    pub range: &'a dyn Fn(StorageId) -> Result<Range<usize>, Fault>,
+}
+
+/// Turns places into tensors.
+pub(super) fn load(bytes: &[u8], content: &Content<'_>) -> Result<StateDict, Fault> {
+    let &Content { pickled, found, big_endian, range } = content;
     let mut dict = StateDict::new(Vec::with_capacity(found.tensors.len()));
     let mut budget = bytes.len().saturating_mul(LARGEST_EXPANSION).max(SMALL);
     let mut places: BTreeMap<View<'_>, Vec<usize>> = BTreeMap::new();
@@ -61,8 +64,47 @@ pub(super) fn load(
     dict.tied = places.values().filter(|places| places.len() > 1).map(|places| places.iter().map(name).collect()).collect();
     dict.format = Format::Pytorch;
     dict.nesting = found.nesting.clone();
+    dict.beside = found.beside.clone();
     dict.passed_over = found.passed_over.clone();
     Ok(dict)
+}
+
+/// The bytes of the file with the numbers of `dict` in the places of its tensors, which are those that were read of it.
+///
+/// Tensors that share numbers keep them where they are equal.
+pub(super) fn scatter(bytes: &[u8], content: &Content<'_>, dict: &StateDict) -> Result<Vec<u8>, Fault> {
+    let read = load(bytes, content)?;
+    let &Content { pickled, found, big_endian, range } = content;
+    let is_form = |((name, old), (other, new)): (&(String, Tensor), &(String, Tensor))| {
+        name == other && old.shape() == new.shape() && old.dtype() == new.dtype()
+    };
+    if read.tensors.len() != dict.tensors.len() || !read.tensors.iter().zip(&dict.tensors).all(is_form) {
+        return Err(Fault::new("holds other tensors than were read of it", "it has changed meanwhile; run again"));
+    }
+    let mut changed = bytes.to_vec();
+    for ((_, place), (_, tensor)) in found.tensors.iter().zip(&dict.tensors) {
+        let storage = &pickled.storages[place.storage];
+        let size = tensor.dtype().size();
+        let data = &mut changed[range(place.storage)?];
+        let mut numbers = tensor.bytes().chunks_exact(size);
+        each_place(place.offset + storage.offset, &place.shape, &place.strides, |at| {
+            if let Some(number) = numbers.next() {
+                let target = &mut data[at * size..(at + 1) * size];
+                target.copy_from_slice(number);
+                if big_endian {
+                    target.reverse();
+                }
+            }
+        });
+    }
+    let again = load(&changed, content)?;
+    match again.tensors.iter().zip(&dict.tensors).find(|(is, should)| is.1.bytes() != should.1.bytes()) {
+        None => Ok(changed),
+        Some(((name, _), _)) => Err(Fault::new(
+            format!("tensor `{name}` shares its numbers with another, which are no longer equal"),
+            "write the tensors alone: end the name of the new file with `.safetensors`",
+        )),
+    }
 }
 
 /// Bytes that a storage takes.

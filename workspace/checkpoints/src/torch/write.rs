@@ -11,20 +11,23 @@ use crate::{Dtype, StateDict, Tensor};
 /// # Panics
 /// If the file would be larger than memory can hold.
 pub fn to_pytorch(dict: &StateDict) -> Vec<u8> {
+    let pickle = pickle(dict);
+    let mut files: Vec<(String, &[u8])> = vec![("archive/data.pkl".to_owned(), &pickle), ("archive/byteorder".to_owned(), b"little")];
+    files.extend(dict.tensors.iter().enumerate().map(|(index, (_, tensor))| (format!("archive/data/{index}"), tensor.bytes())));
+    files.push(("archive/version".to_owned(), b"3\n"));
+    write_archive(files.into_iter())
+}
+
+/// A zip archive of files as they are.
+pub(super) fn write_archive<'a>(files: impl Iterator<Item = (String, &'a [u8])>) -> Vec<u8> {
     let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
     // PyTorch maps files into memory, where each storage must begin at such a place.
     let options = SimpleFileOptions::default().compression_method(CompressionMethod::Stored).with_alignment(64).large_file(false);
-    let mut file = |name: &str, bytes: &[u8]| {
+    for (name, bytes) in files {
         let options = if bytes.len() >= u32::MAX as usize { options.large_file(true) } else { options };
-        archive.start_file(format!("archive/{name}"), options).expect("a name that is not there yet");
+        archive.start_file(name, options).expect("a name that is not there yet");
         archive.write_all(bytes).expect("memory takes what it is given");
-    };
-    file("data.pkl", &pickle(dict));
-    file("byteorder", b"little");
-    for (index, (_, tensor)) in dict.tensors.iter().enumerate() {
-        file(&format!("data/{index}"), tensor.bytes());
     }
-    file("version", b"3\n");
     archive.finish().expect("memory takes what it is given").into_inner()
 }
 

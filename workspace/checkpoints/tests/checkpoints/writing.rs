@@ -1,4 +1,4 @@
-use onebasin_checkpoints::{Dtype, StateDict, Tensor, from_bytes, read, to_pytorch, to_safetensors};
+use onebasin_checkpoints::{Dtype, StateDict, Tensor, from_bytes, read, to_pytorch, to_safetensors, with_tensors};
 
 use crate::cases::fixture;
 
@@ -35,6 +35,60 @@ fn numbers_go_back_into_the_type_they_came_in_each_to_the_nearest() {
     assert_eq!(of(Dtype::Bf16, vec![0; 2]).with_values(&[third]).unwrap().to_f32().unwrap(), [0.333_984_38]);
     assert_eq!(of(Dtype::F64, vec![0; 8]).with_values(&[third]).unwrap().to_f32().unwrap(), [third]);
     assert_eq!(of(Dtype::I64, vec![0; 8]).with_values(&[third]), None);
+}
+
+#[test]
+fn other_keys_of_a_file_stay_where_numbers_change() {
+    for (name, kept) in [("nested-lightning.ckpt", true), ("layout.pt", false), ("plain-legacy.pt", false), ("nested-twice.pt", false)] {
+        let bytes = std::fs::read(fixture(name)).unwrap();
+        let mut dict = from_bytes(&bytes, name.as_ref(), None).unwrap();
+        assert_eq!(!dict.beside.is_empty(), kept, "{name}: {:?}", dict.beside);
+        for (_, tensor) in &mut dict.tensors {
+            let halves: Vec<f32> = tensor.to_f32().unwrap().iter().map(|value| value + 0.5).collect();
+            if let Some(changed) = tensor.with_values(&halves) {
+                *tensor = changed;
+            }
+        }
+        let changed = with_tensors(&bytes, name.as_ref(), None, &dict).unwrap();
+        assert_eq!(from_bytes(&changed, name.as_ref(), None).unwrap(), dict, "{name}");
+        dict.tensors.pop();
+        let error = with_tensors(&bytes, name.as_ref(), None, &dict).unwrap_err().to_string();
+        assert!(error.contains("other tensors than were read"), "{error}");
+    }
+}
+
+#[test]
+fn a_key_takes_the_tensors_whose_names_begin_with_it() {
+    let tensor = |value: f32| Tensor::new(Dtype::F32, vec![1], value.to_le_bytes().to_vec());
+    let names = [("model.fc.weight", 1.0), ("model.fc.bias", 2.0), ("ema.module.fc.weight", 3.0), ("ema.module.fc.bias", 4.0)];
+    let mut dict = StateDict::new(names.map(|(name, value)| (name.to_owned(), tensor(value))).into());
+    dict.nesting = vec!["state_dict".to_owned()];
+    let bytes = to_pytorch(&dict);
+    for key in ["ema", "state_dict.ema", "state_dict.ema.module"] {
+        let ema = from_bytes(&bytes, "net.pt".as_ref(), Some(key)).unwrap();
+        assert_eq!((ema.tensors.len(), ema.tensors[0].1.to_f32().unwrap()[0]), (2, 3.0), "{key}");
+        assert_eq!((ema.nesting.join("."), ema.beside.join(" ")), ("state_dict".to_owned(), "model".to_owned()), "{key}");
+        // The other network stays where this one is written.
+        let again = with_tensors(&bytes, "net.pt".as_ref(), Some(key), &ema).unwrap();
+        assert_eq!(from_bytes(&again, "net.pt".as_ref(), None).unwrap().tensors, dict.tensors);
+    }
+    assert_eq!(from_bytes(&to_safetensors(&dict), "net".as_ref(), Some("model")).unwrap().tensors.len(), 2);
+    for wrong in ["none", "mod", "state_dict.none"] {
+        let error = from_bytes(&bytes, "net.pt".as_ref(), Some(wrong)).unwrap_err().to_string();
+        assert!(error.contains("has no key"), "{error}");
+    }
+}
+
+#[test]
+fn tensors_that_share_numbers_cannot_part_in_their_file() {
+    let bytes = std::fs::read(fixture("shared-legacy.pt")).unwrap();
+    let mut dict = from_bytes(&bytes, "shared".as_ref(), None).unwrap();
+    let place = dict.tensors.iter().position(|(name, _)| *name == dict.tied[0][0]).unwrap();
+    let values = vec![7.0; dict.tensors[place].1.len()];
+    dict.tensors[place].1 = dict.tensors[place].1.with_values(&values).unwrap();
+    let error = with_tensors(&bytes, "shared".as_ref(), None, &dict).unwrap_err().to_string();
+    assert!(error.contains("shares its numbers with another"), "{error}");
+    assert!(with_tensors(b"{}", "none".as_ref(), None, &dict).unwrap_err().to_string().contains("no file of PyTorch"));
 }
 
 #[test]

@@ -58,7 +58,12 @@ fn given_names(layers: &[Layer], found: &mut BTreeSet<String>) {
                 given_names(body, found);
                 given_names(shortcut, found);
             }
-            Layer::Flatten {} | Layer::Relu {} | Layer::MaxPool { .. } | Layer::GlobalMean {} => {}
+            Layer::Flatten {}
+            | Layer::Relu {}
+            | Layer::MaxPool { .. }
+            | Layer::GlobalMean {}
+            | Layer::AdaptiveMean { .. }
+            | Layer::PadChannels { .. } => {}
         }
     }
 }
@@ -200,6 +205,36 @@ impl Builder {
                 let name = self.counted("mean")?;
                 let (axis, shape) = (axis, Shape::new(shape.channels, 1, 1));
                 Ok(self.push(name, Operation::GlobalMean, vec![at], shape, true, axis))
+            }
+            Layer::AdaptiveMean { size } => {
+                let name = self.counted("resize")?;
+                if flat {
+                    return Err(misplaced(&name, "reads a vector, expected images".to_owned(), "put it before `flatten` or `global-mean`"));
+                }
+                let shape = Shape::new(shape.channels, *size, *size);
+                let volume = size.checked_mul(*size).and_then(|area| area.checked_mul(shape.channels));
+                if !volume.is_some_and(|volume| (1..=MOST_UNITS).contains(&volume)) {
+                    return Err(misplaced(&name, format!("makes images of `{size}` by `{size}` pixels"), "expected a sensible `size`"));
+                }
+                Ok(self.push(name, Operation::AdaptiveMean { size: *size }, vec![at], shape, false, axis))
+            }
+            Layer::PadChannels { before, behind, stride } => {
+                let name = self.counted("pad")?;
+                if flat {
+                    return Err(misplaced(&name, "pads a vector, expected images".to_owned(), "put it before `flatten` or `global-mean`"));
+                }
+                if *stride == 0 {
+                    return Err(misplaced(&name, "has stride `0`, expected a positive number".to_owned(), "leave it out for 1"));
+                }
+                let channels = shape.channels.saturating_add(*before).saturating_add(*behind);
+                let channels = self.units(&name, channels)?;
+                // What is next to zeros cannot be permuted with them, nor apart from what reads both.
+                self.spaces.fix(axis);
+                let rows = self.spaces.fresh(&name, channels);
+                self.spaces.fix(rows);
+                let shape = Shape::new(channels, shape.height.div_ceil(*stride), shape.width.div_ceil(*stride));
+                let operation = Operation::PadChannels { before: *before, behind: *behind, stride: *stride };
+                Ok(self.push(name, operation, vec![at], shape, false, rows))
             }
             Layer::Residual { body, shortcut } => {
                 let name = self.counted("add")?;

@@ -2,7 +2,7 @@
 
 use super::modules::{Kind, Module, modules};
 use super::{Bound, Inferred, Stored, layout, order};
-use crate::{Graph, NetworkError, NormKind, Operation};
+use crate::{Graph, NetworkError, Node, NormKind, Operation, did_you_mean};
 
 /// Another name: each `*` of `from` stands for a run of letters without a point, and for the same in `to`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,11 +53,104 @@ pub fn bind(graph: &Graph, tensors: &[Stored], names: &[Rename]) -> Result<Infer
             shape: tensor.shape.clone(),
         })
         .collect();
+    let layers: Vec<&Node> = graph.nodes.iter().filter(|node| node.operation.parameters().next().is_some()).collect();
+    names_are_meant(names, tensors, &renamed, &layers)?;
     let (modules, kept) = modules(&renamed)?;
-    let layers: Vec<&crate::Node> = graph.nodes.iter().filter(|node| node.operation.parameters().next().is_some()).collect();
-    let by_name = |name: &str| modules.iter().find(|module| module.path == name || module.layer_name() == name);
-    let named = layers.iter().filter(|node| by_name(&node.name).is_some()).count();
-    if named == 0 && layers.len() != modules.len() {
+    let is_named = |node: &&&Node| modules.iter().any(|module| is_called(module, &node.name));
+    let named = layers.iter().filter(is_named).count();
+    let mut assumed = Vec::new();
+    // Some names may be the same by accident; the order tells where they do not tell all. Names that are said outright tell alone.
+    let by_name = named == layers.len() || (named > 0 && !names.is_empty());
+    let mut bound = if by_name {
+        of_names(graph, &layers, &modules, named)?
+    } else {
+        match of_order(graph, &layers, &modules) {
+            Ok(bound) => {
+                let pair = |(node, module): (&&Node, &Module)| format!("`{}` is `{}`", module.path, node.name);
+                let pairs: Vec<String> = layers.iter().zip(&modules).map(pair).collect();
+                assumed.push(format!("tensors stand for layers one after the other: {}", pairs.join(", ")));
+                bound
+            }
+            // By what more of the names say.
+            Err(_) if 2 * named > layers.len() => of_names(graph, &layers, &modules, named)?,
+            Err(error) => return Err(error),
+        }
+    };
+    layout::flatten_of_flax(graph, &mut bound);
+    order(graph, &mut bound);
+    Ok(Inferred { architecture: graph.architecture.clone(), family: "as the architecture says".to_owned(), assumed, bound, kept })
+}
+
+/// Holds what `names` say against the file and the architecture.
+fn names_are_meant(names: &[Rename], tensors: &[Stored], renamed: &[Stored], layers: &[&Node]) -> Result<(), NetworkError> {
+    let path = |name: &str| name.rsplit_once('.').map_or("", |(path, _)| path).to_owned();
+    for rename in names {
+        let hint = |name: &str, known: &mut dyn Iterator<Item = &str>| match did_you_mean(name, known) {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None => "`*` stands for letters without a point; `describe` of a file lists its names".to_owned(),
+        };
+        let applies = |tensor: &&Stored| rename.apply(&tensor.name).is_some();
+        if !tensors.iter().any(|tensor| applies(&tensor)) {
+            let paths: Vec<String> = tensors.iter().map(|tensor| path(&tensor.name)).collect();
+            return Err(NetworkError::Architecture {
+                problem: format!("`names` has `{}`, and nothing in the file is called so", rename.from),
+                hint: hint(&rename.from, &mut paths.iter().map(String::as_str)),
+            });
+        }
+        for (tensor, renamed) in tensors.iter().zip(renamed).filter(|(tensor, _)| applies(tensor)) {
+            let target = path(&renamed.name);
+            if !layers.iter().any(|node| node.name == target) {
+                return Err(NetworkError::Architecture {
+                    problem: format!(
+                        "`names` makes `{target}` of `{}`, and the architecture has no layer of that name",
+                        path(&tensor.name)
+                    ),
+                    hint: hint(&target, &mut layers.iter().map(|node| node.name.as_str())),
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+fn is_called(module: &Module, name: &str) -> bool {
+    module.path == name || module.layer_name() == name
+}
+
+/// The tensors of a module as those of a layer, where they fit.
+fn of_module(graph: &Graph, node: &Node, module: &Module) -> Result<Vec<Bound>, NetworkError> {
+    fits(graph, node, module)?;
+    let suffix = |parameter: &str| parameter.rsplit_once('.').map_or("", |(_, suffix)| suffix).to_owned();
+    let bound = module.bound().into_iter();
+    Ok(bound.map(|of| Bound { parameter: format!("{}.{}", node.name, suffix(&of.parameter)), ..of }).collect())
+}
+
+/// Layers take the tensors of their own name.
+fn of_names(graph: &Graph, layers: &[&Node], modules: &[Module], named: usize) -> Result<Vec<Bound>, NetworkError> {
+    let mut bound = Vec::new();
+    for node in layers {
+        let Some(module) = modules.iter().find(|module| is_called(module, &node.name)) else {
+            return Err(NetworkError::Layer {
+                layer: node.name.clone(),
+                problem: format!("the file has no tensors for it, though for {named} of {} layers", layers.len()),
+                hint: "map its name in a table `names`".to_owned(),
+            });
+        };
+        bound.extend(of_module(graph, node, module)?);
+    }
+    if let Some(module) = modules.iter().find(|module| !layers.iter().any(|node| is_called(module, &node.name))) {
+        return Err(NetworkError::Layer {
+            layer: module.path.clone(),
+            problem: "is in the file and not in the architecture".to_owned(),
+            hint: "map its name in a table `names`, or add the layer".to_owned(),
+        });
+    }
+    Ok(bound)
+}
+
+/// Layers take tensors one after the other.
+fn of_order(graph: &Graph, layers: &[&Node], modules: &[Module]) -> Result<Vec<Bound>, NetworkError> {
+    if layers.len() != modules.len() {
         return Err(NetworkError::Architecture {
             problem: format!("the file has {} layers, the architecture {}", modules.len(), layers.len()),
             hint: format!(
@@ -66,44 +159,11 @@ pub fn bind(graph: &Graph, tensors: &[Stored], names: &[Rename]) -> Result<Infer
             ),
         });
     }
-    let mut bound: Vec<Bound> = Vec::new();
-    for (place, node) in layers.iter().enumerate() {
-        let module = if named == 0 { modules.get(place) } else { by_name(&node.name) };
-        let Some(module) = module else {
-            let error = format!("the file has no tensors for it, though for {named} of {} layers", layers.len());
-            return Err(NetworkError::Layer {
-                layer: node.name.clone(),
-                problem: error,
-                hint: "map its name in a table `names`".to_owned(),
-            });
-        };
-        fits(graph, node, module)?;
-        bound.extend(module.bound().into_iter().map(|of| {
-            let suffix = of.parameter.rsplit_once('.').map_or("", |(_, suffix)| suffix).to_owned();
-            Bound { parameter: format!("{}.{suffix}", node.name), ..of }
-        }));
-    }
-    if let Some(module) =
-        modules.iter().find(|module| named > 0 && !layers.iter().any(|node| module.path == node.name || module.layer_name() == node.name))
-    {
-        return Err(NetworkError::Layer {
-            layer: module.path.clone(),
-            problem: "is in the file and not in the architecture".to_owned(),
-            hint: "map its name in a table `names`, or add the layer".to_owned(),
-        });
-    }
-    layout::flatten_of_flax(graph, &mut bound);
-    order(graph, &mut bound);
-    Ok(Inferred {
-        architecture: graph.architecture.clone(),
-        family: "as the architecture says".to_owned(),
-        assumed: Vec::new(),
-        bound,
-        kept,
-    })
+    let pairs = layers.iter().zip(modules).map(|(node, module)| of_module(graph, node, module));
+    Ok(pairs.collect::<Result<Vec<_>, _>>()?.concat())
 }
 
-fn fits(graph: &Graph, node: &crate::Node, module: &Module) -> Result<(), NetworkError> {
+fn fits(graph: &Graph, node: &Node, module: &Module) -> Result<(), NetworkError> {
     let shape = |index: usize| graph.spec().parameters[index].shape.as_slice();
     let (fine, expected) = match node.operation {
         Operation::Linear { weight, bias } => {

@@ -1,9 +1,12 @@
 //! What shapes of weights do not say of a sequence: the size of images, where pools stand, whether convolutions pad.
 
-use super::modules::{Kind, Module};
-use super::sequence::{Unit, is_square};
+use super::modules::Kind;
+use super::sequence::{Unit, is_square, numbered};
 use super::{Known, refuse};
 use crate::{NetworkError, Shape};
+
+/// Rows and columns of pixels that the first linear layer of torchvision's VGGs reads, whatever the size of images.
+const TORCHVISION: usize = 7;
 
 pub(super) struct Geometry {
     pub input: Shape,
@@ -12,6 +15,8 @@ pub(super) struct Geometry {
     pub padding: Padding,
     /// Whether the mean over pixels is taken before the linear layers, in place of a flatten.
     pub ends_in_mean: bool,
+    /// To how many rows and columns of pixels an adaptive mean brings images before the flatten.
+    pub resized: Option<usize>,
 }
 
 /// Which convolutions pad so that the size stays.
@@ -44,6 +49,7 @@ pub(super) fn geometry(
     convolutions: usize,
     pixels: Option<usize>,
     known: &Known,
+    relu_first: bool,
     assumed: &mut Vec<String>,
 ) -> Result<Geometry, NetworkError> {
     let first = units[0].module;
@@ -62,7 +68,7 @@ pub(super) fn geometry(
             (None, 3072) => Shape::new(3, 32, 32),
             (None, inputs) => Shape::new(inputs, 1, 1),
         };
-        return Ok(Geometry { input, pools: Vec::new(), padding: Padding::All, ends_in_mean: false });
+        return Ok(Geometry { input, pools: Vec::new(), padding: Padding::All, ends_in_mean: false, resized: None });
     }
     if let Some(shape) = known.input.filter(|shape| shape.channels != inputs) {
         return Err(refuse(&first.path, format!("takes {inputs} channels, an image of shape {shape} has {}", shape.channels)));
@@ -73,7 +79,7 @@ pub(super) fn geometry(
     let usual = if inputs == 1 { [28, 32, 64] } else { [32, 28, 64] };
     let sizes: Vec<usize> = known.input.map_or(usual.to_vec(), |shape| vec![shape.height]);
     let ends_in_mean = pixels.is_none_or(|pixels| pixels == 1);
-    let by_gaps = pools_by_gaps(convolutions);
+    let by_gaps = pools_by_gaps(convolutions, relu_first);
     if by_gaps.is_some() {
         let gaps = "gaps in the numbers of layers are ReLUs, and max pools of 2 where there are one or two more; a pool is behind the last convolution";
         assumed.push(gaps.to_owned());
@@ -87,10 +93,19 @@ pub(super) fn geometry(
                     let word = padding.word();
                     assumed.push(format!("images have {size} by {size} pixels, {word}, a max pool of 2 is behind {behind} convolutions"));
                     let input = known.input.unwrap_or_else(|| square(size));
-                    return Ok(Geometry { input, pools, padding, ends_in_mean: false });
+                    return Ok(Geometry { input, pools, padding, ends_in_mean: false, resized: None });
                 }
             }
         }
+    }
+    // In a VGG of torchvision an adaptive mean makes up for images of another size.
+    if let (Some(input), Some(side), Some(pools)) = (known.input, side.filter(|&side| side == TORCHVISION), &by_gaps)
+        && let Some(left) = ends(convolutions, input.height, Padding::All, pools)
+    {
+        assumed.push(format!(
+            "convolutions pad so that the size stays; an adaptive mean brings the {left} by {left} pixels that pools leave to {side} by {side}"
+        ));
+        return Ok(Geometry { input, pools: pools.clone(), padding: Padding::All, ends_in_mean: false, resized: Some(side) });
     }
     if let (Some(shape), Some(pixels)) = (known.input, pixels.filter(|&pixels| pixels > 1)) {
         let problem = format!("reads {pixels} pixels of each channel, to which no usual pools and paddings lead from images of {shape}");
@@ -106,7 +121,7 @@ pub(super) fn geometry(
         Some(side) if side > 1 => square(side << pools.len()),
         _ => square(usual[0].max(1 << pools.len())),
     };
-    Ok(Geometry { input, pools, padding: Padding::All, ends_in_mean })
+    Ok(Geometry { input, pools, padding: Padding::All, ends_in_mean, resized: None })
 }
 
 /// Paddings and places of pools, the likeliest first.
@@ -143,12 +158,9 @@ fn ends(convolutions: &[Unit<'_>], size: usize, padding: Padding, pools: &[usize
     Some(side)
 }
 
-/// Where layers are numbered within one sequence, the places behind which one number more is left out than a ReLU takes.
-fn pools_by_gaps(units: &[Unit<'_>]) -> Option<Vec<usize>> {
-    let numbered = |module: &Module| {
-        let (parent, number) = module.path.rsplit_once('.').unwrap_or(("", &module.path));
-        Some((parent.to_owned(), number.parse::<usize>().ok()?))
-    };
+/// Where layers are numbered within one sequence, the places behind which one number more is left out than a ReLU takes; a ReLU that stands
+/// before the norm takes none there.
+fn pools_by_gaps(units: &[Unit<'_>], relu_first: bool) -> Option<Vec<usize>> {
     let (parent, _) = numbered(units[0].module)?;
     let mut pools = Vec::new();
     for (place, pair) in units.windows(2).enumerate() {
@@ -157,7 +169,7 @@ fn pools_by_gaps(units: &[Unit<'_>]) -> Option<Vec<usize>> {
         if here != parent || there != parent || to <= from {
             return None;
         }
-        match to - from {
+        match to - from + usize::from(relu_first && !pair[0].norms.is_empty()) {
             2 => {}
             // A dropout may stand behind the pool.
             3 | 4 => pools.push(place),

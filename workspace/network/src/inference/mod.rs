@@ -68,6 +68,9 @@ pub struct Bound {
     pub layout: Layout,
 }
 
+/// What batch norms of Keras add to variances.
+const KERAS_EPSILON: f64 = 1e-3;
+
 /// What can be told, said where something else is met.
 pub(crate) const SUPPORTED: &str = "known are linear layers, square convolutions of one group, batch and layer norms, in a sequence or in residual blocks; \
      `--architecture FILE.toml` says what names do not";
@@ -79,10 +82,15 @@ pub(crate) const SUPPORTED: &str = "known are linear layers, square convolutions
 /// follow from the layer before.
 pub fn infer(tensors: &[Stored], known: &Known) -> Result<Inferred, NetworkError> {
     let (modules, kept) = modules::modules(tensors)?;
+    let is_keras = tensors.iter().any(|tensor| tensor.name.contains("moving_variance"));
+    let known = &Known { epsilon: known.epsilon.or(is_keras.then_some(KERAS_EPSILON)), ..*known };
     let mut inferred = match residual::blocks(&modules) {
         Some(blocks) => residual::infer(&modules, &blocks, known)?,
         None => sequence::infer(&modules, known)?,
     };
+    if is_keras {
+        inferred.assumed.push(format!("batch norms add {KERAS_EPSILON} to variances, as those of Keras do"));
+    }
     let graph = Graph::build(&inferred.architecture)?;
     layout::flatten_of_flax(&graph, &mut inferred.bound);
     order(&graph, &mut inferred.bound);

@@ -39,12 +39,13 @@ enum Part {
 }
 
 fn part(name: &str) -> Option<Part> {
-    Some(match name {
+    // Keras numbers what a layer's tensors give.
+    Some(match name.strip_suffix(":0").unwrap_or(name) {
         "weight" | "scale" | "gamma" => Part::Weight,
         "kernel" => Part::Kernel,
         "bias" | "shift" | "beta" => Part::Bias,
-        "running_mean" | "running-mean" | "mean" => Part::Mean,
-        "running_var" | "running-variance" | "var" => Part::Variance,
+        "running_mean" | "running-mean" | "moving_mean" | "mean" => Part::Mean,
+        "running_var" | "running-variance" | "moving_variance" | "var" => Part::Variance,
         "num_batches_tracked" => Part::Counter,
         _ => return None,
     })

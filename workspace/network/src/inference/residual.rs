@@ -69,33 +69,74 @@ fn widths(module: &Module) -> (usize, usize) {
     }
 }
 
-pub(super) fn infer(modules: &[Module], blocks: &[Block], known: &Known) -> Result<Inferred, NetworkError> {
-    let epsilon = known.epsilon.unwrap_or(EPSILON);
+/// Where norms stand in blocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Order {
+    /// Convolution, norm, ReLU.
+    Behind,
+    /// Norm, ReLU, convolution: "pre-activation".
+    Before,
+}
+
+/// Norms that are as wide as what their convolutions read stand before these, where any convolution reads and gives another number.
+fn order_of(modules: &[Module], blocks: &[Block]) -> Order {
+    let pairs = || {
+        blocks
+            .iter()
+            .flat_map(|block| block.norms.iter().zip(&block.convolutions))
+            .map(|(&norm, &convolution)| (widths(&modules[norm]).0, widths(&modules[convolution])))
+    };
+    let before = pairs().all(|(norm, (inputs, _))| norm == inputs) && pairs().any(|(norm, (_, outputs))| norm != outputs);
+    if before { Order::Before } else { Order::Behind }
+}
+
+/// What stands outside of blocks.
+struct Outside<'a> {
+    first: &'a Module,
+    first_norm: Option<&'a Module>,
+    last_norm: Option<&'a Module>,
+    linear: Vec<&'a Module>,
+}
+
+fn outside<'a>(modules: &'a [Module], blocks: &[Block], order: Order) -> Result<Outside<'a>, NetworkError> {
     let inside = |path: &str| blocks.iter().any(|block| path.strip_prefix(&block.path).is_some_and(|rest| rest.starts_with('.')));
     let outside: Vec<&Module> = modules.iter().filter(|module| !inside(&module.path)).collect();
-    let (mut stem, mut tail): (Vec<&Module>, Vec<&Module>) =
+    let (mut stem, mut linear): (Vec<&Module>, Vec<&Module>) =
         outside.into_iter().partition(|module| !matches!(module.kind, Kind::Linear { .. }));
     // A norm comes behind its convolution, whatever the order of the file.
     stem.sort_by_key(|module| matches!(module.kind, Kind::Norm { .. }));
-    tail.sort_by(|left, right| natural(&left.path, &right.path));
+    linear.sort_by(|left, right| natural(&left.path, &right.path));
     let (&first, norms) = match stem.split_first() {
         Some((first, norms)) if matches!(first.kind, Kind::Conv { .. }) => (first, norms),
         _ => return Err(refuse(&blocks[0].path, "there is no convolution before the blocks")),
     };
-    let (colours, mut width) = widths(first);
     if let Some(other) = norms.iter().find(|other| !matches!(other.kind, Kind::Norm { .. })) {
         return Err(refuse(&other.path, "a second convolution outside of the blocks is not supported"));
     }
-    if norms.len() > 1 || norms.first().is_some_and(|norm| widths(norm).0 != width) {
-        let path = &norms[norms.len() - 1].path;
-        return Err(refuse(
-            path,
-            format!(
-                "a norm of {} outside of the blocks; norms before convolutions are not told by names",
-                widths(norms[norms.len() - 1]).0
-            ),
-        ));
+    let width = widths(first).1;
+    let (first_norm, last_norm) = match (order, norms) {
+        (_, []) => (None, None),
+        (Order::Behind, [norm]) if widths(norm).0 == width => (Some(*norm), None),
+        // Where norms stand before convolutions, one more is behind the last block.
+        (Order::Before, [norm]) => (None, Some(*norm)),
+        (Order::Before, [norm, last]) if widths(norm).0 == width => (Some(*norm), Some(*last)),
+        (Order::Before, [last, norm]) if widths(norm).0 == width => (Some(*norm), Some(*last)),
+        (_, [.., norm]) => {
+            let own = widths(norm).0;
+            return Err(refuse(&norm.path, format!("is a norm of {own} outside of the blocks, which follows no convolution of its width")));
+        }
+    };
+    if linear.is_empty() {
+        return Err(refuse(&blocks[blocks.len() - 1].path, "there is no linear layer behind the blocks"));
     }
+    Ok(Outside { first, first_norm, last_norm, linear })
+}
+
+pub(super) fn infer(modules: &[Module], blocks: &[Block], known: &Known) -> Result<Inferred, NetworkError> {
+    let epsilon = known.epsilon.unwrap_or(EPSILON);
+    let order = order_of(modules, blocks);
+    let Outside { first, first_norm, last_norm, linear } = outside(modules, blocks, order)?;
+    let (colours, mut width) = widths(first);
     let kernel = match first.kind {
         Kind::Conv { kernel, .. } => kernel,
         _ => 3,
@@ -103,14 +144,17 @@ pub(super) fn infer(modules: &[Module], blocks: &[Block], known: &Known) -> Resu
     let is_large = kernel >= 5;
     let mut used: Vec<&Module> = vec![first];
     let mut layers = vec![first.layer(if is_large { 2 } else { 1 }, epsilon)];
-    layers.extend(norms.iter().map(|norm| norm.layer(1, epsilon)));
-    used.extend(norms);
-    layers.push(Layer::Relu {});
+    layers.extend(first_norm.map(|norm| norm.layer(1, epsilon)));
+    used.extend(first_norm);
+    if order == Order::Behind || first_norm.is_some() {
+        layers.push(Layer::Relu {});
+    }
     if is_large {
         layers.push(Layer::MaxPool { size: 3, stride: Some(2), padding: 1 });
     }
     let mut counts: Vec<usize> = Vec::new();
     let mut stage_name = None;
+    let mut pads = false;
     for block in blocks {
         let stage = block.path.rsplit_once('.').map_or("", |(stage, _)| stage);
         if stage_name != Some(stage) {
@@ -118,48 +162,57 @@ pub(super) fn infer(modules: &[Module], blocks: &[Block], known: &Known) -> Resu
             counts.push(0);
         }
         let stage_index = counts.len() - 1;
-        let stride = if stage_index > 0 && counts[stage_index] == 0 && !block.shortcut.is_empty() { 2 } else { 1 };
+        let out = block.convolutions.last().map_or(width, |&last| widths(&modules[last]).1);
+        let is_padded = block.shortcut.is_empty() && out > width;
+        pads |= is_padded;
+        let changes = !block.shortcut.is_empty() || is_padded;
+        let stride = if stage_index > 0 && counts[stage_index] == 0 && changes { 2 } else { 1 };
         counts[stage_index] += 1;
-        let (residual, out) = residual(modules, block, (width, stride), epsilon, &mut used)?;
+        layers.extend(residual(modules, block, (width, stride), order, epsilon, &mut used)?);
         width = out;
-        layers.push(residual);
-        layers.push(Layer::Relu {});
+    }
+    if let Some(norm) = last_norm {
+        let own = widths(norm).0;
+        if own != width {
+            return Err(refuse(&norm.path, format!("is a norm of {own} behind blocks of {width}")));
+        }
+        layers.extend([norm.layer(1, epsilon), Layer::Relu {}]);
+        used.push(norm);
     }
     layers.push(Layer::GlobalMean {});
-    for (place, linear) in tail.iter().enumerate() {
-        let (inputs, outputs) = widths(linear);
+    for (place, linear_layer) in linear.iter().enumerate() {
+        let (inputs, outputs) = widths(linear_layer);
         if inputs != width {
             return Err(refuse(
-                &linear.path,
-                format!("{}.weight: {outputs} outputs of {inputs} inputs after a layer of {width}", linear.path),
+                &linear_layer.path,
+                format!("{}.weight: {outputs} outputs of {inputs} inputs after a layer of {width}", linear_layer.path),
             ));
         }
-        layers.push(linear.layer(1, epsilon));
-        if place + 1 < tail.len() {
+        layers.push(linear_layer.layer(1, epsilon));
+        if place + 1 < linear.len() {
             layers.push(Layer::Relu {});
         }
         width = outputs;
-        used.push(linear);
-    }
-    if tail.is_empty() {
-        return Err(refuse(&blocks[blocks.len() - 1].path, "there is no linear layer behind the blocks"));
+        used.push(linear_layer);
     }
     let depth = 2 + blocks.iter().map(|block| block.convolutions.len()).sum::<usize>();
-    let kind = if blocks[0].convolutions.len() == 3 { "bottlenecks" } else { "basic blocks" };
+    let is_bottleneck = blocks[0].convolutions.len() == 3;
+    let kind = match (order, is_bottleneck) {
+        (Order::Behind, true) => "bottlenecks",
+        (Order::Behind, false) => "basic blocks",
+        (Order::Before, true) => "bottlenecks with norms before their convolutions",
+        (Order::Before, false) => "blocks with norms before their convolutions",
+    };
     let stages = counts.iter().map(usize::to_string).collect::<Vec<_>>().join("-");
     let family = format!("a ResNet{depth} of {stages} {kind}, {} wide at first", widths(first).1);
-    let mut assumed = vec![
-        "each block is convolution, norm, ReLU, .., convolution, norm, then the sum and a ReLU".to_owned(),
-        format!(
-            "stages but the first halve the image, in the first block's {} convolution and its shortcut",
-            if blocks[0].convolutions.len() == 3 { "3x3" } else { "first" }
-        ),
-        if is_large {
-            "the first convolution has stride 2, and a max pool of 3 with stride 2 is behind it".to_owned()
-        } else {
-            "the first convolution has stride 1, and no pool is behind it".to_owned()
-        },
-    ];
+    let mut assumed = assumptions(order, is_bottleneck, is_large, last_norm.is_some());
+    if pads {
+        assumed.push(
+            "shortcuts without weights take every second pixel and pad channels with zeros, as many before as behind (option A): the units \
+             that blocks share keep their order, and those inside of blocks are matched"
+                .to_owned(),
+        );
+    }
     norms_assumed(used.iter().copied(), &mut assumed);
     let side = if is_large { 224 } else { 32 };
     let input = match known.input {
@@ -174,15 +227,36 @@ pub(super) fn infer(modules: &[Module], blocks: &[Block], known: &Known) -> Resu
     Ok(Inferred { architecture, family, assumed, bound, kept: Vec::new() })
 }
 
-/// One block: its layer, and how wide it leaves.
+/// What is taken to be so of blocks and what is before them.
+fn assumptions(order: Order, is_bottleneck: bool, is_large: bool, has_last_norm: bool) -> Vec<String> {
+    let block = match order {
+        Order::Behind => "each block is convolution, norm, ReLU, .., convolution, norm, then the sum and a ReLU".to_owned(),
+        Order::Before => format!(
+            "each block is norm, ReLU, convolution, .., then the sum; a shortcut with a convolution reads what the first norm and ReLU give; \
+             behind the last block {}",
+            if has_last_norm { "are a norm and a ReLU" } else { "is no norm and no ReLU" }
+        ),
+    };
+    let strided = if is_bottleneck { "3x3" } else { "first" };
+    let first = if is_large {
+        "the first convolution has stride 2, and a max pool of 3 with stride 2 is behind it"
+    } else {
+        "the first convolution has stride 1, and no pool is behind it"
+    };
+    let halved = format!("stages but the first halve the image, in the first block's {strided} convolution and its shortcut");
+    vec![block, halved, first.to_owned()]
+}
+
+/// The layers of one block.
 fn residual<'a>(
     modules: &'a [Module],
     block: &Block,
-    (mut width, stride): (usize, usize),
+    (entry, stride): (usize, usize),
+    order: Order,
     epsilon: f64,
     used: &mut Vec<&'a Module>,
-) -> Result<(Layer, usize), NetworkError> {
-    let entry = width;
+) -> Result<Vec<Layer>, NetworkError> {
+    let mut width = entry;
     if let Some(&other) = block.others.first() {
         return Err(refuse(&modules[other].path, "is inside of a residual block and neither convolution, norm nor shortcut"));
     }
@@ -208,23 +282,27 @@ fn residual<'a>(
                 format!("{}.weight: {outputs} outputs of {inputs} inputs after a layer of {width}{grouped}", module.path),
             ));
         }
-        if number > 0 {
-            body.push(Layer::Relu {});
+        let norm = block.norms.get(number).map(|&norm| &modules[norm]);
+        let read = if order == Order::Before { inputs } else { outputs };
+        if let Some(norm) = norm.filter(|norm| widths(norm).0 != read) {
+            let own = widths(norm).0;
+            return Err(refuse(&norm.path, format!("is a norm of {own} beside a convolution of {inputs} inputs and {outputs} outputs")));
         }
-        body.push(module.layer(if number == strided { stride } else { 1 }, epsilon));
-        used.push(module);
-        if let Some(&norm) = block.norms.get(number) {
-            let norm = &modules[norm];
-            if widths(norm).0 != outputs {
-                let problem = format!(
-                    "is a norm of {} behind a convolution of {outputs}; norms before convolutions are not told by names",
-                    widths(norm).0
-                );
-                return Err(refuse(&norm.path, problem));
+        let convolution = module.layer(if number == strided { stride } else { 1 }, epsilon);
+        let norm_layer = norm.map(|norm| norm.layer(1, epsilon));
+        match order {
+            Order::Before => {
+                body.extend(norm_layer);
+                body.extend([Layer::Relu {}, convolution]);
             }
-            body.push(norm.layer(1, epsilon));
-            used.push(norm);
+            Order::Behind => {
+                body.extend((number > 0).then_some(Layer::Relu {}));
+                body.push(convolution);
+                body.extend(norm_layer);
+            }
         }
+        used.push(module);
+        used.extend(norm);
         width = outputs;
     }
     let mut shortcut = Vec::new();
@@ -239,9 +317,21 @@ fn residual<'a>(
         used.push(module);
         around = outputs;
     }
-    if around != width {
-        let problem = format!("adds {width} channels to {around}; shortcuts that pad with zeros (option A) are not supported");
-        return Err(refuse(&block.path, problem));
+    if around > width || (around != width && !shortcut.is_empty()) {
+        return Err(refuse(&block.path, format!("adds {width} channels to {around}")));
     }
-    Ok((Layer::Residual { body, shortcut }, width))
+    if around < width {
+        let more = width - around;
+        shortcut.push(Layer::PadChannels { before: more / 2, behind: more - more / 2, stride });
+    }
+    // A shortcut with weights reads what the first norm and ReLU give.
+    let is_shared = order == Order::Before && !block.shortcut.is_empty();
+    let mut layers: Vec<Layer> = body.drain(..if is_shared { body.iter().position(is_convolution).unwrap_or(0) } else { 0 }).collect();
+    layers.push(Layer::Residual { body, shortcut });
+    layers.extend((order == Order::Behind).then_some(Layer::Relu {}));
+    Ok(layers)
+}
+
+fn is_convolution(layer: &Layer) -> bool {
+    matches!(layer, Layer::Conv { .. })
 }

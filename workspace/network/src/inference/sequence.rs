@@ -142,7 +142,8 @@ fn lay_out(first: Vec<&Module>, units: &[Unit<'_>], known: &Known) -> Result<Inf
             (1.., Some(Kind::Linear { inputs, .. }), Kind::Conv { outputs, .. }) => Some(inputs / outputs),
             _ => None,
         };
-    let shape = geometry(units, convolutions, pixels, known, &mut assumed)?;
+    let relu_first = relu_before_norm(units);
+    let shape = geometry(units, convolutions, pixels, known, relu_first, &mut assumed)?;
     let mut layers = Vec::new();
     if convolutions == 0 && first.is_empty() {
         layers.push(Layer::Flatten {});
@@ -153,6 +154,7 @@ fn lay_out(first: Vec<&Module>, units: &[Unit<'_>], known: &Known) -> Result<Inf
     }
     for (place, unit) in units.iter().enumerate() {
         if place == convolutions && place > 0 {
+            layers.extend(shape.resized.map(|size| Layer::AdaptiveMean { size }));
             layers.push(if shape.ends_in_mean { Layer::GlobalMean {} } else { Layer::Flatten {} });
         }
         let mut layer = unit.module.layer(1, epsilon);
@@ -162,9 +164,12 @@ fn lay_out(first: Vec<&Module>, units: &[Unit<'_>], known: &Known) -> Result<Inf
             *padding = Some(0);
         }
         layers.push(layer);
-        layers.extend(unit.norms.iter().map(|norm| norm.layer(1, epsilon)));
-        if place + 1 < units.len() && !known.linear {
-            layers.push(Layer::Relu {});
+        let relu = (place + 1 < units.len() && !known.linear).then_some(Layer::Relu {});
+        let norms = unit.norms.iter().map(|norm| norm.layer(1, epsilon));
+        if relu_first {
+            layers.extend(relu.into_iter().chain(norms));
+        } else {
+            layers.extend(norms.chain(relu));
         }
         if shape.pools.contains(&place) {
             layers.push(Layer::MaxPool { size: 2, stride: Some(2), padding: 0 });
@@ -174,7 +179,8 @@ fn lay_out(first: Vec<&Module>, units: &[Unit<'_>], known: &Known) -> Result<Inf
         layers.push(Layer::GlobalMean {});
     }
     if units.len() > 1 && !known.linear {
-        assumed.push("a ReLU stands behind each layer but the last, behind its norm where it has one".to_owned());
+        let norms = if relu_first { "before its norm: the numbers leave one out between them" } else { "behind its norm where it has one" };
+        assumed.push(format!("a ReLU stands behind each layer but the last, {norms}"));
     }
     norms_assumed(first.iter().chain(units.iter().flat_map(|unit| &unit.norms)).copied(), &mut assumed);
     let family = match (convolutions, units.len()) {
@@ -189,6 +195,22 @@ fn lay_out(first: Vec<&Module>, units: &[Unit<'_>], known: &Known) -> Result<Inf
     let bound = bound.flat_map(Module::bound).collect();
     let architecture = Architecture { input: shape.input, classes, layers }.resolved();
     Ok(Inferred { architecture, family, assumed, bound, kept: Vec::new() })
+}
+
+/// The sequence and the place in it that a name such as `features.3` says.
+pub(super) fn numbered(module: &Module) -> Option<(&str, usize)> {
+    let (parent, number) = module.path.rsplit_once('.').unwrap_or(("", &module.path));
+    Some((parent, number.parse().ok()?))
+}
+
+/// Whether each norm of a numbered sequence is two behind its layer, so that something without weights is between: a ReLU.
+fn relu_before_norm(units: &[Unit<'_>]) -> bool {
+    let mut pairs = units.iter().filter_map(|unit| unit.norms.first().map(|norm| (unit.module, *norm))).peekable();
+    pairs.peek().is_some()
+        && pairs.all(|(layer, norm)| match (numbered(layer), numbered(norm)) {
+            (Some((parent, from)), Some((other, to))) => parent == other && to == from + 2,
+            _ => false,
+        })
 }
 
 /// Says what cannot be told of norms.

@@ -34,6 +34,12 @@ pub fn forward(graph: &Graph, weights: &Weights, image: &[f64]) -> Vec<f64> {
             (Operation::GlobalMean, Some((x, shape))) => {
                 x.chunks(shape.pixels()).map(|channel| channel.iter().sum::<f64>() / shape.pixels() as f64).collect()
             }
+            (Operation::AdaptiveMean { size }, Some((x, shape))) => adaptive(&x, shape, *size),
+            (Operation::PadChannels { before, behind, stride }, Some((x, shape))) => {
+                let zeros = |channels: usize| vec![0.0; channels * node.shape.pixels()];
+                let kept = (0..shape.volume()).filter(|at| at / shape.width % shape.height % stride == 0 && at % shape.width % stride == 0);
+                [zeros(*before), kept.map(|at| x[at]).collect(), zeros(*behind)].concat()
+            }
             (Operation::Flatten | Operation::Output, Some((x, _))) => x,
             (Operation::Add, Some((x, _))) => x.iter().zip(&values[node.inputs[1]]).map(|(x, y)| x + y).collect(),
             (operation, None) => panic!("{operation:?} has no input"),
@@ -100,6 +106,20 @@ fn pool(x: &[f64], shape: Shape, (size, stride, padding): (usize, usize, usize),
                 y.push(window.map(|(h, w)| x[(channel * shape.height + h) * shape.width + w]).fold(f64::NEG_INFINITY, f64::max));
             }
         }
+    }
+    y
+}
+
+fn adaptive(x: &[f64], shape: Shape, size: usize) -> Vec<f64> {
+    let window = |place: usize, extent: usize| place * extent / size..((place + 1) * extent).div_ceil(size);
+    let mut y = Vec::new();
+    for (channel, row, column) in (0..shape.channels).flat_map(|c| (0..size).flat_map(move |h| (0..size).map(move |w| (c, h, w)))) {
+        let columns = window(column, shape.width);
+        let pixels: Vec<f64> = window(row, shape.height)
+            .flat_map(|h| columns.clone().map(move |w| (h, w)))
+            .map(|(h, w)| x[(channel * shape.height + h) * shape.width + w])
+            .collect();
+        y.push(pixels.iter().sum::<f64>() / pixels.len() as f64);
     }
     y
 }

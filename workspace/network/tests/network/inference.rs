@@ -1,4 +1,4 @@
-use onebasin_network::{Blueprint, Graph, Inferred, Known, NetworkError, Rename, Shape, Stored, bind, infer};
+use onebasin_network::{Blueprint, Graph, Inferred, Known, Layer, NetworkError, Operation, Rename, Shape, Stored, bind, infer};
 
 fn listed(text: &str) -> Vec<Stored> {
     let stored = |line: &str| {
@@ -115,6 +115,22 @@ fn the_names_of_flax_are_told_and_their_layout_turned() {
 }
 
 #[test]
+fn the_names_of_keras_are_told_with_the_epsilon_of_its_norms() {
+    let text = "batch_normalization.gamma:0 8\nbatch_normalization.beta:0 8\nbatch_normalization.moving_mean:0 8\n\
+                batch_normalization.moving_variance:0 8\nconv2d.kernel:0 3x3x1x8\nconv2d.bias:0 8\ndense.kernel:0 1568x10\ndense.bias:0 10\n";
+    let inferred = infer(&listed(text), &Known::default()).unwrap();
+    let names: Vec<&str> = inferred.bound.iter().map(|bound| bound.parameter.as_str()).collect();
+    assert_eq!(names[..3], ["conv2d.weight", "conv2d.bias", "batch_normalization.scale"]);
+    let epsilon = inferred.architecture.layers.iter().find_map(|layer| match layer {
+        Layer::Norm { epsilon, .. } => Some(*epsilon),
+        _ => None,
+    });
+    assert_eq!(epsilon, Some(1e-3));
+    let dense = inferred.bound.iter().find(|bound| bound.parameter == "dense.weight").unwrap();
+    assert_eq!(dense.layout.pixels, Some(196));
+}
+
+#[test]
 fn perceptrons_are_told_by_any_names() {
     let text = "layer0.weight 512x784\nlayer0.bias 512\nlayer1.weight 512x512\nlayer1.bias 512\nlayer2.weight 10x512\nlayer2.bias 10\n";
     let (inferred, graph) = inferred(text);
@@ -146,11 +162,6 @@ fn what_is_not_supported_is_refused_by_the_name_of_its_layer() {
     );
     let grouped = refusal("0.weight 6x3x3x3\n0.bias 6\n2.weight 6x1x3x3\n2.bias 6\n4.weight 2x6\n4.bias 2\n");
     assert!(grouped.contains("2.weight: 6 outputs of 1 input after a layer of 6; a convolution in 6 groups"), "{grouped}");
-    let padded = refusal(
-        "conv1.weight 16x3x3x3\nlayer1.0.conv1.weight 16x16x3x3\nlayer1.0.conv2.weight 16x16x3x3\n\
-         layer2.0.conv1.weight 32x16x3x3\nlayer2.0.conv2.weight 32x32x3x3\nlinear.weight 10x32\n",
-    );
-    assert!(padded.contains("layer `layer2.0`") && padded.contains("option A"), "{padded}");
     for (text, word) in [
         ("lstm.weight_ih_l0 8x4\n", "a recurrent layer"),
         ("conv.weight 4x3x3\n", "1, 2 or 4 extents"),
@@ -209,6 +220,78 @@ fn images_that_lead_to_another_number_of_pixels_are_refused_by_the_layer_that_re
     );
 }
 
+#[test]
+fn shortcuts_without_weights_pad_channels_and_hold_the_order_of_what_blocks_share() {
+    let text = "conv1.weight 16x3x3x3\nlayer1.0.conv1.weight 16x16x3x3\nlayer1.0.conv2.weight 16x16x3x3\n\
+         layer2.0.conv1.weight 32x16x3x3\nlayer2.0.conv2.weight 32x32x3x3\nlinear.weight 10x32\n";
+    let (inferred, graph) = inferred(text);
+    assert!(inferred.assumed.iter().any(|line| line.contains("option A")), "{:?}", inferred.assumed);
+    let pad = graph.nodes.iter().find(|node| matches!(node.operation, Operation::PadChannels { before: 8, behind: 8, stride: 2 }));
+    assert_eq!(pad.unwrap().shape, Shape::new(32, 16, 16));
+    let groups: Vec<&str> = graph.spec().groups.iter().map(|group| group.name.as_str()).collect();
+    assert_eq!(groups, ["layer1.0.conv1", "layer2.0.conv1"]);
+}
+
+/// Two stages of one block, as published for CIFAR, norms before convolutions.
+const BEFORE: &str = "conv1.weight 8x3x3x3\n\
+    layer1.0.bn1.weight 8\nlayer1.0.bn1.bias 8\nlayer1.0.conv1.weight 8x8x3x3\n\
+    layer1.0.bn2.weight 8\nlayer1.0.bn2.bias 8\nlayer1.0.conv2.weight 8x8x3x3\n\
+    layer2.0.bn1.weight 8\nlayer2.0.bn1.bias 8\nlayer2.0.conv1.weight 16x8x3x3\n\
+    layer2.0.bn2.weight 16\nlayer2.0.bn2.bias 16\nlayer2.0.conv2.weight 16x16x3x3\nlayer2.0.shortcut.0.weight 16x8x1x1\n";
+
+#[test]
+fn residual_networks_with_norms_before_their_convolutions_are_told_by_the_widths_of_norms() {
+    let (without, graph) = inferred(&format!("{BEFORE}linear.weight 10x16\n"));
+    assert!(without.family.contains("blocks with norms before their convolutions"), "{}", without.family);
+    assert_eq!(graph.spec().groups.len(), 4);
+    // The shortcut with weights reads what the first norm and ReLU give: both stand before the sum.
+    let kinds: Vec<&str> = without.architecture.layers.iter().map(kind).collect();
+    assert_eq!(kinds, ["conv", "residual", "norm", "relu", "residual", "mean", "linear"]);
+    let (with, graph) = inferred(&format!("{BEFORE}bn1.weight 16\nbn1.bias 16\nlinear.weight 10x16\n"));
+    let kinds: Vec<&str> = with.architecture.layers.iter().map(kind).collect();
+    assert_eq!(kinds[kinds.len() - 4..], ["norm", "relu", "mean", "linear"]);
+    assert_eq!(graph.spec().groups.len(), 4);
+    assert_eq!(with.bound.len(), 17);
+}
+
+fn kind(layer: &Layer) -> &'static str {
+    match layer {
+        Layer::Conv { .. } => "conv",
+        Layer::Residual { .. } => "residual",
+        Layer::Norm { .. } => "norm",
+        Layer::Relu {} => "relu",
+        Layer::GlobalMean {} => "mean",
+        Layer::AdaptiveMean { .. } => "adaptive",
+        Layer::MaxPool { .. } => "pool",
+        Layer::Flatten {} => "flatten",
+        Layer::Linear { .. } => "linear",
+        Layer::PadChannels { .. } => "pad",
+    }
+}
+
+#[test]
+fn a_number_left_out_before_a_norm_is_its_relu() {
+    let layer = |number: usize, shape: &str| format!("{number}.weight {shape}\n{number}.bias {}\n", shape.split('x').next().unwrap());
+    let kinds = |text: &str| inferred(text).0.architecture.layers.iter().map(kind).collect::<Vec<_>>();
+    let before = [layer(0, "8x6"), layer(2, "8"), layer(3, "8x8"), layer(5, "8"), layer(6, "4x8")].concat();
+    assert_eq!(kinds(&before), ["flatten", "linear", "relu", "norm", "linear", "relu", "norm", "linear"]);
+    let behind = [layer(0, "8x6"), layer(1, "8"), layer(3, "8x8"), layer(4, "8"), layer(6, "4x8")].concat();
+    assert_eq!(kinds(&behind), ["flatten", "linear", "norm", "relu", "linear", "norm", "relu", "linear"]);
+    // With pools behind the norms.
+    let pooled = [layer(0, "8x1x3x3"), layer(2, "8"), layer(4, "8x8x3x3"), layer(6, "8"), layer(9, "4x392")].concat();
+    assert_eq!(kinds(&pooled), ["conv", "relu", "norm", "pool", "conv", "relu", "norm", "pool", "flatten", "linear"]);
+}
+
+#[test]
+fn the_vgg_of_torchvision_takes_small_images_by_its_adaptive_mean() {
+    let known = Known { input: Some(Shape::new(3, 32, 32)), ..ORDERED };
+    let small = infer(&listed(include_str!("shapes/torchvision-vgg11.txt")), &known).unwrap();
+    assert!(small.architecture.layers.contains(&Layer::AdaptiveMean { size: 7 }), "{:?}", small.assumed);
+    assert!(small.assumed.iter().any(|line| line.contains("brings the 1 by 1 pixels")), "{:?}", small.assumed);
+    let graph = Graph::build(&small.architecture).unwrap();
+    assert_eq!(graph.spec().parameter("classifier.0.weight").unwrap().columns.unwrap().block, 49);
+}
+
 fn resnet20() -> Graph {
     let blueprint: Blueprint = toml::from_str("family = 'resnet'\ndepth = 20\nnorm = 'layer'\nshortcut = 1").unwrap();
     Graph::build(&blueprint.build(Shape::new(3, 32, 32), 10).unwrap()).unwrap()
@@ -240,6 +323,36 @@ fn a_known_network_takes_layers_by_mapped_names_in_any_order() {
     assert_eq!(tensors, [4, 5, 2, 3, 0, 1]);
     let error = bind(&graph, &listed(text), &names[..2]).unwrap_err();
     assert!(matches!(&error, NetworkError::Layer { layer, .. } if layer == "fc3"), "{error}");
+}
+
+#[test]
+fn a_name_that_is_the_same_by_accident_does_not_hide_the_order() {
+    let graph =
+        Graph::build(&Blueprint::build(&toml::from_str("family = 'mlp'\nhidden = [4, 5]").unwrap(), Shape::new(2, 1, 1), 3).unwrap())
+            .unwrap();
+    let text = "fc1.weight 4x2\nfc1.bias 4\nmiddle.weight 5x4\nmiddle.bias 5\nhead.weight 3x5\nhead.bias 3\n";
+    let bound = bind(&graph, &listed(text), &[]).unwrap();
+    assert_eq!(bound.bound.iter().map(|bound| bound.tensor).collect::<Vec<_>>(), [0, 1, 2, 3, 4, 5]);
+    assert!(bound.assumed[0].contains("`middle` is `fc2`, `head` is `fc3`"), "{:?}", bound.assumed);
+    // Where most names are the network's, the one that is missing is told.
+    let text = "fc1.weight 4x2\nfc1.bias 4\nfc2.weight 5x4\nfc2.bias 5\nhead.weight 9x5\nhead.bias 9\n";
+    let error = bind(&graph, &listed(text), &[]).unwrap_err().to_string();
+    assert!(error.contains("layer `fc3`: the file has no tensors for it, though for 2 of 3 layers"), "{error}");
+}
+
+#[test]
+fn slips_in_names_are_told_on_both_sides() {
+    let graph =
+        Graph::build(&Blueprint::build(&toml::from_str("family = 'mlp'\nhidden = [4]").unwrap(), Shape::new(2, 1, 1), 3).unwrap()).unwrap();
+    let text = "hidden.weight 4x2\nhidden.bias 4\nout.weight 3x4\nout.bias 3\n";
+    let error = |names: [(&str, &str); 2]| {
+        let names = names.map(|(from, to)| Rename { from: from.to_owned(), to: to.to_owned() });
+        bind(&graph, &listed(text), &names).unwrap_err().to_string()
+    };
+    let target = error([("hidden", "fc1"), ("out", "fcc2")]);
+    assert!(target.contains("`names` makes `fcc2` of `out`") && target.contains("did you mean `fc2`?"), "{target}");
+    let source = error([("hiden", "fc1"), ("out", "fc2")]);
+    assert!(source.contains("`names` has `hiden`, and nothing in the file") && source.contains("did you mean `hidden`?"), "{source}");
 }
 
 #[test]

@@ -113,5 +113,22 @@ pub fn small_networks() -> Vec<(&'static str, Graph)> {
                 3,
             ),
         ),
+        (
+            "padded channels and an adaptive mean",
+            list(
+                "layers = [
+                    { op = 'conv', out = 4 },
+                    { op = 'residual',
+                      body = [{ op = 'conv', out = 5, stride = 2 }, { op = 'relu' }, { op = 'conv', out = 7 }],
+                      shortcut = [{ op = 'pad-channels', before = 1, behind = 2, stride = 2 }] },
+                    { op = 'conv', out = 6 },
+                    { op = 'adaptive-mean', size = 2 },
+                    { op = 'flatten' },
+                    { op = 'linear', out = 3 },
+                ]",
+                [2, 5, 5],
+                3,
+            ),
+        ),
     ]
 }

@@ -7,43 +7,43 @@ use onebasin_matching::{Alignment, Certificate, Frame, Outcome, UnitMap, UnitMap
 use onebasin_network::{Graph, Permutation, PermutationSpec, Role, Weights};
 use serde_json::{Map, Value, json};
 
-use super::Aligned;
-use crate::commands::Failure;
+use crate::network_match::Matched;
 use crate::whole_file;
 
 /// Said in the file itself, because the other direction is the commonest mistake of its readers.
 const DIRECTION: &str = "slot i of the frame holds the model's unit p[i]";
 
 /// Writes permutations, what was found and the check, as JSON.
-pub fn write_maps(aligned: &Aligned, path: &Path) -> Result<(), Failure> {
-    let mut content = aligned.summary();
+///
+/// # Errors
+/// When a map is no permutation, or the file cannot be written.
+pub fn write(matched: &Matched, spec: &PermutationSpec, path: &Path) -> Result<()> {
+    let mut content = matched.summary();
     content["direction"] = json!(DIRECTION);
-    let groups = &aligned.networks[0].graph.spec().groups;
     let model = |maps: &UnitMaps| {
-        let named = groups.iter().zip(maps).map(|(group, map)| match map {
+        let named = spec.groups.iter().zip(maps).map(|(group, map)| match map {
             UnitMap::Permutation(permutation) => Ok((group.name.clone(), json!(permutation))),
             _ => Err(anyhow!("the map of group `{}` is a plan, which has no permutation\nhint: use `plan = \"exact\"`", group.name)),
         });
         named.collect::<Result<Map<String, Value>>>()
     };
-    let models = aligned.alignment.maps.iter().map(model).collect::<Result<Vec<_>>>().map_err(Failure::Input)?;
-    content["models"] = json!(models);
+    content["models"] = json!(matched.alignment.maps.iter().map(model).collect::<Result<Vec<_>>>()?);
     let text = format!("{:#}\n", content);
-    whole_file::write(path, text.as_bytes()).with_context(|| format!("cannot write `{}`", path.display())).map_err(super::super::unwritable)
+    whole_file::write(path, text.as_bytes()).with_context(|| format!("cannot write `{}`", path.display()))
 }
 
-/// Reads permutations of some models of one network.
-pub fn read_maps(path: &Path, graph: &Graph, models: &[&Weights]) -> Result<Alignment, Failure> {
-    let read = || -> Result<Alignment> {
-        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display()))?;
-        let value: Value = serde_json::from_str(&text).with_context(|| format!("`{}` is no JSON", path.display()))?;
-        let maps = parse(&value, graph.spec(), models.len()).with_context(|| format!("the maps of `{}`", path.display()))?;
-        Ok(alignment(graph, models, maps))
-    };
-    read().map_err(Failure::Input)
+/// Reads permutations of some models of one network, which are called so in errors.
+///
+/// # Errors
+/// When the file is none of the forms that are known, or a list in it is no permutation of its group: names model, group and slot.
+pub fn read(path: &Path, graph: &Graph, names: &[String]) -> Result<Vec<Vec<Permutation>>> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display()))?;
+    let value: Value = serde_json::from_str(&text).with_context(|| format!("`{}` is no JSON", path.display()))?;
+    parse(&value, graph.spec(), names).with_context(|| format!("the maps of `{}`", path.display()))
 }
 
-fn alignment(graph: &Graph, models: &[&Weights], maps: Vec<Vec<Permutation>>) -> Alignment {
+/// The alignment of permutations that are known.
+pub fn alignment(graph: &Graph, models: &[&Weights], maps: Vec<Vec<Permutation>>) -> Alignment {
     let spec = graph.spec();
     let maps: Vec<UnitMaps> = maps.into_iter().map(|maps| maps.into_iter().map(UnitMap::Permutation).collect()).collect();
     let moved: Vec<Weights> = models.iter().zip(&maps).map(|(model, maps)| to_frame(spec, model, maps)).collect();
@@ -69,43 +69,91 @@ fn alignment(graph: &Graph, models: &[&Weights], maps: Vec<Vec<Permutation>>) ->
 ///
 /// - ours: an object with `models`, a list of objects of lists by group; or that list alone;
 /// - Git Re-Basin's: one object of lists by group, the second model's onto the first (`w'[i] = w[p[i]]`);
-/// - C²M³'s: an object by the models' names, each of lists by group, whose `p[i]` is the slot of unit `i` in the universe; or of the first
-///   model's name, of the second's, of lists by group, as Git Re-Basin's.
-fn parse(value: &Value, spec: &PermutationSpec, models: usize) -> Result<Vec<Vec<Permutation>>> {
-    let identity = || spec.groups.iter().map(|group| Permutation::identity(group.units)).collect::<Vec<_>>();
+/// - C²M³'s: an object by the models' names, each of lists by group, whose `p[i]` is the slot of unit `i` in the universe; or of pairs: of
+///   one model's name, of another's, of lists by group, as Git Re-Basin's.
+fn parse(value: &Value, spec: &PermutationSpec, names: &[String]) -> Result<Vec<Vec<Permutation>>> {
+    let count = names.len();
     let list = match value {
         Value::Array(list) => Some(list),
         Value::Object(object) => object.get("models").and_then(Value::as_array),
         _ => None,
     };
     if let Some(list) = list {
-        ensure!(list.len() == models, "{} models, expected {models}, one for each file", list.len());
-        return list.iter().enumerate().map(|(model, maps)| of_model(maps, spec).with_context(|| format!("model {model}"))).collect();
+        ensure!(list.len() == count, "{} models, expected {count}, one for each file", list.len());
+        return list.iter().zip(names).map(|(maps, name)| of_model(maps, spec).with_context(|| format!("model `{name}`"))).collect();
     }
     let Value::Object(object) = value else {
         bail!("expected an object of permutations by group\nhint: `onebasin match .. --out` writes one")
     };
     if object.values().all(Value::is_array) {
-        ensure!(models == 2, "one set of permutations for {models} files\nhint: it maps the second model onto the first: give two files");
-        return Ok(vec![identity(), of_model(value, spec).context("model 1")?]);
+        ensure!(count == 2, "one set of permutations for {count} files\nhint: it maps the second model onto the first: give two files");
+        return Ok(vec![identities(spec), of_model(value, spec).with_context(|| format!("model `{}`", names[1]))?]);
     }
     let inner: Vec<&Map<String, Value>> = object.values().filter_map(Value::as_object).collect();
     ensure!(inner.len() == object.len(), "expected permutations by group, or by model and group");
     if inner.iter().all(|maps| maps.values().all(Value::is_array)) {
-        ensure!(inner.len() == models, "{} models, expected {models}, one for each file", inner.len());
+        ensure!(inner.len() == count, "{} models, expected {count}, one for each file", inner.len());
         let universe = |(name, maps): (&String, &Value)| {
             let maps = of_model(maps, spec).with_context(|| format!("model `{name}`"))?;
             Ok(maps.iter().map(Permutation::inverse).collect())
         };
         return object.iter().map(universe).collect();
     }
-    match inner.as_slice() {
-        [one] if models == 2 && one.len() == 1 => {
-            let maps = one.values().next().context("no model")?;
-            Ok(vec![identity(), of_model(maps, spec).context("model 1")?])
+    pairs(object, spec, count)
+}
+
+fn identities(spec: &PermutationSpec) -> Vec<Permutation> {
+    spec.groups.iter().map(|group| Permutation::identity(group.units)).collect()
+}
+
+/// Permutations of pairs: of the model of the outer name, those of the model of the inner name onto it. The first model is the frame.
+fn pairs(object: &Map<String, Value>, spec: &PermutationSpec, count: usize) -> Result<Vec<Vec<Permutation>>> {
+    let mut found: Vec<(&String, &String, Vec<Permutation>)> = Vec::new();
+    for (onto, others) in object {
+        for (from, maps) in others.as_object().into_iter().flatten() {
+            let maps = of_model(maps, spec).with_context(|| format!("model `{from}` onto `{onto}`"))?;
+            found.push((onto, from, maps));
         }
-        _ => bail!("permutations between several pairs of models, expected one pair or one universe\nhint: give the maps of two models"),
     }
+    // In the order of the files: that of the outer names, then of those which stand inside alone.
+    let mut models: Vec<&String> = Vec::new();
+    for name in found.iter().map(|(onto, ..)| *onto).chain(found.iter().map(|(_, from, _)| *from)) {
+        if !models.contains(&name) {
+            models.push(name);
+        }
+    }
+    ensure!(models.len() == count, "permutations between {} models, expected {count}, one for each file", models.len());
+    let mut maps: Vec<Option<Vec<Permutation>>> = vec![None; count];
+    maps[0] = Some(identities(spec));
+    let place = |name: &String| models.iter().position(|model| *model == name).unwrap_or_default();
+    let through = |pair: &[Permutation], onto: &[Permutation]| -> Vec<Permutation> {
+        pair.iter().zip(onto).map(|(pair, onto)| pair.then(onto)).collect()
+    };
+    // A pair leads from one of its models to the other, whichever is known.
+    for _ in 0..count {
+        for (onto, from, pair) in &found {
+            let (onto, from) = (place(onto), place(from));
+            if let (Some(known), None) = (&maps[onto], &maps[from]) {
+                maps[from] = Some(through(pair, known));
+            } else if let (None, Some(known)) = (&maps[onto], &maps[from]) {
+                let back: Vec<Permutation> = pair.iter().map(Permutation::inverse).collect();
+                maps[onto] = Some(through(&back, known));
+            }
+        }
+    }
+    let maps: Vec<Vec<Permutation>> = maps
+        .into_iter()
+        .zip(&models)
+        .map(|(maps, name)| maps.with_context(|| format!("no permutations lead to model `{name}`")))
+        .collect::<Result<_>>()?;
+    for (onto, from, pair) in &found {
+        ensure!(
+            through(pair, &maps[place(onto)]) == maps[place(from)],
+            "the permutations of `{from}` onto `{onto}` are not those that the others come to: pairs that do not fit each other bring no \
+             {count} models into one frame\nhint: give the maps of two models one way, or C²M³'s of a universe"
+        );
+    }
+    Ok(maps)
 }
 
 fn of_model(maps: &Value, spec: &PermutationSpec) -> Result<Vec<Permutation>> {
@@ -191,7 +239,8 @@ mod tests {
 
     fn read(text: &str, models: usize) -> Result<Vec<Vec<Vec<u32>>>, String> {
         let graph = graph(r#"{"family": "mlp", "hidden": [3, 2]}"#, Shape::new(4, 1, 1));
-        let maps = parse(&serde_json::from_str(text).unwrap(), graph.spec(), models).map_err(|error| format!("{error:#}"))?;
+        let names: Vec<String> = ["a.pt", "b.pt", "c.pt"][..models].iter().map(|&name| name.to_owned()).collect();
+        let maps = parse(&serde_json::from_str(text).unwrap(), graph.spec(), &names).map_err(|error| format!("{error:#}"))?;
         Ok(maps.iter().map(|maps| maps.iter().map(|map| map.as_slice().to_vec()).collect()).collect())
     }
 
@@ -205,6 +254,19 @@ mod tests {
         assert_eq!(read(r#"{"a": {"b": {"P_0": [1,2,0], "P_1": [1,0]}}}"#, 2), both);
         let universe = read(r#"{"a": {"P_0": [0,1,2], "P_1": [0,1]}, "b": {"P_0": [2,0,1], "P_1": [1,0]}}"#, 2);
         assert_eq!(universe, Ok(vec![same, turned]));
+    }
+
+    #[test]
+    fn pairs_both_ways_are_one_frame_where_they_fit_each_other() {
+        let (turned, back) = (r#"{"P_0": [1,2,0], "P_1": [1,0]}"#, r#"{"P_0": [2,0,1], "P_1": [1,0]}"#);
+        let both = |back: &str| read(&format!(r#"{{"a": {{"b": {turned}}}, "b": {{"a": {back}}}}}"#), 2);
+        assert_eq!(both(back), Ok(vec![vec![vec![0, 1, 2], vec![0, 1]], vec![vec![1, 2, 0], vec![1, 0]]]));
+        let error = both(turned).unwrap_err();
+        assert!(error.contains("of `a` onto `b` are not those that the others come to") && error.contains("hint"), "{error}");
+        // Three models by two pairs: the third through the second.
+        let chained = read(&format!(r#"{{"a": {{"b": {turned}}}, "b": {{"c": {turned}}}}}"#), 3).unwrap();
+        assert_eq!(chained[2][0], [2, 0, 1]);
+        assert!(read(&format!(r#"{{"a": {{"b": {turned}}}}}"#), 3).unwrap_err().contains("between 2 models, expected 3"));
     }
 
     #[test]
@@ -244,7 +306,7 @@ mod tests {
         assert!(ours("[0,1]", "[0,1]").contains("group `fc1`: 2 indices, expected 3"));
         assert!(ours("[0,1,-1]", "[0,1]").contains("group `fc1`: slot 2 holds `-1`"));
         let input = refused(r#"[{"fc1": [0,1,2], "fc2": [0,1], "input": [1,0]}, {}]"#);
-        assert!(input.contains("model 0") && input.contains("`input` is no group") && input.contains("never permuted"), "{input}");
+        assert!(input.contains("model `a.pt`") && input.contains("`input` is no group") && input.contains("never permuted"), "{input}");
         assert!(refused(r#"[{"fc1": [0,1,2]}, {}]"#).contains("group `fc2` has no permutation"));
         assert!(refused("[]").contains("0 models, expected 2"));
     }

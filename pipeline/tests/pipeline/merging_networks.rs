@@ -1,0 +1,89 @@
+//! What `merge` writes, and what it refuses to write over.
+
+use std::fs;
+
+use onebasin_checkpoints::{Dtype, StateDict, Tensor, from_bytes, read, to_pytorch};
+
+use crate::networks::{array, drawn, fixture, perceptron, run, written};
+
+/// Two convolutions, the first with a batch norm behind it and no bias, the second without either, and a linear layer; for glyphs.
+fn convolutional(seed: u32) -> StateDict {
+    let ones = |count: usize| vec![1.0; count];
+    let mut tensors = vec![
+        ("0.weight".to_owned(), array(&[4, 1, 3, 3], &drawn(36, seed))),
+        ("1.weight".to_owned(), array(&[4], &ones(4))),
+        ("1.bias".to_owned(), array(&[4], &drawn(4, seed + 1))),
+        ("1.running_mean".to_owned(), array(&[4], &drawn(4, seed + 2))),
+        ("1.running_var".to_owned(), array(&[4], &ones(4))),
+        ("4.weight".to_owned(), array(&[5, 4, 3, 3], &drawn(180, seed + 3))),
+        ("8.weight".to_owned(), array(&[10, 245], &drawn(2450, seed + 4))),
+        ("8.bias".to_owned(), array(&[10], &drawn(10, seed + 5))),
+    ];
+    tensors.insert(5, ("1.num_batches_tracked".to_owned(), Tensor::new(Dtype::I64, vec![], vec![9, 0, 0, 0, 0, 0, 0, 0])));
+    StateDict::new(tensors)
+}
+
+#[test]
+fn what_a_file_holds_beside_the_network_stays_as_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let first = fs::read(fixture("nested-lightning.ckpt")).unwrap();
+    written(folder, "a.ckpt", first.clone());
+    let mut other = from_bytes(&first, "a".as_ref(), None).unwrap();
+    for (place, (_, tensor)) in other.tensors.iter_mut().enumerate() {
+        *tensor = tensor.with_values(&drawn(tensor.len(), place as u32)).unwrap();
+    }
+    written(folder, "b.pt", to_pytorch(&other));
+    let (code, _, error) = run(folder, &["merge", "a.ckpt", "b.pt", "--out", "merged.ckpt"]);
+    assert_eq!(code, 0, "{error}");
+    assert!(error.contains("`merged.ckpt`: `epoch`") && error.contains("are those of `a.ckpt`"), "{error}");
+    let (before, after) = (read(&folder.join("a.ckpt"), None).unwrap(), read(&folder.join("merged.ckpt"), None).unwrap());
+    assert_eq!(after.beside, before.beside);
+    assert_ne!(after.tensors, before.tensors);
+    // The same archive: every file of it, of the same size.
+    assert_eq!(fs::metadata(folder.join("merged.ckpt")).unwrap().len().abs_diff(first.len() as u64) / 4096, 0);
+    let (code, _, error) = run(folder, &["merge", "a.ckpt", "b.pt", "--out", "merged.safetensors"]);
+    assert!(code == 0 && error.contains("are left out; they are in `a.ckpt`"), "{error}");
+}
+
+#[test]
+fn files_that_are_read_are_never_written_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    for (name, seed) in [("a.pt", 1), ("b.pt", 2), ("merged.aligned-0.pt", 3)] {
+        written(folder, name, to_pytorch(&perceptron(&[6, 5, 3], seed)));
+    }
+    for arguments in [
+        &["merge", "a.pt", "b.pt", "--out", "b.pt"][..],
+        &["merge", "a.pt", "merged.aligned-0.pt", "--out", "merged.pt", "--aligned"],
+        &["match", "a.pt", "b.pt", "--out", "./a.pt"],
+        &["convert", "a.pt", "a.pt"],
+    ] {
+        let (code, _, error) = run(folder, arguments);
+        assert!(code == 2 && error.contains("is one of the inputs"), "{arguments:?}: {error}");
+    }
+    assert!(read(&folder.join("b.pt"), None).is_ok());
+}
+
+#[test]
+fn a_repair_gives_biases_to_layers_without_and_folds_them_into_batch_norms() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    for (name, seed) in [("a.pt", 1), ("b.pt", 100)] {
+        written(folder, name, to_pytorch(&convolutional(seed)));
+    }
+    let (code, _, error) =
+        run(folder, &["merge", "a.pt", "b.pt", "--out", "merged.pt", "--repair", "--data", "glyphs", "--images", "200", "--aligned"]);
+    assert_eq!(code, 0, "{error}");
+    assert!(error.contains("has a bias that `a.pt` does not have, for `4`: load it into a network made with `bias=True`"), "{error}");
+    let merged = read(&folder.join("merged.pt"), None).unwrap();
+    let names: Vec<&str> = merged.tensors.iter().map(|(name, _)| name.as_str()).collect();
+    let place = names.iter().position(|name| *name == "4.bias").unwrap();
+    assert_eq!(names[place - 1], "4.weight");
+    assert_eq!(names.len(), convolutional(1).tensors.len() + 1);
+    // The file is a network again, of one layer with a bias more.
+    let (code, out, error) = run(folder, &["describe", "merged.pt"]);
+    assert!(code == 0 && out.contains("4.bias"), "{out}{error}");
+    let (code, _, error) = run(folder, &["measure", "merged.pt", "--data", "glyphs", "--images", "50"]);
+    assert_eq!(code, 0, "{error}");
+}
