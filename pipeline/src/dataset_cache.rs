@@ -162,6 +162,7 @@ mod tests {
             normalisation: None,
             trained: Graph::build(&architecture).unwrap(),
             graph: Graph::build(&architecture).unwrap(),
+            others: Vec::new(),
             device: "cpu".to_owned(),
             measured: Default::default(),
             validation: None,

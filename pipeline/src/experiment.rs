@@ -48,6 +48,10 @@ pub fn plan(experiment: &Experiment, digests: &BTreeMap<String, String>, device:
             normalisation: pair.normalisation.clone(),
             trained: pair.trained.clone(),
             graph: pair.graph.clone(),
+            others: match pair.widths.is_empty() {
+                true => Vec::new(),
+                false => pair.widths.values().map(|width| &width.graph).chain([&pair.graph]).cloned().collect(),
+            },
             // `cuda:1` computes what `cuda:0` does.
             device: device.split(':').next().unwrap_or(device).to_owned(),
             measured: experiment.evaluation.images,

@@ -5,6 +5,7 @@ mod barrier;
 mod comparison;
 mod curve;
 mod deviations;
+mod distillation;
 mod document;
 mod environment;
 mod error;
@@ -27,6 +28,7 @@ mod sequence;
 mod sweep;
 mod text;
 mod warnings;
+mod widths;
 
 pub use asked::{Asked, EvaluationKeys, Needs, Requests};
 pub use barrier::BarrierOver;
@@ -35,7 +37,9 @@ pub use environment::COMMAND_VARIABLES;
 pub(crate) use error::chain;
 pub use error::{Excerpt, SpecError};
 pub use executor::{Executor, Resources, Slurm, parse_bytes};
-pub use experiment::{Checkpoint, Columns, Evaluation, Experiment, FirstWeights, Lost, Merging, Method, Model, Pair};
+pub use experiment::{
+    Checkpoint, Columns, Evaluation, Experiment, FirstWeights, Lesson, Lost, Merging, Method, Model, Pair, Pruned, Width,
+};
 pub(crate) use fault::{shown, whole};
 pub use interpolation::Interpolation;
 pub use layers::Overrides;

@@ -20,6 +20,8 @@ pub struct Task {
     pub trained: Graph,
     /// The network that its training leaves.
     pub graph: Graph,
+    /// Those of models that have other widths.
+    pub others: Vec<Graph>,
     /// The kind of device: `cpu`, `ndarray` or `cuda`. Kernels round differently, so it enters recipes.
     pub device: String,
     /// How many images are measured.

@@ -49,11 +49,20 @@ pub fn describe(arguments: &cli::Describe) -> Result<Verdict, Failure> {
         vec![Network { name, graph, classes: Vec::new(), seen: Vec::new(), file: Some((network.inferred, names)) }]
     } else {
         let session = Session::read(target, &arguments.shared, false)?;
-        let network = |pair: &Pair| {
+        let mut described = Vec::new();
+        for pair in &session.experiment.pairs {
             let (name, graph, classes) = (pair.name().to_string(), pair.graph.clone(), pair.classes.clone());
-            Ok(Network { name, graph, classes, seen: seen(&session, pair)?, file: None })
-        };
-        session.experiment.pairs.iter().map(network).collect::<Result<_, Failure>>()?
+            described.push(Network { name, graph, classes, seen: seen(&session, pair)?, file: None });
+            // Models with other widths than the pair's.
+            described.extend(pair.widths.iter().map(|(&model, width)| Network {
+                name: format!("{}, model {}: {}", pair.name(), session.experiment.models[model].name, width.architecture),
+                graph: width.graph.clone(),
+                classes: Vec::new(),
+                seen: Vec::new(),
+                file: None,
+            }));
+        }
+        described
     };
     console::data(&if arguments.json {
         format!("{:#}", Value::from(described.iter().map(as_json).collect::<Vec<Value>>()))

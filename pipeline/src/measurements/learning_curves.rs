@@ -76,7 +76,7 @@ impl Measurement for LearningCurves {
 
     fn plan((): &(), planner: &mut PairPlanner<'_, '_>) {
         for (index, model) in planner.experiment().models.iter().enumerate() {
-            if planner.checkpoint(index).is_some() {
+            if planner.checkpoint(index).is_some() || model.pruned.is_some() {
                 continue;
             }
             let ResultKey { pair, replicate, .. } = planner.key(None);

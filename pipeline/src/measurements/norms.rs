@@ -217,7 +217,7 @@ impl Stage for NormsStage {
             items.extend(norms(graph.spec(), &own, Form::EndPoint, Some(place)));
             items.extend(norms(graph.spec(), &aligned, Form::Aligned, Some(place)));
         }
-        let (graph, merged) = files::load_own(merged, graph)?;
+        let (graph, merged) = files::load_own(merged, &self.task)?;
         items.extend(norms(graph.spec(), &merged, Form::Merged, None));
         files::write_json(&context.out.join(ARTIFACT), &items)
     }

@@ -206,7 +206,7 @@ impl Stage for VariancesStage {
         }
         let shares = vec![1.0 / found.len() as f64; found.len()];
         let mixture = Statistics::mixture(&found.iter().collect::<Vec<_>>(), &shares, Spread::Variance)?;
-        let (_, model) = files::load_own(merged, &self.task.graph)?;
+        let (_, model) = files::load_own(merged, &self.task)?;
         let done = total - (2 + ends.len()) * images;
         let correlations = repairer.correlations(&model, &aligned, done, total)?;
         let merged = repairer.statistics(&model, total - images, total)?;

@@ -93,7 +93,7 @@ impl PairPlanner<'_, '_> {
         }
         let trained = models.iter().map(|&index| self.model(index)).collect();
         let stream = self.matching_stream(method, if names.is_empty() { path } else { names });
-        let align = Align::new(id.clone(), trained, self.task(), onto_reference(&method.matching, models), stream);
+        let align = Align::new(id.clone(), trained, self.task_of(models[0]), onto_reference(&method.matching, models), stream);
         let align = match method.matching.needs() {
             None => align,
             Some(activations) => align.with_moments(self.moments(method, activations), models.to_vec()),

@@ -7,9 +7,9 @@ use onebasin_repro::Stream;
 
 use super::{MergeSet, PlannedAlignment, Record, Recorded};
 use crate::identity::{MethodLabel, ModelNames, ResultKey};
-use crate::spec::{Checkpoint, Curve, Experiment, FirstWeights, MOST_STAGES, Merging, Method, Pair};
+use crate::spec::{Checkpoint, Curve, Experiment, FirstWeights, Lesson, MOST_STAGES, Merging, Method, Pair, Pruned};
 use crate::stage::{Stage, StageId};
-use crate::stages::{Import, Merge, Merged, PathPoint, Repair, Train, TrainPath};
+use crate::stages::{Import, Merge, Merged, PathPoint, Prune, Repair, Train, TrainPath};
 use crate::task::Task;
 
 /// What has been planned so far.
@@ -86,6 +86,24 @@ impl<'a> PairPlanner<'a, '_> {
         self.task.clone()
     }
 
+    /// The same about the network of a model, given by index.
+    pub fn task_of(&self, model: usize) -> Arc<Task> {
+        match self.pair.widths.get(&model) {
+            None => self.task(),
+            Some(width) => Arc::new(Task { trained: width.trained.clone(), graph: width.graph.clone(), ..(*self.task).clone() }),
+        }
+    }
+
+    /// The same about what a method makes of models, given by index: it has the widths of its reference, or of the first of them.
+    pub fn task_of_merged(&self, method: &Method, models: &[usize]) -> Arc<Task> {
+        let like = match method.merging {
+            Merging::Model { model } => Some(model),
+            Merging::Fresh { like } => like,
+            _ => method.matching.reference().filter(|reference| models.contains(reference)).or(models.first().copied()),
+        };
+        like.map_or_else(|| self.task(), |model| self.task_of(model))
+    }
+
     /// The alignments planned so far.
     pub fn alignments(&self) -> &[PlannedAlignment] {
         &self.alignments
@@ -99,7 +117,11 @@ impl<'a> PairPlanner<'a, '_> {
     /// Plans the training of a model, given by index: in parts, where it is measured on the way.
     fn train(&mut self, index: usize) {
         if let Some(checkpoint) = self.checkpoint(index) {
-            self.add(Import::new(self.model(index), self.task(), checkpoint.clone()));
+            self.add(Import::new(self.model(index), self.task_of(index), checkpoint.clone()));
+            return;
+        }
+        if let Some(Pruned { from, norm }) = self.experiment().models[index].pruned {
+            self.add(Prune::new(self.model(index), self.model(from), self.task_of(index), norm));
             return;
         }
         let whole = self.training(index, self.model_streams(index));
@@ -119,7 +141,7 @@ impl<'a> PairPlanner<'a, '_> {
     fn training(&self, index: usize, streams: [Stream; 2]) -> Train {
         let experiment = self.experiment();
         let (training, subset) = (experiment.training(self.pair, index), experiment.subset(self.pair, index).cloned());
-        let train = Train::new(self.model(index), self.task(), training, subset, streams, experiment.checkpoint_seconds);
+        let train = Train::new(self.model(index), self.task_of(index), training, subset, streams, experiment.checkpoint_seconds);
         if experiment.models[index].first_weights == FirstWeights::Shared { train.with_shared_weights() } else { train }
     }
 
@@ -171,8 +193,13 @@ impl<'a> PairPlanner<'a, '_> {
 
     /// The stage that makes a model, given by index.
     pub fn model(&self, index: usize) -> StageId {
-        let kind = if self.checkpoint(index).is_some() { "import" } else { "train" };
-        self.id(kind, None, &self.experiment().models[index].name)
+        let model = &self.experiment().models[index];
+        let kind = match (self.checkpoint(index), model.pruned) {
+            (Some(_), _) => "import",
+            (None, Some(_)) => "prune",
+            (None, None) => "train",
+        };
+        self.id(kind, None, &model.name)
     }
 
     /// The stages that make all models.
@@ -243,19 +270,31 @@ impl<'a> PairPlanner<'a, '_> {
         let path = set.path(&self.names(&set.models()));
         let model = match &method.merging {
             Merging::Ensemble { .. } => return None,
-            Merging::Model { model } => self.model(*model),
-            Merging::Mean { coefficients, .. } => self.mean(method, set, &path, coefficients.as_deref()),
-            Merging::Spherical => self.mean(method, set, &path, None),
-            Merging::Curve(curve) => self.point(method, set, &path, curve),
+            Merging::Model { model } => Some(self.model(*model)),
+            Merging::Fresh { .. } => None,
+            Merging::Mean { coefficients, .. } => Some(self.mean(method, set, &path, coefficients.as_deref())),
+            Merging::Spherical => Some(self.mean(method, set, &path, None)),
+            Merging::Curve(curve) => Some(self.point(method, set, &path, curve)),
         };
-        let Some(training) = &method.fine_tuning else { return Some(model) };
+        let Some(training) = &method.fine_tuning else { return model };
         let id = self.id("fine-tune", Some(method), &path);
         if self.is_new(&id) {
             // One stream for all methods, so that they see the same images in the same order.
             let stream = self.stream().child("fine-tune");
             let seconds = self.experiment().checkpoint_seconds;
-            let train = Train::new(id.clone(), self.task(), self.pair.adapted(training), None, [stream.clone(), stream], seconds);
-            self.add(train.of_model(model));
+            let (task, training) = (self.task_of_merged(method, &set.models()), self.pair.adapted(training));
+            let train = Train::new(id.clone(), task, training, None, [stream.clone(), stream], seconds);
+            let train = match model {
+                Some(model) => train.of_model(model),
+                None => train,
+            };
+            self.add(match &method.lesson {
+                None => train,
+                Some(Lesson { teachers, options }) => {
+                    let teachers = teachers.clone().unwrap_or_else(|| set.models());
+                    train.taught_by(teachers.into_iter().map(|teacher| self.model(teacher)).collect(), *options)
+                }
+            });
         }
         Some(id)
     }
@@ -294,7 +333,7 @@ impl<'a> PairPlanner<'a, '_> {
         let merged = self.id("merge", Some(method), path);
         if self.is_new(&merged) {
             let inputs = models.iter().map(|&index| self.model(index)).collect();
-            let merge = Merge::new(merged.clone(), alignment.clone(), inputs, self.task(), coefficients.map(<[f64]>::to_vec));
+            let merge = Merge::new(merged.clone(), alignment.clone(), inputs, self.task_of(models[0]), coefficients.map(<[f64]>::to_vec));
             let merge = match method.merging {
                 Merging::Spherical => merge.on_the_arc(),
                 Merging::Mean { columns, .. } => merge.with_columns(columns),

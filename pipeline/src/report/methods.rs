@@ -28,9 +28,14 @@ fn merging(method: &Method) -> String {
         Merging::Spherical => "spherical",
         Merging::Ensemble { .. } => "ensemble",
         Merging::Model { .. } => "model",
+        Merging::Fresh { .. } => "fresh",
         Merging::Curve(_) => "curve",
     };
-    if method.fine_tuning.is_some() { format!("{merging} fine-tuned") } else { merging.to_owned() }
+    match (&method.fine_tuning, &method.lesson) {
+        (None, _) => merging.to_owned(),
+        (Some(_), None) => format!("{merging} fine-tuned"),
+        (Some(_), Some(_)) => format!("{merging} distilled"),
+    }
 }
 
 /// The tag of a tagged table.

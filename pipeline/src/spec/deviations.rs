@@ -59,6 +59,10 @@ fn of_methods(ours: &Experiment, theirs: &Experiment, found: &mut Vec<String>) {
         compare("matching", &method.matching, &other.matching, &mut differing);
         compare("merging", &method.merging, &other.merging, &mut differing);
         compare("repair", &method.repair, &other.repair, &mut differing);
+        if let (Some(ours), Some(theirs)) = (method.interpolation, other.interpolation) {
+            compare("way of a line", &ours, &theirs, &mut differing);
+        }
+        compare("distillation", &method.lesson, &other.lesson, &mut differing);
         for difference in differing {
             match shared.iter_mut().find(|(known, _)| *known == difference) {
                 Some((_, names)) => names.push(method.name.to_string()),
@@ -78,6 +82,12 @@ fn of_pair(pair: &Pair, reported: &Pair) -> Vec<String> {
     }
     compare("normalisation", &pair.normalisation, &reported.normalisation, &mut found);
     compare("architecture", &pair.blueprint, &reported.blueprint, &mut found);
+    let widths = |pair: &Pair| -> Vec<(usize, Value)> {
+        pair.widths.iter().map(|(&model, width)| (model, written(&width.graph.architecture))).collect()
+    };
+    if widths(pair) != widths(reported) {
+        found.push("models have other widths".to_owned());
+    }
     compare("training", &pair.training, &reported.training, &mut found);
     found
 }

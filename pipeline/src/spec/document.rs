@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use figment::value::Value;
 use onebasin_datasets::{Augmentation, Normalisation, Source, Subset};
-use onebasin_matching::Matching;
+use onebasin_matching::{Matching, PruningNorm};
 use onebasin_network::Blueprint;
 use onebasin_training::{Averaging, PathKind, Training};
 use schemars::JsonSchema;
@@ -82,6 +82,20 @@ pub struct Model {
     /// Whose first weights it has.
     #[serde(default)]
     pub first_weights: FirstWeights,
+    /// The model that it is made of in place of training.
+    #[serde(default)]
+    pub pruned: Option<Pruned>,
+}
+
+/// The `pruned` of a model.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Pruned {
+    /// The name of a model before it.
+    pub from: String,
+    /// How large a unit is.
+    #[serde(default)]
+    pub norm: PruningNorm,
 }
 
 /// One of `[[pairs]]`.
@@ -90,6 +104,9 @@ pub struct Model {
 pub struct Pair {
     pub dataset: String,
     pub architecture: String,
+    /// Architectures of models that have other widths, by their names.
+    #[serde(default)]
+    pub architectures: BTreeMap<String, String>,
     /// Left out where no model is trained.
     #[serde(default)]
     pub training: Option<String>,
@@ -135,6 +152,12 @@ pub struct Method {
     /// The name of a training: what comes out is trained on.
     #[serde(default)]
     pub fine_tuning: Option<String>,
+    /// What it learns then besides labels.
+    #[serde(default)]
+    pub distillation: Option<super::distillation::Written>,
+    /// The way of its lines in place of that of the evaluation.
+    #[serde(default)]
+    pub interpolation: Option<Interpolation>,
     /// Whether models are merged one after the other.
     #[serde(default)]
     pub sequential: Option<Sequence>,
@@ -148,7 +171,17 @@ pub enum Merging {
     Spherical(Spherical),
     Ensemble(Ensemble),
     Model(OneModel),
+    Fresh(Fresh),
     Curve(Curve),
+}
+
+/// No merged model: fresh weights, which are trained: a baseline.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Fresh {
+    /// The name of a model, whose architecture it has; the pair's if not given.
+    #[serde(default)]
+    pub like: Option<String>,
 }
 
 /// A point of a curve between two models, whose bends are trained.
@@ -213,6 +246,9 @@ pub struct Ensemble {
     /// What of the predictions is averaged.
     #[serde(default)]
     pub average: Averaging,
+    /// A factor for each model.
+    #[serde(default)]
+    pub coefficients: Option<Vec<f64>>,
 }
 
 /// The keys of `[evaluation]` that no measurement owns. Unknown keys are found by [`super::resolve`], which knows the others.

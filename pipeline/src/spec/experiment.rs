@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use onebasin_datasets::{Augmentation, Class, Normalisation, Source, Subset};
-use onebasin_matching::Matching;
+use onebasin_matching::{Matching, PruningNorm};
 use onebasin_network::{Blueprint, Graph};
 use onebasin_repro::Stream;
-use onebasin_training::{Averaging, Training};
+use onebasin_training::{Averaging, Distillation, Training};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -78,6 +78,28 @@ pub struct Model {
     pub first_weights: FirstWeights,
     /// The file that it is taken from; `None`: it is trained.
     pub checkpoint: Option<Checkpoint>,
+    /// The model that it is made of in place of training.
+    pub pruned: Option<Pruned>,
+}
+
+/// A model made of the largest units of another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pruned {
+    /// The other one, by index, which comes before it.
+    pub from: usize,
+    /// How large a unit is.
+    pub norm: PruningNorm,
+}
+
+/// The network of a model whose widths are not the pair's.
+#[derive(Clone, Debug)]
+pub struct Width {
+    /// The architecture's name in the spec.
+    pub architecture: String,
+    /// The network as it is trained.
+    pub trained: Graph,
+    /// The network that its training leaves.
+    pub graph: Graph,
 }
 
 /// A file of weights.
@@ -94,7 +116,7 @@ pub struct Checkpoint {
 impl Model {
     /// One that sees all images and is trained as its pair says.
     pub fn named(name: String) -> Model {
-        Model { name, subset: None, training: None, first_weights: FirstWeights::Own, checkpoint: None }
+        Model { name, subset: None, training: None, first_weights: FirstWeights::Own, checkpoint: None, pruned: None }
     }
 }
 
@@ -132,6 +154,8 @@ pub struct Pair {
     pub trained: Graph,
     /// The network that its training leaves, which all else is about.
     pub graph: Graph,
+    /// Those of models that have other widths, by index.
+    pub widths: BTreeMap<usize, Width>,
     /// How it is trained.
     pub training: Training,
     /// How every training disturbs images; `None`: each as it says.
@@ -173,6 +197,10 @@ pub struct Method {
     pub repair: Option<Repair>,
     /// How it is trained on after that.
     pub fine_tuning: Option<Training>,
+    /// What it learns then besides labels.
+    pub lesson: Option<Lesson>,
+    /// The way of its lines; `None`: that of the evaluation.
+    pub interpolation: Option<Interpolation>,
     /// Whether its models are merged one after the other.
     pub sequential: Option<Sequence>,
 }
@@ -191,9 +219,22 @@ impl Method {
 
     /// Whether `other` is the same method without a repair.
     pub fn repairs(&self, other: &Method) -> bool {
-        let bare = |method: &Method| (method.matching.clone(), method.merging.clone(), method.name.draw, method.fine_tuning.clone());
+        let bare = |method: &Method| {
+            let trained = (method.fine_tuning.clone(), method.lesson.clone(), method.interpolation);
+            (method.matching.clone(), method.merging.clone(), method.name.draw, trained)
+        };
         self.repair.is_some() && other.repair.is_none() && self.models == other.models && bare(self) == bare(other)
     }
+}
+
+/// What a merged model that is trained on learns from teachers.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Lesson {
+    /// Models, by index; `None`: all that are merged.
+    pub teachers: Option<Vec<usize>>,
+    /// How much they count.
+    pub options: Distillation,
 }
 
 /// Whether the columns of weights follow the units of the layer before into the frame.
@@ -233,11 +274,20 @@ pub enum Merging {
     Ensemble {
         /// What of them is averaged.
         average: Averaging,
+        /// As many as models are merged; or equal shares.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        coefficients: Option<Vec<f64>>,
     },
     /// One of the models, given by index: a baseline for those that are trained on.
     Model {
         /// Which.
         model: usize,
+    },
+    /// No merged model: fresh weights, of the architecture of a model given by index, or of the pair's. A baseline for those that are
+    /// trained on.
+    Fresh {
+        /// Whose architecture it has.
+        like: Option<usize>,
     },
     /// A point of a curve between two models in the common frame.
     Curve(Box<Curve>),

@@ -45,6 +45,8 @@ pub fn tables(layers: &Layers) -> (BTreeSet<Table>, BTreeSet<Table>) {
             ] {
                 used.extend(pair.as_dict().and_then(|pair| pair.get(key)?.as_str()).map(|name| (table, name.to_owned())));
             }
+            let of_models = pair.as_dict().and_then(|pair| pair.get("architectures")?.as_dict()).into_iter().flatten();
+            used.extend(of_models.filter_map(|(_, name)| Some(("architectures", name.as_str()?.to_owned()))));
         }
     }
     if let Some(Value::Array(_, methods)) = layers.get(&path(["methods"])) {

@@ -103,6 +103,8 @@ impl Resolver<'_> {
                         .hint("`{ mean = [0.0], deviation = [1.0] }` leaves grey pixels at pixel / 255"));
                 }
             }
+            let shape = Shape { channels, height, width };
+            let widths = self.widths((index, written), (&graph, &training), (shape, images.classes), (&blueprints, models))?;
             let mut checkpoints = BTreeMap::new();
             for (name, file) in &written.checkpoints {
                 let here = path(["pairs", &index.to_string(), "checkpoints", name]);
@@ -124,6 +126,7 @@ impl Resolver<'_> {
                 blueprint,
                 trained,
                 graph,
+                widths,
                 training,
                 augmentation: written.augmentation.clone(),
                 subsets: parts.unwrap_or_default(),
@@ -209,13 +212,13 @@ impl Resolver<'_> {
     /// Whether a pair uses a table.
     fn uses(&self, table: &str, name: &str) -> bool {
         self.document.pairs.iter().any(|pair| match table {
-            "architectures" => pair.architecture == name,
+            "architectures" => pair.architecture == name || pair.architectures.values().any(|other| other == name),
             "trainings" => pair.training.as_deref() == Some(name),
             _ => pair.dataset == name || pair.stand_in.as_deref() == Some(name),
         })
     }
 
-    fn lookup<T: Clone>(&self, at: &[String], what: &str, table: &str, name: &str, entries: &BTreeMap<&str, T>) -> Result<T> {
+    pub(super) fn lookup<T: Clone>(&self, at: &[String], what: &str, table: &str, name: &str, entries: &BTreeMap<&str, T>) -> Result<T> {
         entries.get(name).cloned().ok_or_else(|| {
             self.wrong(at, format!("unknown {what} `{name}`: there is no table `[{table}.{name}]`")).known(name, entries.keys().copied())
         })

@@ -20,6 +20,7 @@ use super::layers::Layers;
 use super::origin::Origin;
 use super::repair::Repair;
 use super::text::End;
+use super::widths::beside_pruned;
 use crate::identity::{MethodLabel, MethodName};
 use crate::image_limits::ImageLimits;
 
@@ -54,6 +55,8 @@ pub fn resolve(layers: &Layers, folder: &Path, places: &SearchPaths, measurement
     resolver.coefficients(&methods, &evaluation)?;
     resolver.references(&methods, &evaluation, &models)?;
     resolver.sequences(&methods)?;
+    resolver.lessons(&methods)?;
+    resolver.several_widths(&pairs, &methods, &evaluation, &models)?;
     let methods = resolver.with_draws(methods)?;
     let comparison = resolver.comparison(folder, &pairs, &methods)?;
     let notices = resolver.notices(&models, &methods);
@@ -156,8 +159,13 @@ impl Resolver<'_> {
             }
             Value::Array(_, items) if items.is_empty() => Err(self.wrong(&here, "`models` lists no model")),
             Value::Array(_, items) => {
-                let models = (0..items.len()).map(|index| self.model(index)).collect::<Result<Vec<Model>>>()?;
+                let mut models = (0..items.len()).map(|index| self.model(index)).collect::<Result<Vec<Model>>>()?;
                 self.distinct("models", "name", "model", models.iter().map(|model| model.name.as_str()))?;
+                let names: Vec<String> = models.iter().map(|model| model.name.clone()).collect();
+                for (index, model) in models.iter_mut().enumerate() {
+                    let written: document::Model = self.layers.read_at(&path(["models", &index.to_string()]))?;
+                    model.pruned = written.pruned.map(|pruned| self.pruned(index, &pruned, &names)).transpose()?;
+                }
                 Ok(models)
             }
             _ => Err(self
@@ -168,8 +176,13 @@ impl Resolver<'_> {
 
     fn model(&self, index: usize) -> Result<Model> {
         let index = index.to_string();
-        let document::Model { name, subset, checkpoint, key, training, first_weights } = self.layers.read_at(&path(["models", &index]))?;
-        self.name(&path(["models", &index, "name"]), &name)?;
+        let written: document::Model = self.layers.read_at(&path(["models", &index]))?;
+        self.name(&path(["models", &index, "name"]), &written.name)?;
+        if let (Some(_), Some(key)) = (&written.pruned, beside_pruned(&written)) {
+            let message = format!("a pruned model is not trained: `{key}` has no meaning beside `pruned`");
+            return Err(self.wrong(&path(["models", &index, key]), message).hint("leave one of the two out"));
+        }
+        let document::Model { name, subset, checkpoint, key, training, first_weights, .. } = written;
         let subset = subset.as_ref().map(|subset| self.subset(&path(["models", &index, "subset"]), subset)).transpose()?;
         let here = path(["models", &index, "training"]);
         let training = training.map(|name| self.training_named(&here, &name)).transpose()?;
@@ -236,17 +249,27 @@ impl Resolver<'_> {
                 None => Merging::Mean { coefficients: None, columns: Columns::Aligned },
                 Some(document::Merging::Mean(mean)) => Merging::Mean { coefficients: mean.coefficients.clone(), columns: mean.columns },
                 Some(document::Merging::Spherical(_)) => Merging::Spherical,
-                Some(document::Merging::Ensemble(ensemble)) => Merging::Ensemble { average: ensemble.average },
+                Some(document::Merging::Ensemble(document::Ensemble { average, coefficients })) => {
+                    Merging::Ensemble { average: *average, coefficients: coefficients.clone() }
+                }
                 Some(document::Merging::Model(document::OneModel { model })) => {
                     let here = [at("merging"), path(["model"])].concat();
                     Merging::Model { model: self.position(&here, model, models)? }
+                }
+                Some(document::Merging::Fresh(document::Fresh { like })) => {
+                    let here = [at("merging"), path(["like"])].concat();
+                    if written.fine_tuning.is_none() {
+                        let message = "fresh weights that nothing trains say nothing";
+                        return Err(self.wrong(&at("merging"), message).hint("write `fine-tuning = \"TRAINING\"`"));
+                    }
+                    Merging::Fresh { like: like.as_ref().map(|name| self.position(&here, name, models)).transpose()? }
                 }
                 Some(document::Merging::Curve(curve)) => Merging::Curve(Box::new(self.curve(&at("merging"), curve)?)),
             };
             let chosen = written.models.as_ref().map(|names| self.merged_models(&at("models"), names, models)).transpose()?;
             let matching = match (&written.matching, &merging) {
                 (Some(_), _) => self.matching(&at("matching"), models)?,
-                (None, Merging::Ensemble { .. } | Merging::Model { .. }) => Matching::Identity(Default::default()),
+                (None, Merging::Ensemble { .. } | Merging::Model { .. } | Merging::Fresh { .. }) => Matching::Identity(Default::default()),
                 (None, Merging::Mean { .. } | Merging::Spherical | Merging::Curve(_)) => {
                     let message = format!("missing key `matching` in `methods[{index}]`");
                     return Err(self
@@ -263,6 +286,12 @@ impl Resolver<'_> {
             }
             let repair = written.repair.as_ref().map(|_| self.repair(&at("repair"), &merging)).transpose()?;
             let fine_tuning = written.fine_tuning.as_ref().map(|name| self.fine_tuning(&at("fine-tuning"), name, &merging)).transpose()?;
+            let lesson =
+                written.distillation.as_ref().map(|lesson| self.lesson(index, lesson, fine_tuning.is_some(), models)).transpose()?;
+            if written.interpolation.is_some() && !(merging.averages() && fine_tuning.is_none() && written.sequential.is_none()) {
+                let message = format!("`{}` has no lines, which `interpolation` is about", written.name);
+                return Err(self.layers.fault(&at("interpolation"), End::Key, message).hint("leave `interpolation` out"));
+            }
             methods.push(Method {
                 name: MethodName::new(&written.name),
                 models: chosen,
@@ -270,6 +299,8 @@ impl Resolver<'_> {
                 merging,
                 repair,
                 fine_tuning,
+                lesson,
+                interpolation: written.interpolation,
                 sequential: written.sequential,
             });
         }
@@ -352,9 +383,11 @@ impl Resolver<'_> {
         let (requests, needs) = Requests::check(measurements, &asked)?;
         let document::Evaluation { lambdas, joint_subsets, barrier, interpolation, .. } = *written;
         let epochs = written.epochs.clone();
-        let imported = |model: &&Model| model.checkpoint.is_some() || pairs.iter().any(|pair| pair.checkpoints.contains_key(&model.name));
+        let imported = |model: &&Model| {
+            model.checkpoint.is_some() || model.pruned.is_some() || pairs.iter().any(|pair| pair.checkpoints.contains_key(&model.name))
+        };
         if let (false, Some(model)) = (epochs.is_empty(), models.iter().find(imported)) {
-            let message = format!("`evaluation.epochs` measures models on the way of their training, and `{}` is from a file", model.name);
+            let message = format!("`evaluation.epochs` measures models on the way of their training, and `{}` has none", model.name);
             return Err(self.wrong(&path(["evaluation", "epochs"]), message).hint("leave `epochs` out"));
         }
         Ok(Evaluation { lambdas, parts, images, merges, subsets, joint_subsets, barrier, epochs, interpolation, requests, needs })
@@ -378,7 +411,11 @@ impl Resolver<'_> {
                     .wrong(&here, message)
                     .hint("let `evaluation.merges` and `subsets` ask for 2 models only, or merge by \"mean\""));
             }
-            let Merging::Mean { coefficients: Some(factors), .. } = &method.merging else { continue };
+            let (Merging::Mean { coefficients: Some(factors), .. } | Merging::Ensemble { coefficients: Some(factors), .. }) =
+                &method.merging
+            else {
+                continue;
+            };
             let here = path(["methods", &index.to_string(), "merging", "coefficients"]);
             if factors.iter().any(|factor| !factor.is_finite()) {
                 return Err(self.wrong(&here, "`coefficients` should be finite numbers"));
@@ -432,6 +469,7 @@ fn alone(merging: &Merging) -> &'static str {
     match merging {
         Merging::Ensemble { .. } => "an ensemble averages predictions",
         Merging::Model { .. } => "one model is taken as it is",
+        Merging::Fresh { .. } => "fresh weights are of no model",
         Merging::Curve(_) => "a point of a curve is trained",
         Merging::Mean { .. } | Merging::Spherical => "a mean of weights",
     }

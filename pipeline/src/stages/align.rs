@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::{Context as _, Result};
 use ndarray::Axis;
 use onebasin_matching::{Alignment, Matching, Problem, UnitMap, to_frame};
-use onebasin_network::Weights;
+use onebasin_network::{Graph, Weights};
 use onebasin_repro::Stream;
 use onebasin_training::logits;
 use serde_json::json;
@@ -48,22 +48,22 @@ impl Align {
     }
 
     /// Runs some inputs through each model and the same model in the frame.
-    fn check(&self, context: &Context<'_>, models: &[Weights], alignment: &Alignment) -> Result<FunctionCheck> {
-        let graph = &self.task.graph;
+    fn check(&self, context: &Context<'_>, (graphs, models): (&[Graph], &[Weights]), alignment: &Alignment) -> Result<FunctionCheck> {
+        let frame = files::frame_graph(alignment, None, graphs, &self.task);
         let dataset = context.datasets.of(&self.task)?;
         let normalisation = dataset_cache::normalisation(&self.task, &dataset);
         let count = CHECKED_IMAGES.min(dataset.test.len());
         let inputs = dataset.test.select(&(0..count as u32).collect::<Vec<_>>());
         let mut check = FunctionCheck::new(count);
-        for (model, (weights, maps)) in models.iter().zip(&alignment.maps).enumerate() {
+        for (model, ((graph, weights), maps)) in graphs.iter().zip(models).zip(&alignment.maps).enumerate() {
             context.check_interrupt()?;
             let mut before = logits(graph, weights, &inputs, normalisation, context.device)?;
             // Class scores that a method moved are compared in their new order.
-            if let Some(UnitMap::Permutation(order)) = maps.get(graph.spec().groups.len()) {
+            if let Some(UnitMap::Permutation(order)) = maps.get(frame.spec().groups.len()) {
                 before = before.select(Axis(1), &order.as_slice().iter().map(|&class| class as usize).collect::<Vec<_>>());
             }
-            let moved = to_frame(graph.spec(), weights, maps);
-            let after = logits(graph, &moved, &inputs, normalisation, context.device)?;
+            let moved = to_frame(frame.spec(), weights, maps);
+            let after = logits(frame, &moved, &inputs, normalisation, context.device)?;
             check.add(&before, &after).with_context(|| format!("model {model}, `{}`", self.inputs[model]))?;
         }
         Ok(check)
@@ -101,17 +101,20 @@ impl Stage for Align {
     }
 
     fn run(&self, context: &Context<'_>) -> Result<()> {
-        let graph = &self.task.graph;
-        let (trained, moments) = match &self.moments {
+        let (trained, stage) = match &self.moments {
             None => (context.inputs, None),
             Some(places) => {
                 let (stage, trained) = context.inputs.split_last().context("an alignment by moments without any")?;
-                (trained, Some(load_moments(stage, graph.spec(), places)?))
+                (trained, Some((stage, places)))
             }
         };
-        let models: Vec<Weights> = trained.iter().map(|artifact| files::load(artifact, graph)).collect::<Result<_>>()?;
+        let models = trained.iter().map(|artifact| files::load_model(artifact, &self.task)).collect::<Result<Vec<_>>>()?;
+        let (graphs, models): (Vec<Graph>, Vec<Weights>) = models.into_iter().unzip();
         context.check_interrupt()?;
-        let problem = Problem::new(graph.spec(), models.iter().collect());
+        // The first of them has the widths of whatever all have alike.
+        let first = graphs.first().context("an alignment of no models")?;
+        let moments = stage.map(|(stage, places)| load_moments(stage, first.spec(), places)).transpose()?;
+        let problem = Problem::of_widths(graphs.iter().map(Graph::spec).collect(), models.iter().collect());
         let problem = match &moments {
             Some(moments) => problem.with_moments(moments),
             None => problem,
@@ -127,7 +130,7 @@ impl Stage for Align {
         let alignment = self.matching.matcher().align_unless(&interrupted, &problem, &self.stream)?;
         // The first word counts; a stage runs once.
         let _ = context.work.set(begun.elapsed().as_secs_f64());
-        let check = self.check(context, &models, &alignment)?;
+        let check = self.check(context, (&graphs, &models), &alignment)?;
         // Soft maps change the function: there the difference is a result.
         if alignment.is_hard() {
             check.ensure_preserved()?;

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::identity::Part;
 use crate::stage::Artifact;
+use crate::task::Task;
 
 const WEIGHTS: &str = "weights.safetensors";
 /// What to do where a network as trained gives no finite loss.
@@ -59,12 +60,23 @@ pub(crate) fn load(artifact: &Artifact, graph: &Graph) -> Result<Weights> {
     Ok(checkpoint.weights)
 }
 
+/// The model of an artifact with its graph, which is that of the task or of one of its models of other widths.
+pub(crate) fn load_model(artifact: &Artifact, task: &Task) -> Result<(Graph, Weights)> {
+    let Checkpoint { architecture, weights } = Checkpoint::load(&artifact.directory.join(WEIGHTS)).context("cannot load a model")?;
+    let graph = std::iter::once(&task.graph).chain(&task.others).find(|graph| graph.architecture == architecture);
+    let graph =
+        graph.with_context(|| format!("the model in `{}` is of another architecture than the spec says", artifact.directory.display()))?;
+    Ok((graph.clone(), weights))
+}
+
 /// The model of an artifact with the graph of its own architecture: a repair rewrites the one that
 /// the spec says, and fine-tuning may fold its batch norms.
-pub(crate) fn load_own(artifact: &Artifact, graph: &Graph) -> Result<(Graph, Weights)> {
+pub(crate) fn load_own(artifact: &Artifact, task: &Task) -> Result<(Graph, Weights)> {
     let Checkpoint { architecture, weights } = Checkpoint::load(&artifact.directory.join(WEIGHTS)).context("cannot load a model")?;
-    let forms =
-        || std::iter::once(graph.architecture.clone()).chain(RepairedLayers::EVERY.map(|layers| graph.architecture.repairable(layers)));
+    let graph = &task.graph;
+    let repaired = || RepairedLayers::EVERY.map(|layers| graph.architecture.repairable(layers));
+    let others = || task.others.iter().map(|other| other.architecture.clone());
+    let forms = || std::iter::once(graph.architecture.clone()).chain(repaired()).chain(others());
     let folded = |form: &Architecture| form.without_batch_norms().is_ok_and(|folded| folded == architecture);
     ensure!(
         forms().any(|form| form == architecture || folded(&form)),
@@ -152,13 +164,20 @@ pub(crate) fn maps(alignment: &Alignment, positions: Option<&[usize]>, models: u
 
 /// The reference of an alignment, whose units the slots of the frame are, where maps are soft: slots that no unit of another model reaches
 /// keep its rows. `models` are those at these places in the alignment, or all of it.
-pub(crate) fn own(alignment: &Alignment, positions: Option<&[usize]>, models: &[Artifact], graph: &Graph) -> Result<Option<Weights>> {
+pub(crate) fn own(alignment: &Alignment, positions: Option<&[usize]>, models: &[Artifact], task: &Task) -> Result<Option<Weights>> {
     let Frame::Reference(reference) = alignment.frame else { return Ok(None) };
     if alignment.is_hard() {
         return Ok(None);
     }
     let place = positions.map_or(Some(reference), |positions| positions.iter().position(|&position| position == reference));
-    place.and_then(|place| models.get(place)).map(|artifact| load(artifact, graph)).transpose()
+    place.and_then(|place| models.get(place)).map(|artifact| Ok(load_model(artifact, task)?.1)).transpose()
+}
+
+/// The network of models in the frame of an alignment of theirs: that of its reference, or of all.
+pub(crate) fn frame_graph<'a>(alignment: &Alignment, positions: Option<&[usize]>, graphs: &'a [Graph], task: &'a Task) -> &'a Graph {
+    let Frame::Reference(reference) = alignment.frame else { return &task.graph };
+    let place = positions.map_or(Some(reference), |positions| positions.iter().position(|&position| position == reference));
+    place.and_then(|place| graphs.get(place)).unwrap_or(&task.graph)
 }
 
 /// Writes a value as JSON, every number so that it is read back exactly.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use onebasin_matching::{Alignment, interpolate_spherically, mean, rows_to_frame, to_frame_with};
-use onebasin_network::Weights;
+use onebasin_network::{Graph, Weights};
 use serde_json::json;
 
 use super::files;
@@ -77,15 +77,16 @@ impl Stage for Merge {
     }
 
     fn run(&self, context: &Context<'_>) -> Result<()> {
-        let graph = &self.task.graph;
         let (alignment, models) = context.inputs.split_first().context("a merge without an alignment")?;
         let alignment = Alignment::load(&alignment.directory)?;
         let maps = files::maps(&alignment, self.positions.as_deref(), models.len())?;
-        let own = files::own(&alignment, self.positions.as_deref(), models, graph)?;
+        let own = files::own(&alignment, self.positions.as_deref(), models, &self.task)?;
+        let (graphs, models): (Vec<Graph>, Vec<Weights>) =
+            models.iter().map(|artifact| files::load_model(artifact, &self.task)).collect::<Result<Vec<_>>>()?.into_iter().unzip();
+        let graph = files::frame_graph(&alignment, self.positions.as_deref(), &graphs, &self.task);
         let mut aligned: Vec<Weights> = Vec::with_capacity(models.len());
-        for (artifact, maps) in models.iter().zip(&maps) {
+        for (model, maps) in models.into_iter().zip(&maps) {
             context.check_interrupt()?;
-            let model = files::load(artifact, graph)?;
             aligned.push(match self.unaligned_columns {
                 true => rows_to_frame(graph.spec(), &model, maps),
                 false => to_frame_with(graph.spec(), &model, maps, own.as_ref()),

@@ -8,9 +8,9 @@ use std::sync::atomic::Ordering;
 use anyhow::{Context as _, Result, ensure};
 use onebasin_datasets::Split;
 use onebasin_matching::Activations;
-use onebasin_network::{GroupMoments, PermutationSpec, Weights};
+use onebasin_network::{Graph, GroupMoments, PermutationSpec, Weights};
 use onebasin_repro::Stream;
-use onebasin_training::{Places, cross_moments};
+use onebasin_training::{Places, cross_moments_of_widths};
 use serde_json::json;
 
 use super::files;
@@ -89,8 +89,7 @@ impl Stage for MomentsStage {
     }
 
     fn run(&self, context: &Context<'_>) -> Result<()> {
-        let graph = &self.task.graph;
-        let models: Vec<Weights> = context.inputs.iter().map(|artifact| files::load(artifact, graph)).collect::<Result<_>>()?;
+        let models = context.inputs.iter().map(|artifact| files::load_model(artifact, &self.task)).collect::<Result<Vec<_>>>()?;
         let dataset = context.datasets.of(&self.task)?;
         let images = self.images(&dataset.train)?;
         let normalisation = dataset_cache::normalisation(&self.task, &dataset);
@@ -101,9 +100,10 @@ impl Stage for MomentsStage {
         };
         let Activations { tap, stream, .. } = self.activations;
         let places = Places { tap, stream, layers: self.layers };
-        let models: Vec<&Weights> = models.iter().collect();
-        let moments = cross_moments(graph, &models, places, &images, normalisation, context.device, &mut watch)?;
-        let bytes = GroupMoments::to_bytes(&moments, graph.spec())?;
+        let networks: Vec<(&Graph, &Weights)> = models.iter().map(|(graph, weights)| (graph, weights)).collect();
+        let moments = cross_moments_of_widths(&networks, places, &images, normalisation, context.device, &mut watch)?;
+        let (first, _) = models.first().context("moments of no models")?;
+        let bytes = GroupMoments::to_bytes(&moments, first.spec())?;
         std::fs::write(context.out.join(ARTIFACT), bytes).with_context(|| format!("cannot write `{ARTIFACT}`"))
     }
 }

@@ -126,7 +126,7 @@ impl Stage for Repair {
                 let (maps, parents) = aligned(others, self.positions.as_deref())?;
                 passes.total += parents.len() * repairer.images();
                 let alignment = Alignment::load(&others[0].directory)?;
-                let own = files::own(&alignment, self.positions.as_deref(), parents, graph)?;
+                let own = files::own(&alignment, self.positions.as_deref(), parents, &self.task)?;
                 let image = |parent, maps| anyhow::Ok(to_frame_with(graph.spec(), &files::load(parent, graph)?, maps, own.as_ref()));
                 let ends = parents.iter().zip(&maps).map(|(parent, maps)| passes.measure(&image(parent, maps)?));
                 ends.collect::<Result<Vec<_>>>()?

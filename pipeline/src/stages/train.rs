@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use onebasin_datasets::{Counts, Order, SearchPaths, Subset, counts};
 use onebasin_network::{Graph, Weights};
 use onebasin_repro::Stream;
-use onebasin_training::{Snapshot, Span, Training, TrainingRun, free_buffers, initialise};
+use onebasin_training::{Distillation, Snapshot, Span, Training, TrainingRun, free_buffers, initialise};
 use serde_json::json;
 
 use super::files;
@@ -40,6 +40,8 @@ pub struct Train {
     round: Option<Stream>,
     /// Whether the first weights come from the stream of all models.
     shares_first_weights: bool,
+    /// What it learns besides labels, from the last inputs, and how many these are.
+    lesson: Option<(Distillation, usize)>,
     checkpoint_seconds: usize,
 }
 
@@ -67,7 +69,8 @@ impl Train {
         checkpoint_seconds: usize,
     ) -> Train {
         let (inputs, start, until, replay, shares_first_weights, round) = (Vec::new(), Start::Fresh, None, None, false, None);
-        Train { id, inputs, start, until, task, training, subset, replay, streams, round, shares_first_weights, checkpoint_seconds }
+        let lesson = None;
+        Train { id, inputs, start, until, task, training, subset, replay, streams, round, shares_first_weights, lesson, checkpoint_seconds }
     }
 
     /// The same on images of several models.
@@ -100,6 +103,14 @@ impl Train {
     #[must_use]
     pub fn of_model(self, model: StageId) -> Train {
         Train { inputs: vec![model], start: Start::Model, ..self }
+    }
+
+    /// The same with teachers, from whom it learns besides.
+    #[must_use]
+    pub fn taught_by(mut self, teachers: Vec<StageId>, distillation: Distillation) -> Train {
+        self.lesson = Some((distillation, teachers.len()));
+        self.inputs.extend(teachers);
+        self
     }
 
     /// The same as another round of it: everything but the choice of the subset is drawn from `stream`.
@@ -155,6 +166,9 @@ impl Stage for Train {
         if let Some(epoch) = self.until {
             settings["until-epoch"] = json!(epoch);
         }
+        if let Some((distillation, teachers)) = &self.lesson {
+            settings["distillation"] = json!({ "options": distillation, "teachers": teachers });
+        }
         Recipe { kind: "train", version: 2, settings }
     }
 
@@ -164,7 +178,7 @@ impl Stage for Train {
             None => training_images(&dataset.train, self.subset.as_ref(), &self.streams)?,
             Some(replay) => Cow::Owned(replay.images(&dataset.train)?),
         };
-        let (start, stream) = (self.start_of(context)?, self.stream());
+        let (start, teachers, stream) = (self.start_of(context)?, self.teachers(context)?, self.stream());
         let graph = start.as_ref().map_or(&self.task.trained, |(graph, _)| graph);
         let normalisation = dataset_cache::normalisation(&self.task, &dataset);
         let mut run = TrainingRun::new(graph, &split, normalisation, &self.training, stream, context.device)?;
@@ -181,6 +195,10 @@ impl Stage for Train {
         if self.shares_first_weights && self.start == Start::Fresh {
             let first = initialise(graph, self.training.initialisation, &self.streams[0].child("init"))?;
             run = run.starting_from(&first)?;
+        }
+        if let Some((distillation, _)) = self.lesson {
+            let networks: Vec<(&Graph, &Weights)> = teachers.iter().map(|(graph, weights)| (graph, weights)).collect();
+            run = run.taught_by(&networks, distillation)?;
         }
         if let (Start::Part, [part]) = (self.start, context.inputs) {
             run.restore(Snapshot::from_bytes(&files::load_snapshot(part)?, stream.path())?)?;
@@ -227,10 +245,17 @@ fn demand_of_training(graph: &Graph, batch: usize, steps: usize, counts: &Counts
 }
 
 impl Train {
+    /// The models that it learns from.
+    fn teachers(&self, context: &Context<'_>) -> Result<Vec<(Graph, Weights)>> {
+        let count = self.lesson.map_or(0, |(_, count)| count);
+        let teachers = &context.inputs[context.inputs.len().saturating_sub(count)..];
+        teachers.iter().map(|teacher| files::load_own(teacher, &self.task)).collect()
+    }
+
     /// The model that is trained on, with its own network.
     fn start_of(&self, context: &Context<'_>) -> Result<Option<(Graph, Weights)>> {
         match (self.start, context.inputs) {
-            (Start::Model, [model]) => files::load_own(model, &self.task.graph).map(Some),
+            (Start::Model, [model, ..]) => files::load_own(model, &self.task).map(Some),
             _ => Ok(None),
         }
     }

@@ -73,7 +73,7 @@ impl TrainPath {
         }
         let alignment = Alignment::load(&alignment.directory)?;
         let maps = files::maps(&alignment, self.positions.as_deref(), models.len())?;
-        let own = files::own(&alignment, self.positions.as_deref(), models, graph)?;
+        let own = files::own(&alignment, self.positions.as_deref(), models, &self.task)?;
         let aligned = models.iter().zip(&maps);
         let aligned = aligned.map(|(model, maps)| Ok(to_frame_with(graph.spec(), &files::load(model, graph)?, maps, own.as_ref())));
         let aligned: Vec<Weights> = aligned.collect::<Result<_>>()?;

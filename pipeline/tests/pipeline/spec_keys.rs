@@ -12,7 +12,7 @@ use onebasin::spec::{Experiment, Overrides, Repair, SpecError};
 use onebasin_datasets::{Augmentation, SearchPaths, Source, known_names};
 use onebasin_matching::Matching;
 use onebasin_network::Layer;
-use onebasin_training::Training;
+use onebasin_training::{Distillation, Training};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
@@ -58,7 +58,7 @@ struct Kinds {
 }
 
 /// Other tables: the heading of the section that lists their keys, and where such a table stands.
-const TABLES: [(&str, &str); 22] = [
+const TABLES: [(&str, &str); 24] = [
     ("Top level", ""),
     ("Models", "models.0"),
     ("subset as a table", "models.0.subset"),
@@ -68,6 +68,8 @@ const TABLES: [(&str, &str); 22] = [
     ("schedule", "trainings.short.schedule"),
     ("Pairs", "pairs.0"),
     ("Methods", "methods.0"),
+    ("pruned", "models.0.pruned"),
+    ("distillation", "methods.0.distillation"),
     ("sequential", "methods.0.sequential"),
     ("activations", "methods.1.matching.activations"),
     ("mix", "methods.2.matching.mix"),
@@ -84,7 +86,7 @@ const TABLES: [(&str, &str); 22] = [
 ];
 
 /// Names that keys take besides kinds: the heading of the section, the key, and the table or value with a strange name.
-const NAMES: [(&str, &str, &str, &str); 51] = [
+const NAMES: [(&str, &str, &str, &str); 54] = [
     ("subset as a table", "order", "models.0.subset", "{ share = 0.5, order = STRANGE }"),
     ("format = \"cifar\"", "labels", "datasets.own", "{ format = \"cifar\", directory = \"x\", labels = STRANGE }"),
     ("family = \"mlp\"", "norm", "architectures.net", "{ family = \"mlp\", norm = STRANGE }"),
@@ -121,6 +123,8 @@ const NAMES: [(&str, &str, &str, &str); 51] = [
         "{ by = \"joint-activation-matching\", score = STRANGE }",
     ),
     ("matching = { by = \"ot-fusion\" }", "target", "methods.0.matching", "{ by = \"ot-fusion\", target = STRANGE }"),
+    ("pruned", "norm", "models.0.pruned", "{ from = \"b\", norm = STRANGE }"),
+    ("distillation", "mean", "methods.0.distillation", "{ mean = STRANGE }"),
     ("sequential", "onto", "methods.0.sequential.onto", "STRANGE"),
     ("merging = { by = \"mean\" }", "columns", "methods.0.merging", "{ by = \"mean\", columns = STRANGE }"),
     ("Models", "first-weights", "models.0.first-weights", "STRANGE"),
@@ -140,6 +144,7 @@ const NAMES: [(&str, &str, &str, &str); 51] = [
     ("[evaluation]", "pairs", "evaluation.pairs", "STRANGE"),
     ("[evaluation]", "splits", "evaluation.splits", "[STRANGE]"),
     ("[evaluation]", "barrier", "evaluation.barrier", "STRANGE"),
+    ("Methods", "interpolation", "methods.0.interpolation", "STRANGE"),
     ("[evaluation]", "interpolation", "evaluation.interpolation", "STRANGE"),
 ];
 
@@ -206,6 +211,7 @@ fn the_defaults_of_the_reference_are_those_of_the_code() {
     for name in ["repair", "rescale", "batch-norm"] {
         compare(&format!("repair = {{ kind = \"{name}\" }}"), filled::<Repair>(&format!("{{\"kind\": \"{name}\"}}")));
     }
+    compare("distillation", filled::<Distillation>("{}"));
     for name in ["crop", "flip", "resized-crop", "rotate", "zoom-shift-rotate"] {
         let steps = filled::<Augmentation>(&format!("{{\"kind\": \"{name}\"}}"));
         compare(&format!("Augmentation {{ kind = \"{name}\" }}"), steps[0].clone());

@@ -23,6 +23,7 @@ mod merge;
 pub mod methods;
 mod objective;
 mod problem;
+mod prune;
 mod spherical;
 #[cfg(test)]
 mod testing;
@@ -47,6 +48,7 @@ pub use methods::{
     merge_many::MergeMany, ot_fusion::OtFusion, steepest_descent::SteepestDescent, straight_through::StraightThrough,
 };
 pub use objective::objective;
-pub use problem::Problem;
+pub use problem::{Problem, same_layers};
+pub use prune::{PruningNorm, prune};
 pub use spherical::interpolate_spherically;
 pub use weight_similarity::{Compared, WeightSimilarity, weight_similarity};

@@ -81,7 +81,7 @@ impl<'a> Problem<'a> {
             return Err(MatchingError::TooFewModels { found: self.models.len() });
         }
         for model in 1..self.models.len() {
-            self.check_layers(model)?;
+            same_layers(self.spec, self.spec_of(model), model)?;
         }
         for (model, weights) in self.models.iter().enumerate() {
             self.check_shapes(model, weights)?;
@@ -124,34 +124,6 @@ impl<'a> Problem<'a> {
         Ok(())
     }
 
-    /// Whether a model has the layers and groups of the first one, and the same fixed axes.
-    fn check_layers(&self, model: usize) -> Result<(), MatchingError> {
-        let (first, other) = (self.spec, self.spec_of(model));
-        let wrong = |problem| Err(MatchingError::OtherArchitecture { model, problem });
-        if first.groups.len() != other.groups.len() || first.parameters.len() != other.parameters.len() {
-            let of = |spec: &PermutationSpec| format!("{} groups and {} parameters", spec.groups.len(), spec.parameters.len());
-            return wrong(format!("it has {}, expected {}", of(other), of(first)));
-        }
-        for (here, there) in first.parameters.iter().zip(&other.parameters) {
-            let bound = |parameter: &Parameter| (parameter.name.clone(), parameter.role, parameter.rows, parameter.columns);
-            if bound(here) != bound(there) {
-                return wrong(format!("`{}` stands where `{}` should, or belongs to other groups", there.name, here.name));
-            }
-            let bindings = [here.rows, here.columns];
-            let is_free = |axis: usize| bindings.get(axis).is_some_and(|binding| binding.is_some());
-            let fixed = |parameter: &Parameter| -> Vec<usize> {
-                parameter.shape.iter().enumerate().filter(|(axis, _)| !is_free(*axis)).map(|(_, &length)| length).collect()
-            };
-            if fixed(here) != fixed(there) {
-                return wrong(format!(
-                    "`{}` has shape {:?}, which differs from {:?} in an axis that is fixed",
-                    there.name, there.shape, here.shape
-                ));
-            }
-        }
-        Ok(())
-    }
-
     /// The moments of layers, in the order of the weights in the spec, if there are any.
     pub(crate) fn layer_moments(&self) -> Option<&'a [GroupMoments]> {
         self.moments.map(|moments| &moments[self.spec.groups.len()..]).filter(|moments| !moments.is_empty())
@@ -180,6 +152,36 @@ impl<'a> Problem<'a> {
     pub fn identity_maps(&self) -> Vec<Vec<Permutation>> {
         vec![self.spec.groups.iter().map(|group| Permutation::identity(group.units)).collect(); self.models.len()]
     }
+}
+
+/// Says whether two networks have the same layers and groups, and the same axes that are fixed; groups may have other numbers of units.
+///
+/// # Errors
+/// The first difference, as one of the model with this index.
+pub fn same_layers(first: &PermutationSpec, other: &PermutationSpec, model: usize) -> Result<(), MatchingError> {
+    let wrong = |problem| Err(MatchingError::OtherArchitecture { model, problem });
+    if first.groups.len() != other.groups.len() || first.parameters.len() != other.parameters.len() {
+        let of = |spec: &PermutationSpec| format!("{} groups and {} parameters", spec.groups.len(), spec.parameters.len());
+        return wrong(format!("it has {}, expected {}", of(other), of(first)));
+    }
+    for (here, there) in first.parameters.iter().zip(&other.parameters) {
+        let bound = |parameter: &Parameter| (parameter.name.clone(), parameter.role, parameter.rows, parameter.columns);
+        if bound(here) != bound(there) {
+            return wrong(format!("`{}` stands where `{}` should, or belongs to other groups", there.name, here.name));
+        }
+        let bindings = [here.rows, here.columns];
+        let is_free = |axis: usize| bindings.get(axis).is_some_and(|binding| binding.is_some());
+        let fixed = |parameter: &Parameter| -> Vec<usize> {
+            parameter.shape.iter().enumerate().filter(|(axis, _)| !is_free(*axis)).map(|(_, &length)| length).collect()
+        };
+        if fixed(here) != fixed(there) {
+            return wrong(format!(
+                "`{}` has shape {:?}, which differs from {:?} in an axis that is fixed",
+                there.name, there.shape, here.shape
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// The weights of linear layers and convolutions, one for each layer.

@@ -24,13 +24,20 @@ pub struct GroupMoments {
 impl GroupMoments {
     /// Of no samples.
     pub fn zero(units: usize, models: usize) -> GroupMoments {
-        let pairs = GroupMoments::pairs(models).count();
-        GroupMoments {
-            samples: 0,
-            sums: vec![Array1::zeros(units); models],
-            squares: vec![Array1::zeros(units); models],
-            products: vec![Array2::zeros((units, units)); pairs],
-        }
+        GroupMoments::zero_of_widths(&vec![units; models])
+    }
+
+    /// Of no samples, for models that have so many units each.
+    pub fn zero_of_widths(units: &[usize]) -> GroupMoments {
+        let vectors: Vec<Array1<f64>> = units.iter().map(|&units| Array1::zeros(units)).collect();
+        let products = GroupMoments::pairs(units.len()).map(|(p, q)| Array2::zeros((units[p], units[q]))).collect();
+        GroupMoments { samples: 0, sums: vectors.clone(), squares: vectors, products }
+    }
+
+    /// The number of units that all models have, if it is one.
+    fn units(&self) -> Option<usize> {
+        let units = self.sums.first().map_or(0, Array1::len);
+        self.sums.iter().all(|sums| sums.len() == units).then_some(units)
     }
 
     /// Every two of so many models: (0, 1), (0, 2), .., (1, 2), ..
@@ -67,6 +74,8 @@ impl GroupMoments {
     /// A safetensors file of the moments of every group of a network: `GROUP/samples` (U64, `[1]`), `GROUP/sums` and `GROUP/squares` (F64,
     /// `[models, units]`), `GROUP/products` (F64, `[pairs, units, units]`). Behind the groups there may be the moments of every layer, as
     /// [`Graph::layer_taps`](crate::Graph::layer_taps) has them, under `layers/WEIGHT` in place of `GROUP`. Equal moments give equal bytes.
+    /// Where models have other numbers of units, there are `GROUP/sums/MODEL` and `GROUP/squares/MODEL` (F64, `[units]`), and
+    /// `GROUP/products/MODEL-MODEL` (F64, `[units, units]`), with models by their numbers; `spec` is then any of theirs.
     ///
     /// # Errors
     /// When the format cannot hold it.
@@ -76,6 +85,20 @@ impl GroupMoments {
         for (moments, (name, units)) in all.iter().zip(places(spec)) {
             let models = moments.models();
             arrays.push((format!("{name}/samples"), Dtype::U64, vec![1], moments.samples.to_le_bytes().to_vec()));
+            if moments.units().is_none() {
+                for (what, vectors) in [("sums", &moments.sums), ("squares", &moments.squares)] {
+                    let named = vectors.iter().enumerate().map(|(model, vector)| {
+                        (format!("{name}/{what}/{model}"), Dtype::F64, vec![vector.len()], bytes(&mut vector.iter().copied()))
+                    });
+                    arrays.extend(named);
+                }
+                let named = moments.products.iter().zip(GroupMoments::pairs(models)).map(|(product, (p, q))| {
+                    let shape = product.shape().to_vec();
+                    (format!("{name}/products/{p}-{q}"), Dtype::F64, shape, bytes(&mut product.iter().copied()))
+                });
+                arrays.extend(named);
+                continue;
+            }
             for (what, vectors) in [("sums", &moments.sums), ("squares", &moments.squares)] {
                 let values = bytes(&mut vectors.iter().flatten().copied());
                 arrays.push((format!("{name}/{what}"), Dtype::F64, vec![models, units], values));
@@ -108,6 +131,12 @@ impl GroupMoments {
         let count = if has_layers { usize::MAX } else { spec.groups.len() };
         let mut all = Vec::with_capacity(spec.groups.len());
         for (name, units) in places(spec).take(count) {
+            let (_, samples) = read(format!("{name}/samples"), Dtype::U64)?;
+            let samples = samples.first().map_or(0, |bytes| u64::from_le_bytes(*bytes));
+            if file.names().contains(&format!("{name}/sums/0").as_str()) {
+                all.push(of_widths(&name, samples, &read)?);
+                continue;
+            }
             let floats = |what: &str| -> Result<(usize, Vec<f64>), NetworkError> {
                 let (shape, numbers) = read(format!("{name}/{what}"), Dtype::F64)?;
                 if shape[1..].iter().any(|&length| length != units) {
@@ -128,12 +157,38 @@ impl GroupMoments {
             }
             let matrix = |values: &[f64]| Array2::from_shape_vec((units, units), values.to_vec()).expect("as many values as units squared");
             let products = values.chunks_exact(units * units).map(matrix).collect();
-            let (_, samples) = read(format!("{name}/samples"), Dtype::U64)?;
-            let samples = samples.first().map_or(0, |bytes| u64::from_le_bytes(*bytes));
             all.push(GroupMoments { samples, sums, squares, products });
         }
         Ok(all)
     }
+}
+
+/// The moments of a group of which models have other numbers of units; `read` gives the shape and the numbers of an array.
+fn of_widths(
+    name: &str,
+    samples: u64,
+    read: &dyn Fn(String, Dtype) -> Result<(Vec<usize>, Vec<[u8; 8]>), NetworkError>,
+) -> Result<GroupMoments, NetworkError> {
+    let floats = |name: String| -> Result<(Vec<usize>, Vec<f64>), NetworkError> {
+        let (shape, numbers) = read(name, Dtype::F64)?;
+        Ok((shape, numbers.into_iter().map(f64::from_le_bytes).collect()))
+    };
+    let mut moments = GroupMoments { samples, sums: Vec::new(), squares: Vec::new(), products: Vec::new() };
+    while let Ok((_, sums)) = floats(format!("{name}/sums/{}", moments.models())) {
+        let (_, squares) = floats(format!("{name}/squares/{}", moments.models()))?;
+        moments.sums.push(Array1::from(sums));
+        moments.squares.push(Array1::from(squares));
+    }
+    for (p, q) in GroupMoments::pairs(moments.models()) {
+        let (shape, values) = floats(format!("{name}/products/{p}-{q}"))?;
+        let units = (moments.sums[p].len(), moments.sums[q].len());
+        let product = Array2::from_shape_vec(units, values).map_err(|_| {
+            let problem = format!("`{name}/products/{p}-{q}` has shape {shape:?}, expected {units:?}");
+            NetworkError::Moments { problem }
+        })?;
+        moments.products.push(product);
+    }
+    Ok(moments)
 }
 
 /// What names of layers in a file begin with; no name of a group has a slash.
@@ -187,6 +242,20 @@ mod tests {
         // Those of one network do not pass for another's, even where the file is whole.
         assert!(GroupMoments::to_bytes(&[moments(3), moments(2)], graph.spec()).is_err());
         assert!(GroupMoments::from_bytes(b"nothing", graph.spec()).unwrap_err().to_string().contains("hint: "));
+    }
+
+    #[test]
+    fn moments_of_several_widths_are_read_back_too() {
+        let graph = graph();
+        let mut wide = GroupMoments::zero_of_widths(&[2, 5, 2]);
+        wide.samples = 9;
+        wide.products.iter_mut().enumerate().for_each(|(place, product)| product.fill(place as f64 + 0.5));
+        let all = [wide, moments(3)];
+        let bytes = GroupMoments::to_bytes(&all, graph.spec()).unwrap();
+        let found = GroupMoments::from_bytes(&bytes, graph.spec()).unwrap();
+        assert_eq!(found, all);
+        assert_eq!(found[0].product(2, 1).dim(), (2, 5));
+        assert_eq!(found[0].of_models(&[1, 0]).product(0, 1).dim(), (5, 2));
     }
 
     #[test]

@@ -25,7 +25,7 @@ pub fn evaluate(
     normalisation: &Normalisation,
     device: &Device,
 ) -> Result<Evaluation, TrainingError> {
-    let parts = over_batches(graph, &[weights], data, normalisation, device, |mut logits, labels| {
+    let parts = over_batches(&[(graph, weights)], data, normalisation, device, |mut logits, labels| {
         let mut tally = Tally::default();
         tally.add(&logits.swap_remove(0), labels);
         tally
@@ -44,7 +44,7 @@ pub fn logits(
     normalisation: &Normalisation,
     device: &Device,
 ) -> Result<Array2<f32>, TrainingError> {
-    let parts = over_batches(graph, &[weights], data, normalisation, device, |mut logits, _| logits.swap_remove(0))?;
+    let parts = over_batches(&[(graph, weights)], data, normalisation, device, |mut logits, _| logits.swap_remove(0))?;
     let shape = (data.labels.len(), graph.architecture.classes);
     Ok(Array2::from_shape_vec(shape, parts.concat()).expect("one row of logits per image"))
 }
@@ -61,19 +61,20 @@ pub enum Averaging {
     LogProbabilities,
 }
 
-/// The logarithm of the averaged prediction, up to a constant in each row.
-pub(crate) fn average(logits: &[Vec<f32>], classes: usize, averaging: Averaging) -> Vec<f32> {
+/// The logarithm of the averaged prediction, up to a constant in each row; models count by `shares`, or alike.
+pub(crate) fn average(logits: &[Vec<f32>], classes: usize, averaging: Averaging, shares: Option<&[f64]>) -> Vec<f32> {
     let count = logits.len() as f64;
     let mut means = vec![0.0f64; logits[0].len()];
-    for model in logits {
+    for (place, model) in logits.iter().enumerate() {
+        let weigh = |value: f64| shares.map_or_else(|| value / count, |shares| value * shares[place]);
         for (sums, row) in means.chunks_exact_mut(classes).zip(model.chunks_exact(classes)) {
             let normaliser = crate::score::log_normaliser(row);
             for (sum, &logit) in sums.iter_mut().zip(row) {
                 let log_probability = f64::from(logit) - normaliser;
-                *sum += match averaging {
+                *sum += weigh(match averaging {
                     Averaging::Probabilities => log_probability.exp(),
                     Averaging::LogProbabilities => log_probability,
-                } / count;
+                });
             }
         }
     }
@@ -103,22 +104,25 @@ pub(crate) fn map_batches<R: Send>(count: usize, size: usize, device: &Device, w
     }
 }
 
-/// Runs several models of one graph over all batches and hands their logits and the labels to `work`.
+/// Runs several networks over all batches and hands their logits and the labels to `work`.
 pub(crate) fn over_batches<R: Send>(
-    graph: &Graph,
-    models: &[&Weights],
+    networks: &[(&Graph, &Weights)],
     data: &Split,
     normalisation: &Normalisation,
     device: &Device,
     work: impl Fn(Vec<Vec<f32>>, &[u8]) -> R + Send + Sync,
 ) -> Result<Vec<R>, TrainingError> {
-    let inputs = Inputs::new(graph, data, normalisation)?;
-    let program = Program::new(graph, device)?.one_thread();
     let burn = device.burn();
-    let models: Vec<Tensors> = models.iter().map(|weights| Tensors::new(graph, weights, &burn)).collect();
-    Ok(map_batches(data.labels.len(), batch_size(graph, device), device, |range| {
+    let mut models = Vec::with_capacity(networks.len());
+    for (graph, weights) in networks {
+        models.push((Program::new(graph, device)?.one_thread(), Tensors::new(graph, weights, &burn)));
+    }
+    let (first, _) = networks[0];
+    let inputs = Inputs::new(first, data, normalisation)?;
+    let size = networks.iter().map(|(graph, _)| batch_size(graph, device)).min().unwrap_or(1);
+    Ok(map_batches(data.labels.len(), size, device, |range| {
         let images = inputs.gather(range.clone(), &burn);
-        let logits = models.iter().map(|model| values(program.run(model, images.clone(), Mode::Infer).logits));
+        let logits = models.iter().map(|(program, tensors)| values(program.run(tensors, images.clone(), Mode::Infer).logits));
         work(logits.collect(), &data.labels[range])
     }))
 }

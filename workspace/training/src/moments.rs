@@ -47,7 +47,32 @@ pub fn cross_moments(
     device: &Device,
     watch: &mut dyn FnMut(usize) -> ControlFlow<()>,
 ) -> Result<Vec<GroupMoments>, TrainingError> {
-    models.iter().try_for_each(|weights| weights.fits(graph.spec()))?;
+    let networks: Vec<(&Graph, &Weights)> = models.iter().map(|&weights| (graph, weights)).collect();
+    cross_moments_of_widths(&networks, places, data, normalisation, device, watch)
+}
+
+/// As [`cross_moments`], of networks of the same layers in several widths.
+///
+/// # Errors
+/// As [`cross_moments`]; and when the networks have other layers, or there is none.
+pub fn cross_moments_of_widths(
+    networks: &[(&Graph, &Weights)],
+    places: Places,
+    data: &Split,
+    normalisation: &Normalisation,
+    device: &Device,
+    watch: &mut dyn FnMut(usize) -> ControlFlow<()>,
+) -> Result<Vec<GroupMoments>, TrainingError> {
+    let Some(&(graph, _)) = networks.first() else {
+        return Err(impossible("models", 0, "at least 1", "give the models that are compared"));
+    };
+    for (other, weights) in networks {
+        weights.fits(other.spec())?;
+        if other.nodes.len() != graph.nodes.len() {
+            let hint = "models of several widths have the same layers";
+            return Err(impossible("layers", other.nodes.len(), "those of the first model", hint));
+        }
+    }
     let total = data.labels.len();
     if total == 0 {
         return Err(impossible("images", 0, "at least 1", "1000 or more are usual"));
@@ -61,23 +86,28 @@ pub fn cross_moments(
     places.sort_unstable();
     places.dedup();
     let inputs = Inputs::new(graph, data, normalisation)?;
-    let program = Program::new(graph, device)?.one_thread();
-    let program = if tap == Tap::BeforeRelu { program.bare(&places) } else { program };
     let burn = device.burn();
-    let tensors: Vec<Tensors> = models.iter().map(|weights| Tensors::new(graph, weights, &burn)).collect();
-    let of_image: usize = places.iter().map(|&place| graph.nodes[place].shape.volume()).sum();
-    let batch = (HELD / (of_image * models.len()).max(1)).clamp(1, 500);
-    let units = |tap: &Vec<NodeId>| {
+    let mut models = Vec::with_capacity(networks.len());
+    for &(graph, weights) in networks {
+        let program = Program::new(graph, device)?.one_thread();
+        let program = if tap == Tap::BeforeRelu { program.bare(&places) } else { program };
+        models.push((graph, program, Tensors::new(graph, weights, &burn)));
+    }
+    let of_image = |graph: &Graph| places.iter().map(|&place| graph.nodes[place].shape.volume()).sum::<usize>();
+    let of_images: usize = networks.iter().map(|(graph, _)| of_image(graph)).sum();
+    let batch = (HELD / of_images.max(1)).clamp(1, 500);
+    let units = |graph: &Graph, tap: &Vec<NodeId>| {
         let node = &graph.nodes[tap[0]];
         node.shape.channels / node.group.map_or(1, |binding| if node.flat { binding.block } else { 1 })
     };
-    let mut sums: Vec<GroupMoments> = taps.iter().map(|tap| GroupMoments::zero(units(tap), models.len())).collect();
+    let widths = |tap: &Vec<NodeId>| networks.iter().map(|(graph, _)| units(graph, tap)).collect::<Vec<usize>>();
+    let mut sums: Vec<GroupMoments> = taps.iter().map(|tap| GroupMoments::zero_of_widths(&widths(tap))).collect();
     for start in (0..total).step_by(batch) {
         if watch(start).is_break() {
             return Err(TrainingError::Stopped { done: start, total });
         }
         let images = start..total.min(start + batch);
-        let see = |model: &Tensors| -> Vec<Array2<f32>> {
+        let see = |(graph, program, model): &(&Graph, Program<'_>, Tensors)| -> Vec<Array2<f32>> {
             let mut seen: Vec<Option<Array2<f32>>> = vec![None; places.len()];
             let mut hook = |place: usize, value: Value| {
                 if let Ok(index) = places.binary_search(&place) {
@@ -90,7 +120,7 @@ pub fn cross_moments(
             seen.into_iter().map(|seen| seen.expect("the pass goes through every node")).collect()
         };
         let seen: Vec<Vec<Array2<f32>>> =
-            if device.is_host() { tensors.par_iter().map(see).collect() } else { tensors.iter().map(see).collect() };
+            if device.is_host() { models.par_iter().map(see).collect() } else { models.iter().map(see).collect() };
         sums.par_iter_mut().zip(&taps).for_each(|(sums, taps)| {
             for tap in taps {
                 let index = places.binary_search(tap).expect("every tap is a place");

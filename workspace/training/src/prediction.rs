@@ -160,7 +160,7 @@ pub fn predict(
     device: &Device,
     keep_logits: bool,
 ) -> Result<Predictions, TrainingError> {
-    let parts = over_batches(graph, &[weights], data, normalisation, device, |mut logits, labels| {
+    let parts = over_batches(&[(graph, weights)], data, normalisation, device, |mut logits, labels| {
         let mut predictions = Predictions::default();
         predictions.add(&logits.swap_remove(0), labels, keep_logits);
         predictions
@@ -168,26 +168,36 @@ pub fn predict(
     Ok(parts.into_iter().fold(Predictions::default(), Predictions::join))
 }
 
-/// What several networks together say of each image of a split; `keep_logits` of every class.
+/// What several networks, of one width or of several, together say of each image of a split; `keep_logits` of every class. They count by the
+/// shares of `averaging`, or alike.
 ///
 /// # Errors
-/// When the data do not fit the network, or there is no model.
+/// When the data do not fit the networks, these have other numbers of classes or than there are shares, or there is none.
 pub fn predict_ensemble(
-    graph: &Graph,
-    models: &[&Weights],
+    networks: &[(&Graph, &Weights)],
     data: &Split,
     normalisation: &Normalisation,
     device: &Device,
-    averaging: Averaging,
+    (averaging, shares): (Averaging, Option<&[f64]>),
     keep_logits: bool,
 ) -> Result<Predictions, TrainingError> {
-    if models.is_empty() {
-        return Err(impossible("models", 0, "at least 1", "give the models whose predictions are averaged"));
+    if let Some(shares) = shares.filter(|shares| shares.len() != networks.len()) {
+        return Err(impossible("coefficients", shares.len(), "one for each model", "leave them out to average alike"));
     }
-    let classes = graph.architecture.classes;
-    let parts = over_batches(graph, models, data, normalisation, device, |logits, labels| {
+    let classes = match networks {
+        [] => return Err(impossible("models", 0, "at least 1", "give the models whose predictions are averaged")),
+        [(first, _), others @ ..] => {
+            let classes = first.architecture.classes;
+            if let Some((other, _)) = others.iter().find(|(other, _)| other.architecture.classes != classes) {
+                let hint = "networks that are averaged know the same classes";
+                return Err(impossible("classes", other.architecture.classes, "those of the first network", hint));
+            }
+            classes
+        }
+    };
+    let parts = over_batches(networks, data, normalisation, device, |logits, labels| {
         let mut predictions = Predictions::default();
-        predictions.add(&average(&logits, classes, averaging), labels, keep_logits);
+        predictions.add(&average(&logits, classes, averaging, shares), labels, keep_logits);
         predictions
     })?;
     Ok(parts.into_iter().fold(Predictions::default(), Predictions::join))

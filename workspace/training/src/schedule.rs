@@ -9,7 +9,7 @@ use crate::error::impossible;
 ///
 /// With time `t` in epochs (fractional, or whole when `per = "epoch"`), warm-up `W`, length `T` and peak rate `η`:
 /// `t < W`: `warmup-from + (η - warmup-from) t / W`; then, with `s = t - W`,
-/// constant `η`; linear `η - (η - m) s / (T - W)`; plateau-linear `η` to `(T - W) / 2`, a line to `m` at `0.9 (T - W)`, then `m`; cosine `m + (η - m)(1 + cos(π s / (T - W))) / 2`; restarts the same with `s` counted from the last restart and the
+/// constant `η`; steps `η` times `factor` for each milestone up to `t`; linear `η - (η - m) s / (T - W)`; plateau-linear `η` to `(T - W) / 2`, a line to `m` at `0.9 (T - W)`, then `m`; cosine `m + (η - m)(1 + cos(π s / (T - W))) / 2`; restarts the same with `s` counted from the last restart and the
 /// period of that round (`period`, `period × multiplier`, ...) in place of `T - W`.
 ///
 /// Source: Loshchilov and Hutter, SGDR, equation 5 (cosine, restarts); Goyal et al. 2017, section 2.2 (gradual warm-up); Garipov et al. 2018,
@@ -42,6 +42,12 @@ pub struct Schedule {
     /// How much longer each round of `cosine-restarts` is than the one before; 1 by default.
     #[serde(default = "multiplier")]
     pub multiplier: f64,
+    /// Epochs after which the rate of `steps` falls, rising.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub milestones: Vec<f64>,
+    /// What the rate of `steps` is multiplied by at each milestone; 0.1 by default.
+    #[serde(default = "factor", skip_serializing_if = "is_factor")]
+    pub factor: f64,
 }
 
 /// The shape of a schedule after its warm-up.
@@ -60,6 +66,8 @@ pub enum ScheduleKind {
     Cosine,
     /// Half a cosine again and again, back at the peak after each round.
     CosineRestarts,
+    /// The peak, times a factor after each milestone.
+    Steps,
 }
 
 /// How often the rate moves.
@@ -95,6 +103,16 @@ fn multiplier() -> f64 {
     1.0
 }
 
+fn factor() -> f64 {
+    0.1
+}
+
+/// Defaults are not written: trainings made before the key was there keep their names.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over references")]
+fn is_factor(value: &f64) -> bool {
+    *value == factor()
+}
+
 impl Default for Schedule {
     fn default() -> Self {
         Schedule {
@@ -106,6 +124,8 @@ impl Default for Schedule {
             minimum: 0.0,
             period: period(),
             multiplier: multiplier(),
+            milestones: Vec::new(),
+            factor: factor(),
         }
     }
 }
@@ -128,6 +148,10 @@ impl Schedule {
         }
         let share = match self.kind {
             ScheduleKind::Constant => return peak,
+            ScheduleKind::Steps => {
+                let passed = self.milestones.iter().filter(|&&milestone| milestone <= time).count();
+                return peak * self.factor.powi(passed as i32);
+            }
             ScheduleKind::Linear => return peak - (peak - self.minimum) * (time - warmup) / (length - warmup),
             ScheduleKind::PlateauLinear => {
                 let fallen = (((time - warmup) / (length - warmup) - 0.5) / 0.4).clamp(0.0, 1.0);
@@ -184,6 +208,21 @@ impl Schedule {
         if !(self.multiplier.is_finite() && self.multiplier >= 1.0) {
             return Err(impossible("schedule.multiplier", self.multiplier, "a number, at least 1", "1 keeps all rounds equally long"));
         }
+        let rises = self.milestones.iter().all(|milestone| milestone.is_finite() && *milestone > 0.0)
+            && self.milestones.windows(2).all(|two| two[0] < two[1]);
+        let steps = self.kind == ScheduleKind::Steps;
+        if !rises || steps == self.milestones.is_empty() {
+            let hint = "`kind = \"steps\", milestones = [150, 250]` lowers the rate twice; leave them out for other kinds";
+            return Err(impossible(
+                "schedule.milestones",
+                format_args!("{:?}", self.milestones),
+                "rising epochs above 0 for `steps` alone",
+                hint,
+            ));
+        }
+        if !(self.factor.is_finite() && self.factor > 0.0) || (!steps && self.factor != factor()) {
+            return Err(impossible("schedule.factor", self.factor, "a number above 0, for `steps` alone", "0.1 is usual"));
+        }
         let defaults = Schedule::default();
         let restarts = self.kind == ScheduleKind::CosineRestarts;
         if !restarts && (self.period != defaults.period || self.multiplier != defaults.multiplier) {
@@ -196,11 +235,11 @@ impl Schedule {
                 "set `kind = \"cosine-restarts\"`, or leave the key out",
             ));
         }
-        if self.kind == ScheduleKind::Constant && self.minimum != 0.0 {
+        if (self.kind == ScheduleKind::Constant || steps) && self.minimum != 0.0 {
             return Err(impossible(
                 "schedule.minimum",
                 self.minimum,
-                "nothing: a constant rate falls nowhere",
+                "nothing: a constant rate falls nowhere, and one in steps by its factor",
                 "set `kind = \"linear\"` or `\"cosine\"`, or leave it out",
             ));
         }
@@ -300,8 +339,22 @@ mod tests {
     }
 
     #[test]
+    fn a_rate_in_steps_falls_at_its_milestones() {
+        let schedule = Schedule { kind: ScheduleKind::Steps, milestones: vec![3.0, 7.5], factor: 0.5, ..Schedule::default() };
+        for (step, rate) in [(0, 0.1), (29, 0.1), (30, 0.05), (74, 0.05), (75, 0.025), (99, 0.025)] {
+            near(schedule.rate(0.1, step, SPAN), rate);
+        }
+        assert!(schedule.check(0.1).is_ok());
+    }
+
+    #[test]
     fn impossible_schedules_are_refused() {
         let wrong = [
+            Schedule { kind: ScheduleKind::Steps, ..Schedule::default() },
+            Schedule { kind: ScheduleKind::Steps, milestones: vec![3.0, 2.0], ..Schedule::default() },
+            Schedule { kind: ScheduleKind::Steps, milestones: vec![3.0], factor: 0.0, ..Schedule::default() },
+            Schedule { milestones: vec![3.0], ..Schedule::default() },
+            Schedule { factor: 0.5, ..Schedule::default() },
             Schedule { warmup_epochs: -1.0, ..Schedule::default() },
             Schedule { warmup_epochs: 1.0, warmup_steps: 1, ..Schedule::default() },
             Schedule { warmup_from: f64::NAN, ..Schedule::default() },

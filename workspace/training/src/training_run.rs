@@ -5,15 +5,16 @@ use onebasin_datasets::{Normalisation, Split};
 use onebasin_network::{Graph, Role, Weights, fold_batch_norms};
 use onebasin_repro::Stream;
 
+use crate::distillation::Teachers;
 use crate::forward::{BatchNormStats, Mode, Program};
 use crate::initialise::closing_scales;
 use crate::inputs::Inputs;
-use crate::kernels::{buffers, cross_entropy};
+use crate::kernels::{buffers, cross_entropy, distilled};
 use crate::learning_curve::LearningCurve;
 use crate::mode_path::{Controls, ModePath};
 use crate::tensors::{AnyTensor, Tensors};
 use crate::update::Updater;
-use crate::{CurvePoint, Device, Snapshot, Span, Training, TrainingError, initialise};
+use crate::{CurvePoint, Device, Distillation, Snapshot, Span, Training, TrainingError, initialise};
 
 /// Where a training stands.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -64,6 +65,7 @@ pub struct TrainingRun<'a> {
     /// The parameters; of a path, those of its bends, one bend after the other.
     tensors: Tensors,
     path: Option<Controls>,
+    teachers: Option<Teachers<'a>>,
     updater: Updater<'a>,
     orders: Stream,
     disturbances: Stream,
@@ -110,6 +112,7 @@ impl<'a> TrainingRun<'a> {
             tape: burn.clone().autodiff(),
             tensors,
             path: None,
+            teachers: None,
             updater: Updater::new(&training.optimizer, training.gradient_clip, device.kernels(), learned.len()),
             learned,
             orders: stream.child("order"),
@@ -130,6 +133,15 @@ impl<'a> TrainingRun<'a> {
         weights.fits(self.graph.spec())?;
         self.tensors = Tensors::new(self.graph, weights, &self.device.burn());
         Ok(self)
+    }
+
+    /// The same with a loss that also says how far the network is from what teachers say of the same images, disturbed alike.
+    ///
+    /// # Errors
+    /// When the options make no sense, there is no teacher, or one of them sees other images or knows other classes.
+    pub fn taught_by(self, teachers: &[(&'a Graph, &Weights)], distillation: Distillation) -> Result<TrainingRun<'a>, TrainingError> {
+        let teachers = Teachers::new(teachers, self.graph, distillation, self.device)?;
+        Ok(TrainingRun { teachers: Some(teachers), ..self })
     }
 
     /// Trains the bends of a path in place of a network: each step draws one `t` from `[0, 1)`, takes the network at `t`, and moves every bend
@@ -225,8 +237,12 @@ impl<'a> TrainingRun<'a> {
         let coefficients = self.path.as_ref().map(|controls| controls.draw(self.step));
         let point = self.path.as_ref().zip(coefficients.as_ref()).map(|(path, coefficients)| path.point(&self.tensors, coefficients));
         let leaves = Tensors(point.as_ref().unwrap_or(&self.tensors).0.iter().zip(&self.learned).map(on_tape).collect());
+        let targets = self.teachers.as_ref().map(|teachers| teachers.targets(&images.clone().inner()));
         let pass = self.program.run(&leaves, images, Mode::Train);
-        let loss = cross_entropy(pass.logits, &labels, self.device.kernels());
+        let loss = match &targets {
+            None => cross_entropy(pass.logits, &labels, self.device.kernels()),
+            Some(targets) => distilled(pass.logits, &labels, targets, self.device.kernels()),
+        };
         let mut gradients = loss.backward();
         let taken = leaves.0.iter().zip(&self.learned);
         let taken: Vec<Option<AnyTensor>> =

@@ -184,8 +184,8 @@ pub fn for_each_line(lines: &Lines, planner: &mut PairPlanner<'_, '_>, mut recor
                 let (alignment, positions) = planner.two_aligned(method, fixed, permutee);
                 let ends = [planner.model(fixed), planner.model(permutee)];
                 let (lambdas, parts) = (experiment.evaluation.lambdas, experiment.evaluation.parts.clone());
-                let line = LineStage::new(id.clone(), alignment, ends, positions, planner.task(), lambdas, parts);
-                let line = line.by(experiment.evaluation.interpolation);
+                let line = LineStage::new(id.clone(), alignment, ends, positions, planner.task_of(fixed), lambdas, parts);
+                let line = line.by(method.interpolation.unwrap_or(experiment.evaluation.interpolation));
                 let line = match &method.repair {
                     None => line,
                     Some(repair) => {

@@ -191,7 +191,8 @@ impl Stage for LineStage {
         alignment.maps.get(last).with_context(|| format!("no model {last} in an alignment of {}", alignment.maps.len()))?;
         let fixed = files::load(fixed, graph)?;
         let maps = alignment.pair_maps(from, onto);
-        let permutee = to_frame_with(graph.spec(), &files::load(permutee, graph)?, &maps, Some(&fixed));
+        let (_, permutee) = files::load_model(permutee, &self.task)?;
+        let permutee = to_frame_with(graph.spec(), &permutee, &maps, Some(&fixed));
         let dataset = context.datasets.of(&self.task)?;
         let ends = [&fixed, &permutee];
         let measured = match &self.repair {

@@ -131,7 +131,7 @@ pub fn measure_model(planner: &mut PairPlanner<'_, '_>, index: usize) -> StageId
     let experiment = planner.experiment();
     let id = planner.id("predict", None, &experiment.models[index].name);
     if planner.is_new(&id) {
-        let predict = Predict::trained(id.clone(), planner.model(index), planner.task(), experiment.evaluation.parts.clone());
+        let predict = Predict::trained(id.clone(), planner.model(index), planner.task_of(index), experiment.evaluation.parts.clone());
         planner.add(predict.keeping_logits(experiment.evaluation.needs.logits));
     }
     id
@@ -146,14 +146,16 @@ pub fn measure_merged(planner: &mut PairPlanner<'_, '_>, method: &Method, set: &
     }
     let parts = planner.experiment().evaluation.parts.clone();
     let predict = match planner.merged_model(method, set) {
-        Some(merged) => Predict::merged(id.clone(), merged, planner.task(), parts),
+        Some(merged) => Predict::merged(id.clone(), merged, planner.task_of_merged(method, &models), parts),
         None => {
             let models = models.iter().map(|&model| planner.model(model)).collect();
-            let average = match method.merging {
-                Merging::Ensemble { average } => average,
-                Merging::Mean { .. } | Merging::Spherical | Merging::Model { .. } | Merging::Curve(_) => Averaging::default(),
+            let (average, shares) = match &method.merging {
+                Merging::Ensemble { average, coefficients } => (*average, coefficients.clone()),
+                Merging::Mean { .. } | Merging::Spherical | Merging::Model { .. } | Merging::Fresh { .. } | Merging::Curve(_) => {
+                    (Averaging::default(), None)
+                }
             };
-            Predict::ensemble(id.clone(), models, planner.task(), parts, average)
+            Predict::ensemble(id.clone(), models, planner.task(), parts, average).with_shares(shares)
         }
     };
     planner.add(predict.keeping_logits(planner.experiment().evaluation.needs.logits));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
-use onebasin_network::Weights;
+use onebasin_network::{Graph, Weights};
 use onebasin_training::{Averaging, Predictions, predict, predict_ensemble};
 use serde_json::json;
 
@@ -23,6 +23,8 @@ pub struct Predict {
     task: Arc<Task>,
     parts: Vec<Part>,
     of: Of,
+    /// Of the models of an ensemble.
+    shares: Option<Vec<f64>>,
     keep_logits: bool,
 }
 
@@ -50,17 +52,23 @@ impl Of {
 impl Predict {
     /// Those of the model that `model` trains.
     pub fn trained(id: StageId, model: StageId, task: Arc<Task>, parts: Vec<Part>) -> Predict {
-        Predict { id, inputs: vec![model], task, parts, of: Of::Trained, keep_logits: false }
+        Predict { id, inputs: vec![model], task, parts, of: Of::Trained, shares: None, keep_logits: false }
     }
 
     /// Those of the model that `model` merges or repairs.
     pub fn merged(id: StageId, model: StageId, task: Arc<Task>, parts: Vec<Part>) -> Predict {
-        Predict { id, inputs: vec![model], task, parts, of: Of::Merged, keep_logits: false }
+        Predict { id, inputs: vec![model], task, parts, of: Of::Merged, shares: None, keep_logits: false }
     }
 
     /// The mean of what `models` predict.
     pub fn ensemble(id: StageId, models: Vec<StageId>, task: Arc<Task>, parts: Vec<Part>, average: Averaging) -> Predict {
-        Predict { id, inputs: models, task, parts, of: Of::Ensemble(average), keep_logits: false }
+        Predict { id, inputs: models, task, parts, of: Of::Ensemble(average), shares: None, keep_logits: false }
+    }
+
+    /// The same with models that count by shares.
+    #[must_use]
+    pub fn with_shares(self, shares: Option<Vec<f64>>) -> Predict {
+        Predict { shares, ..self }
     }
 
     /// The same with the logits of every class, or without.
@@ -126,6 +134,9 @@ impl Stage for Predict {
             Of::Ensemble(averaging) => json!({ "ensemble": averaging }),
         };
         let mut settings = json!({ "data": self.task.measured_recipe(), "parts": self.parts, "of": of, "device": self.task.device });
+        if let Some(shares) = &self.shares {
+            settings["shares"] = json!(shares);
+        }
         if self.keep_logits {
             settings["logits"] = json!(true);
         }
@@ -133,19 +144,19 @@ impl Stage for Predict {
     }
 
     fn run(&self, context: &Context<'_>) -> Result<()> {
-        let (graph, keep_logits) = (&self.task.graph, self.keep_logits);
+        let keep_logits = self.keep_logits;
         match self.of {
             Of::Trained | Of::Merged => {
-                let (graph, model) = files::load_own(context.inputs.first().context("predictions of no model")?, graph)?;
+                let (graph, model) = files::load_own(context.inputs.first().context("predictions of no model")?, &self.task)?;
                 self.over_parts(context, |split, normalisation| {
                     Ok(predict(&graph, &model, split, normalisation, context.device, keep_logits)?)
                 })
             }
             Of::Ensemble(averaging) => {
-                let models: Vec<Weights> = context.inputs.iter().map(|artifact| files::load(artifact, graph)).collect::<Result<_>>()?;
-                let models: Vec<&Weights> = models.iter().collect();
+                let models = context.inputs.iter().map(|artifact| files::load_model(artifact, &self.task)).collect::<Result<Vec<_>>>()?;
+                let networks: Vec<(&Graph, &Weights)> = models.iter().map(|(graph, weights)| (graph, weights)).collect();
                 self.over_parts(context, |split, normalisation| {
-                    Ok(predict_ensemble(graph, &models, split, normalisation, context.device, averaging, keep_logits)?)
+                    Ok(predict_ensemble(&networks, split, normalisation, context.device, (averaging, self.shares.as_deref()), keep_logits)?)
                 })
             }
         }

@@ -7,6 +7,7 @@ mod ends;
 mod epochs;
 mod golden;
 mod measurements;
+mod pictures;
 mod place;
 mod repairing;
 mod reruns;
@@ -16,6 +17,7 @@ mod shared;
 mod splits;
 mod transporting;
 mod tuning;
+mod widths;
 
 pub use place::Place;
 pub use shared::{everything, smoke};

@@ -17,7 +17,7 @@ mod tape;
 
 pub use buffers::free_buffers;
 pub(crate) use convolution::convolution;
-pub(crate) use cross_entropy::cross_entropy;
+pub(crate) use cross_entropy::{SoftTargets, cross_entropy, distilled};
 pub(crate) use flex::{FlexTensor, slice};
 pub(crate) use linear::linear;
 pub(crate) use norm::{batch_norm, channel_moments, fixed_norm, layer_norm};

@@ -97,7 +97,9 @@ fn an_ensemble_averages_what_its_models_predict() {
     let all = models.each_ref().map(|model| logits(&graph, model, &unseen, &normalisation(), &cpu()).unwrap().mapv(f64::from));
     for averaging in [Averaging::Probabilities, Averaging::LogProbabilities] {
         let ensemble =
-            predict_ensemble(&graph, &models.each_ref(), &unseen, &normalisation(), &cpu(), averaging, false).unwrap().evaluation();
+            predict_ensemble(&models.each_ref().map(|model| (&graph, model)), &unseen, &normalisation(), &cpu(), (averaging, None), false)
+                .unwrap()
+                .evaluation();
         let mut loss = 0.0;
         for (image, &label) in unseen.labels.iter().enumerate() {
             let mut means = [0.0f64; 4];
@@ -114,6 +116,40 @@ fn an_ensemble_averages_what_its_models_predict() {
         assert!((ensemble.loss - loss).abs() < 1e-6, "{averaging:?}: {} and {loss}", ensemble.loss);
     }
     let alone = evaluate(&graph, &models[0], &unseen, &normalisation(), &cpu()).unwrap();
-    let one = predict_ensemble(&graph, &[&models[0]], &unseen, &normalisation(), &cpu(), Averaging::default(), false).unwrap().evaluation();
+    let one = predict_ensemble(&[(&graph, &models[0])], &unseen, &normalisation(), &cpu(), (Averaging::default(), None), false)
+        .unwrap()
+        .evaluation();
     assert!((alone.loss - one.loss).abs() < 1e-6 && alone.accuracy == one.accuracy);
+}
+
+#[test]
+fn a_student_learns_from_a_teacher_what_labels_do_not_say() {
+    use onebasin_repro::Stream;
+    use onebasin_training::{Distillation, MeanOver, TrainingRun};
+
+    let (wide, narrow) = (graph(MLP), graph(r#"{ "family": "mlp", "hidden": [12, 8] }"#));
+    let (seen, unseen) = (stripes(600, 1), stripes(400, 2));
+    let options = training(r#"{ "epochs": 8, "batch": 32, "optimizer": { "kind": "adam", "learning-rate": 3e-3 } }"#);
+    let teacher = train(&wide, &seen, &options, 5, &cpu()).unwrap();
+    // Labels that say nothing: all that the student can learn comes from the teacher.
+    let unlabelled = onebasin_datasets::Split { labels: vec![0; seen.labels.len()], ..seen.clone() };
+    let student = |distillation: Option<Distillation>| {
+        let (device, stream) = (cpu(), Stream::root(9));
+        let mut run = TrainingRun::new(&narrow, &unlabelled, &normalisation(), &options, &stream, &device).unwrap();
+        if let Some(distillation) = distillation {
+            run = run.taught_by(&[(&wide, &teacher), (&wide, &teacher)], distillation).unwrap();
+        }
+        while !run.is_done() {
+            run.advance().unwrap();
+        }
+        let trained = run.finish().unwrap();
+        evaluate(&narrow, &trained.weights, &unseen, &normalisation(), &cpu()).unwrap().accuracy
+    };
+    let soft = Distillation { temperature: 2.0, weight: 1.0, mean: MeanOver::Images };
+    assert!(student(Some(soft)) > 0.9, "{}", student(Some(soft)));
+    assert!(student(Some(Distillation { mean: MeanOver::Elements, ..soft })) > 0.9);
+    assert!(student(None) < 0.5);
+    let device = cpu();
+    let run = TrainingRun::new(&narrow, &seen, &normalisation(), &options, &Stream::root(1), &device).unwrap();
+    assert!(run.taught_by(&[], soft).err().unwrap().to_string().contains("`teachers` is `0`"));
 }

@@ -5,7 +5,9 @@ use std::ops::ControlFlow;
 use onebasin_network::RepairedLayers;
 use onebasin_network::{GroupMoments, StreamTaps, Tap, Weights, permute};
 use onebasin_repro::Stream;
-use onebasin_training::{Initialisation, Places, Sample, TrainingError, cross_moments, initialise, unit_correlations};
+use onebasin_training::{
+    Initialisation, Places, Sample, TrainingError, cross_moments, cross_moments_of_widths, initialise, unit_correlations,
+};
 
 use crate::common::{SIZE, cpu, graph, normalisation, stripes};
 
@@ -168,4 +170,29 @@ fn moments_of_layers_stand_behind_those_of_groups_and_class_scores_are_the_last(
             assert!(all[graph.spec().groups.len()..].contains(&all[0]), "{network}");
         }
     }
+}
+
+#[test]
+fn moments_of_two_widths_are_those_of_each_and_products_between_them() {
+    let (narrow, small) = models(r#"{ "family": "vgg", "stages": [[3], [4]], "head": [5], "norm": "layer" }"#, 1);
+    let (wide, large) = models(r#"{ "family": "vgg", "stages": [[6], [5]], "head": [7], "norm": "layer" }"#, 2);
+    let (data, constants) = (stripes(40, 1), normalisation());
+    let places = Places { layers: true, ..Places::default() };
+    let networks = [(&narrow, &small[0]), (&wide, &large[0]), (&wide, &large[1])];
+    let all = cross_moments_of_widths(&networks, places, &data, &constants, &cpu(), &mut go_on).unwrap();
+    let alike = cross_moments(&wide, &[&large[0], &large[1]], places, &data, &constants, &cpu(), &mut go_on).unwrap();
+    assert_eq!(all.len(), alike.len());
+    for (group, alike) in all.iter().zip(&alike) {
+        assert_eq!(&group.of_models(&[1, 2]), alike);
+        assert_eq!(group.product(0, 1).dim(), (group.sums[0].len(), alike.sums[0].len()));
+    }
+    let same =
+        cross_moments_of_widths(&[(&narrow, &small[0]), (&narrow, &small[0])], places, &data, &constants, &cpu(), &mut go_on).unwrap();
+    for (group, same) in all.iter().zip(&same) {
+        assert_eq!(group.squares[0], same.squares[1]);
+    }
+    let deep = graph(r#"{ "family": "mlp", "hidden": [3] }"#);
+    let other = initialise(&deep, Initialisation::Pytorch, &Stream::root(1)).unwrap();
+    let error = cross_moments_of_widths(&[(&narrow, &small[0]), (&deep, &other)], places, &data, &constants, &cpu(), &mut go_on);
+    assert!(error.unwrap_err().to_string().contains("`layers` is"));
 }
