@@ -49,7 +49,7 @@ const PURPLE: RGBColor = RGBColor(117, 79, 160);
 const TEAL: RGBColor = RGBColor(20, 120, 130);
 
 /// How the shipped specs call their methods.
-const SHIPPED: [(&str, RGBColor, usize); 18] = [
+const SHIPPED: [(&str, RGBColor, usize); 19] = [
     ("c2m3", BLUE, 0),
     ("git-re-basin", VERMILION, 2),
     ("merge-many", GREEN, 3),
@@ -57,6 +57,7 @@ const SHIPPED: [(&str, RGBColor, usize); 18] = [
     ("ot-fusion", ORANGE, 5),
     ("activation-matching", PURPLE, 2),
     ("joint-activation-matching", TEAL, 0),
+    ("wb-fusion", BROWN, 5),
     ("naive", DARK, 1),
     ("identity", DARK, 1),
     ("ensemble", SKY, 6),

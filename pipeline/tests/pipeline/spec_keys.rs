@@ -86,7 +86,7 @@ const TABLES: [(&str, &str); 24] = [
 ];
 
 /// Names that keys take besides kinds: the heading of the section, the key, and the table or value with a strange name.
-const NAMES: [(&str, &str, &str, &str); 54] = [
+const NAMES: [(&str, &str, &str, &str); 55] = [
     ("subset as a table", "order", "models.0.subset", "{ share = 0.5, order = STRANGE }"),
     ("format = \"cifar\"", "labels", "datasets.own", "{ format = \"cifar\", directory = \"x\", labels = STRANGE }"),
     ("family = \"mlp\"", "norm", "architectures.net", "{ family = \"mlp\", norm = STRANGE }"),
@@ -125,6 +125,7 @@ const NAMES: [(&str, &str, &str, &str); 54] = [
     ("matching = { by = \"ot-fusion\" }", "target", "methods.0.matching", "{ by = \"ot-fusion\", target = STRANGE }"),
     ("pruned", "norm", "models.0.pruned", "{ from = \"b\", norm = STRANGE }"),
     ("distillation", "mean", "methods.0.distillation", "{ mean = STRANGE }"),
+    ("matching = { by = \"wb-fusion\" }", "plan", "methods.0.matching", "{ by = \"wb-fusion\", plan = STRANGE }"),
     ("sequential", "onto", "methods.0.sequential.onto", "STRANGE"),
     ("merging = { by = \"mean\" }", "columns", "methods.0.merging", "{ by = \"mean\", columns = STRANGE }"),
     ("Models", "first-weights", "models.0.first-weights", "STRANGE"),

@@ -1,4 +1,4 @@
-use ndarray::{Array1, Array2, Axis, Zip};
+use ndarray::{Array1, Array2, ArrayD, Axis, Zip};
 use onebasin_network::{GroupMoments, Parameter, Weights};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -111,7 +111,11 @@ impl Rows {
         if let Some((map, block)) = columns {
             moved = align::map_columns(moved, map, block);
         }
-        let fixed = fixed.get(&parameter.name);
+        self.add_arrays(fixed.get(&parameter.name), &moved);
+    }
+
+    /// Adds the rows of two arrays.
+    pub fn add_arrays(&mut self, fixed: &ArrayD<f32>, moved: &ArrayD<f32>) {
         let (fixed_units, moving_units) = self.products.dim();
         let (fixed_width, moving_width) = (fixed.len() / fixed_units.max(1), moved.len() / moving_units.max(1));
         let fixed = fixed.view().into_shape_with_order((fixed_units, fixed_width)).expect("rows of the group");
@@ -126,6 +130,12 @@ impl Rows {
             squares += &fixed.map_axis(Axis(1), |row| row.dot(&row));
             products += &fixed.dot(&moved.t());
         });
+    }
+
+    /// The same with other squares of the moving model's vectors: where columns were mixed, the vectors before say how far they are spread.
+    pub fn with_moving_squares(mut self, squares: &[f64]) -> Rows {
+        self.moving_squares = Array1::from(squares.to_vec());
+        self
     }
 
     /// The cost matrix, [fixed units, moving units].

@@ -45,7 +45,7 @@ pub use merge::{interpolate, mean};
 pub use methods::{
     Matching, Mix, activation_matching::ActivationMatching, c2m3::C2m3, c2m3::Schedule, c2m3::SoftIterate, frank_wolfe::FrankWolfe,
     git_rebasin::GitReBasin, greedy_matching::GreedyMatching, identity::Identity, joint_activation_matching::JointActivationMatching,
-    merge_many::MergeMany, ot_fusion::OtFusion, steepest_descent::SteepestDescent, straight_through::StraightThrough,
+    merge_many::MergeMany, ot_fusion::OtFusion, steepest_descent::SteepestDescent, straight_through::StraightThrough, wb_fusion::WbFusion,
 };
 pub use objective::objective;
 pub use problem::{Problem, same_layers};

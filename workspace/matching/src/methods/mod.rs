@@ -25,6 +25,8 @@ mod refine;
 pub mod steepest_descent;
 /// By the loss halfway.
 pub mod straight_through;
+/// Wasserstein barycenters, layer by layer, all models at once.
+pub mod wb_fusion;
 
 pub use mix::Mix;
 
@@ -88,6 +90,8 @@ matchings! {
     "joint-activation-matching" => JointActivationMatching(joint_activation_matching::JointActivationMatching),
     /// Optimal transport between each model and a reference.
     "ot-fusion" => OtFusion(ot_fusion::OtFusion),
+    /// The Wasserstein barycenter of all models, layer by layer.
+    "wb-fusion" => WbFusion(wb_fusion::WbFusion),
 }
 
 impl Matching {
@@ -230,7 +234,7 @@ mod tests {
     fn only_joint_methods_seek_all_maps_together() {
         for name in Matching::NAMES {
             let matching = parse(&format!("{{\"by\": \"{name}\"}}")).unwrap();
-            assert_eq!(matching.is_joint(), matches!(*name, "c2m3" | "merge-many" | "joint-activation-matching"), "{name}");
+            assert_eq!(matching.is_joint(), matches!(*name, "c2m3" | "merge-many" | "joint-activation-matching" | "wb-fusion"), "{name}");
         }
     }
 }

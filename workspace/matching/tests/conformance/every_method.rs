@@ -26,6 +26,7 @@ pub fn methods() -> Vec<Matching> {
         r#"{"by": "ot-fusion", "plan": "partial", "mass": 0.9}"#,
         r#"{"by": "ot-fusion", "masses": "l2", "iterated": true}"#,
         r#"{"by": "ot-fusion", "residual": "skips", "append-vectors": false}"#,
+        r#"{"by": "wb-fusion", "plan": "sinkhorn", "regularisation": 0.01, "rounds": 10}"#,
     ];
     plain.chain(variants.map(str::to_owned)).map(|text| serde_json::from_str(&text).unwrap()).collect()
 }
