@@ -122,9 +122,7 @@ impl Match {
         };
         let map = |(name, map): (&String, &UnitMap)| {
             let (numbers, shape) = match map {
-                UnitMap::Permutation(permutation) => {
-                    (bytes(py, permutation.as_slice(), |unit: u32| i64::from(unit).to_ne_bytes())?, None)
-                }
+                UnitMap::Permutation(permutation) => (bytes(py, permutation.as_slice(), |unit: u32| i64::from(unit).to_ne_bytes())?, None),
                 UnitMap::Plan(plan) => matrix(plan)?,
                 UnitMap::Transport(transport) => matrix(&transport.incoming)?,
                 UnitMap::Untied(_) => {
