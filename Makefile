@@ -130,7 +130,7 @@ peers: .venv/installed
 	.venv/bin/pip install --quiet --requirement benchmarks/requirements.txt
 	touch $@
 
-# The Python package: its wheel, in a virtual environment with SciPy and POT, and its tests there. Those with torch are skipped where it is not
+# The Python package, of the libraries that the command is made of: its wheel, in a virtual environment with SciPy and POT, and its tests there. Those with torch are skipped where it is not
 # installed. In `ci`, a machine that can make no such environment is told so and goes on.
 PYTHON ?= python3
 WHEELS = $(or $(CARGO_TARGET_DIR),target)/wheels
@@ -158,11 +158,10 @@ fuzz: setup
 	cargo check --release --locked --manifest-path workspace/checkpoints/fuzz/Cargo.toml --no-default-features --target-dir $(or $(CARGO_TARGET_DIR),target)/fuzz
 
 # All that must hold, part by part up to the first that fails, with the seconds of each. The tests come last: their closing lines end the log.
-# The command is built with the features of the Python package, which then compiles little more than itself.
 ci:
 	@for part in lint docs fuzz smoke check-accuracies python test; do \
 		begun=$$(date +%s); code=0; \
-		CARGO_INCREMENTAL=0 $(MAKE) --no-print-directory $$part BUILD="$(BUILD) --features onebasin-python/extension" || code=$$?; \
+		CARGO_INCREMENTAL=0 $(MAKE) --no-print-directory $$part || code=$$?; \
 		took="$${took:+$$took, }$$part $$(( $$(date +%s) - begun )) s"; \
 		if [ $$code -ne 0 ]; then echo "ci: failed in $$part; $$took"; exit $$code; fi; \
 		echo "ci: $$took"; \

@@ -98,8 +98,8 @@ fn tell_others(network: &Network, added: &[AddedBias], path: &Path) {
     };
     let beside = &network.dict.beside;
     if !beside.is_empty() {
-        let fate = if keeps_others(network, added, path) { "are those of" } else { "are left out; they are in" };
-        console::note(&format!("`{out}`: {} {fate} `{first}`", listed(beside)));
+        let fate = if keeps_others(network, added, path) { "as in" } else { "left out; see" };
+        console::note(&format!("`{out}`: what stands beside the network, {}, is {fate} `{first}`", listed(beside)));
     }
     if !added.is_empty() {
         let layers: Vec<String> = added.iter().map(|added| added.layer.clone()).collect();

@@ -72,18 +72,15 @@ pub fn tell(named: Named<'_>, is_ordered: bool, own: Option<&str>, hints: &Hints
         infer(tensors, &Known { input: hints.input, is_ordered, linear: hints.linear, epsilon: None })
     };
     let inferred = match (inferred, several_networks(tensors)) {
-        (Err(error), Some((first, second))) => {
-            let hint = format!("hint: names begin with `{first}` and `{second}`, which may be two networks: `--key {first}` takes one");
-            return Err(anyhow::Error::new(error).context(hint).context(not_told()));
-        }
+        (Err(error), Some(hint)) => return Err(anyhow::Error::new(error).context(hint).context(not_told())),
         (inferred, _) => inferred.with_context(not_told)?,
     };
     let graph = Graph::build(&inferred.architecture).with_context(not_told)?;
     Ok((inferred, Arc::new(graph)))
 }
 
-/// What two sets of names begin with that go on alike, of tensors of equal shapes: a network and its moving average.
-fn several_networks(tensors: &[Stored]) -> Option<(&str, &str)> {
+/// What to do where tensors may be of two networks, such as one and its moving average, or of one and something else.
+fn several_networks(tensors: &[Stored]) -> Option<String> {
     let mut sets: Vec<(&str, Vec<(&str, &[usize])>)> = Vec::new();
     for tensor in tensors {
         let (first, rest) = tensor.name.split_once('.')?;
@@ -93,11 +90,16 @@ fn several_networks(tensors: &[Stored]) -> Option<(&str, &str)> {
             None => sets.push((first, vec![(rest, &tensor.shape)])),
         }
     }
+    if let Some((most, set)) = sets.iter().find(|(_, set)| set.len() < tensors.len() && set.len() * 10 > tensors.len() * 9) {
+        let others = tensors.len() - set.len();
+        return Some(format!("hint: all names but {others} begin with `{most}`: `--key {most}` takes these alone"));
+    }
     // Blocks are alike too, and hold a few layers each.
     sets.retain(|(_, set)| set.iter().any(|(name, _)| name.contains('.')));
     sets.iter_mut().for_each(|(_, set)| set.sort_unstable());
-    let pairs = sets.iter().enumerate().flat_map(|(place, one)| sets[place + 1..].iter().map(move |other| (one, other)));
-    pairs.into_iter().find(|(one, other)| one.1 == other.1).map(|(one, other)| (one.0, other.0))
+    let mut pairs = sets.iter().enumerate().flat_map(|(place, one)| sets[place + 1..].iter().map(move |other| (one, other)));
+    let (one, other) = pairs.find(|(one, other)| one.1 == other.1)?;
+    Some(format!("hint: names begin with `{0}` and `{1}`, which may be two networks: `--key {0}` takes one", one.0, other.0))
 }
 
 /// Tells where the parameters of a network stand among further tensors.

@@ -1,8 +1,9 @@
 //! The native half of the Python package `onebasin`. Everything here is said again, for people who write Python, in `python/onebasin`.
 //!
-//! Arrays come in as NumPy's and are read once; the interpreter's lock is given up for as long as the work takes.
+//! Arrays come in by the buffer protocol and are read once; the interpreter's lock is given up for as long as the work takes.
 #![cfg(feature = "extension")]
 
+mod bytes;
 mod failure;
 mod interruptible;
 mod matching;

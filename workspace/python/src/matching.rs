@@ -5,25 +5,30 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use anyhow::{Context, Result};
-use numpy::{IntoPyArray, PyArray1, PyReadonlyArrayDyn, PyUntypedArrayMethods};
+use ndarray::Array2;
 use onebasin::maps_file;
 use onebasin::network_match::{self, Matched, drawn_inputs};
 use onebasin::weight_file::{ArchitectureFile, Hints, Named, inputs_of, no_parameter, tell, tell_like, weights};
 use onebasin_checkpoints::shorten;
 use onebasin_matching::{UnitMap, mean};
 use onebasin_network::{Graph, Inferred, Operation, Shape, Stored, Weights};
+use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::{PyIndexError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList};
+use pyo3::types::PyByteArray;
 
+use crate::bytes::bytes;
 use crate::failure;
 use crate::interruptible::interruptible;
 
 /// Name, type, shape, and numbers where the type is floating.
-type Given<'py> = (String, String, Vec<usize>, Option<PyReadonlyArrayDyn<'py, f32>>);
+type Given = (String, String, Vec<usize>, Option<PyBuffer<f32>>);
 
-/// Indices of tensors, and their numbers as the dictionary stores them.
-type Changed<'py> = Vec<(usize, Bound<'py, PyArray1<f32>>)>;
+/// Indices of tensors, and their numbers as `float32`, as the dictionary stores them.
+type Changed<'py> = Vec<(usize, Bound<'py, PyByteArray>)>;
+
+/// The map of a group by its name: units as `int64`, or the shape of a matrix of `float32`.
+type Map<'py> = (String, Bound<'py, PyByteArray>, Option<(usize, usize)>);
 
 /// Networks in one frame.
 #[pyclass(frozen, module = "onebasin._onebasin")]
@@ -35,17 +40,17 @@ pub struct Match {
 }
 
 /// Tensors under their short names.
-fn stored(place: &str, tensors: &[Given<'_>]) -> PyResult<Vec<Stored>> {
+fn stored(place: &str, tensors: &[Given]) -> PyResult<Vec<Stored>> {
     let names: Vec<&str> = tensors.iter().map(|(name, ..)| name.as_str()).collect();
     let names = shorten(&names).map_err(|fault| PyValueError::new_err(format!("`{place}`: {}\nhint: {}", fault.problem, fault.hint)))?;
     Ok(names.into_iter().zip(tensors).map(|(name, (_, _, shape, _))| Stored { name, shape: shape.clone() }).collect())
 }
 
-fn weights_of(place: &str, inferred: &Inferred, graph: &Graph, tensors: &[Given<'_>]) -> Result<Weights> {
+fn weights_of(py: Python<'_>, place: &str, inferred: &Inferred, graph: &Graph, tensors: &[Given]) -> Result<Weights> {
     weights(place, inferred, graph, |index| {
         let (name, dtype, _, array) = &tensors[index];
         let array = array.as_ref().ok_or_else(|| no_parameter(place, name, dtype))?;
-        Ok(array.as_slice().context("the numbers of a tensor are not in one row")?.to_vec())
+        array.to_vec(py).with_context(|| format!("cannot read `{name}`"))
     })
 }
 
@@ -63,14 +68,14 @@ impl Match {
     fn new(
         py: Python<'_>,
         names: Vec<String>,
-        models: Vec<Vec<Given<'_>>>,
+        models: Vec<Vec<Given>>,
         method: String,
         options: &str,
         architecture: Option<&str>,
         architecture_file: Option<PathBuf>,
         input: Option<[usize; 3]>,
         linear: bool,
-        inputs: Option<PyReadonlyArrayDyn<'_, f32>>,
+        inputs: Option<PyBuffer<f32>>,
         seed: u64,
     ) -> PyResult<Match> {
         let matching = network_match::method(&method, table(options)?).map_err(failure::input)?;
@@ -88,16 +93,13 @@ impl Match {
             inferred.push(tell_like(named(0), &graph, named(place), &hints).map_err(failure::input)?);
         }
         let networks = names.iter().zip(&models).zip(&inferred).map(|((name, model), inferred)| {
-            let weights = weights_of(name, inferred, &graph, model).map_err(failure::input)?;
+            let weights = weights_of(py, name, inferred, &graph, model).map_err(failure::input)?;
             Ok((name.clone(), weights))
         });
         let networks = networks.collect::<PyResult<Vec<(String, Weights)>>>()?;
         let inputs = match inputs {
             None => drawn_inputs(&graph),
-            Some(array) => {
-                let values = array.as_slice().map(<[f32]>::to_vec).unwrap_or_default();
-                inputs_of(values, array.shape(), graph.architecture.input, "inputs")
-            }
+            Some(array) => inputs_of(array.to_vec(py)?, array.shape(), graph.architecture.input, "inputs"),
         };
         let inputs = inputs.map_err(failure::input)?;
         let about = (inferred[0].family.clone(), method);
@@ -112,27 +114,25 @@ impl Match {
     }
 
     /// For each model, the map of each group.
-    fn permutations<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        let models = PyList::empty(py);
-        for maps in &self.matched.alignment.maps {
-            let groups = PyDict::new(py);
-            for (name, map) in self.matched.alignment.groups.iter().zip(maps) {
-                match map {
-                    UnitMap::Permutation(permutation) => {
-                        let units: Vec<i64> = permutation.as_slice().iter().map(|&unit| i64::from(unit)).collect();
-                        groups.set_item(name, units.into_pyarray(py))?;
-                    }
-                    UnitMap::Plan(plan) => groups.set_item(name, plan.clone().into_pyarray(py))?,
-                    UnitMap::Transport(transport) => groups.set_item(name, transport.incoming.clone().into_pyarray(py))?,
-                    UnitMap::Untied(_) => {
-                        let problem = format!("the map of group `{name}` is a plan for each parameter, which has no one matrix");
-                        return Err(PyValueError::new_err(format!("{problem}\nhint: leave `residual` out")));
-                    }
+    fn permutations<'py>(&self, py: Python<'py>) -> PyResult<Vec<Vec<Map<'py>>>> {
+        let groups = &self.matched.alignment.groups;
+        let matrix = |plan: &Array2<f32>| {
+            let values: Vec<f32> = plan.iter().copied().collect();
+            Ok::<_, PyErr>((bytes(py, &values, f32::to_ne_bytes)?, Some(plan.dim())))
+        };
+        let map = |(name, map): (&String, &UnitMap)| {
+            let (numbers, shape) = match map {
+                UnitMap::Permutation(permutation) => (bytes(py, permutation.as_slice(), |unit: u32| i64::from(unit).to_ne_bytes())?, None),
+                UnitMap::Plan(plan) => matrix(plan)?,
+                UnitMap::Transport(transport) => matrix(&transport.incoming)?,
+                UnitMap::Untied(_) => {
+                    let problem = format!("the map of group `{name}` is a plan for each parameter, which has no one matrix");
+                    return Err(PyValueError::new_err(format!("{problem}\nhint: leave `residual` out")));
                 }
-            }
-            models.append(groups)?;
-        }
-        Ok(models)
+            };
+            Ok((name.clone(), numbers, shape))
+        };
+        self.matched.alignment.maps.iter().map(|maps| groups.iter().zip(maps).map(map).collect()).collect()
     }
 
     /// What was found, as JSON.
@@ -169,7 +169,7 @@ impl Match {
     fn apply<'py>(&self, py: Python<'py>, model: usize) -> PyResult<Changed<'py>> {
         let count = self.matched.models.len();
         let weights = self.matched.models.get(model).ok_or_else(|| PyIndexError::new_err(format!("model {model} of {count}")))?;
-        Ok(changed(py, &self.inferred[model], weights))
+        changed(py, &self.inferred[model], weights)
     }
 
     /// The parameters of the mean, in the form of the first model.
@@ -180,7 +180,7 @@ impl Match {
         if let Some((name, _)) = merged.iter().find(|(_, array)| !array.iter().all(|value| value.is_finite())) {
             return Err(PyRuntimeError::new_err(format!("`{name}` of the merged network holds a number that is not finite")));
         }
-        Ok(changed(py, &self.inferred[0], &merged))
+        changed(py, &self.inferred[0], &merged)
     }
 
     /// Writes the permutations as `onebasin match --out` does.
@@ -189,6 +189,6 @@ impl Match {
     }
 }
 
-fn changed<'py>(py: Python<'py>, inferred: &Inferred, weights: &Weights) -> Changed<'py> {
-    inferred.stored(weights).map(|(tensor, values)| (tensor, values.into_pyarray(py))).collect()
+fn changed<'py>(py: Python<'py>, inferred: &Inferred, weights: &Weights) -> PyResult<Changed<'py>> {
+    inferred.stored(weights).map(|(tensor, values)| Ok((tensor, bytes(py, &values, f32::to_ne_bytes)?))).collect()
 }

@@ -1,11 +1,13 @@
 //! Linear assignment and exact transport, under the signatures of SciPy and POT.
 
 use ndarray::{Array2, ArrayView2, Axis, concatenate};
-use numpy::{IntoPyArray, PyArray1, PyArray2, PyReadonlyArray1, PyReadonlyArray2};
 use onebasin_transport::{Plan, TransportError, assignment, exact};
+use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
+use pyo3::types::PyByteArray;
 
+use crate::bytes::bytes;
 use crate::failure;
 use crate::interruptible::interruptible;
 
@@ -21,14 +23,23 @@ enum NoAssignment {
     Transport(TransportError),
 }
 
-/// Row and column indices of an optimal assignment, rows ascending.
+/// A matrix of Python's, copied.
+fn matrix(py: Python<'_>, buffer: &PyBuffer<f64>) -> PyResult<Array2<f64>> {
+    let &[rows, columns] = buffer.shape() else { return Err(PyValueError::new_err("expected a matrix")) };
+    Array2::from_shape_vec((rows, columns), buffer.to_vec(py)?).map_err(|error| failure::input(error))
+}
+
+/// Row and column indices of an optimal assignment as `int64`, rows ascending.
 #[pyfunction]
 pub fn linear_sum_assignment<'py>(
     py: Python<'py>,
-    cost: PyReadonlyArray2<'py, f64>,
+    cost: PyBuffer<f64>,
     maximize: bool,
-) -> PyResult<(Bound<'py, PyArray1<i64>>, Bound<'py, PyArray1<i64>>)> {
-    let gains = cost.as_array().mapv(|cost| if maximize { cost } else { -cost });
+) -> PyResult<(Bound<'py, PyByteArray>, Bound<'py, PyByteArray>)> {
+    let mut gains = matrix(py, &cost)?;
+    if !maximize {
+        gains.mapv_inplace(|cost| -cost);
+    }
     if gains.iter().any(|gain| gain.is_nan() || *gain == f64::INFINITY) {
         return Err(PyValueError::new_err("matrix contains invalid numeric entries"));
     }
@@ -47,7 +58,7 @@ pub fn linear_sum_assignment<'py>(
     } else {
         (rows, columns)
     };
-    Ok((rows.into_pyarray(py), columns.into_pyarray(py)))
+    Ok((bytes(py, &rows, i64::to_ne_bytes)?, bytes(py, &columns, i64::to_ne_bytes)?))
 }
 
 /// The column of each row, for no more rows than columns; an entry of minus infinity is never taken.
@@ -122,21 +133,16 @@ fn wide(gains: ArrayView2<'_, f64>) -> Result<Vec<u32>, TransportError> {
 }
 
 /// Plan, cost, and the potentials of both sides.
-type Transported<'py> = (Bound<'py, PyArray2<f64>>, f64, Bound<'py, PyArray1<f64>>, Bound<'py, PyArray1<f64>>);
+type Transported<'py> = (Bound<'py, PyByteArray>, f64, Bound<'py, PyByteArray>, Bound<'py, PyByteArray>);
 
-/// An optimal transport plan.
+/// An optimal transport plan, as `float64`.
 #[pyfunction]
-pub fn emd<'py>(
-    py: Python<'py>,
-    rows: PyReadonlyArray1<'py, f64>,
-    columns: PyReadonlyArray1<'py, f64>,
-    cost: PyReadonlyArray2<'py, f64>,
-) -> PyResult<Transported<'py>> {
-    let (rows, columns) = (rows.as_array().to_vec(), columns.as_array().to_vec());
-    let cost = cost.as_array().to_owned();
+pub fn emd<'py>(py: Python<'py>, rows: PyBuffer<f64>, columns: PyBuffer<f64>, cost: PyBuffer<f64>) -> PyResult<Transported<'py>> {
+    let (rows, columns, cost) = (rows.to_vec(py)?, columns.to_vec(py)?, matrix(py, &cost)?);
     let is_small = cost.len() <= SMALL;
     let solve = move || exact::plan(cost.view(), &rows, &columns).map(|plan| (plan.to_dense(), plan));
     let found = if is_small { py.detach(solve) } else { interruptible(py, |_| solve())? };
     let (dense, Plan { cost, row_duals, column_duals, .. }) = found.map_err(failure::input)?;
-    Ok((dense.into_pyarray(py), cost, row_duals.into_pyarray(py), column_duals.into_pyarray(py)))
+    let numbers = |values: &[f64]| bytes(py, values, f64::to_ne_bytes);
+    Ok((numbers(dense.as_slice().unwrap_or_default())?, cost, numbers(&row_duals)?, numbers(&column_duals)?))
 }

@@ -1,7 +1,7 @@
 //! The calls that a pickle may ask for, and what becomes of them. This list is the whole of it.
 
 use super::machine::Machine;
-use super::value::{Node, NodeId, Pickled, TensorPlace, Value};
+use super::value::{Node, NodeId, Pickled, QUANTISED, SPARSE, TensorPlace, Value};
 use crate::Dtype;
 use crate::error::Fault;
 
@@ -45,8 +45,8 @@ const OTHER: [(&str, &str, &str); 38] = [
     ("numpy._core.numeric", "_frombuffer", "a NumPy array"),
     ("torch", "device", "a device"),
     ("torch._C", "Generator", "a generator of random numbers"),
-    ("torch._utils", "_rebuild_sparse_tensor", "a sparse tensor"),
-    ("torch._utils", "_rebuild_qtensor", "a quantised tensor"),
+    ("torch._utils", "_rebuild_sparse_tensor", SPARSE),
+    ("torch._utils", "_rebuild_qtensor", QUANTISED),
     ("torch._utils", "_rebuild_meta_tensor_no_storage", "a tensor without numbers"),
     ("torch.serialization", "_get_layout", "a layout"),
 ];

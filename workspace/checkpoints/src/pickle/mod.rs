@@ -8,4 +8,4 @@ mod machine;
 mod value;
 
 pub(crate) use machine::read;
-pub(crate) use value::{Node, Pickled, StorageId, StoragePlace, TensorPlace, Value};
+pub(crate) use value::{Node, Pickled, QUANTISED, SPARSE, StorageId, StoragePlace, TensorPlace, Value};

@@ -8,6 +8,10 @@ pub(crate) type NodeId = u32;
 /// Index of a [`StoragePlace`].
 pub(crate) type StorageId = usize;
 
+/// What tensors are that are no dense ones of numbers.
+pub(crate) const SPARSE: &str = "a sparse tensor";
+pub(crate) const QUANTISED: &str = "a quantised tensor";
+
 /// A small value, or where a larger one lies.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Value {

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use crate::error::Fault;
-use crate::pickle::{Node, Pickled, TensorPlace, Value};
+use crate::pickle::{Node, Pickled, QUANTISED, SPARSE, TensorPlace, Value};
 
 /// Deeper than any module is nested.
 const DEEPEST: usize = 64;
@@ -59,7 +59,15 @@ pub(super) fn find<'a>(pickled: &'a Pickled, key: Option<&str>) -> Result<Found<
     let mut seen = HashSet::new();
     loop {
         if let Some(found) = tensors(pickled, place) {
-            return Ok(Found { nesting, beside, ..found? });
+            let found = found?;
+            // Left out, they would make another network.
+            if let Some(strange) = found.passed_over.iter().find(|line| line.ends_with(SPARSE) || line.ends_with(QUANTISED)) {
+                return Err(Fault::new(
+                    format!("holds {strange}, expected dense tensors of floating numbers"),
+                    "save it after `.to_dense()`, or `.dequantize()`",
+                ));
+            }
+            return Ok(Found { nesting, beside, ..found });
         }
         let candidates = candidates(pickled, place);
         match candidates.as_slice() {

@@ -52,7 +52,7 @@ fn part(name: &str) -> Option<Part> {
 }
 
 /// Components of names that say what is not supported, and what it is.
-const UNSUPPORTED: [(&str, &str); 15] = [
+const UNSUPPORTED: [(&str, &str); 16] = [
     ("attn", "attention"),
     ("attention", "attention"),
     ("in_proj_weight", "attention"),
@@ -68,6 +68,7 @@ const UNSUPPORTED: [(&str, &str); 15] = [
     ("_token", "a token"),
     ("embedding", "an embedding"),
     ("se_module", "a squeeze-and-excitation block"),
+    ("lora_", "a low-rank adapter"),
 ];
 
 fn attention_first(tensors: &[Stored]) -> impl Iterator<Item = &Stored> {
@@ -101,6 +102,12 @@ pub(super) fn modules(tensors: &[Stored]) -> Result<(Vec<Module>, Vec<usize>), N
         let (path, last) = tensor.name.rsplit_once('.').unwrap_or(("", &tensor.name));
         let Some(part) = part(last) else {
             let layer = if path.is_empty() { &tensor.name } else { path };
+            let is_unnamed = |rest: &str| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit());
+            if tensor.name.strip_prefix("arr_").is_some_and(is_unnamed) {
+                let problem =
+                    "was saved without a name: `numpy.savez(path, **{\"dense.kernel\": weight, \"dense.bias\": bias, ..})` gives names";
+                return Err(refuse(layer, problem));
+            }
             return Err(refuse(layer, format!("its tensor `{}` of shape {:?} is of no known layer", tensor.name, tensor.shape)));
         };
         if part == Part::Counter {

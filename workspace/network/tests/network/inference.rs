@@ -172,6 +172,8 @@ fn what_is_not_supported_is_refused_by_the_name_of_its_layer() {
         ("fc1.weight 4x3\nfc2.weight 2x5\n", "2 outputs of 5 inputs after a layer of 4"),
         ("class_token 1x1x8\nencoder.self_attention.in_proj_weight 24x8\n", "attention, which"),
         ("", "holds no layers"),
+        ("q.lora_A.weight 8x64\nq.lora_B.weight 64x8\n", "a low-rank adapter"),
+        ("arr_0 784x32\narr_1 32\n", "was saved without a name"),
     ] {
         assert!(refusal(text).contains(word), "{text}: {}", refusal(text));
     }

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from . import _onebasin, _tensors
 
@@ -26,23 +27,29 @@ class Match:
         self._summary: dict[str, Any] = json.loads(native.summary)
 
     @property
-    def permutations(self) -> list[dict[str, np.ndarray]]:
+    def permutations(self) -> list[dict[str, NDArray[Any]]]:
         """For each model, the map of each group of units into the frame.
 
         Of shape ``[units]`` and type int64: slot ``i`` of the frame holds the model's unit ``p[i]``, so ``weight[p]`` are its rows in
         the frame. Methods with soft plans have matrices ``[slots, units]`` whose rows sum to 1.
         """
-        return self._native.permutations()
+        return [
+            {
+                group: np.frombuffer(numbers, np.int64) if shape is None else np.frombuffer(numbers, np.float32).reshape(shape)
+                for group, numbers, shape in maps
+            }
+            for maps in self._native.permutations()
+        ]
 
     @property
     def objective(self) -> float:
         """The sum over pairs of models of the inner products of their parameters in the frame: greater is more alike."""
-        return self._summary["objective"]
+        return float(self._summary["objective"])
 
     @property
     def objective_before(self) -> float:
         """The same of the models as they came."""
-        return self._summary["objective-before"]
+        return float(self._summary["objective-before"])
 
     @property
     def certificate(self) -> dict[str, float]:
@@ -61,22 +68,22 @@ class Match:
     @property
     def method(self) -> str:
         """The name of the matching."""
-        return self._summary["method"]
+        return str(self._summary["method"])
 
     @property
     def iterations(self) -> int:
         """How many iterations ran."""
-        return self._summary["iterations"]
+        return int(self._summary["iterations"])
 
     @property
     def outcome(self) -> str:
         """How the method ended: ``converged``, ``stationary``, ``iteration-limit`` or ``direct``."""
-        return self._summary["outcome"]
+        return str(self._summary["outcome"])
 
     @property
     def network(self) -> str:
         """What network it is, in words."""
-        return self._summary["network"]
+        return str(self._summary["network"])
 
     @property
     def assumed(self) -> list[str]:
@@ -86,7 +93,8 @@ class Match:
     @property
     def architecture(self) -> dict[str, Any]:
         """The network as data: ``input``, ``classes``, ``layers``."""
-        return json.loads(self._native.architecture)
+        architecture: dict[str, Any] = json.loads(self._native.architecture)
+        return architecture
 
     def apply(self, model: int) -> dict[str, Any]:
         """The model at an index in the frame: the same function with its units in the common order.
@@ -114,13 +122,13 @@ class Match:
         """Writes the permutations as JSON, as ``onebasin match --out`` does; ``onebasin merge --maps`` reads them."""
         self._native.save(os.fspath(path))
 
-    def _rebuilt(self, model: int, changed: list[tuple[int, np.ndarray]]) -> dict[str, Any]:
+    def _rebuilt(self, model: int, changed: list[tuple[int, bytearray]]) -> dict[str, Any]:
         names = list(self._models[model])
         fresh = dict(changed)
         made = {}
         for place, name in enumerate(names):
             value = self._models[model][name]
-            made[name] = _tensors.like(value, fresh[place]) if place in fresh else _tensors.copy(value)
+            made[name] = _tensors.like(value, np.frombuffer(fresh[place], np.float32)) if place in fresh else _tensors.copy(value)
         return made
 
     def __repr__(self) -> str:
@@ -160,14 +168,15 @@ def match(
     given = [[_tensors.read(place, name, value) for name, value in model.items()] for place, model in zip(names, dicts)]
     table = dict(method) if isinstance(method, Mapping) else {"by": method}
     table.update({key.replace("_", "-"): value for key, value in options.items()})
-    is_table = isinstance(architecture, Mapping)
+    said = architecture if isinstance(architecture, Mapping) else None
+    file = None if architecture is None or isinstance(architecture, Mapping) else os.fspath(architecture)
     native = _onebasin.Match(
         names,
         given,
         str(table.get("by", "")),
         json.dumps(table, default=_plain),
-        json.dumps(architecture, default=_plain) if is_table else None,
-        os.fspath(architecture) if architecture is not None and not is_table else None,
+        None if said is None else json.dumps(said, default=_plain),
+        file,
         None if input is None else [int(extent) for extent in input],
         linear,
         None if inputs is None else _tensors.read("inputs", "inputs", inputs)[3],

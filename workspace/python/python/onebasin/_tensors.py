@@ -6,6 +6,7 @@ import sys
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 # As files of weights call them.
 _NAMES = {
@@ -32,7 +33,7 @@ def is_torch(value: Any) -> bool:
     return torch is not None and isinstance(value, torch.Tensor)
 
 
-def read(place: str, name: str, value: Any) -> tuple[str, str, list[int], np.ndarray | None]:
+def read(place: str, name: str, value: Any) -> tuple[str, str, list[int], NDArray[Any] | None]:
     """Name, type, shape, and the numbers as contiguous float32, or none where the type has no fractions."""
     if is_torch(value):
         torch = sys.modules["torch"]
@@ -58,7 +59,7 @@ def read(place: str, name: str, value: Any) -> tuple[str, str, list[int], np.nda
     return name, dtype, list(array.shape), numbers
 
 
-def like(value: Any, numbers: np.ndarray) -> Any:
+def like(value: Any, numbers: NDArray[Any]) -> Any:
     """Numbers as the same kind of array, of the same type, shape and device as `value`."""
     if is_torch(value):
         torch = sys.modules["torch"]
@@ -81,7 +82,7 @@ def copy(value: Any) -> Any:
     return value.detach().clone() if is_torch(value) else np.array(value)
 
 
-def matrix(value: Any, name: str) -> np.ndarray:
+def matrix(value: Any, name: str) -> NDArray[Any]:
     """Two axes of float64."""
     array = np.asarray(value.detach().cpu() if is_torch(value) else value)
     if array.ndim != 2:

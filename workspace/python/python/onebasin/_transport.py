@@ -3,18 +3,20 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from . import _onebasin, _tensors
 
 
-def linear_sum_assignment(cost_matrix: Any, maximize: bool = False) -> tuple[np.ndarray, np.ndarray]:
+def linear_sum_assignment(cost_matrix: Any, maximize: bool = False) -> tuple[NDArray[Any], NDArray[Any]]:
     """An assignment of least total cost, as ``scipy.optimize.linear_sum_assignment``.
 
     ``cost_matrix`` has shape ``[rows, columns]``, any two extents; infinite costs are never taken. Returns the row indices, ascending, and
     the columns they take, both of shape ``[min(rows, columns)]``. Of several optima it may be another one than SciPy's. Raises
     ``ValueError`` for numbers that are none and where infinite costs cannot be avoided.
     """
-    return _onebasin.linear_sum_assignment(_tensors.matrix(cost_matrix, "cost_matrix"), bool(maximize))
+    rows, columns = _onebasin.linear_sum_assignment(_tensors.matrix(cost_matrix, "cost_matrix"), bool(maximize))
+    return np.frombuffer(rows, np.int64), np.frombuffer(columns, np.int64)
 
 
 def emd(
@@ -38,13 +40,15 @@ def emd(
     rows, columns = (_masses(side, extent) for side, extent in ((a, cost.shape[0]), (b, cost.shape[1])))
     if not check_marginals and columns.sum() > 0:
         columns = columns * (rows.sum() / columns.sum())
-    plan, value, u, v = _onebasin.emd(rows, columns, cost)
+    entries, value, of_rows, of_columns = _onebasin.emd(rows, columns, cost)
+    plan = np.frombuffer(entries, np.float64).reshape(cost.shape)
+    u, v = np.frombuffer(of_rows, np.float64), np.frombuffer(of_columns, np.float64)
     if center_dual and rows.sum() > 0 and columns.sum() > 0:
         shift = (v @ columns / columns.sum() - u @ rows / rows.sum()) / 2
         u, v = u + shift, v - shift
     is_torch = _tensors.is_torch(M)
 
-    def out(array: np.ndarray) -> Any:
+    def out(array: NDArray[Any]) -> Any:
         return _tensors.like(M.new_empty(array.shape), array) if is_torch else array
 
     if not log:
@@ -52,7 +56,7 @@ def emd(
     return out(plan), {"cost": value, "u": out(u), "v": out(v), "warning": None, "result_code": 1}
 
 
-def _masses(side: Any, extent: int) -> np.ndarray:
+def _masses(side: Any, extent: int) -> NDArray[Any]:
     array = np.asarray(side.detach().cpu() if _tensors.is_torch(side) else side, dtype=np.float64)
     if array.size == 0:
         return np.full(extent, 1.0 / max(extent, 1))
