@@ -16,6 +16,7 @@ mod interpolation;
 mod layers;
 mod limits;
 mod merge_sets;
+mod methods;
 mod notices;
 mod origin;
 mod overlay;

@@ -2,9 +2,15 @@
 //!
 //! What is known is asked of the code: it refuses a spec with an unknown key or name, and its message lists those that are known.
 
+mod places;
+mod reference;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
+
+use places::{KINDS, Kinds, NAMES, TABLES, TEXTS};
+use reference::{Reference, reference_file};
 
 use crate::schema::Tables;
 use onebasin::experiment;
@@ -36,121 +42,6 @@ profiles = { other = { seed = 1 } }
 
 /// A key and a name that no spec knows.
 const STRANGE: &str = "qqqq";
-
-/// Tables with the keys of one kind each: where such a table stands, the heading of the section that lists kinds, the key that names the
-/// kind, and the heading of the section of one kind.
-const KINDS: [Kinds; 8] = [
-    Kinds { at: "datasets.own", section: "[datasets.NAME]", key: "format", one: "format = \"KIND\"" },
-    Kinds { at: "architectures.net.layers.0", section: "A layer", key: "op", one: "op = \"KIND\"" },
-    Kinds { at: "trainings.short.optimizer", section: "optimizer", key: "kind", one: "optimizer = { kind = \"KIND\" }" },
-    Kinds { at: "trainings.short.augmentation", section: "A step of augmentation", key: "kind", one: "Augmentation { kind = \"KIND\" }" },
-    Kinds { at: "methods.0.matching", section: "matching", key: "by", one: "matching = { by = \"KIND\" }" },
-    Kinds { at: "methods.0.matching.stop", section: "stop", key: "rule", one: "stop = { rule = \"KIND\" }" },
-    Kinds { at: "methods.0.merging", section: "merging", key: "by", one: "merging = { by = \"KIND\" }" },
-    Kinds { at: "methods.0.repair", section: "repair", key: "kind", one: "repair = { kind = \"KIND\" }" },
-];
-
-struct Kinds {
-    at: &'static str,
-    section: &'static str,
-    key: &'static str,
-    one: &'static str,
-}
-
-/// Other tables: the heading of the section that lists their keys, and where such a table stands.
-const TABLES: [(&str, &str); 24] = [
-    ("Top level", ""),
-    ("Models", "models.0"),
-    ("subset as a table", "models.0.subset"),
-    ("A part of a subset", "models.1.subset.parts.0"),
-    ("normalisation", "pairs.0.normalisation"),
-    ("[trainings.NAME]", "trainings.short"),
-    ("schedule", "trainings.short.schedule"),
-    ("Pairs", "pairs.0"),
-    ("Methods", "methods.0"),
-    ("pruned", "models.0.pruned"),
-    ("distillation", "methods.0.distillation"),
-    ("sequential", "methods.0.sequential"),
-    ("activations", "methods.1.matching.activations"),
-    ("mix", "methods.2.matching.mix"),
-    ("[evaluation]", "evaluation"),
-    ("evaluation.features", "evaluation.features"),
-    ("evaluation.plane", "evaluation.plane"),
-    ("evaluation.lead", "evaluation.lead"),
-    ("evaluation.curve-plane", "evaluation.curve-plane"),
-    ("evaluation.iterates", "evaluation.iterates"),
-    ("[reported]", "reported"),
-    ("[executor]", "executor"),
-    ("[executor.slurm]", "executor.slurm"),
-    ("[executor.slurm.kinds.KIND]", "executor.slurm.kinds.train"),
-];
-
-/// Names that keys take besides kinds: the heading of the section, the key, and the table or value with a strange name.
-const NAMES: [(&str, &str, &str, &str); 55] = [
-    ("subset as a table", "order", "models.0.subset", "{ share = 0.5, order = STRANGE }"),
-    ("format = \"cifar\"", "labels", "datasets.own", "{ format = \"cifar\", directory = \"x\", labels = STRANGE }"),
-    ("family = \"mlp\"", "norm", "architectures.net", "{ family = \"mlp\", norm = STRANGE }"),
-    ("family = \"vgg\"", "norm", "architectures.net", "{ family = \"vgg\", norm = STRANGE }"),
-    ("family = \"resnet\"", "norm", "architectures.net", "{ family = \"resnet\", norm = STRANGE }"),
-    ("family = \"resnet\"", "stem", "architectures.net", "{ family = \"resnet\", stem = STRANGE }"),
-    ("op = \"norm\"", "kind", "architectures.net", "{ layers = [{ op = \"norm\", kind = STRANGE }] }"),
-    ("[trainings.NAME]", "augmentation", "trainings.short.augmentation", "STRANGE"),
-    ("[trainings.NAME]", "initialisation", "trainings.short.initialisation", "STRANGE"),
-    ("schedule", "kind", "trainings.short.schedule.kind", "STRANGE"),
-    ("schedule", "per", "trainings.short.schedule.per", "STRANGE"),
-    ("matching = { by = \"git-re-basin\" }", "order", "methods.0.matching", "{ by = \"git-re-basin\", order = STRANGE }"),
-    ("matching = { by = \"greedy-matching\" }", "score", "methods.0.matching", "{ by = \"greedy-matching\", score = STRANGE }"),
-    ("matching = { by = \"straight-through\" }", "keep", "methods.0.matching", "{ by = \"straight-through\", keep = STRANGE }"),
-    ("matching = { by = \"straight-through\" }", "order", "methods.0.matching", "{ by = \"straight-through\", order = STRANGE }"),
-    ("matching = { by = \"steepest-descent\" }", "order", "methods.0.matching", "{ by = \"steepest-descent\", order = STRANGE }"),
-    ("matching = { by = \"merge-many\" }", "order", "methods.0.matching", "{ by = \"merge-many\", order = STRANGE }"),
-    ("matching = { by = \"c2m3\" }", "start", "methods.0.matching", "{ by = \"c2m3\", start = STRANGE }"),
-    ("matching = { by = \"c2m3\" }", "schedule", "methods.0.matching", "{ by = \"c2m3\", schedule = STRANGE }"),
-    ("matching = { by = \"frank-wolfe\" }", "start", "methods.0.matching", "{ by = \"frank-wolfe\", start = STRANGE }"),
-    ("matching = { by = \"ot-fusion\" }", "plan", "methods.0.matching", "{ by = \"ot-fusion\", plan = STRANGE }"),
-    ("matching = { by = \"ot-fusion\" }", "ground", "methods.0.matching", "{ by = \"ot-fusion\", ground = STRANGE }"),
-    ("matching = { by = \"ot-fusion\" }", "output", "methods.0.matching", "{ by = \"ot-fusion\", output = STRANGE }"),
-    ("matching = { by = \"ot-fusion\" }", "features", "methods.0.matching", "{ by = \"ot-fusion\", features = STRANGE }"),
-    ("matching = { by = \"ot-fusion\" }", "normalise-costs", "methods.0.matching", "{ by = \"ot-fusion\", normalise-costs = STRANGE }"),
-    ("matching = { by = \"ot-fusion\" }", "masses", "methods.0.matching", "{ by = \"ot-fusion\", masses = STRANGE }"),
-    ("matching = { by = \"ot-fusion\" }", "correction", "methods.0.matching", "{ by = \"ot-fusion\", correction = STRANGE }"),
-    ("matching = { by = \"ot-fusion\" }", "residual", "methods.0.matching", "{ by = \"ot-fusion\", residual = STRANGE }"),
-    ("matching = { by = \"activation-matching\" }", "score", "methods.0.matching", "{ by = \"activation-matching\", score = STRANGE }"),
-    (
-        "matching = { by = \"joint-activation-matching\" }",
-        "score",
-        "methods.0.matching",
-        "{ by = \"joint-activation-matching\", score = STRANGE }",
-    ),
-    ("matching = { by = \"ot-fusion\" }", "target", "methods.0.matching", "{ by = \"ot-fusion\", target = STRANGE }"),
-    ("pruned", "norm", "models.0.pruned", "{ from = \"b\", norm = STRANGE }"),
-    ("distillation", "mean", "methods.0.distillation", "{ mean = STRANGE }"),
-    ("matching = { by = \"wb-fusion\" }", "plan", "methods.0.matching", "{ by = \"wb-fusion\", plan = STRANGE }"),
-    ("sequential", "onto", "methods.0.sequential.onto", "STRANGE"),
-    ("merging = { by = \"mean\" }", "columns", "methods.0.merging", "{ by = \"mean\", columns = STRANGE }"),
-    ("Models", "first-weights", "models.0.first-weights", "STRANGE"),
-    ("merging = { by = \"curve\" }", "kind", "methods.0.merging", "{ by = \"curve\", kind = STRANGE }"),
-    ("merging = { by = \"curve\" }", "start", "methods.0.merging", "{ by = \"curve\", start = STRANGE }"),
-    ("merging = { by = \"curve\" }", "ends", "methods.0.merging", "{ by = \"curve\", ends = STRANGE }"),
-    ("merging = { by = \"ensemble\" }", "average", "methods.0.merging", "{ by = \"ensemble\", average = STRANGE }"),
-    ("mix", "score", "methods.0.matching", "{ by = \"git-re-basin\", mix = { score = STRANGE } }"),
-    ("activations", "tap", "methods.0.matching", "{ by = \"activation-matching\", activations = { tap = STRANGE } }"),
-    ("activations", "stream", "methods.0.matching", "{ by = \"activation-matching\", activations = { stream = STRANGE } }"),
-    ("repair = { kind = \"repair\" }", "layers", "methods.0.repair", "{ kind = \"repair\", layers = STRANGE }"),
-    ("repair = { kind = \"repair\" }", "spread", "methods.0.repair", "{ kind = \"repair\", spread = STRANGE }"),
-    ("repair = { kind = \"rescale\" }", "layers", "methods.0.repair", "{ kind = \"rescale\", layers = STRANGE }"),
-    ("repair = { kind = \"rescale\" }", "spread", "methods.0.repair", "{ kind = \"rescale\", spread = STRANGE }"),
-    ("repair = { kind = \"rescale\" }", "endpoints", "methods.0.repair", "{ kind = \"rescale\", endpoints = STRANGE }"),
-    ("repair = { kind = \"repair\" }", "endpoints", "methods.0.repair", "{ kind = \"repair\", endpoints = STRANGE }"),
-    ("[evaluation]", "pairs", "evaluation.pairs", "STRANGE"),
-    ("[evaluation]", "splits", "evaluation.splits", "[STRANGE]"),
-    ("[evaluation]", "barrier", "evaluation.barrier", "STRANGE"),
-    ("Methods", "interpolation", "methods.0.interpolation", "STRANGE"),
-    ("[evaluation]", "interpolation", "evaluation.interpolation", "STRANGE"),
-];
-
-/// Values in quotes that the code reads by itself, not as one of a list of names: heading and key.
-const TEXTS: [(&str, &str); 2] = [("op = \"linear\"", "out"), ("op = \"conv\"", "out")];
 
 #[test]
 fn every_key_stands_in_the_reference_and_the_code_knows_every_key_of_it() {
@@ -424,63 +315,4 @@ fn differences(code: &BTreeSet<String>, document: &BTreeSet<String>, what: &str)
     let missing = code.difference(document).map(|name| format!("{what} `{name}`: missing from the document"));
     let unknown = document.difference(code).map(|name| format!("{what} `{name}`: the code does not know it"));
     missing.chain(unknown).collect()
-}
-
-fn reference_file() -> std::path::PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../experiments/spec.md")
-}
-
-/// The tables of keys of the document, by their headings without backticks.
-struct Reference {
-    sections: BTreeMap<String, BTreeMap<String, Row>>,
-}
-
-/// What the document says of a key.
-struct Row {
-    values: String,
-    default: String,
-}
-
-impl Reference {
-    fn read() -> Reference {
-        Reference::parse(&fs::read_to_string(reference_file()).unwrap())
-    }
-
-    fn parse(text: &str) -> Reference {
-        let mut sections: BTreeMap<String, BTreeMap<String, Row>> = BTreeMap::new();
-        let mut heading = String::new();
-        let mut inside = false;
-        for line in text.lines() {
-            if line.starts_with('#') {
-                heading = line.trim_start_matches('#').trim().replace('`', "");
-            }
-            let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
-            match cells.as_slice() {
-                ["key", "values", "default", "meaning"] => {
-                    inside = true;
-                    assert!(sections.insert(heading.clone(), BTreeMap::new()).is_none(), "two tables of keys in the section `{heading}`");
-                }
-                _ if !line.starts_with('|') => inside = false,
-                [key, values, default, _] if inside && key.starts_with('`') => {
-                    let row = Row { values: (*values).to_owned(), default: (*default).to_owned() };
-                    let before = sections.get_mut(&heading).unwrap().insert(key.trim_matches('`').to_owned(), row);
-                    assert!(before.is_none(), "the section `{heading}` has the key {key} twice");
-                }
-                _ => assert!(!inside || cells[0] == "---", "a row of four cells is expected in the section `{heading}`: {line}"),
-            }
-        }
-        Reference { sections }
-    }
-
-    fn keys(&self, section: &str) -> BTreeSet<String> {
-        self.sections.get(section).map(|rows| rows.keys().cloned().collect()).unwrap_or_default()
-    }
-
-    /// The names in quotes among the values of a key.
-    fn names(&self, section: &str, key: &str) -> BTreeSet<String> {
-        let values = self.sections.get(section).and_then(|rows| rows.get(key)).map_or("", |row| row.values.as_str());
-        let names = values.split('`').skip(1).step_by(2);
-        let whole = names.filter_map(|code| code.strip_prefix('"')?.strip_suffix('"').filter(|name| !name.contains('"')));
-        whole.map(str::to_owned).collect()
-    }
 }

@@ -33,7 +33,10 @@ impl<'a> Problem<'a> {
     /// Without as many specs as models, or without any.
     pub fn of_widths(specs: Vec<&'a PermutationSpec>, models: Vec<&'a Weights>) -> Problem<'a> {
         assert_eq!(specs.len(), models.len(), "one spec for each model is expected");
-        Problem { spec: specs[0], models, specs: Some(specs), moments: None, loss: None }
+        let spec = specs[0];
+        // Models of one width are what they are without this.
+        let specs = specs.iter().any(|other| *other != spec).then_some(specs);
+        Problem { spec, models, specs, moments: None, loss: None }
     }
 
     /// The spec of one model.

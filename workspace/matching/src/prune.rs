@@ -72,7 +72,7 @@ fn kept(
     }
     let mut sizes = vec![0.0; there];
     for parameter in from.parameters.iter().filter(|parameter| parameter.role == Role::Weight) {
-        if !parameter.rows.is_some_and(|rows| rows.group == group) {
+        if parameter.rows.is_none_or(|rows| rows.group != group) {
             continue;
         }
         let values = weights.values(&parameter.name);

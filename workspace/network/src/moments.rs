@@ -119,7 +119,7 @@ impl GroupMoments {
     /// When the bytes are not whole, or of another network.
     pub fn from_bytes(bytes: &[u8], spec: &PermutationSpec) -> Result<Vec<GroupMoments>, NetworkError> {
         let file = SafeTensors::deserialize(bytes).map_err(|error| unreadable(&error))?;
-        let read = |name: String, kind: Dtype| -> Result<(Vec<usize>, Vec<[u8; 8]>), NetworkError> {
+        let read = |name: String, kind: Dtype| -> Result<Numbers, NetworkError> {
             let view = file.tensor(&name).map_err(|error| unreadable(&error))?;
             if view.dtype() != kind {
                 return Err(NetworkError::Moments { problem: format!("`{name}` is of type {:?}, expected {kind:?}", view.dtype()) });
@@ -163,11 +163,14 @@ impl GroupMoments {
     }
 }
 
+/// The shape of an array, and its numbers of eight bytes.
+type Numbers = (Vec<usize>, Vec<[u8; 8]>);
+
 /// The moments of a group of which models have other numbers of units; `read` gives the shape and the numbers of an array.
 fn of_widths(
     name: &str,
     samples: u64,
-    read: &dyn Fn(String, Dtype) -> Result<(Vec<usize>, Vec<[u8; 8]>), NetworkError>,
+    read: &dyn Fn(String, Dtype) -> Result<Numbers, NetworkError>,
 ) -> Result<GroupMoments, NetworkError> {
     let floats = |name: String| -> Result<(Vec<usize>, Vec<f64>), NetworkError> {
         let (shape, numbers) = read(name, Dtype::F64)?;
