@@ -10,8 +10,8 @@ use tempfile::NamedTempFile;
 /// How the name of a file being written starts.
 pub const PARTIAL: &str = ".partial-";
 
-/// After this long nobody is still writing one.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// After this long nobody is still writing one. Clocks of machines that share the folder may be minutes apart.
+const PATIENCE: Duration = Duration::from_secs(3600);
 
 /// A file that is written but not yet at its place. Dropping it removes it.
 pub struct WholeFile {

@@ -205,8 +205,11 @@ fn settings(first: &Path, second: &Path) -> Vec<Change> {
     explain::value_changes(&whole(first), &whole(second))
 }
 
+/// A figure that is another one, and its table.
+type MovedIn = (String, Moved);
+
 /// The figures of all tables that are others in a second folder than in a first, and the settings that are.
-pub fn moves(first: &Path, second: &Path) -> Result<(Vec<(String, Moved)>, Vec<String>)> {
+pub fn moves(first: &Path, second: &Path) -> Result<(Vec<MovedIn>, Vec<String>)> {
     let names: BTreeSet<String> = tables(first)?.intersection(&tables(second)?).cloned().collect();
     let mut all = Vec::new();
     for name in names {

@@ -15,7 +15,7 @@ use super::spec_keys::in_spec_keys;
 use super::{Failure, Verdict};
 use crate::cli::{self, Format};
 use crate::console::{self, columns};
-use crate::cost::Costs;
+use crate::cost::{Costs, Forecast};
 use crate::error_text::error_text;
 use crate::explain::{self, ByStage, Change};
 use crate::plan::{Plan, Planned};
@@ -70,16 +70,17 @@ pub fn plan(arguments: &cli::Plan) -> Result<Verdict, Failure> {
     console::notices(&session.experiment.notices);
     let statuses = runner::survey(&plan, &store, &publish::targets(), false).map_err(Failure::Running)?;
     let bill = Costs::of(&store, session.places.clone()).bill(&plan, &statuses);
-    if !bill.items.is_empty() {
-        console::estimate(&bill.forecast(arguments.shared.jobs(), cores()).text());
-    }
+    let forecast = bill.forecast(arguments.shared.jobs(), cores());
     let format = if arguments.json { Format::Json } else { arguments.format };
     console::data(&match format {
         Format::Text => text(&plan, &rows),
-        Format::Json => json(&session, &plan, &rows),
+        Format::Json => json(&session, &plan, &rows, &forecast),
         Format::Dot => Graph::of(&plan, &standings(&rows), arguments.full).dot(),
         Format::Mermaid => Graph::of(&plan, &standings(&rows), arguments.full).mermaid(),
     })?;
+    if format == Format::Text && forecast.stages > 0 {
+        console::estimate(&forecast.text());
+    }
     let is_done = rows.iter().all(|row| [HIT, UNNEEDED].contains(&row.word));
     Ok(if arguments.exit_code && !is_done { Verdict::No } else { Verdict::Fine })
 }
@@ -181,7 +182,7 @@ fn text(plan: &Plan, rows: &[Row]) -> String {
     lines.join("\n")
 }
 
-fn json(session: &Session, plan: &Plan, rows: &[Row]) -> String {
+fn json(session: &Session, plan: &Plan, rows: &[Row], forecast: &Forecast) -> String {
     let stages: Vec<Value> = plan
         .stages
         .iter()
@@ -199,5 +200,7 @@ fn json(session: &Session, plan: &Plan, rows: &[Row]) -> String {
         .collect();
     // With every key as all layers leave it.
     let run = RunRecord::new(&session.experiment, plan, &session.device);
-    format!("{:#}", json!({ "name": session.experiment.name, "run": run, "stages": stages }))
+    let Forecast { wall, cores, memory, .. } = forecast;
+    let estimate = json!({ "seconds": wall, "core_seconds": cores, "memory": memory });
+    format!("{:#}", json!({ "name": session.experiment.name, "run": run, "estimate": estimate, "stages": stages }))
 }

@@ -34,7 +34,7 @@ pub fn results_folder(name: &Path) -> Result<ResultsFolder> {
     let (parent, last) = (folder.parent().filter(|parent| !parent.as_os_str().is_empty()), folder.file_name());
     let (parent, last) = (parent.unwrap_or(Path::new(".")), last.and_then(OsStr::to_str));
     let last = last.with_context(|| format!("`{shown}` names no folder"))?;
-    let listed = git(parent, &["ls-tree", "--name-only", &format!("{revision}:./{last}")])
+    let listed = git(parent, &["ls-tree", "--full-tree", "--name-only", &format!("{revision}:./{last}")])
         .with_context(|| format!("`{shown}` is no folder, and no folder of a revision of git\nhint: write `results/NAME@REVISION`"))?;
     let files = tempfile::tempdir().context("cannot make a folder for the files of a revision")?;
     for file in String::from_utf8_lossy(&listed).lines().filter(|file| file.ends_with(".csv") || file.ends_with(".json")) {

@@ -38,6 +38,8 @@ struct Job {
     plan: Plan,
     /// What is run, and published.
     aim: Aim,
+    /// What was to do before the first spec ran.
+    statuses: Vec<Status>,
     /// What that takes.
     bill: Bill,
     results: PathBuf,
@@ -109,7 +111,7 @@ pub fn run(arguments: &cli::Run) -> Result<Verdict, Failure> {
             let both = format!("`{}` and `{}` would both write `{}`", one.display(), two.display(), results.display());
             return Err(Failure::Input(anyhow!("{both}\nhint: give one another `name`, or run them apart, each with its `--results DIR`")));
         }
-        jobs.push(Job { session, shared, digests, plan, aim, bill, results, plots });
+        jobs.push(Job { session, shared, digests, plan, aim, statuses, bill, results, plots });
     }
     let Some(first) = jobs.first() else { return Ok(Verdict::Fine) };
     if arguments.executor.dry_run {
@@ -266,7 +268,7 @@ impl Job {
     /// Tells what will be written where, and finds out whether it can be: better now than after the night.
     fn prepare(&self, store: &Store, options: &RunOptions) -> Result<(), Failure> {
         let Job { session, plan, results, plots, .. } = self;
-        let statuses = runner::survey(plan, store, &options.targets, false).map_err(Failure::Running)?;
+        let statuses = &self.statuses;
         let runs = !options.force.is_empty() || statuses.iter().any(|status| matches!(status, Status::Run(_)));
         if self.aim.publishes {
             let record = RunRecord::new(&session.experiment, plan, &session.device);
@@ -279,7 +281,7 @@ impl Job {
             }
         }
         if runs {
-            session.inspect(plan, &statuses)?;
+            session.inspect(plan, statuses)?;
             if self.aim.publishes {
                 writable(results, "results")?;
                 writable(plots, "plots")?;

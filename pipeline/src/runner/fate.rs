@@ -43,10 +43,10 @@ impl Fate {
 pub(crate) fn give_up(graph: &Graph<'_>, fates: &mut [Fate], lost: usize) -> BTreeSet<usize> {
     let mut all = BTreeSet::from([lost]);
     // Inputs come first, so one pass finds all.
-    for node in lost + 1..graph.nodes.len() {
-        if matches!(fates[node], Fate::Open) && graph.nodes[node].inputs.iter().any(|input| all.contains(input)) {
+    for (node, fate) in fates.iter_mut().enumerate().skip(lost + 1) {
+        if matches!(fate, Fate::Open) && graph.nodes[node].inputs.iter().any(|input| all.contains(input)) {
             all.insert(node);
-            fates[node] = Fate::Skipped;
+            *fate = Fate::Skipped;
         }
     }
     all

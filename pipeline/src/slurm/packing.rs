@@ -133,11 +133,14 @@ pub fn pack(pieces: &[Piece], target: f64) -> Vec<Part> {
     parts
 }
 
+/// Parts by what they wait for.
+type ByAfter<'a> = BTreeMap<&'a BTreeSet<usize>, Vec<usize>>;
+
 /// Parts that are submitted at once: they ask for the same and wait for the same. The arrays of a level are few: where many parts wait for
 /// different ones, all wait for all of these.
 pub fn arrays(parts: &[Part], most: usize) -> Vec<Vec<usize>> {
     const MANY: usize = 32;
-    let mut levels: BTreeMap<(usize, &Class), BTreeMap<&BTreeSet<usize>, Vec<usize>>> = BTreeMap::new();
+    let mut levels: BTreeMap<(usize, &Class), ByAfter<'_>> = BTreeMap::new();
     for (place, part) in parts.iter().enumerate() {
         levels.entry((part.level, &part.class)).or_default().entry(&part.after).or_default().push(place);
     }

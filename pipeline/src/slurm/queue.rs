@@ -109,9 +109,7 @@ pub fn accounted(jobs: &[u64]) -> Option<BTreeMap<JobPart, State>> {
     for some in jobs.chunks(200) {
         let mut command = Command::new("sacct");
         let ids: Vec<String> = some.iter().map(ToString::to_string).collect();
-        command
-            .args(["--noheader", "--parsable2", "--allocations", "--array", "--format=JobID,State"])
-            .arg(format!("--jobs={}", ids.join(",")));
+        command.args(["--noheader", "--parsable2", "--allocations", "--format=JobID,State"]).arg(format!("--jobs={}", ids.join(",")));
         let ran = run(command).ok().filter(|ran| ran.code == 0)?;
         for line in ran.output.lines() {
             if let Some((id, state)) = line.trim().split_once('|') {

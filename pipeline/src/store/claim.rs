@@ -84,8 +84,7 @@ impl Store {
         let owner = Owner::of(&self.locks())?;
         // First seen by others, then looking: whoever removes does it the other way around, so one of both sees the other.
         let sharer = owner.enter();
-        let marker = self.locks().join(REMOVING);
-        while let Some(Some(holder)) = holder_at(&marker) {
+        while let Some(holder) = self.holder_of(REMOVING) {
             if owner.is_dead(&holder) {
                 break;
             }

@@ -321,7 +321,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let [one, two] = [(); 2].map(|()| Owner::begin(folder.path()).unwrap());
         assert_eq!(two.standing(&one.holder), Standing::Alive);
-        assert_eq!(two.others(), [one.holder.clone()]);
+        assert_eq!(two.others(), std::slice::from_ref(&one.holder));
         let holder = one.holder.clone();
         let path = one.path.clone();
         let bytes = fs::read(&path).unwrap();

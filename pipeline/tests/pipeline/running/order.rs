@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
 use std::time::Instant;
 
-use onebasin::runner::{self, Reason, Status};
+use onebasin::runner::{self, MemoryLimit, Reason, Status};
 use onebasin::stage::{Context, Progress, StageId};
 
 use super::world::{World, diamond, fingerprint, mock, options, plan};
@@ -229,4 +229,43 @@ fn the_last_stage_has_every_core_also_when_the_one_before_it_ends_in_its_middle(
     });
     let (outcome, record) = world.run_with(&plan(vec![short, long, last]), |options| (options.jobs, options.cores) = (2, 4));
     assert!(outcome.is_complete(), "{:?}", record.lines());
+}
+
+#[test]
+fn stages_that_do_not_fit_into_memory_together_run_one_after_the_other() {
+    let world = World::new();
+    let busy = Arc::new(AtomicUsize::new(0));
+    let alone = |id: &'static str, inputs: &[&str]| {
+        let busy = busy.clone();
+        mock(id, inputs).first(move |_| {
+            anyhow::ensure!(busy.fetch_add(1, Ordering::SeqCst) == 0, "another one runs");
+            std::thread::yield_now();
+            busy.fetch_sub(1, Ordering::SeqCst);
+            Ok(())
+        })
+    };
+    let plan = plan(vec![alone("a", &[]), alone("b", &[]), alone("c", &[]), alone("d", &["a", "b", "c"])]);
+    let stages = ["a", "b", "c", "d"].map(|id| (StageId::new(id), if id == "d" { 9 } else { 2 }));
+    let (outcome, record) = world.run_with(&plan, |options| {
+        options.jobs = 3;
+        options.memory = Some(MemoryLimit { bytes: 3, stages: Arc::new(stages.into()) });
+    });
+    assert!(outcome.is_complete(), "{:?}", record.lines());
+}
+
+#[test]
+fn only_some_stages_run_and_those_whose_inputs_are_not_there_are_skipped() {
+    let world = World::new();
+    let plan = plan(diamond());
+    let only = |ids: &[&str]| {
+        let ids: Vec<StageId> = ids.iter().map(|id| StageId::new(*id)).collect();
+        world.run_with(&plan, |options| (options.targets, options.only) = (ids.clone(), Some(ids.into_iter().collect())))
+    };
+    let (outcome, record) = only(&["b", "c"]);
+    assert!(!outcome.is_complete() && outcome.ran == 0, "{:?}", record.lines());
+    assert_eq!(outcome.skipped, [StageId::new("b"), StageId::new("c")]);
+    assert_eq!(record.count("skipped b, c because of a"), 1, "{:?}", record.lines());
+    assert_eq!(only(&["a"]).0.ran, 1);
+    let (outcome, record) = only(&["b", "c"]);
+    assert!(outcome.is_complete() && outcome.ran == 2, "{:?}", record.lines());
 }

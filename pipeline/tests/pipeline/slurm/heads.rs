@@ -45,6 +45,21 @@ fn a_head_that_ended_between_asking_for_a_job_and_its_number_finds_it_by_its_nam
 }
 
 #[test]
+fn an_interrupted_head_leaves_its_jobs_alone_where_nobody_can_answer() {
+    let fake = Fake::new();
+    fake.plan(1, "PENDING");
+    let head = fake.command(&["run", "small.toml", "--executor", "slurm"]).stderr(Stdio::piped()).spawn().unwrap();
+    until(|| fake.read("asked").trim().parse::<usize>().is_ok_and(|asked| asked >= 2));
+    let sent = std::process::Command::new("kill").args(["-INT", &head.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+    let output = head.wait_with_output().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(130), "{error}");
+    assert!(error.contains("left as they are: 1 job; the same command follows"), "{error}");
+    assert_eq!(fake.read("cancelled"), "");
+}
+
+#[test]
 fn two_heads_do_not_follow_one_run_and_jobs_are_cancelled_from_another_terminal() {
     let fake = Fake::new();
     fake.plan(1, "PENDING");
