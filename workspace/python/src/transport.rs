@@ -45,7 +45,7 @@ pub fn linear_sum_assignment<'py>(
     }
     let is_tall = gains.nrows() > gains.ncols();
     let gains = if is_tall { gains.reversed_axes() } else { gains };
-    let found = if gains.len() <= SMALL { py.detach(|| assign(gains)) } else { interruptible(py, |_| assign(gains))? };
+    let found = if gains.len() <= SMALL { py.detach(|| assign(gains)) } else { interruptible(py, move |_| assign(gains))? };
     let columns = found.map_err(|error| match error {
         NoAssignment::Infeasible => PyValueError::new_err("cost matrix is infeasible"),
         NoAssignment::Transport(error) => failure::input(error),
@@ -141,7 +141,7 @@ pub fn emd<'py>(py: Python<'py>, rows: PyBuffer<f64>, columns: PyBuffer<f64>, co
     let (rows, columns, cost) = (rows.to_vec(py)?, columns.to_vec(py)?, matrix(py, &cost)?);
     let is_small = cost.len() <= SMALL;
     let solve = move || exact::plan(cost.view(), &rows, &columns).map(|plan| (plan.to_dense(), plan));
-    let found = if is_small { py.detach(solve) } else { interruptible(py, |_| solve())? };
+    let found = if is_small { py.detach(solve) } else { interruptible(py, move |_| solve())? };
     let (dense, Plan { cost, row_duals, column_duals, .. }) = found.map_err(failure::input)?;
     let numbers = |values: &[f64]| bytes(py, values, f64::to_ne_bytes);
     Ok((numbers(dense.as_slice().unwrap_or_default())?, cost, numbers(&row_duals)?, numbers(&column_duals)?))

@@ -32,7 +32,9 @@ class Assignment(unittest.TestCase):
                 for cost in (draw.normal(size=shape), draw.integers(0, 4, size=shape)):
                     rows, columns = onebasin.linear_sum_assignment(cost, maximize)
                     theirs = scipy.optimize.linear_sum_assignment(cost, maximize)
-                    np.testing.assert_array_equal(rows, theirs[0])
+                    # Of a tall matrix with ties, any rows may be left out.
+                    np.testing.assert_array_equal(rows, np.unique(rows))
+                    self.assertEqual(len(rows), len(theirs[0]))
                     self.assertEqual(len(set(columns.tolist())), len(columns))
                     self.assertAlmostEqual(cost[rows, columns].sum(), cost[theirs].sum())
 
