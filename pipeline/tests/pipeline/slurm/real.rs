@@ -8,6 +8,7 @@ use super::fakes::tables;
 use crate::command::{command, texts};
 
 /// The folder of the Slurm that is running, if one is.
+#[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
 fn slurm() -> Option<PathBuf> {
     let folder = std::env::var_os("SLURM_TEST_FOLDER").map(PathBuf::from);
     if folder.is_none() {
