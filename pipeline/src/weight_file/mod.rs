@@ -79,9 +79,12 @@ pub fn tell(named: Named<'_>, is_ordered: bool, own: Option<&str>, hints: &Hints
     Ok((inferred, Arc::new(graph)))
 }
 
+/// What follows a first component of names, and shapes.
+type Below<'a> = Vec<(&'a str, &'a [usize])>;
+
 /// What to do where tensors may be of two networks, such as one and its moving average, or of one and something else.
 fn several_networks(tensors: &[Stored]) -> Option<String> {
-    let mut sets: Vec<(&str, Vec<(&str, &[usize])>)> = Vec::new();
+    let mut sets: Vec<(&str, Below<'_>)> = Vec::new();
     for tensor in tensors {
         let (first, rest) = tensor.name.split_once('.')?;
         let rest = rest.strip_prefix("module.").unwrap_or(rest);

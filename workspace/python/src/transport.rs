@@ -26,7 +26,7 @@ enum NoAssignment {
 /// A matrix of Python's, copied.
 fn matrix(py: Python<'_>, buffer: &PyBuffer<f64>) -> PyResult<Array2<f64>> {
     let &[rows, columns] = buffer.shape() else { return Err(PyValueError::new_err("expected a matrix")) };
-    Array2::from_shape_vec((rows, columns), buffer.to_vec(py)?).map_err(|error| failure::input(error))
+    Array2::from_shape_vec((rows, columns), buffer.to_vec(py)?).map_err(failure::input)
 }
 
 /// Row and column indices of an optimal assignment as `int64`, rows ascending.
