@@ -135,15 +135,15 @@ peers: .venv/installed
 PYTHON ?= python3
 WHEELS = $(or $(CARGO_TARGET_DIR),target)/wheels
 python: setup
-	@if $(PYTHON) -m venv .venv-python && .venv-python/bin/pip install --quiet --requirement workspace/python/requirements.txt; then \
+	@if $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' && $(PYTHON) -m venv .venv-python && .venv-python/bin/pip install --quiet --requirement workspace/python/requirements.txt; then \
 		rm -rf $(WHEELS) && \
 		.venv-python/bin/maturin build --release --locked --quiet --manifest-path workspace/python/Cargo.toml --out $(WHEELS) && \
 		.venv-python/bin/pip install --quiet --no-deps --force-reinstall $(WHEELS)/onebasin-*.whl && \
 		.venv-python/bin/python -m unittest discover --verbose --start-directory workspace/python/tests; \
 	elif [ -n "$(CI)" ]; then \
-		echo "python: not built and not tested: \`$(PYTHON) -m venv\` or PyPI is not there"; \
+		echo "python: not built and not tested: Python 3.11, \`$(PYTHON) -m venv\` or PyPI is not there"; \
 	else \
-		echo "python: needs \`$(PYTHON) -m venv\` and packages from PyPI: workspace/python/requirements.txt"; exit 1; \
+		echo "python: needs Python 3.11, \`$(PYTHON) -m venv\` and packages from PyPI: workspace/python/requirements.txt"; exit 1; \
 	fi
 
 lint: setup
