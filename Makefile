@@ -161,7 +161,7 @@ fuzz: setup
 ci:
 	@for part in lint docs fuzz smoke check-accuracies python test; do \
 		begun=$$(date +%s); code=0; \
-		CARGO_INCREMENTAL=0 $(MAKE) --no-print-directory $$part || code=$$?; \
+		CARGO_INCREMENTAL=0 CI=1 $(MAKE) --no-print-directory $$part || code=$$?; \
 		took="$${took:+$$took, }$$part $$(( $$(date +%s) - begun )) s"; \
 		if [ $$code -ne 0 ]; then echo "ci: failed in $$part; $$took"; exit $$code; fi; \
 		echo "ci: $$took"; \
