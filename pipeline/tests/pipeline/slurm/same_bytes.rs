@@ -68,7 +68,7 @@ fn settings_of_the_site_stand_below_those_of_the_spec_and_none_of_them_enters_th
 
 #[test]
 fn a_run_that_takes_longer_than_its_budget_is_refused_with_what_would_fit() {
-    let fake = Fake::with("\n[profiles.longer]\ntrainings.adam.epochs = 100000000\n");
+    let fake = Fake::with("\n[profiles.longer]\ntrainings.adam.epochs = 50000000\n");
     let (code, _, error) = fake.onebasin(&["run", "small.toml", "--profile", "longer", "--budget", "1m"]);
     assert_eq!(code, 2, "{error}");
     assert!(error.contains("more than the budget of 60 s") && error.contains("--set trainings.adam.epochs="), "{error}");
