@@ -2,7 +2,7 @@
 //!
 //! The store is on a file system that all nodes share. Stages are packed into jobs ([`packing`]), each of which calls `onebasin stages`: it
 //! reads spec and store anew, claims what it makes, and commits. All jobs are submitted at once, with dependencies, so that they go on without
-//! the process that submitted them ([`watcher`]); it may be ended and started again, and finds its jobs by what is kept in the store
+//! the process that submitted them (`watcher.rs`); it may be ended and started again, and finds its jobs by what is kept in the store
 //! ([`record`]). Slurm is asked by its commands alone ([`queue`]). Whether a stage is done, the store says, never Slurm.
 
 pub mod packing;
