@@ -14,7 +14,7 @@ EXPERIMENTS = table-1 table-3 table-4 table-5 table-6 figure-2 figure-3 figure-4
 	ot-fusion-cifar10 repair-mlp-depth repairing federated mpf-published mpf-described mpf-fair cifar10-resnet20 cifar10-vgg11 cifar100-resnet20
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build test quickstart smoke $(EXPERIMENTS:%=reproduce-%) reproduce-mpf reproduce-mpf-continual reproduce-figure-7a reproduce-planted-permutation reproduce-counterexample check-accuracies check-tables check-report test-slurm bench peers python lint docs fuzz ci
+.PHONY: help setup build test quickstart smoke $(EXPERIMENTS:%=reproduce-%) reproduce-mpf reproduce-mpf-continual reproduce-figure-7a reproduce-planted-permutation reproduce-counterexample check-accuracies check-tables check-report setup-wgpu test-wgpu device-check device-check-programs test-slurm bench peers python lint docs fuzz ci
 
 help:
 	@echo "make setup               install what is missing: a C compiler, the Rust toolchain, the libraries' sources"
@@ -25,6 +25,9 @@ help:
 	@echo "make check-tables        hold figure 7a and the small table 1 against their bands, in an hour and a half"
 	@echo "make check-report        use the page of a finished quickstart in headless Chromium, which comes from Debian's packages"
 	@echo "make test-slurm          run stages as jobs of a real Slurm of two nodes on this machine, which comes from Debian's packages"
+	@echo "make setup-wgpu          install a Vulkan that computes on the processor"
+	@echo "make test-wgpu           the device tests and the smoke experiment on the device wgpu"
+	@echo "make device-check        what a GPU is worth: tests, rates, beside PyTorch; DEVICE=cuda (default), wgpu or cpu"
 	@echo "make bench               time our work beside the peers', which come from PyPI into .venv"
 	@echo "make python              build the wheel of the Python package and run its tests, in .venv-python"
 	@echo "make lint, docs, fuzz, ci   what continuous integration runs"
@@ -156,6 +159,37 @@ docs: setup
 # The fuzz targets of the readers build; `cargo fuzz run any` in workspace/checkpoints runs one, with a nightly toolchain and a C++ compiler.
 fuzz: setup
 	cargo check --release --locked --manifest-path workspace/checkpoints/fuzz/Cargo.toml --no-default-features --target-dir $(or $(CARGO_TARGET_DIR),target)/fuzz
+
+# A Vulkan that computes on the processor, by which the device `wgpu` can be tried without a GPU.
+setup-wgpu:
+	@command -v vulkaninfo >/dev/null && ls /usr/share/vulkan/icd.d/lvp_icd* >/dev/null 2>&1 || { echo "setup-wgpu: installing mesa-vulkan-drivers and vulkan-tools with apt-get"; sudo=$$(command -v sudo || true); $$sudo apt-get update && $$sudo apt-get install --yes mesa-vulkan-drivers vulkan-tools libvulkan1; }
+
+# The device tests of the training library and the smoke experiment on `wgpu`. Where there is no Vulkan a line says that tests are skipped.
+WGPU_TARGET = $(or $(CARGO_TARGET_DIR),target)/wgpu
+WGPU_RUN = $(WGPU_TARGET)/release/onebasin run experiments/smoke.toml --device wgpu --results target/smoke-wgpu/results --plots target/smoke-wgpu/plots --store target/smoke-wgpu/store
+test-wgpu: setup
+	@if ! vulkaninfo --summary > /dev/null 2>&1; then echo "test-wgpu: skipped: no Vulkan here, make setup-wgpu installs one"; exit 0; fi; \
+	set -ex; \
+	cargo test --release --locked --target-dir $(WGPU_TARGET) --workspace --features onebasin/wgpu --test training --lib -- device gradients; \
+	cargo build --release --locked --target-dir $(WGPU_TARGET) --workspace --features onebasin/wgpu --bin onebasin; \
+	$(WGPU_RUN); \
+	$(WGPU_TARGET)/release/onebasin check experiments/smoke.toml --results target/smoke-wgpu/results --against experiments/expected/smoke.csv
+
+# What a device is worth: its tests, repeats, rates alone and shared, beside PyTorch where that is installed. `DEVICE=cuda`, `wgpu` or `cpu`.
+DEVICE ?= cuda
+DEVICE_KIND = $(firstword $(subst :, ,$(DEVICE)))
+CHECK_TARGET = $(or $(CARGO_TARGET_DIR),target)/$(if $(filter cpu,$(DEVICE_KIND)),device-check-build,$(DEVICE_KIND))
+CHECK_FEATURES = $(if $(filter cpu,$(DEVICE_KIND)),,--features onebasin/$(DEVICE_KIND))
+device-check-programs: setup
+ifeq ($(DEVICE_KIND),cuda)
+	tools/offline-cuda/build $(CHECK_TARGET)
+else
+	cargo build --release --locked --target-dir $(CHECK_TARGET) --workspace --bin onebasin --example device_check $(CHECK_FEATURES)
+	cp $(CHECK_TARGET)/release/examples/device_check $(CHECK_TARGET)/release/device_check
+endif
+
+device-check: device-check-programs
+	PROGRAMS=$(CHECK_TARGET)/release tools/device-check/run $(DEVICE)
 
 # All that must hold, part by part up to the first that fails, with the seconds of each. The tests come last: their closing lines end the log.
 ci:

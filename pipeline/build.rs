@@ -16,7 +16,7 @@ fn main() {
     println!("cargo::rustc-env=ONEBASIN_COMMIT={}", commit(&root, &sources).unwrap_or_else(|| "unknown".to_owned()));
     println!("cargo::rustc-env=ONEBASIN_TOOLCHAIN={}", toolchain().unwrap_or_else(|| "unknown".to_owned()));
     let mut devices = vec!["cpu"];
-    for (variable, device) in [("CARGO_FEATURE_NDARRAY", "ndarray"), ("CARGO_FEATURE_CUDA", "cuda")] {
+    for (variable, device) in [("CARGO_FEATURE_NDARRAY", "ndarray"), ("CARGO_FEATURE_CUDA", "cuda"), ("CARGO_FEATURE_WGPU", "wgpu")] {
         if std::env::var_os(variable).is_some() {
             devices.push(device);
         }

@@ -59,6 +59,11 @@ impl Recipes {
         }
     }
 
+    /// The kind of device that networks were trained on.
+    pub fn device(&self) -> Option<&str> {
+        self.stages.iter().find_map(|entry| entry.settings["device"].as_str())
+    }
+
     /// Whether a plan has the stage whose fingerprint begins so.
     pub fn plans(plan: &Plan, stage: &str) -> bool {
         plan.stages.iter().any(|planned| planned.fingerprint.to_string().starts_with(stage))

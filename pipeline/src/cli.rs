@@ -199,7 +199,7 @@ pub struct Shared {
     /// Stages that run side by side [default: as many as there are cores]
     #[arg(long, value_name = "N", env = "ONEBASIN_JOBS", value_parser = clap::value_parser!(u16).range(1..))]
     pub jobs: Option<u16>,
-    /// Where networks run: cpu, ndarray, cuda or cuda:N
+    /// Where networks run: cpu, ndarray, cuda, cuda:N, wgpu or wgpu:N, or several of these: cuda:0,cuda:1
     #[arg(long, value_name = "DEVICE", env = "ONEBASIN_DEVICE", default_value = "cpu")]
     pub device: String,
     /// Where artifacts are kept [default: .store, here or in the nearest folder above that has one]

@@ -227,6 +227,11 @@ impl Reporter for Console {
                 self.end(stage);
                 note(&timed(words.past, seconds, stage.as_str()));
             }
+            Event::Crowded { stage, device, most } => {
+                self.end(stage);
+                let most = if most == 1 { "one stage runs".to_owned() } else { format!("{most} stages run") };
+                note(&line("CROWDED", &format!("{stage}: `{device}` is out of memory; {most} on it from now on, and this one again")));
+            }
             Event::Compared { stage, same: true } => note(&line("SAME", &format!("{stage}: same bytes"))),
             Event::Compared { stage, same: false } => {
                 error(&line("DIFFERENT", &format!("{stage}: other bytes than before, which are kept from now on")));

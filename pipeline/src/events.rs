@@ -77,6 +77,15 @@ pub enum Event<'a> {
         /// What.
         message: &'a str,
     },
+    /// A stage found no memory on its device beside others, and will run again.
+    Crowded {
+        /// Which.
+        stage: &'a StageId,
+        /// The device, as `--device` names it.
+        device: &'a str,
+        /// How many stages run on it side by side from now on.
+        most: usize,
+    },
     /// A stage that was run anew has an artifact to compare with.
     Compared {
         /// Which.

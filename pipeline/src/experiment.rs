@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use onebasin_datasets::SearchPaths;
 
+use crate::devices;
 use crate::measurements;
 use crate::plan::{Plan, PlanBuilder};
 use crate::report::{ArchitectureRow, Known, Plot, Tabulate, method_rows};
@@ -34,15 +35,18 @@ pub fn schema() -> serde_json::Value {
     spec::schema(&measurements::evaluation_keys())
 }
 
-/// The plan of an experiment, from the content digests of its data sets (by their names in the spec) and the kind of device.
+/// The plan of an experiment, from the content digests of its data sets (by their names in the spec) and the
+/// devices that networks run on, as `--device` lists them.
 ///
 /// # Errors
 /// A data set without a digest.
 pub fn plan(experiment: &Experiment, digests: &BTreeMap<String, String>, device: &str) -> anyhow::Result<Plan> {
+    let kinds = devices::kinds(device);
+    let mut dealt = kinds.iter().cycle();
     let mut builder = PlanBuilder::new(experiment);
     for pair in &experiment.pairs {
         let digest = digests.get(&pair.dataset).ok_or_else(|| anyhow::anyhow!("no digest of data set `{}`", pair.dataset))?;
-        let task = Arc::new(Task {
+        let task = |kind: &str| Task {
             source: pair.source.clone(),
             digest: digest.clone(),
             normalisation: pair.normalisation.clone(),
@@ -52,11 +56,11 @@ pub fn plan(experiment: &Experiment, digests: &BTreeMap<String, String>, device:
                 true => Vec::new(),
                 false => pair.widths.values().map(|width| &width.graph).chain([&pair.graph]).cloned().collect(),
             },
-            // `cuda:1` computes what `cuda:0` does.
-            device: device.split(':').next().unwrap_or(device).to_owned(),
+            device: kind.to_owned(),
             measured: experiment.evaluation.images,
             validation: experiment.held_out(pair),
-        });
+        };
+        let tasks: BTreeMap<&str, Arc<Task>> = kinds.iter().map(|&kind| (kind, Arc::new(task(kind)))).collect();
         for replicate in 0..experiment.replicates {
             anyhow::ensure!(
                 !builder.is_full(),
@@ -64,7 +68,8 @@ pub fn plan(experiment: &Experiment, digests: &BTreeMap<String, String>, device:
                  `evaluation.pairs = \"none\"`",
                 experiment.name
             );
-            measurements::plan(&mut builder.pair(pair, task.clone(), replicate));
+            let kind = dealt.next().copied().unwrap_or("cpu");
+            measurements::plan(&mut builder.pair(pair, tasks[kind].clone(), replicate));
         }
     }
     let (mut stages, mut recorded) = builder.finish();

@@ -13,6 +13,8 @@ pub mod console;
 pub mod cores;
 pub mod cost;
 pub mod dataset_cache;
+mod demand;
+mod devices;
 mod drawing;
 pub mod error_text;
 pub mod events;

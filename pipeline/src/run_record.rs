@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::devices;
 use crate::plan::Plan;
 use crate::spec::{Experiment, Override};
 use crate::version;
@@ -23,7 +24,7 @@ pub struct RunRecord {
     pub profile: Option<String>,
     /// Keys that the environment or `--set` changed, each with that layer.
     pub overrides: Vec<Override>,
-    /// The kind of device that networks ran on.
+    /// The kind of device that networks ran on, or the kinds in the order of the list that was given.
     pub device: String,
     /// The version of the program.
     pub program: String,
@@ -42,7 +43,7 @@ impl RunRecord {
             spec: origin.spec,
             profile: origin.profile,
             overrides: origin.overrides,
-            device: device.split(':').next().unwrap_or(device).to_owned(),
+            device: devices::written(device),
             program: version::VERSION.to_owned(),
             tabulate: plan.find("tabulate").map(|planned| planned.fingerprint.short()).unwrap_or_default(),
             settings: origin.settings,

@@ -9,6 +9,7 @@ mod executor;
 pub(crate) mod fate;
 pub(crate) mod graph;
 mod job;
+mod placement;
 mod schedule;
 mod simulation;
 
@@ -42,8 +43,8 @@ pub struct RunOptions {
     pub keep_going: bool,
     /// Whether the bytes of all artifacts of the plan are checked, also of those that nothing will read.
     pub verify: bool,
-    /// Where networks run.
-    pub device: Device,
+    /// Where networks run; not empty. A stage runs on one of the kind that its recipe says.
+    pub devices: Vec<Device>,
     /// The data sets.
     pub datasets: Arc<DatasetCache>,
     /// Set from outside to end the run.
@@ -54,29 +55,42 @@ pub struct RunOptions {
     pub force: Vec<StageId>,
     /// The only stages that may run; what they need and is not at hand keeps them from it. `None`: all.
     pub only: Option<BTreeSet<StageId>>,
-    /// What stages that run side by side may use together, and what each uses, both in bytes. One alone always runs.
+    /// What stages that run side by side may use together, and what each uses. One alone always runs.
     pub memory: Option<MemoryLimit>,
     /// Where they run.
     pub executor: Arc<dyn Executor>,
 }
 
-/// A bound on the memory of stages that run side by side.
+/// What is known of the memory of stages that run side by side.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryLimit {
-    /// The bound in bytes.
-    pub bytes: u64,
+    /// The bound in bytes, if there is one. Devices with a memory of their own bound what runs on them too.
+    pub bytes: Option<u64>,
     /// What each stage is estimated to use, in bytes.
     pub stages: Arc<BTreeMap<StageId, u64>>,
 }
 
 impl RunOptions {
     /// As many jobs as cores; stops at the first failure; never interrupted.
-    pub fn new(device: Device, datasets: Arc<DatasetCache>) -> RunOptions {
+    pub fn new(devices: Vec<Device>, datasets: Arc<DatasetCache>) -> RunOptions {
         static NEVER: AtomicBool = AtomicBool::new(false);
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let (keep_going, verify) = (false, false);
         let (targets, force, only, memory, executor) = (Vec::new(), Vec::new(), None, None, Arc::new(Local));
-        RunOptions { jobs: cores, cores, keep_going, verify, device, datasets, interrupted: &NEVER, targets, force, only, memory, executor }
+        RunOptions {
+            jobs: cores,
+            cores,
+            keep_going,
+            verify,
+            devices,
+            datasets,
+            interrupted: &NEVER,
+            targets,
+            force,
+            only,
+            memory,
+            executor,
+        }
     }
 }
 

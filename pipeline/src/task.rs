@@ -22,7 +22,7 @@ pub struct Task {
     pub graph: Graph,
     /// Those of models that have other widths.
     pub others: Vec<Graph>,
-    /// The kind of device: `cpu`, `ndarray` or `cuda`. Kernels round differently, so it enters recipes.
+    /// The kind of device: one of [`Device::KINDS`](onebasin_training::Device::KINDS). Kernels round differently, so it enters recipes.
     pub device: String,
     /// How many images are measured.
     pub measured: ImageLimits,

@@ -13,6 +13,7 @@ use crate::cli;
 use crate::console::{self, columns};
 use crate::plan::Plan;
 use crate::report::{self, Compared};
+use crate::run_record::RunRecord;
 
 /// Compares the results of a spec with a file; says no when a figure is out of its band, and what may have moved it.
 pub fn check(arguments: &cli::Check) -> Result<Verdict, Failure> {
@@ -39,8 +40,10 @@ pub fn check(arguments: &cli::Check) -> Result<Verdict, Failure> {
         baseline::renew(&against, &figures, &Recipes::of(&plan)).map_err(Failure::Running)?;
         return Ok(Verdict::Fine);
     }
+    let recipes = Recipes::beside(&against).map_err(Failure::Input)?;
+    let widened = allowance(&results, recipes.as_ref());
     let compared = match arguments.against {
-        Some(_) => report::check(&results, &against),
+        Some(_) => report::check(&results, &against, widened),
         None => report::check_reported(&results, &against, &session.experiment.comparison),
     };
     let compared = compared.map_err(Failure::Input)?;
@@ -48,7 +51,6 @@ pub fn check(arguments: &cli::Check) -> Result<Verdict, Failure> {
     if foreign(&compared) {
         console::note(&format!("warning: {elsewhere}"));
     }
-    let recipes = Recipes::beside(&against).map_err(Failure::Input)?;
     let reasons: Vec<Vec<Changed>> = compared.iter().map(|row| reasons(row, recipes.as_ref(), &plan)).collect();
     let count = |standing: &str| compared.iter().filter(|row| row.standing() == standing).count();
     let (fine, out, not_run, not_judged) = (count("fine"), count("out"), count("not-run"), count("not-judged"));
@@ -103,6 +105,18 @@ pub fn check(arguments: &cli::Check) -> Result<Verdict, Failure> {
         console::note(&format!("warning: no figure was compared: {why}"));
     }
     Ok(if holds { Verdict::Fine } else { Verdict::No })
+}
+
+/// How many times as wide a band of an earlier run is for results of another kind of device. Rounding grows along a training until two
+/// networks of one seed are as far apart as those of two, and each of the two figures then has the band's spread.
+fn allowance(results: &Path, recipes: Option<&Recipes>) -> f64 {
+    let here = RunRecord::read(results).map_or_else(|| "cpu".to_owned(), |record| record.device);
+    let there = recipes.and_then(Recipes::device).unwrap_or("cpu");
+    if here == there {
+        return 1.0;
+    }
+    console::note(&format!("the figures are of `{there}`, the results of `{here}`, which rounds otherwise: each band is twice as wide"));
+    2.0
 }
 
 /// The file that the spec compares itself with.

@@ -90,12 +90,13 @@ pub fn made_by(receipt: &Receipt) -> Vec<String> {
     let Receipt { seconds, threads, device, program, machine, build, made, .. } = receipt;
     let threads = if *threads == 1 { "1 thread".to_owned() } else { format!("{threads} of {} cores", machine.cores) };
     let when = made.as_ref().map_or_else(String::new, |made| format!(", {made}"));
+    let accelerator = machine.accelerator.as_ref().map_or_else(String::new, |accelerator| format!(" ({accelerator})"));
     let vectors = if machine.vectors.is_empty() { String::new() } else { format!(", {}", machine.vectors) };
     let toolchain = build.as_ref().map_or_else(String::new, |build| format!(", built with {}", build.toolchain));
     vec![
         format!("made         by {program} in {seconds:.1} s{when}"),
         format!(
-            "machine      {} {} {}{vectors}; device {device}, {threads}{toolchain}",
+            "machine      {} {} {}{vectors}; device {device}{accelerator}, {threads}{toolchain}",
             machine.system, machine.architecture, machine.processor
         ),
     ]

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow, bail};
 use onebasin_datasets::SearchPaths;
 use onebasin_repro::Fingerprint;
+use onebasin_training::Device;
 use serde_json::json;
 
 use super::session::{Session, is_missing};
@@ -18,9 +19,6 @@ use crate::error_text::error_text;
 use crate::experiment;
 use crate::spec::Overrides;
 use crate::store::{Holding, Store};
-
-/// Artifacts depend on the kind of device that networks run on.
-const DEVICES: [&str; 3] = ["cpu", "ndarray", "cuda"];
 
 /// Lists what no spec needs, and removes it if that is asked for. Whatever cannot be known stops it: then nothing is removed.
 pub fn gc(options: &cli::Gc, store: &Store, as_json: bool) -> Result<Verdict, Failure> {
@@ -144,7 +142,8 @@ fn collect(spec: &Path, options: &cli::Gc, needed: &mut BTreeSet<Fingerprint>) -
 }
 
 fn keep(session: &Session, digests: &BTreeMap<String, String>, needed: &mut BTreeSet<Fingerprint>) -> Result<(), Failure> {
-    for device in DEVICES {
+    // Artifacts depend on the kind of device that networks run on.
+    for device in Device::KINDS {
         let plan = experiment::plan(&session.experiment, digests, device).map_err(Failure::Running)?;
         needed.extend(plan.stages.iter().map(|planned| planned.fingerprint));
     }

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use onebasin_training::Device;
 use serde_json::{Value, json};
 
 use super::budget::{cores, refuse};
@@ -20,6 +19,7 @@ use crate::cli::{self, ExecutorKind, ExecutorOptions, Shared};
 use crate::console::{self, Console, Failed};
 use crate::cost::{Bill, Costs};
 use crate::dataset_cache::DatasetCache;
+use crate::devices;
 use crate::interrupt;
 use crate::plan::Plan;
 use crate::publish::{self, Published, publish};
@@ -59,7 +59,7 @@ struct Aim {
 /// Runs every spec, one after the other; all are checked before the first starts.
 pub fn run(arguments: &cli::Run) -> Result<Verdict, Failure> {
     let shared = &arguments.shared;
-    let device = Device::select(&shared.device).map_err(Failure::input)?;
+    let devices = devices::select(&shared.device).map_err(Failure::input)?;
     let folders = Folders::of(shared);
     let mut jobs: Vec<Job> = Vec::with_capacity(arguments.specs.len());
     let asked = Sweep::parse(&arguments.sweep).map_err(Failure::input)?;
@@ -130,7 +130,7 @@ pub fn run(arguments: &cli::Run) -> Result<Verdict, Failure> {
         keep_going: shared.keep_going,
         verify: arguments.verify,
         interrupted: interrupt::install(),
-        ..RunOptions::new(device, Arc::new(DatasetCache::new(first.session.places.clone())))
+        ..RunOptions::new(devices, Arc::new(DatasetCache::new(first.session.places.clone())))
     };
     let mut done = Vec::with_capacity(jobs.len());
     let mut verdict = Verdict::Fine;
@@ -138,7 +138,8 @@ pub fn run(arguments: &cli::Run) -> Result<Verdict, Failure> {
         // Each spec has its own folder, beside which its data may lie.
         let datasets = Arc::new(DatasetCache::new(job.session.places.clone()));
         let (targets, force) = (job.aim.targets.clone(), job.aim.force.clone());
-        let memory = arguments.memory.map(|bytes| job.memory_limit(bytes));
+        let bounded = arguments.memory.is_some() || options.devices.iter().any(|device| device.memory().is_some());
+        let memory = bounded.then(|| job.memory_limit(arguments.memory));
         let options = RunOptions { datasets, targets, force, memory, ..options.clone() };
         let known = if job.bill.items.is_empty() { None } else { costs.take() };
         let (report, ended) = job.run(&arguments.executor, &store, &options, known)?;
@@ -304,11 +305,12 @@ impl Job {
     }
 
     /// A bound, with what each stage is estimated to use.
-    fn memory_limit(&self, bytes: u64) -> MemoryLimit {
+    fn memory_limit(&self, bytes: Option<u64>) -> MemoryLimit {
         let stages: BTreeMap<StageId, u64> = self.bill.items.iter().map(|item| (item.stage.clone(), item.memory)).collect();
-        for (stage, memory) in stages.iter().filter(|(_, memory)| **memory > bytes) {
+        let most = bytes.unwrap_or(u64::MAX);
+        for (stage, memory) in stages.iter().filter(|(_, memory)| **memory > most) {
             let gigabytes = |bytes: u64| bytes as f64 / 1e9;
-            let (memory, bytes) = (gigabytes(*memory), gigabytes(bytes));
+            let (memory, bytes) = (gigabytes(*memory), gigabytes(most));
             console::note(&format!("warning: `{stage}` alone is estimated to use {memory:.1} GB, more than {bytes:.1} GB; it runs alone"));
         }
         MemoryLimit { bytes, stages: Arc::new(stages) }

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use onebasin_datasets::{DatasetError, SearchPaths, Source, digest, open, to_unpack};
-use onebasin_training::Device;
 
 use super::Failure;
 use crate::cli::Shared;
 use crate::console;
+use crate::devices;
 use crate::experiment;
 use crate::plan::Plan;
 use crate::runner::{Outcome, Status};
@@ -22,7 +22,7 @@ pub struct Session {
     pub path: PathBuf,
     pub experiment: Experiment,
     pub places: SearchPaths,
-    /// Where networks run.
+    /// Where networks run: the list of `--device`.
     pub device: String,
 }
 
@@ -107,9 +107,7 @@ impl Session {
     /// The plan; stages over absent data get fingerprints that no artifact has.
     pub fn plan(&self, digests: &Digests, shared: &Shared) -> Result<Plan, Failure> {
         // A device that this build or machine lacks may be there where the plan is run; a name that is none is nowhere.
-        if !["cpu", "ndarray", "cuda"].contains(&shared.device.split(':').next().unwrap_or_default()) {
-            Device::select(&shared.device).map_err(Failure::input)?;
-        }
+        devices::known(&shared.device).map_err(Failure::input)?;
         let absent = digests.absent.keys().map(|name| (name.clone(), "absent".to_owned()));
         let all = digests.found.clone().into_iter().chain(absent).collect();
         experiment::plan(&self.experiment, &all, &shared.device).map_err(Failure::input)

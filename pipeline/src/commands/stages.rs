@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
-use onebasin_training::Device;
 use serde_json::json;
 
 use super::folders::Folders;
@@ -13,6 +12,7 @@ use super::{Failure, Verdict};
 use crate::cli;
 use crate::console::{self, Console, Failed};
 use crate::dataset_cache::DatasetCache;
+use crate::devices;
 use crate::interrupt;
 use crate::runner::{self, RunOptions};
 use crate::slurm::record::{self, Failure as Kept};
@@ -23,7 +23,6 @@ use crate::store::Store;
 pub fn stages(arguments: &cli::Stages) -> Result<Verdict, Failure> {
     let shared = &arguments.shared;
     let interrupted = interrupt::install_patiently();
-    let device = Device::select(&shared.device).map_err(Failure::input)?;
     let (folder, batch) = record::open(&arguments.batch).map_err(Failure::Input)?;
     let part = batch
         .parts
@@ -45,11 +44,14 @@ pub fn stages(arguments: &cli::Stages) -> Result<Verdict, Failure> {
         }
     }
     let ids: Vec<StageId> = part.iter().map(|asked| asked.stage.clone()).collect();
+    let of_part =
+        |id: &StageId| plan.find(id.as_str()).and_then(|planned| planned.stage.recipe().settings["device"].as_str().map(str::to_owned));
+    let devices = devices::select_kinds(&shared.device, &ids.iter().filter_map(of_part).collect()).map_err(Failure::input)?;
     let store = Store::new(Folders::of(shared).store);
     // A look at the folder shows what other machines made.
     store.listing();
     let datasets = Arc::new(DatasetCache::new(session.places.clone()));
-    let defaults = RunOptions::new(device, datasets);
+    let defaults = RunOptions::new(devices, datasets);
     let options = RunOptions {
         jobs: shared.jobs(),
         cores: shared.jobs().min(defaults.cores).max(1),

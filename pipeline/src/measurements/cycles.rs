@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
+use onebasin_datasets::SearchPaths;
 use onebasin_matching::{Alignment, cycle};
 use onebasin_network::Weights;
 use plotters::coord::Shift;
@@ -15,6 +16,7 @@ use serde_json::json;
 
 use super::Measurement;
 use super::barriers::stage::{Point, along};
+use crate::demand;
 use crate::drawing::{
     Axis, Canvas, DotPlot, Legend, LineCurves, Picture, Scale, by_pair, curve_values, line_panel, list, method_rank, shown_part,
 };
@@ -22,7 +24,7 @@ use crate::identity::{MethodLabel, ModelNames, PairName, Part, ResultKey};
 use crate::number;
 use crate::plan::{PairPlanner, Record};
 use crate::spec::{Asked, Method, Needs, SpecError, shown};
-use crate::stage::{Artifact, Context, Recipe, Stage, StageId, Words};
+use crate::stage::{Artifact, Context, Demand, Recipe, Stage, StageId, Words};
 use crate::stages::files::{self, read_json};
 use crate::table::{Row, Tables, row};
 use crate::task::Task;
@@ -276,6 +278,10 @@ impl Stage for CycleStage {
             "device": self.task.device,
         });
         Recipe { kind: "cycle", version: 1, settings }
+    }
+
+    fn demand(&self, places: &SearchPaths) -> Option<Demand> {
+        demand::of_measuring(&self.task, &self.parts, self.lambdas, places)
     }
 
     fn run(&self, context: &Context<'_>) -> Result<()> {

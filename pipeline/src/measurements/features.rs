@@ -5,6 +5,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result};
 use figment::value::Value;
 use ndarray::Array2;
+use onebasin_datasets::SearchPaths;
 use onebasin_matching::{Alignment, FeatureSimilarity, feature_similarity, to_frame};
 use onebasin_training::{features, penultimate};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -13,11 +14,12 @@ use serde_json::json;
 
 use super::Measurement;
 use crate::dataset_cache;
+use crate::demand;
 use crate::drawing::{Canvas, Kind, Metric, PairValues, by_pair, pair_tables};
-use crate::identity::ResultKey;
+use crate::identity::{Part, ResultKey};
 use crate::plan::{PairPlanner, Record};
 use crate::spec::{Asked, Either, Method, SpecError, chain};
-use crate::stage::{Artifact, Context, Progress, Recipe, Stage, StageId, Words};
+use crate::stage::{Artifact, Context, Demand, Progress, Recipe, Stage, StageId, Words};
 use crate::stages::files::{self, read_json};
 use crate::table::{Row, Tables, row};
 use crate::task::Task;
@@ -183,6 +185,10 @@ impl Stage for FeaturesStage {
             "device": self.task.device,
         });
         Recipe { kind: "features", version: 1, settings }
+    }
+
+    fn demand(&self, places: &SearchPaths) -> Option<Demand> {
+        demand::of_first(&self.task, Part::Train, Some(self.images), self.inputs.len(), places)
     }
 
     fn run(&self, context: &Context<'_>) -> Result<()> {

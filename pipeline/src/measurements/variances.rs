@@ -9,6 +9,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
+use onebasin_datasets::SearchPaths;
 use onebasin_matching::{Alignment, to_frame};
 use onebasin_network::RepairedLayers;
 use onebasin_training::{Moments, Spread, Statistics};
@@ -17,11 +18,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::Measurement;
+use crate::demand;
 use crate::drawing::{Canvas, LayerPanels, LayerValue, by_pair};
-use crate::identity::ResultKey;
+use crate::identity::{Part, ResultKey};
 use crate::plan::{MergeSet, PairPlanner, Record};
 use crate::spec::{Asked, Endpoints, Renormalise, Repair, SpecError};
-use crate::stage::{Artifact, Context, Recipe, Stage, StageId, Words};
+use crate::stage::{Artifact, Context, Demand, Recipe, Stage, StageId, Words};
 use crate::stages::EndpointStatistics;
 use crate::stages::files::{self, read_json};
 use crate::stages::repairer::Repairer;
@@ -184,6 +186,10 @@ impl Stage for VariancesStage {
             "device": self.task.device,
         });
         Recipe { kind: "variances", version: 3, settings }
+    }
+
+    fn demand(&self, places: &SearchPaths) -> Option<Demand> {
+        demand::of_first(&self.task, Part::Train, self.sample.images(), 2 + 2 * self.models, places)
     }
 
     fn run(&self, context: &Context<'_>) -> Result<()> {

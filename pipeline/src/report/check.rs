@@ -56,7 +56,7 @@ impl Compared {
 pub fn check_reported(results: &Path, against: &Path, comparison: &Comparison) -> Result<Vec<Compared>> {
     let bytes = std::fs::read(against).with_context(|| format!("cannot read `{}`", against.display()))?;
     let figures = comparison::parse(&bytes, &against.display().to_string())?;
-    let mut compared = check(results, against)?;
+    let mut compared = check(results, against, 1.0)?;
     for (row, figure) in compared.iter_mut().zip(&figures) {
         row.not_judged = comparison.not_judged(figure);
     }
@@ -65,11 +65,11 @@ pub fn check_reported(results: &Path, against: &Path, comparison: &Comparison) -
 
 /// Compares the `by-models.csv` of a results folder with a file of reported or earlier figures.
 ///
-/// Each figure's band is its value plus and minus its tolerance.
+/// Each figure's band is its value plus and minus `widened` times its tolerance.
 ///
 /// # Errors
 /// When a file is absent or malformed.
-pub fn check(results: &Path, against: &Path) -> Result<Vec<Compared>> {
+pub fn check(results: &Path, against: &Path, widened: f64) -> Result<Vec<Compared>> {
     let bytes = std::fs::read(against).with_context(|| format!("cannot read `{}`", against.display()))?;
     let figures = comparison::parse(&bytes, &against.display().to_string())?;
     if figures.is_empty() {
@@ -79,7 +79,8 @@ pub fn check(results: &Path, against: &Path) -> Result<Vec<Compared>> {
     let provenance = Provenance::read(results)?;
     let compared = figures.into_iter().map(|figure| {
         let value = ours.iter().find(|ours| same_cell(ours, &figure)).map(|ours| ours.value);
-        let (low, high) = (figure.value - figure.tolerance, figure.value + figure.tolerance);
+        let allowed = widened * figure.tolerance;
+        let (low, high) = (figure.value - allowed, figure.value + allowed);
         Compared {
             ours: value,
             low,
@@ -270,13 +271,25 @@ mod tests {
     #[test]
     fn a_figure_inside_its_band_holds_and_an_absent_one_was_not_run() {
         let folder = results();
-        let beside = |rows: &[(&str, f64)]| check(folder.path(), &bands(folder.path(), rows)).unwrap();
+        let beside = |rows: &[(&str, f64)]| check(folder.path(), &bands(folder.path(), rows), 1.0).unwrap();
         let compared = [beside(&[("c2m3", 0.983)]), beside(&[("c2m3", 0.99), ("naive", 0.5)])].concat();
         assert_eq!(compared.iter().map(|row| row.holds).collect::<Vec<_>>(), [true, false, false]);
         assert_eq!(compared[0].stages, ["bbb"]);
         assert!((compared[1].outside().unwrap() - 0.004).abs() < 1e-12);
         assert_eq!((compared[2].ours, compared[2].outside()), (None, None));
         assert_eq!(compared.iter().map(Compared::standing).collect::<Vec<_>>(), ["fine", "out", "not-run"]);
+    }
+
+    #[test]
+    fn a_figure_of_another_kind_of_device_is_held_against_a_wider_band() {
+        let folder = results();
+        let out = |widened: f64| {
+            let rows = check(folder.path(), &bands(folder.path(), &[("c2m3", 0.99)]), widened).unwrap();
+            (rows[0].holds, rows[0].high - rows[0].low)
+        };
+        let (one, two) = (out(1.0), out(2.0));
+        assert!((two.1 - 2.0 * one.1).abs() < 1e-12);
+        assert!(!out(1e-3).0 && out(1e3).0);
     }
 
     #[test]

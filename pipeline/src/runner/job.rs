@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 use std::time::Instant;
 
 use anyhow::{Result, anyhow};
+use onebasin_training::Device;
 
 use super::RunOptions;
 use crate::cores::Threads;
@@ -21,6 +22,8 @@ pub(super) struct Job<'a> {
     pub claim: Claim,
     /// The artifacts that the stage reads, in the order of its inputs.
     pub inputs: Vec<Artifact>,
+    /// Where its networks run.
+    pub device: Device,
     pub store: &'a Store,
     pub options: &'a RunOptions,
     pub reporter: &'a dyn Reporter,
@@ -49,7 +52,7 @@ impl Job<'_> {
             Lookup::Hit(artifact) => Some(self.store.receipt(&artifact.fingerprint)?.contents()),
             Lookup::Miss | Lookup::Damaged(_) => None,
         };
-        let Job { planned, claim, inputs, store, options, reporter, .. } = self;
+        let Job { planned, claim, inputs, device, store, options, reporter, .. } = self;
         let stage = &*planned.stage;
         reporter.event(&Event::Started { stage: stage.id(), words: stage.words() });
         let begun = Instant::now();
@@ -64,7 +67,7 @@ impl Job<'_> {
             progress: &progress,
             checkpoint: &checkpoint,
             interrupted: options.interrupted,
-            device: &options.device,
+            device: &device,
             datasets: &options.datasets,
             threads,
             work: &work,
@@ -77,12 +80,7 @@ impl Job<'_> {
         let read = stage.inputs().iter().zip(&inputs);
         let read = read.map(|(id, artifact)| Input { stage: id.clone(), fingerprint: artifact.fingerprint });
         let entry = Entry::new(planned.fingerprint, stage.id(), stage.recipe(), read.collect());
-        let cost = StageCost {
-            seconds: begun.elapsed().as_secs_f64(),
-            work: work.get().copied(),
-            threads: threads.most(),
-            device: options.device.name(),
-        };
+        let cost = StageCost { seconds: begun.elapsed().as_secs_f64(), work: work.get().copied(), threads: threads.most(), device };
         let (artifact, contents) = store.commit(workdir, &entry, cost)?;
         checkpoint.remove();
         Ok(Made { artifact, ran: true, same: earlier.map(|earlier| earlier == contents) })

@@ -6,11 +6,12 @@ use std::sync::atomic::Ordering;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use super::fate::{Fate, conclude, give_up, stages_of};
 use super::graph::Graph;
 use super::job::{Job, Made};
+use super::placement::{Placement, is_out_of_memory};
 use super::{Outcome, RunOptions, Status};
 use crate::cores::{Cores, Threads};
 use crate::events::{Event, Reporter};
@@ -28,6 +29,8 @@ pub(super) struct Schedule<'a> {
     options: &'a RunOptions,
     reporter: &'a dyn Reporter,
     cores: Cores,
+    /// Of each node, the kind of device that it wants.
+    kinds: Vec<Option<String>>,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -41,6 +44,9 @@ struct State {
     running: usize,
     /// What those that run are estimated to use, in bytes.
     memory: u64,
+    /// Which device each node that runs is on.
+    placed: BTreeMap<usize, usize>,
+    placement: Placement,
     workers: usize,
     /// How often a node was found claimed by another run, and when to look again.
     refused: BTreeMap<usize, (u32, Instant)>,
@@ -78,17 +84,22 @@ impl<'a> Schedule<'a> {
             ready,
             running: 0,
             memory: 0,
+            placed: BTreeMap::new(),
+            placement: Placement::new(&options.devices),
             workers: 0,
             refused: BTreeMap::new(),
             stopping: false,
             interrupted: false,
         };
         let cores = Cores::new(options.cores, options.jobs);
-        Schedule { graph, store, options, reporter, cores, state: Mutex::new(state), changed: Condvar::new() }
+        let kind = |node| graph.planned(node).stage.recipe().settings["device"].as_str().map(str::to_owned);
+        let kinds = (0..graph.nodes.len()).map(kind).collect();
+        Schedule { graph, store, options, reporter, cores, kinds, state: Mutex::new(state), changed: Condvar::new() }
     }
 
     /// Runs workers until nothing is left that they could do, and watches for the request to end.
     pub fn work(&self, to_run: usize) -> Result<()> {
+        self.know_all_kinds()?;
         std::thread::scope(|scope| {
             for worker in 0..self.options.jobs.clamp(1, to_run) {
                 let builder = std::thread::Builder::new().name(format!("worker-{worker}"));
@@ -108,6 +119,17 @@ impl<'a> Schedule<'a> {
             }
             Ok(())
         })
+    }
+
+    /// Fails where a stage wants a kind of device that this run does not have: other bytes would come out of it.
+    fn know_all_kinds(&self) -> Result<()> {
+        let state = self.lock();
+        for node in (0..state.nodes.len()).filter(|&node| matches!(state.nodes[node], Fate::Open)) {
+            if let Some(kind) = self.kinds[node].as_deref().filter(|kind| !state.placement.knows(kind)) {
+                bail!("stage `{}` is one of device `{kind}`, which this run does not have", self.graph.id(node));
+            }
+        }
+        Ok(())
     }
 
     /// Notices the request to end, whoever sees it first: a stage that stops at once may be sooner than the watcher.
@@ -159,24 +181,27 @@ impl<'a> Schedule<'a> {
     /// The first ready node that no other run is working on.
     fn take(&self, state: &mut State) -> Option<(usize, Result<Job<'a>>)> {
         let ready: Vec<(Reverse<usize>, usize)> = state.ready.iter().copied().collect();
-        for place in ready {
-            let node = place.1;
+        for rank in ready {
+            let node = rank.1;
             if state.refused.get(&node).is_some_and(|(_, next)| Instant::now() < *next) {
                 continue;
             }
-            if !self.fits(state, node) {
-                continue;
-            }
+            let Some(place) = self.place(state, node) else { continue };
             let claim = self.store.claim(&self.graph.nodes[node].fingerprint).transpose();
             if let Some(claim) = claim {
-                state.ready.remove(&place);
+                state.ready.remove(&rank);
                 state.memory += self.memory(node);
+                if self.kinds[node].is_some() {
+                    state.placed.insert(node, place);
+                    state.placement.begin(place, self.memory(node));
+                }
+                let device = state.placement.device(place).clone();
                 let inputs = self.graph.nodes[node].inputs.iter();
                 let inputs = inputs.map(|&input| state.nodes[input].artifact().expect("ready means that all inputs are there").clone());
                 let (inputs, planned) = (inputs.collect(), self.graph.planned(node));
                 let (store, options, reporter) = (self.store, self.options, self.reporter);
                 let forced = self.graph.forced.contains(&node);
-                return Some((node, claim.map(|claim| Job { planned, claim, inputs, store, options, reporter, forced })));
+                return Some((node, claim.map(|claim| Job { planned, claim, inputs, device, store, options, reporter, forced })));
             }
             let (refused, next) = state.refused.entry(node).or_insert((0, Instant::now()));
             *refused += 1;
@@ -196,10 +221,11 @@ impl<'a> Schedule<'a> {
         known.copied().unwrap_or(0)
     }
 
-    /// Whether a node may run beside those that do. One alone always may.
-    fn fits(&self, state: &State, node: usize) -> bool {
-        let bound = self.options.memory.as_ref().map(|limit| limit.bytes);
-        state.running == 0 || bound.is_none_or(|bound| state.memory + self.memory(node) <= bound)
+    /// The device for a node, where it may run beside those that do. One alone always may.
+    fn place(&self, state: &State, node: usize) -> Option<usize> {
+        let (memory, bound) = (self.memory(node), self.options.memory.as_ref().and_then(|limit| limit.bytes));
+        let fits = state.running == 0 || bound.is_none_or(|bound| state.memory + memory <= bound);
+        if fits { state.placement.free(self.kinds[node].as_deref(), memory) } else { None }
     }
 
     /// Notes how a node ended and what follows from it.
@@ -208,6 +234,10 @@ impl<'a> Schedule<'a> {
         let mut state = self.lock();
         state.running -= 1;
         state.memory -= self.memory(node);
+        let place = state.placed.remove(&node);
+        if let Some(place) = place {
+            state.placement.end(place, self.memory(node));
+        }
         let fate = match made {
             Ok(Made { artifact, ran: true, same }) => {
                 self.reporter.event(&Event::Finished { stage, words: self.graph.planned(node).stage.words(), seconds });
@@ -226,6 +256,14 @@ impl<'a> Schedule<'a> {
             Err(_) if self.options.interrupted.load(Ordering::Relaxed) => {
                 self.notice(&mut state);
                 self.reporter.event(&Event::Stopped { stage, seconds });
+                Fate::Open
+            }
+            Err(error)
+                if is_out_of_memory(&error)
+                    && let Some((device, most)) = place.and_then(|place| state.placement.exhausted(place)) =>
+            {
+                self.reporter.event(&Event::Crowded { stage, device: &device, most });
+                state.ready.insert(rank(self.graph, node));
                 Fate::Open
             }
             Err(error) => {

@@ -3,12 +3,15 @@
 use std::sync::Arc;
 
 use anyhow::{Result, ensure};
+use onebasin_datasets::SearchPaths;
 use serde_json::json;
 
 use super::files;
 use super::repairer::Repairer;
+use crate::demand;
+use crate::identity::Part;
 use crate::spec;
-use crate::stage::{Context, Recipe, Stage, StageId, Words};
+use crate::stage::{Context, Demand, Recipe, Stage, StageId, Words};
 use crate::task::Task;
 
 /// Mean and variance of the outputs of the repaired layers of a model's repairable form, channel by channel, on the model's own units:
@@ -52,6 +55,10 @@ impl Stage for ActivationStatistics {
             settings["layers"] = json!(options.layers);
         }
         Recipe { kind: "survey", version: 1, settings }
+    }
+
+    fn demand(&self, places: &SearchPaths) -> Option<Demand> {
+        demand::of_first(&self.task, Part::Train, self.repair.images(), 1, places)
     }
 
     fn run(&self, context: &Context<'_>) -> Result<()> {

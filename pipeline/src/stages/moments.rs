@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use anyhow::{Context as _, Result, ensure};
-use onebasin_datasets::Split;
+use onebasin_datasets::{SearchPaths, Split};
 use onebasin_matching::Activations;
 use onebasin_network::{Graph, GroupMoments, PermutationSpec, Weights};
 use onebasin_repro::Stream;
@@ -15,7 +15,9 @@ use serde_json::json;
 
 use super::files;
 use crate::dataset_cache;
-use crate::stage::{Artifact, Context, Progress, Recipe, Stage, StageId, Words};
+use crate::demand;
+use crate::identity::Part;
+use crate::stage::{Artifact, Context, Demand, Progress, Recipe, Stage, StageId, Words};
 use crate::task::Task;
 
 /// The file of the stage.
@@ -86,6 +88,11 @@ impl Stage for MomentsStage {
             settings["layers"] = json!(true);
         }
         Recipe { kind: "moments", version: 1, settings }
+    }
+
+    fn demand(&self, places: &SearchPaths) -> Option<Demand> {
+        // Products of activations are about as many operations as the passes that made them.
+        demand::of_first(&self.task, Part::Train, self.activations.images, 2 * self.inputs.len(), places)
     }
 
     fn run(&self, context: &Context<'_>) -> Result<()> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use anyhow::{Context as _, Result};
-use onebasin_datasets::{Normalisation, Split};
+use onebasin_datasets::{Normalisation, SearchPaths, Split, counts};
 use onebasin_network::Weights;
 use onebasin_training::{Device, ModePath, Sample, evaluate, reset_batch_norms};
 use serde::{Deserialize, Serialize};
@@ -13,8 +13,10 @@ use serde_json::json;
 
 use super::files;
 use crate::dataset_cache;
+use crate::demand;
+use crate::identity::Part;
 use crate::spec::At;
-use crate::stage::{Context, Progress, Recipe, Stage, StageId, Words};
+use crate::stage::{Context, Demand, Progress, Recipe, Stage, StageId, Words};
 use crate::task::Task;
 
 /// Points in equal steps among which the best one is sought, as many as published measurements of curves have.
@@ -99,6 +101,18 @@ impl Stage for PathPoint {
             settings["device"] = json!(self.task.device);
         }
         Recipe { kind: "point", version: 1, settings }
+    }
+
+    fn demand(&self, places: &SearchPaths) -> Option<Demand> {
+        let tries = if self.at == At::Best { POINTS } else { 1 };
+        let norms = demand::of_batch_norms(&self.task, tries, places)?;
+        match &self.task.validation {
+            Some(validation) if self.at == At::Best => {
+                let images = (counts(&self.task.source, places)?.train as f64 * validation.share) as usize;
+                Some(norms.and(demand::of_first(&self.task, Part::Train, Some(images), tries, places)?))
+            }
+            _ => (norms.operations > 0.0).then_some(norms),
+        }
     }
 
     fn run(&self, context: &Context<'_>) -> Result<()> {

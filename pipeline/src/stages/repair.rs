@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
+use onebasin_datasets::SearchPaths;
 use onebasin_matching::{Alignment, UnitMaps, to_frame_with};
 use onebasin_network::Weights;
 use onebasin_training::Statistics;
@@ -10,8 +11,10 @@ use serde_json::json;
 
 use super::files;
 use super::repairer::Repairer;
+use crate::demand;
+use crate::identity::Part;
 use crate::spec::{self, Endpoints};
-use crate::stage::{Artifact, Context, Recipe, Stage, StageId, Words};
+use crate::stage::{Artifact, Context, Demand, Recipe, Stage, StageId, Words};
 use crate::task::Task;
 
 /// Repairs a merged model and saves it, with the architecture it then has, as `weights.safetensors`.
@@ -107,6 +110,11 @@ impl Stage for Repair {
             settings["positions"] = json!(positions);
         }
         Recipe { kind: "repair", version: 1, settings }
+    }
+
+    fn demand(&self, places: &SearchPaths) -> Option<Demand> {
+        let networks = if matches!(self.source, TargetSource::Passes) { self.inputs.len() } else { 1 };
+        demand::of_first(&self.task, Part::Train, self.repair.images(), networks, places)
     }
 
     fn run(&self, context: &Context<'_>) -> Result<()> {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use anyhow::{Result, ensure};
-use onebasin_datasets::{Counts, Order, SearchPaths, Subset, counts};
+use onebasin_datasets::{Order, SearchPaths, Subset, counts};
 use onebasin_network::{Graph, Weights};
 use onebasin_repro::Stream;
 use onebasin_training::{Distillation, Snapshot, Span, Training, TrainingRun, free_buffers, initialise};
@@ -13,6 +13,7 @@ use serde_json::json;
 use super::files;
 use super::training_loop::TrainingLoop;
 use crate::dataset_cache;
+use crate::demand;
 use crate::stage::{Artifact, Context, Demand, Recipe, Stage, StageId, Words};
 use crate::task::Task;
 use crate::training_images::{Replay, training_images};
@@ -220,7 +221,7 @@ impl Stage for Train {
         let images = self.subset.as_ref().and_then(|subset| subset.size(counts.train).ok().flatten()).unwrap_or(counts.train);
         let Span { steps, steps_per_epoch } = self.training.span(images).ok()?;
         let part = |epochs: usize| epochs.saturating_mul(steps_per_epoch);
-        Some(demand_of_training(&self.task.trained, self.training.batch, self.until.map_or(steps, part), &counts))
+        Some(demand::of_training(&self.task.trained, self.training.batch, self.until.map_or(steps, part), &counts))
     }
 
     fn warning(&self, artifact: &dyn Fn() -> Option<Artifact>) -> Option<String> {
@@ -233,19 +234,6 @@ impl Stage for Train {
         let classes = self.task.graph.architecture.classes;
         Some(sentence(untrained(&curve, classes)?, classes))
     }
-}
-
-/// What a step takes however small the network is, in operations: half a millisecond.
-const STEP: f64 = 2.5e6;
-
-/// Steps of a training: each a forward pass and two as long backward. Weights, gradients and two moments are held, and what a batch makes.
-fn demand_of_training(graph: &Graph, batch: usize, steps: usize, counts: &Counts) -> Demand {
-    let parameters: usize = graph.spec().parameters.iter().map(|parameter| parameter.shape.iter().product::<usize>()).sum();
-    let values: usize = graph.nodes.iter().map(|node| node.shape.volume()).sum();
-    let images = (counts.train + counts.test) * graph.architecture.input.volume();
-    let memory = images + 4 * (4 * parameters + 3 * values * batch);
-    let of_step = 3.0 * graph.flops() as f64 * batch as f64 + STEP;
-    Demand { operations: of_step * steps as f64, memory: memory as u64 }
 }
 
 impl Train {

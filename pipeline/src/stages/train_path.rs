@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
+use onebasin_datasets::{SearchPaths, counts};
 use onebasin_matching::{Alignment, mean, to_frame_with};
 use onebasin_network::Weights;
 use onebasin_repro::Stream;
@@ -13,8 +14,9 @@ use serde_json::json;
 use super::files;
 use super::training_loop::TrainingLoop;
 use crate::dataset_cache;
+use crate::demand;
 use crate::spec::{Bends, Curve, Ends};
-use crate::stage::{Context, Recipe, Stage, StageId, Words};
+use crate::stage::{Context, Demand, Recipe, Stage, StageId, Words};
 use crate::task::Task;
 use crate::training_images::Replay;
 
@@ -130,6 +132,14 @@ impl Stage for TrainPath {
             settings["replay"] = replay.recipe();
         }
         Recipe { kind: "curve", version: 1, settings }
+    }
+
+    fn demand(&self, places: &SearchPaths) -> Option<Demand> {
+        let counts = counts(&self.task.source, places)?;
+        let images = self.replay.as_ref().and_then(|replay| Some(replay.count? * replay.models.len()));
+        let images = images.map_or(counts.train, |images| images.min(counts.train));
+        let Span { steps, .. } = self.curve.training.span(images).ok()?;
+        Some(demand::of_training(&self.task.graph, self.curve.training.batch, steps, &counts))
     }
 
     fn run(&self, context: &Context<'_>) -> Result<()> {

@@ -63,6 +63,9 @@ pub struct Machine {
     pub vectors: String,
     /// Cores that a process may use.
     pub cores: usize,
+    /// What networks ran on where that is not the processor: its name, its driver, and how it rounds products.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accelerator: Option<String>,
 }
 
 impl Receipt {
@@ -143,6 +146,7 @@ impl Machine {
             processor: processor().unwrap_or_default(),
             vectors: vectors().to_owned(),
             cores: std::thread::available_parallelism().map_or(1, usize::from),
+            accelerator: None,
         })
     }
 }

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context, Result, bail};
 use onebasin_repro::Fingerprint;
+use onebasin_training::Device;
 use serde::Serialize;
 
 use super::{Claim, Entry, FileRecord, Lookup, Machine, RECEIPT, RECIPE, Receipt, Store};
@@ -21,7 +22,7 @@ pub struct Workdir {
 }
 
 /// What a stage took.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct StageCost {
     /// How long it ran.
     pub seconds: f64,
@@ -30,7 +31,7 @@ pub struct StageCost {
     /// On how many threads at most: a stage has more once others have ended.
     pub threads: usize,
     /// On which device.
-    pub device: String,
+    pub device: Device,
 }
 
 impl Workdir {
@@ -79,7 +80,9 @@ impl Store {
         let inputs = read.filter_map(|input| Some((input, self.receipt(&input).ok()?.contents()))).collect();
         let program = format!("onebasin {}", version::SHORT);
         let made = humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string();
-        let (build, made, machine) = (Some(Build::this()), Some(made), Machine::here().clone());
+        let (build, made, machine) =
+            (Some(Build::this()), Some(made), Machine { accelerator: device.description().map(str::to_owned), ..Machine::here().clone() });
+        let device = device.name();
         let receipt = Receipt { files, inputs, seconds, work, threads, device, program, build, made, machine };
         write_json(&folder.join(RECEIPT), &receipt)?;
         seal(&folder.join(RECEIPT))?;

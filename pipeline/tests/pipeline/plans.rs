@@ -263,6 +263,46 @@ fn a_changed_training_a_seed_data_and_a_device_change_everything_but_numbered_de
 }
 
 #[test]
+fn several_devices_are_dealt_the_replicates_and_each_kind_keeps_its_bytes() {
+    let spec = SPEC.replacen("seed = ", "replicates = 3\nseed = ", 1);
+    let planned = |device: &str| on(&spec, &[], "digest", device);
+    let mixed = planned("cuda:0,cuda:1,cpu");
+    let (cuda, cpu) = (planned("cuda"), planned("cpu"));
+    let of = |replicate: usize, plan: &Plan| {
+        let within = format!("/replicate-{replicate}");
+        plan.stages
+            .iter()
+            .filter(|planned| planned.stage.id().as_str().contains(&within))
+            .map(|planned| planned.fingerprint)
+            .collect::<Vec<_>>()
+    };
+    for (replicate, alone) in [(0, &cuda), (1, &cuda), (2, &cpu)] {
+        assert!(!of(replicate, alone).is_empty());
+        assert_eq!(of(replicate, &mixed), of(replicate, alone), "replicate {replicate}");
+    }
+    assert_eq!(changed(&planned("cuda:0"), &planned("cuda:3,cuda:1")), BTreeSet::new());
+}
+
+#[test]
+fn what_a_measurement_demands_grows_with_its_points_its_images_and_its_networks() {
+    let nowhere = SearchPaths::offline([], "/nonexistent");
+    let demand = |sets: &[&str], id: &str| {
+        let plan = planned(SPEC, sets);
+        plan.find(id).unwrap().stage.demand(&nowhere).unwrap().operations
+    };
+    let line = "line/glyphs-mlp/weights/replicate-0/a..b";
+    let few = demand(&["evaluation.lambdas=5", "evaluation.images=100", "evaluation.train-images=100"], line);
+    assert_eq!(demand(&["evaluation.lambdas=15", "evaluation.images=100", "evaluation.train-images=100"], line), 3.0 * few);
+    assert_eq!(demand(&["evaluation.lambdas=5", "evaluation.images=200", "evaluation.train-images=200"], line), 2.0 * few);
+    let plan = planned(SPEC, &["models=3"]);
+    let of = |start: &str| {
+        let stage = plan.stages.iter().map(|planned| &planned.stage).find(|stage| stage.id().as_str().starts_with(start)).unwrap();
+        stage.demand(&nowhere).unwrap().operations
+    };
+    assert!(of("predict/glyphs-mlp/ensemble") > 1.5 * of("predict/glyphs-mlp/naive"));
+}
+
+#[test]
 fn more_models_keep_those_that_are_there() {
     let before = planned(SPEC, &[]);
     let new = changed(&before, &planned(SPEC, &["models=4"]));

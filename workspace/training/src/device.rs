@@ -1,3 +1,6 @@
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+mod gpu;
+
 use burn::tensor::Device as BurnDevice;
 
 use crate::TrainingError;
@@ -17,6 +20,9 @@ use crate::kernels::Kernels;
 pub struct Device {
     kind: Kind,
     kernels: Kernels,
+    burn: BurnDevice,
+    description: Option<String>,
+    memory: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,26 +32,34 @@ enum Kind {
     NdArray,
     #[cfg(feature = "cuda")]
     Cuda(usize),
+    #[cfg(feature = "wgpu")]
+    Wgpu(usize),
 }
 
 impl Device {
-    /// The device called `text`: `cpu`, `ndarray`, `cuda` or `cuda:1`.
+    /// Every kind of device there is, in this build or another. Kernels of two kinds round differently.
+    pub const KINDS: [&str; 4] = ["cpu", "ndarray", "cuda", "wgpu"];
+
+    /// The device called `text`: `cpu`, `ndarray`, `cuda`, `cuda:1`, `wgpu` or `wgpu:1`.
     ///
     /// # Errors
     /// When the name is none of these, when this build lacks the device, or when the machine does.
     pub fn select(text: &str) -> Result<Device, TrainingError> {
-        match text {
-            "cpu" => Ok(Device { kind: Kind::Cpu, kernels: Kernels::Fused }),
-            "ndarray" => ndarray(text),
-            "cuda" => cuda(text, 0),
-            _ => match text.strip_prefix("cuda:").map(str::parse::<usize>) {
-                Some(Ok(index)) => cuda(text, index),
-                Some(Err(_)) => Err(TrainingError::UnknownDevice {
-                    text: text.to_owned(),
-                    hint: "the index after `cuda:` is a whole number from 0, as in `cuda:0`".to_owned(),
-                }),
-                None => Err(TrainingError::UnknownDevice { text: text.to_owned(), hint: "`cpu` works everywhere".to_owned() }),
+        let unknown = |hint: String| Err(TrainingError::UnknownDevice { text: text.to_owned(), hint });
+        let (kind, index) = match text.split_once(':') {
+            None => (text, None),
+            Some((kind @ ("cuda" | "wgpu"), index)) => match index.parse::<usize>() {
+                Ok(index) => (kind, Some(index)),
+                Err(_) => return unknown(format!("the index after `{kind}:` is a whole number from 0, as in `{kind}:0`")),
             },
+            Some(_) => return unknown("`cpu` works everywhere".to_owned()),
+        };
+        match kind {
+            "cpu" => Ok(Device { kind: Kind::Cpu, kernels: Kernels::Fused, burn: BurnDevice::flex(), description: None, memory: None }),
+            "ndarray" => ndarray(text),
+            "cuda" => cuda(text, index.unwrap_or(0)),
+            "wgpu" => wgpu(text, index.unwrap_or(0)),
+            _ => unknown("`cpu` works everywhere".to_owned()),
         }
     }
 
@@ -64,7 +78,32 @@ impl Device {
             Kind::NdArray => "ndarray".to_owned(),
             #[cfg(feature = "cuda")]
             Kind::Cuda(index) => format!("cuda:{index}"),
+            #[cfg(feature = "wgpu")]
+            Kind::Wgpu(index) => format!("wgpu:{index}"),
         }
+    }
+
+    /// What it is of [`Device::KINDS`].
+    pub fn kind(&self) -> &'static str {
+        match self.kind {
+            Kind::Cpu => "cpu",
+            #[cfg(feature = "ndarray")]
+            Kind::NdArray => "ndarray",
+            #[cfg(feature = "cuda")]
+            Kind::Cuda(_) => "cuda",
+            #[cfg(feature = "wgpu")]
+            Kind::Wgpu(_) => "wgpu",
+        }
+    }
+
+    /// The memory of a device that has its own, in bytes, where it can be found out: of `cuda`, by `nvidia-smi`.
+    pub fn memory(&self) -> Option<u64> {
+        self.memory
+    }
+
+    /// What a device that is not the processor calls itself, its driver, and how it rounds products: found out by a product of 512 terms.
+    pub fn description(&self) -> Option<&str> {
+        self.description.as_deref()
     }
 
     /// Which operations carry out a network on this device.
@@ -80,24 +119,21 @@ impl Device {
             Kind::NdArray => true,
             #[cfg(feature = "cuda")]
             Kind::Cuda(_) => false,
+            #[cfg(feature = "wgpu")]
+            Kind::Wgpu(_) => false,
         }
     }
 
     pub(crate) fn burn(&self) -> BurnDevice {
-        match self.kind {
-            Kind::Cpu => BurnDevice::flex(),
-            #[cfg(feature = "ndarray")]
-            #[expect(deprecated, reason = "burn drops this backend in a later release; until then it can be asked for")]
-            Kind::NdArray => BurnDevice::ndarray(),
-            #[cfg(feature = "cuda")]
-            Kind::Cuda(index) => BurnDevice::cuda(index),
-        }
+        self.burn.clone()
     }
 }
 
 #[cfg(feature = "ndarray")]
 fn ndarray(_text: &str) -> Result<Device, TrainingError> {
-    Ok(Device { kind: Kind::NdArray, kernels: Kernels::Plain })
+    #[expect(deprecated, reason = "burn drops this backend in a later release; until then it can be asked for")]
+    let burn = BurnDevice::ndarray();
+    Ok(Device { kind: Kind::NdArray, kernels: Kernels::Plain, burn, description: None, memory: None })
 }
 
 #[cfg(not(feature = "ndarray"))]
@@ -107,37 +143,14 @@ fn ndarray(text: &str) -> Result<Device, TrainingError> {
 
 #[cfg(feature = "cuda")]
 fn cuda(text: &str, index: usize) -> Result<Device, TrainingError> {
-    // Counts devices without touching one; an absent driver gives none.
-    let count = BurnDevice::enumerate(burn::tensor::DeviceType::Cuda).into_vec().len();
-    if index < count {
-        let device = Device { kind: Kind::Cuda(index), kernels: Kernels::Plain };
-        return if computes(&device) { Ok(device) } else { Err(no_kernels(text)) };
-    }
-    let problem = match count {
-        0 => "no CUDA device was found on this machine".to_owned(),
-        1 => "this machine has one CUDA device, `cuda:0`".to_owned(),
-        count => format!("this machine has {count} CUDA devices, `cuda:0` to `cuda:{}`", count - 1),
-    };
-    let hint = if count == 0 { "use `cpu`, or check that the driver (`libcuda.so.1`) is installed" } else { "choose one of these" };
-    Err(TrainingError::DeviceUnavailable { text: text.to_owned(), problem, hint: hint.to_owned() })
-}
-
-/// Whether a first sum comes back right. Where the compiler of kernels is missing burn panics, here or in a thread of its own: better now
-/// than in the middle of a training, and as an error.
-#[cfg(feature = "cuda")]
-fn computes(device: &Device) -> bool {
-    let sum = || burn::tensor::Tensor::<1>::from_data([1.0f32], &device.burn()).add_scalar(1.0).try_into_data();
-    let sum = std::panic::catch_unwind(std::panic::AssertUnwindSafe(sum));
-    matches!(sum, Ok(Ok(data)) if data.try_to_vec::<f32>().is_ok_and(|values| values == [2.0]))
-}
-
-#[cfg(feature = "cuda")]
-fn no_kernels(text: &str) -> TrainingError {
-    TrainingError::DeviceUnavailable {
-        text: text.to_owned(),
-        problem: "a first sum on it failed".to_owned(),
-        hint: "kernels are compiled when they are first needed: check that `libnvrtc.so` and the CUDA headers (in `$CUDA_PATH` or `/usr/local/cuda`) are installed".to_owned(),
-    }
+    let (burn, description) = gpu::cuda(text, index)?;
+    Ok(Device {
+        kind: Kind::Cuda(index),
+        kernels: Kernels::Plain,
+        burn,
+        description: Some(description),
+        memory: gpu::memory_of_cuda(index),
+    })
 }
 
 #[cfg(not(feature = "cuda"))]
@@ -145,7 +158,18 @@ fn cuda(text: &str, _index: usize) -> Result<Device, TrainingError> {
     Err(not_compiled(text, "cuda"))
 }
 
-#[cfg(not(all(feature = "cuda", feature = "ndarray")))]
+#[cfg(feature = "wgpu")]
+fn wgpu(text: &str, index: usize) -> Result<Device, TrainingError> {
+    let (burn, description) = gpu::wgpu(text, index)?;
+    Ok(Device { kind: Kind::Wgpu(index), kernels: Kernels::Plain, burn, description: Some(description), memory: None })
+}
+
+#[cfg(not(feature = "wgpu"))]
+fn wgpu(text: &str, _index: usize) -> Result<Device, TrainingError> {
+    Err(not_compiled(text, "wgpu"))
+}
+
+#[cfg(not(all(feature = "cuda", feature = "ndarray", feature = "wgpu")))]
 fn not_compiled(text: &str, feature: &str) -> TrainingError {
     TrainingError::DeviceUnavailable {
         text: text.to_owned(),
@@ -168,21 +192,24 @@ mod tests {
 
     #[test]
     fn a_name_that_means_nothing_is_an_error_with_a_hint() {
-        for text in ["", "gpu", "CPU", "cuda:", "cuda:one", "cuda:-1", "cpu:0"] {
+        for text in ["", "gpu", "CPU", "cuda:", "cuda:one", "cuda:-1", "cpu:0", "wgpu:", "wgpu:x", "gpu:0"] {
             let message = Device::select(text).unwrap_err().to_string();
             assert!(message.contains(&format!("`{text}`")) && message.contains("hint: "), "{message}");
         }
     }
 
     #[test]
-    #[cfg(not(feature = "cuda"))]
+    #[cfg(not(any(feature = "cuda", feature = "wgpu")))]
     fn a_device_left_out_of_the_build_is_an_error_that_names_the_feature() {
-        let message = Device::select("cuda:3").unwrap_err().to_string();
-        assert!(message.contains("left out of this build") && message.contains("--features cuda"), "{message}");
+        for kind in ["cuda", "wgpu"] {
+            let message = Device::select(&format!("{kind}:3")).unwrap_err().to_string();
+            assert!(message.contains("left out of this build") && message.contains(&format!("--features {kind}")), "{message}");
+        }
     }
 
     #[test]
-    fn a_cuda_device_beyond_any_machine_is_an_error() {
+    fn a_device_beyond_any_machine_is_an_error() {
         assert!(Device::select("cuda:4096").is_err());
+        assert!(Device::select("wgpu:4096").is_err());
     }
 }

@@ -1,3 +1,4 @@
+use burn::tensor::Tensor;
 use onebasin_datasets::{Normalisation, Split};
 use onebasin_network::{Graph, Weights};
 
@@ -35,17 +36,26 @@ pub fn evaluate_line(
         let images = inputs.gather(range.clone(), &burn);
         let ends =
             head.map(|head| (head, program.run_to_head(head, &from, images.clone()), program.run_to_head(head, &to, images.clone())));
-        let score = |&lambda: &f64| {
+        let logits = |&lambda: &f64| {
             let tensors = from.between(&to, lambda, &done);
-            let pass = match &ends {
-                Some((head, a, b)) => program.run_from_head(*head, a.between(b, lambda), &tensors),
-                None => program.run(&tensors, images.clone(), Mode::Infer),
-            };
+            match &ends {
+                Some((head, a, b)) => program.run_from_head(*head, a.between(b, lambda), &tensors).logits,
+                None => program.run(&tensors, images.clone(), Mode::Infer).logits,
+            }
+        };
+        let tally = |logits: &[f32]| {
             let mut tally = Tally::default();
-            tally.add(&values(pass.logits), &data.labels[range.clone()]);
+            tally.add(logits, &data.labels[range.clone()]);
             tally
         };
-        lambdas.iter().map(score).collect::<Vec<_>>()
+        // Reading waits for a device that computes on its own, so all networks are read there at once.
+        match device.is_host() || lambdas.is_empty() {
+            true => lambdas.iter().map(|lambda| tally(&values(logits(lambda)))).collect::<Vec<_>>(),
+            false => {
+                let all = values(Tensor::cat(lambdas.iter().map(logits).collect(), 0));
+                all.chunks_exact(all.len() / lambdas.len()).map(tally).collect()
+            }
+        }
     });
     let total = |place: usize| parts.iter().map(|part: &Vec<Tally>| part[place]).fold(Tally::default(), Tally::join).evaluation();
     Ok((0..lambdas.len()).map(total).collect())

@@ -119,6 +119,16 @@ impl AnyTensor {
         data.try_into_vec::<f32>().expect("every tensor of this crate holds f32")
     }
 
+    /// The sum of squares of each row, of a vector's all, on the device.
+    pub(crate) fn sums_of_squares(&self) -> Tensor<1> {
+        let rows = match self {
+            AnyTensor::Vector(tensor) => tensor.clone().unsqueeze_dim::<2>(0),
+            AnyTensor::Matrix(tensor) => tensor.clone(),
+            AnyTensor::Kernel(tensor) => tensor.clone().flatten::<2>(1, 3),
+        };
+        (rows.clone() * rows).sum_dim(1).flatten(0, 1)
+    }
+
     /// The sum of squares, in `f64`.
     pub(crate) fn sum_of_squares(&self) -> f64 {
         self.clone().into_values().iter().map(|&value| f64::from(value).powi(2)).sum()

@@ -113,7 +113,7 @@ impl<'a> TrainingRun<'a> {
             tensors,
             path: None,
             teachers: None,
-            updater: Updater::new(&training.optimizer, training.gradient_clip, device.kernels(), learned.len()),
+            updater: Updater::new(&training.optimizer, training.gradient_clip, device, learned.len()),
             learned,
             orders: stream.child("order"),
             disturbances: stream.child("augmentation"),
@@ -173,7 +173,7 @@ impl<'a> TrainingRun<'a> {
         let burn = self.device.burn();
         let tensors = |weights: &Weights| Tensors::new(self.graph, weights, &burn);
         self.tensors = Tensors(bends.iter().flat_map(|bend| tensors(bend).0).collect());
-        self.updater = Updater::new(&self.training.optimizer, self.training.gradient_clip, self.device.kernels(), self.tensors.0.len());
+        self.updater = Updater::new(&self.training.optimizer, self.training.gradient_clip, self.device, self.tensors.0.len());
         self.path = Some(Controls { path, ends: ends.map(tensors), draws: stream.child("path"), penalty });
         Ok(self)
     }

@@ -1,6 +1,7 @@
 use burn::backend::Flex;
 use burn::tensor::Tensor;
 
+use crate::Device;
 use crate::kernels::{FlexTensor, Kernels, buffers, slice};
 use crate::optimizer::{Adam, Optimizer, Sgd};
 use crate::tensors::{AnyTensor, Tensors};
@@ -10,15 +11,17 @@ pub(crate) struct Updater<'a> {
     optimizer: &'a Optimizer,
     clip: Option<f64>,
     kernels: Kernels,
+    /// Whether reading values costs nothing.
+    host: bool,
     updates: i32,
     /// First and second moments of each parameter, once it has had a gradient.
     moments: Vec<[Option<AnyTensor>; 2]>,
 }
 
 impl<'a> Updater<'a> {
-    pub(crate) fn new(optimizer: &'a Optimizer, clip: Option<f64>, kernels: Kernels, parameters: usize) -> Updater<'a> {
+    pub(crate) fn new(optimizer: &'a Optimizer, clip: Option<f64>, device: &Device, parameters: usize) -> Updater<'a> {
         let moments = (0..parameters).map(|_| [None, None]).collect();
-        Updater { optimizer, clip, kernels, updates: 0, moments }
+        Updater { optimizer, clip, kernels: device.kernels(), host: device.is_host(), updates: 0, moments }
     }
 
     /// First and second moments of each parameter, where it has any.
@@ -41,7 +44,7 @@ impl<'a> Updater<'a> {
     /// One step at learning rate `rate`; parameters without a gradient stay.
     pub(crate) fn update(&mut self, tensors: &mut Tensors, gradients: Vec<Option<AnyTensor>>, rate: f64) {
         self.updates += 1;
-        let factor = self.clip.map_or(1.0, |clip| clip_factor(&gradients, clip));
+        let factor = self.clip.map_or(1.0, |clip| clip_factor(&gradients, clip, self.host));
         let old = std::mem::take(&mut tensors.0);
         for ((tensor, gradient), moments) in old.into_iter().zip(gradients).zip(&mut self.moments) {
             let Some(gradient) = gradient else {
@@ -60,8 +63,15 @@ impl<'a> Updater<'a> {
 /// What scales the gradients so that their norm together is at most `clip`.
 ///
 /// Source: PyTorch, `torch.nn.utils.clip_grad_norm_` (with its 1e-6 against division by nothing).
-fn clip_factor(gradients: &[Option<AnyTensor>], clip: f64) -> f64 {
-    let square: f64 = gradients.iter().flatten().map(AnyTensor::sum_of_squares).sum();
+fn clip_factor(gradients: &[Option<AnyTensor>], clip: f64, host: bool) -> f64 {
+    let gradients = gradients.iter().flatten();
+    let square: f64 = if host {
+        gradients.map(AnyTensor::sum_of_squares).sum()
+    } else {
+        // The device is waited for once, not once a parameter, and adds in a fixed order.
+        let rows: Vec<_> = gradients.map(AnyTensor::sums_of_squares).collect();
+        if rows.is_empty() { 0.0 } else { AnyTensor::Vector(Tensor::cat(rows, 0)).into_values().into_iter().map(f64::from).sum() }
+    };
     (clip / (square.sqrt() + 1e-6)).min(1.0)
 }
 
@@ -191,16 +201,19 @@ fn from_flex(primitive: FlexTensor) -> AnyTensor {
 
 #[cfg(test)]
 mod tests {
-    use burn::tensor::Device;
-
     use super::*;
+
+    fn devices() -> [Device; 2] {
+        let device = Device::select("cpu").unwrap();
+        [device.clone().plain(), device]
+    }
 
     /// The weight 1 after gradients 0.2, -0.1 and 0.3 at rate 0.1, by both forms of the update.
     fn steps(optimizer: Optimizer) -> [Vec<f64>; 2] {
-        [Kernels::Plain, Kernels::Fused].map(|kernels| {
-            let device = Device::flex();
+        devices().map(|on| {
+            let device = on.burn();
             let mut tensors = Tensors(vec![AnyTensor::Vector(Tensor::from_floats([1.0], &device))]);
-            let mut updater = Updater::new(&optimizer, None, kernels, 1);
+            let mut updater = Updater::new(&optimizer, None, &on, 1);
             let mut step = |gradient: f32| {
                 let gradient = AnyTensor::Vector(Tensor::from_floats([gradient], &device));
                 updater.update(&mut tensors, vec![Some(gradient)], 0.1);
@@ -252,16 +265,29 @@ mod tests {
 
     #[test]
     fn gradients_longer_than_the_clip_are_scaled_to_it_together() {
-        let device = Device::flex();
-        for kernels in [Kernels::Plain, Kernels::Fused] {
+        for on in devices() {
+            let device = on.burn();
             let zeros = || AnyTensor::Vector(Tensor::zeros([1], &device));
             let mut tensors = Tensors(vec![zeros(), zeros()]);
             let gradient = |value: f32| Some(AnyTensor::Vector(Tensor::from_floats([value], &device)));
             let optimizer = sgd(0.0, false, 0.0);
             // (3, 4) has norm 5; scaled to norm 1 it is (0.6, 0.8).
-            Updater::new(&optimizer, Some(1.0), kernels, 2).update(&mut tensors, vec![gradient(3.0), gradient(4.0)], 1.0);
+            Updater::new(&optimizer, Some(1.0), &on, 2).update(&mut tensors, vec![gradient(3.0), gradient(4.0)], 1.0);
             let values: Vec<f32> = tensors.0.into_iter().flat_map(AnyTensor::into_values).collect();
             assert!((values[0] + 0.6).abs() < 1e-6 && (values[1] + 0.8).abs() < 1e-6, "{values:?}");
         }
+    }
+
+    #[test]
+    fn both_ways_to_measure_gradients_give_one_length() {
+        let device = devices()[0].burn();
+        let values = |count: usize| (0..count).map(|place| place as f32 / 7.0 - 1.0).collect::<Vec<f32>>();
+        let gradients: Vec<_> = [&[5][..], &[4, 3], &[2, 3, 3, 3]]
+            .map(|shape| Some(AnyTensor::new(values(shape.iter().product()), shape, &device)))
+            .into_iter()
+            .chain([None])
+            .collect();
+        let [read, reduced] = [true, false].map(|host| clip_factor(&gradients, 0.5, host));
+        assert!(read < 1.0 && (read - reduced).abs() < 1e-6 * read, "{read} and {reduced}");
     }
 }

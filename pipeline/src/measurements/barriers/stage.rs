@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
-use onebasin_datasets::Dataset;
+use onebasin_datasets::{Dataset, SearchPaths};
 use onebasin_matching::{Alignment, UnitMaps, interpolate, interpolate_spherically, lambdas, to_frame_with};
 use onebasin_network::Weights;
 use onebasin_training::{Evaluation, evaluate, evaluate_line};
@@ -11,9 +11,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::dataset_cache;
+use crate::demand;
 use crate::identity::Part;
 use crate::spec::{Interpolation, Repair};
-use crate::stage::{Artifact, Context, Progress, Recipe, Stage, StageId, Words};
+use crate::stage::{Artifact, Context, Demand, Progress, Recipe, Stage, StageId, Words};
 use crate::stages::EndpointStatistics;
 use crate::stages::files::{self, Measured};
 use crate::stages::repairer::Repairer;
@@ -180,6 +181,13 @@ impl Stage for LineStage {
             settings["repair"] = json!(repair);
         }
         Recipe { kind: "line", version: 1, settings }
+    }
+
+    fn demand(&self, places: &SearchPaths) -> Option<Demand> {
+        let line = demand::of_measuring(&self.task, &self.parts, self.lambdas, places)?;
+        let Some(repair) = &self.repair else { return Some(line) };
+        // Statistics of the ends and of each point.
+        Some(line.and(demand::of_first(&self.task, Part::Train, repair.images(), 2 + self.lambdas, places)?))
     }
 
     fn run(&self, context: &Context<'_>) -> Result<()> {

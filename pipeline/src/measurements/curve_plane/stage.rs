@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail, ensure};
+use onebasin_datasets::SearchPaths;
 use onebasin_matching::mean;
 use onebasin_network::{PermutationSpec, Weights};
 use onebasin_training::{ModePath, evaluate, reset_batch_norms};
@@ -10,8 +11,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::dataset_cache;
+use crate::demand;
 use crate::identity::Part;
-use crate::stage::{Context, Progress, Recipe, Stage, StageId, Words};
+use crate::stage::{Context, Demand, Progress, Recipe, Stage, StageId, Words};
 use crate::stages::files::{self, Measured};
 use crate::stages::path_point::sample;
 use crate::task::Task;
@@ -107,6 +109,12 @@ impl Stage for CurvePlaneStage {
             "device": self.task.device,
         });
         Recipe { kind: "curve-plane", version: 1, settings }
+    }
+
+    fn demand(&self, places: &SearchPaths) -> Option<Demand> {
+        let networks = self.grid.0 * self.grid.0;
+        let plane = demand::of_measuring(&self.task, &[self.part], networks, places)?;
+        Some(plane.and(demand::of_batch_norms(&self.task, networks, places)?))
     }
 
     fn run(&self, context: &Context<'_>) -> Result<()> {

@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
+use onebasin_datasets::SearchPaths;
 use onebasin_network::Weights;
 use onebasin_training::{ModePath, evaluate, path_steps};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::dataset_cache;
+use crate::demand;
 use crate::identity::Part;
-use crate::stage::{Context, Progress, Recipe, Stage, StageId, Words};
+use crate::stage::{Context, Demand, Progress, Recipe, Stage, StageId, Words};
 use crate::stages::files::{self, Measured};
 use crate::stages::path_point::{equal_steps, network_at};
 use crate::task::Task;
@@ -68,6 +70,11 @@ impl Stage for PathStage {
             "device": self.task.device,
         });
         Recipe { kind: "path", version: 1, settings }
+    }
+
+    fn demand(&self, places: &SearchPaths) -> Option<Demand> {
+        let path = demand::of_measuring(&self.task, &self.parts, self.points, places)?;
+        Some(path.and(demand::of_batch_norms(&self.task, self.points, places)?))
     }
 
     fn run(&self, context: &Context<'_>) -> Result<()> {

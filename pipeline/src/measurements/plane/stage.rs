@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
+use onebasin_datasets::SearchPaths;
 use onebasin_matching::{Alignment, mean, to_frame};
 use onebasin_network::Weights;
 use onebasin_training::evaluate;
@@ -12,8 +13,9 @@ use serde_json::json;
 
 use super::{PlaneRequest, lattice};
 use crate::dataset_cache;
+use crate::demand;
 use crate::identity::Part;
-use crate::stage::{Context, Progress, Recipe, Stage, StageId, Words};
+use crate::stage::{Context, Demand, Progress, Recipe, Stage, StageId, Words};
 use crate::stages::files::{self, Measured};
 use crate::task::Task;
 
@@ -87,6 +89,11 @@ impl Stage for PlaneStage {
             "device": self.task.device,
         });
         Recipe { kind: "plane", version: 1, settings }
+    }
+
+    fn demand(&self, places: &SearchPaths) -> Option<Demand> {
+        let networks = lattice::points((self.request.points / 2) as i64).len();
+        demand::of_first(&self.task, self.request.part, Some(self.request.images), networks, places)
     }
 
     fn run(&self, context: &Context<'_>) -> Result<()> {

@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
+use onebasin_datasets::SearchPaths;
 use onebasin_network::{Graph, Weights};
 use onebasin_training::{Averaging, Predictions, predict, predict_ensemble};
 use serde_json::json;
 
 use super::ARTIFACT;
 use crate::dataset_cache;
+use crate::demand;
 use crate::identity::Part;
-use crate::stage::{Artifact, Context, Progress, Recipe, Stage, StageId, Words};
+use crate::stage::{Artifact, Context, Demand, Progress, Recipe, Stage, StageId, Words};
 use crate::stages::files::{self, Measured};
 use crate::task::Task;
 
@@ -141,6 +143,11 @@ impl Stage for Predict {
             settings["logits"] = json!(true);
         }
         Recipe { kind: "predict", version: 1, settings }
+    }
+
+    fn demand(&self, places: &SearchPaths) -> Option<Demand> {
+        let networks = if matches!(self.of, Of::Ensemble(_)) { self.inputs.len() } else { 1 };
+        demand::of_measuring(&self.task, &self.parts, networks, places)
     }
 
     fn run(&self, context: &Context<'_>) -> Result<()> {

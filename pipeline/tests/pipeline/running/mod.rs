@@ -3,6 +3,7 @@
 mod damage;
 mod ends;
 mod order;
+mod placing;
 mod publishing;
 mod removing;
 mod sharing;

@@ -248,7 +248,7 @@ fn stages_that_do_not_fit_into_memory_together_run_one_after_the_other() {
     let stages = ["a", "b", "c", "d"].map(|id| (StageId::new(id), if id == "d" { 9 } else { 2 }));
     let (outcome, record) = world.run_with(&plan, |options| {
         options.jobs = 3;
-        options.memory = Some(MemoryLimit { bytes: 3, stages: Arc::new(stages.into()) });
+        options.memory = Some(MemoryLimit { bytes: Some(3), stages: Arc::new(stages.into()) });
     });
     assert!(outcome.is_complete(), "{:?}", record.lines());
 }

@@ -25,6 +25,7 @@ pub struct Mock {
     id: StageId,
     inputs: Vec<StageId>,
     setting: String,
+    device: Option<String>,
     work: Box<Work>,
 }
 
@@ -34,6 +35,7 @@ pub fn mock(id: &str, inputs: &[&str]) -> Mock {
         id: StageId::new(id),
         inputs: inputs.iter().copied().map(StageId::new).collect(),
         setting: id.to_owned(),
+        device: None,
         work: Box::new(|_| Ok(())),
     }
 }
@@ -41,6 +43,11 @@ pub fn mock(id: &str, inputs: &[&str]) -> Mock {
 impl Mock {
     pub fn set(self, setting: &str) -> Mock {
         Mock { setting: setting.to_owned(), ..self }
+    }
+
+    /// A stage whose networks run on this kind of device.
+    pub fn on(self, device: &str) -> Mock {
+        Mock { device: Some(device.to_owned()), ..self }
     }
 
     pub fn first(self, work: impl Fn(&Context<'_>) -> anyhow::Result<()> + Send + Sync + 'static) -> Mock {
@@ -62,7 +69,7 @@ impl Stage for Mock {
     }
 
     fn recipe(&self) -> Recipe {
-        Recipe { kind: "mock", version: 1, settings: json!({ "setting": self.setting }) }
+        Recipe { kind: "mock", version: 1, settings: json!({ "setting": self.setting, "device": self.device }) }
     }
 
     fn run(&self, context: &Context<'_>) -> anyhow::Result<()> {
@@ -115,6 +122,7 @@ impl Reporter for Record {
             Event::Cached { stage } => format!("cached {stage}"),
             Event::Shared { stage, with } => format!("shared {stage} with {with}"),
             Event::Damaged { stage, problem } => format!("damaged {stage}: {problem}"),
+            Event::Crowded { stage, device, most } => format!("crowded {stage}: {most} on {device}"),
             Event::Waiting { stage, .. } => format!("waiting {stage}"),
             Event::Started { stage, .. } => format!("started {stage}"),
             Event::Advanced { stage, progress } => format!("advanced {stage} {progress:?}"),
@@ -211,7 +219,7 @@ pub fn names(folder: &Path) -> Vec<String> {
 /// One job, two cores.
 pub fn options() -> RunOptions {
     let images = Arc::new(DatasetCache::new(SearchPaths::offline([], "nowhere")));
-    RunOptions { jobs: 1, cores: 2, ..RunOptions::new(Device::select("cpu").unwrap(), images) }
+    RunOptions { jobs: 1, cores: 2, ..RunOptions::new(vec![Device::select("cpu").unwrap()], images) }
 }
 
 /// A flag like that of Ctrl-C.

@@ -15,7 +15,8 @@ pub(crate) fn cross_entropy(logits: Tensor<2>, labels: &[u8], kernels: Kernels) 
         Kernels::Plain => {
             let places: Vec<i64> = labels.iter().map(|&label| i64::from(label)).collect();
             let places = Tensor::<2, Int>::from_data(TensorData::new(places, [labels.len(), 1]), &logits.device());
-            activation::log_softmax(logits, 1).gather(1, places).mean().neg()
+            // Over a dimension and not over all: some devices end a whole sum in no fixed order.
+            activation::log_softmax(logits, 1).gather(1, places).mean_dim(0).reshape([1]).neg()
         }
         Kernels::Fused => on_tape(logits, |logits| loss_and_gradient(logits, labels)),
     }
