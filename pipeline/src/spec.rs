@@ -37,7 +37,7 @@ pub use curve::{At, Bends, Curve, Ends};
 pub use environment::COMMAND_VARIABLES;
 pub(crate) use error::chain;
 pub use error::{Excerpt, SpecError};
-pub use executor::{Executor, Resources, Slurm, parse_bytes};
+pub use executor::{Executor, KINDS, Resources, Slurm, parse_bytes};
 pub use experiment::{
     Checkpoint, Columns, Evaluation, Experiment, FirstWeights, Lesson, Lost, Merging, Method, Model, Pair, Pruned, Width,
 };

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use anyhow::{Context, Result, ensure};
-use onebasin_datasets::{Order, Split, Subset, subset};
+use anyhow::{Context, Result};
+use onebasin_datasets::{DatasetError, Order, Split, Subset, subset};
 use onebasin_repro::Stream;
 use serde_json::{Value, json};
 
@@ -33,7 +33,10 @@ impl Replay {
             match self.count {
                 None => chosen.extend(seen),
                 Some(count) => {
-                    ensure!(count <= seen.len(), "a model sees {} images, fewer than the {count} of `replay`\nhint: lower it", seen.len());
+                    if count > seen.len() {
+                        let (expected, got) = (format!("at most the {} images that a model sees", seen.len()), count.to_string());
+                        return Err(DatasetError::Setting { key: "replay", expected, got, hint: "lower it".to_owned() }.into());
+                    }
                     let order = streams[1].child("replay").shuffled(seen.len());
                     chosen.extend(order[..count].iter().map(|&place| seen[place as usize]));
                 }

@@ -113,6 +113,13 @@ impl Measurement for Lead {
             let message = "`evaluation.lead` compares a method with others: `over`, and at least one of `controls`";
             return Err(asked.wrong(&asked.at(["lead"]), message).hint("name neither of them as `of` does"));
         }
+        for (place, control) in controls.iter().enumerate() {
+            // A second row of it would count twice where p values are adjusted.
+            if *control == over || controls[..place].contains(control) {
+                let here = asked.at(["lead", "controls", &place.to_string()]);
+                return Err(asked.wrong(&here, format!("`{control}` is compared with `{of}` already")).hint("name each method once"));
+            }
+        }
         if !asked.splits().contains(&Part::Test) {
             return Err(asked
                 .wrong(&asked.at(["lead"]), "`evaluation.lead` compares on test, and `splits` has no \"test\"")

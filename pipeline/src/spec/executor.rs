@@ -9,6 +9,12 @@ use serde::{Deserialize, Serialize};
 /// The name of the table.
 pub const EXECUTOR: &str = "executor";
 
+/// The kinds of stages there are, as recipes name them.
+pub const KINDS: [&str; 26] = [
+    "align", "classes", "curve", "curve-plane", "cycle", "features", "import", "iterates", "line", "margins", "merge", "moments", "norms", "path",
+    "plane", "plot", "point", "predict", "prune", "repair", "seen", "similarity", "survey", "tabulate", "train", "variances",
+];
+
 /// `[executor]`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -183,6 +189,10 @@ impl Slurm {
         if self.array.is_some_and(|most| !(1..=4_000_000).contains(&most)) {
             return Some((here("array"), "an array has from 1 to 4000000 jobs".to_owned(), "`scontrol show config` tells MaxArraySize"));
         }
+        if let Some(kind) = self.kinds.keys().find(|kind| !KINDS.contains(&kind.as_str())) {
+            let what = format!("no stage is of the kind `{kind}`; kinds are {}", KINDS.join(", "));
+            return Some((vec!["kinds".to_owned(), kind.clone()], what, "`onebasin explain SPEC STAGE` shows the kind of a stage"));
+        }
         let named = self.kinds.iter().map(|(kind, resources)| (vec!["kinds".to_owned(), kind.clone()], resources.clone()));
         for (path, resources) in [(Vec::new(), self.common())].into_iter().chain(named) {
             let at = |key: &str| path.iter().cloned().chain([key.to_owned()]).collect::<Vec<String>>();
@@ -265,6 +275,7 @@ mod tests {
             ("cpus = 0", "cpus"),
             ("partition = \"a b\"", "partition"),
             ("kinds = { train = { memory = \"much\" } }", "kinds.train.memory"),
+            ("kinds = { trian = { partition = \"long\" } }", "kinds.trian"),
             ("flags = [\"x\"]", "flags"),
         ] {
             assert_eq!(fault(text).as_deref(), Some(at));

@@ -34,6 +34,9 @@ pub struct Holder {
     kernel: String,
     /// The process on that machine.
     pub process: u32,
+    /// Which numbering of processes that is, and when the process began in it; empty where the system does not tell.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    born: String,
     /// The job of a cluster that it belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub job: Option<String>,
@@ -108,7 +111,7 @@ impl Owner {
         let mut file = File::options().read(true).write(true).create_new(true).open(&hidden)?;
         let locked = file.try_lock().is_ok();
         let job = std::env::var("SLURM_JOB_ID").ok().filter(|job| !job.is_empty());
-        let holder = Holder { token: token.clone(), host: host().to_owned(), kernel: kernel().to_owned(), process, job, locked };
+        let holder = Holder { token: token.clone(), host: host().to_owned(), kernel: kernel().to_owned(), process, born: born(process), job, locked };
         let text = serde_json::to_string(&holder).map_err(io::Error::other)?;
         write!(file, "{text}\n{:0DIGITS$}\n", 0)?;
         file.sync_all()?;
@@ -164,8 +167,18 @@ impl Owner {
             Err(error) if error.kind() == ErrorKind::NotFound => return Standing::Dead,
             Err(_) => return Standing::Unknown,
         };
-        if holder.locked && holder.kernel == kernel() && !holder.kernel.is_empty() {
-            return if can_lock(&path) { Standing::Dead } else { Standing::Alive };
+        if holder.kernel == kernel() && !holder.kernel.is_empty() {
+            if holder.locked && !can_lock(&path) {
+                return Standing::Alive;
+            }
+            // Locks do not reach from one mount of a network file system to another, nor always into a container; processes of one numbering see
+            // each other.
+            if !holder.born.is_empty() && numbering(&holder.born) == numbering(&born(std::process::id())) {
+                return if born(holder.process) == holder.born { Standing::Alive } else { Standing::Dead };
+            }
+            if holder.locked && holder.born.is_empty() {
+                return Standing::Dead;
+            }
         }
         let standing = seen(&path, &bytes, Instant::now());
         if standing == Standing::Dead {
@@ -296,6 +309,27 @@ fn kernel() -> &'static str {
     })
 }
 
+/// The numbering that a process of this machine is seen in, and when it began there, in ticks; empty where there is no such process.
+fn born(process: u32) -> String {
+    let began = || {
+        let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+        // The name of the program comes in parentheses and may hold anything; the start is the 20th word after it.
+        let rest = stat.rsplit_once(')')?.1;
+        let mut words = rest.split_whitespace();
+        let is_over = words.next() == Some("Z");
+        words.nth(18).filter(|_| !is_over).map(str::to_owned)
+    };
+    let names = fs::read_link("/proc/self/ns/pid").ok();
+    match (names, began()) {
+        (Some(names), Some(began)) => format!("{} {began}", names.display()),
+        _ => String::new(),
+    }
+}
+
+fn numbering(born: &str) -> &str {
+    born.split(' ').next().unwrap_or_default()
+}
+
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -327,9 +361,27 @@ mod tests {
         let bytes = fs::read(&path).unwrap();
         drop(one);
         assert!(two.is_dead(&holder), "its file is gone");
-        fs::write(&path, bytes).unwrap();
-        assert!(two.is_dead(&holder), "its file is there, and nobody locks it");
+        fs::write(&path, &bytes).unwrap();
+        let ended = |born: &str| Holder { process: u32::MAX, born: born.to_owned(), ..holder.clone() };
+        assert!(two.is_dead(&ended("")), "its file is there, and nobody locks it");
+        assert!(two.is_dead(&ended(&holder.born)), "no process has its number");
+        assert!(two.is_dead(&Holder { born: format!("{} 1", numbering(&holder.born)), ..holder.clone() }), "another process has its number");
         assert!(!two.is_dead(&two.holder));
+    }
+
+    /// As on two mounts of one network file system.
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_process_whose_lock_is_not_seen_lives_as_long_as_the_process_does() {
+        let folder = tempfile::tempdir().unwrap();
+        let [one, two] = [(); 2].map(|()| Owner::begin(folder.path()).unwrap());
+        let bytes = fs::read(&one.path).unwrap();
+        fs::remove_file(&one.path).unwrap();
+        fs::write(&one.path, bytes).unwrap();
+        assert_eq!(two.standing(&one.holder), Standing::Alive);
+        // Of another numbering of processes only the heartbeat tells.
+        let elsewhere = Holder { born: "pid:[1] 5".to_owned(), ..one.holder.clone() };
+        assert_eq!(two.standing(&elsewhere), Standing::Unknown);
     }
 
     #[test]

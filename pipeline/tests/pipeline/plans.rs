@@ -7,7 +7,7 @@ use onebasin::baseline::Recipes;
 use onebasin::experiment::{self, plan};
 use onebasin::explain::ByStage;
 use onebasin::plan::Plan;
-use onebasin::spec::Overrides;
+use onebasin::spec::{KINDS, Overrides};
 use onebasin::stage::StageId;
 use onebasin::store::Entry;
 use onebasin_datasets::SearchPaths;
@@ -281,6 +281,19 @@ fn several_devices_are_dealt_the_replicates_and_each_kind_keeps_its_bytes() {
         assert_eq!(of(replicate, &mixed), of(replicate, alone), "replicate {replicate}");
     }
     assert_eq!(changed(&planned("cuda:0"), &planned("cuda:3,cuda:1")), BTreeSet::new());
+}
+
+#[test]
+fn stages_are_of_the_kinds_that_settings_of_a_cluster_may_name() {
+    let smoke = include_str!("../../../experiments/smoke.toml");
+    for planned in &planned(SPEC, &[]).stages {
+        assert!(KINDS.contains(&planned.stage.recipe().kind), "{}", planned.stage.id());
+    }
+    let experiment = experiment::parse(smoke, Path::new("smoke.toml"), &Overrides::default(), &SearchPaths::offline([], "/nonexistent")).unwrap();
+    let digests = experiment.pairs.iter().map(|pair| (pair.dataset.clone(), "digest".to_owned())).collect();
+    for planned in &plan(&experiment, &digests, "cpu").unwrap().stages {
+        assert!(KINDS.contains(&planned.stage.recipe().kind), "{}", planned.stage.id());
+    }
 }
 
 #[test]
