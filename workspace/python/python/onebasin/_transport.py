@@ -32,7 +32,7 @@ def emd(
     """An optimal transport plan, as POT's ``ot.emd``.
 
     ``a`` of shape ``[rows]`` and ``b`` of shape ``[columns]`` are masses of equal sum, uniform where empty; ``M`` of shape
-    ``[rows, columns]`` are costs. Returns the plan, of the shape of ``M``; with ``log`` also a dictionary of ``cost``, the potentials ``u``
+    ``[rows, columns]`` are costs. Returns the plan, of the shape of ``M``, in double precision unless ``M`` is a tensor of floats; with ``log`` also a dictionary of ``cost``, the potentials ``u``
     and ``v`` with ``u[i] + v[j] <= M[i, j]``, ``warning`` and ``result_code``. Without ``check_marginals``, ``b`` is scaled to the sum of
     ``a``. The plan is exact, so ``numItermax`` and ``numThreads`` say nothing here. No gradient goes through it.
     """
@@ -49,7 +49,8 @@ def emd(
     is_torch = _tensors.is_torch(M)
 
     def out(array: NDArray[Any]) -> Any:
-        return _tensors.like(M.new_empty(array.shape), array) if is_torch else array
+        # A plan has fractions, whatever the costs are counted in.
+        return _tensors.like((M if M.is_floating_point() else M.double()).new_empty(array.shape), array) if is_torch else array
 
     if not log:
         return out(plan)
