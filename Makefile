@@ -28,6 +28,7 @@ help:
 	@echo "make setup-wgpu          install a Vulkan that computes on the processor"
 	@echo "make test-wgpu           the device tests and the smoke experiment on the device wgpu"
 	@echo "make device-check        what a GPU is worth: tests, rates, beside PyTorch; DEVICE=cuda (default), wgpu or cpu"
+	@echo "make device-check-programs  only builds what it runs, to be carried to a machine with a GPU"
 	@echo "make bench               time our work beside the peers', which come from PyPI into .venv"
 	@echo "make python              build the wheel of the Python package and run its tests, in .venv-python"
 	@echo "make lint, docs, fuzz, ci   what continuous integration runs"

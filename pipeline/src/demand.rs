@@ -5,7 +5,6 @@ use onebasin_network::Graph;
 
 use crate::identity::Part;
 use crate::stage::Demand;
-use crate::stages::files;
 use crate::task::Task;
 
 /// What a step of a training takes however small the network is, in operations: half a millisecond.
@@ -43,7 +42,7 @@ pub fn of_first(task: &Task, part: Part, images: Option<usize>, networks: usize,
 
 /// Statistics of so many networks on all training images, where they have batch norms.
 pub fn of_batch_norms(task: &Task, networks: usize, places: &SearchPaths) -> Option<Demand> {
-    match files::has_batch_norms(&task.graph) {
+    match task.has_batch_norms() {
         true => of_first(task, Part::Train, None, networks, places),
         false => Some(Demand::default()),
     }

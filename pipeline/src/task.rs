@@ -1,7 +1,7 @@
 //! What the stages of one pair share: the images, the network, the kind of device.
 
 use onebasin_datasets::{Normalisation, Source};
-use onebasin_network::Graph;
+use onebasin_network::{Graph, Role};
 use onebasin_repro::Stream;
 use serde_json::{Value, json};
 
@@ -40,6 +40,11 @@ pub struct Validation {
 }
 
 impl Task {
+    /// Whether the network has batch norms, whose running statistics belong to one point only.
+    pub fn has_batch_norms(&self) -> bool {
+        self.graph.spec().parameters.iter().any(|parameter| parameter.role == Role::RunningMean)
+    }
+
     /// The images as a recipe says them.
     pub fn data_recipe(&self) -> Value {
         let mut recipe = self.content_recipe();

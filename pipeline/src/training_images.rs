@@ -95,6 +95,6 @@ mod tests {
         assert!(first.labels.iter().all(|&label| label < 2));
         assert!(first.pixels.iter().all(|image| both.pixels.contains(image)), "those of earlier models are kept");
         assert_eq!(images(&[[0, 1], [2, 3]], None).unwrap(), all);
-        assert!(images(&[[0, 1]], Some(21)).unwrap_err().to_string().contains("sees 20 images"));
+        assert!(images(&[[0, 1]], Some(21)).unwrap_err().to_string().contains("at most the 20 images"));
     }
 }

@@ -11,8 +11,32 @@ pub const EXECUTOR: &str = "executor";
 
 /// The kinds of stages there are, as recipes name them.
 pub const KINDS: [&str; 26] = [
-    "align", "classes", "curve", "curve-plane", "cycle", "features", "import", "iterates", "line", "margins", "merge", "moments", "norms", "path",
-    "plane", "plot", "point", "predict", "prune", "repair", "seen", "similarity", "survey", "tabulate", "train", "variances",
+    "align",
+    "classes",
+    "curve",
+    "curve-plane",
+    "cycle",
+    "features",
+    "import",
+    "iterates",
+    "line",
+    "margins",
+    "merge",
+    "moments",
+    "norms",
+    "path",
+    "plane",
+    "plot",
+    "point",
+    "predict",
+    "prune",
+    "repair",
+    "seen",
+    "similarity",
+    "survey",
+    "tabulate",
+    "train",
+    "variances",
 ];
 
 /// `[executor]`.

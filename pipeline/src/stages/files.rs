@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
 use onebasin_matching::{Alignment, Frame, UnitMaps};
-use onebasin_network::{Architecture, Checkpoint, Graph, RepairedLayers, Role, Weights};
+use onebasin_network::{Architecture, Checkpoint, Graph, RepairedLayers, Weights};
 use onebasin_training::{CurvePoint, Evaluation, Statistics};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -111,11 +111,6 @@ pub(crate) fn load_controls(artifact: &Artifact, graph: &Graph, count: usize) ->
 
 fn control(place: usize) -> String {
     format!("control-{place}.safetensors")
-}
-
-/// Whether a network has batch norms, whose running statistics belong to one point only.
-pub(crate) fn has_batch_norms(graph: &Graph) -> bool {
-    graph.spec().parameters.iter().any(|parameter| parameter.role == Role::RunningMean)
 }
 
 /// Writes the learning curve of a training into a folder.

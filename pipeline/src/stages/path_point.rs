@@ -96,7 +96,7 @@ impl Stage for PathPoint {
     fn recipe(&self) -> Recipe {
         let mut settings = json!({ "path": self.path, "at": self.at });
         // The images matter where one is chosen, or batch norms are estimated.
-        if self.at == At::Best || files::has_batch_norms(&self.task.graph) {
+        if self.at == At::Best || self.task.has_batch_norms() {
             settings["data"] = self.task.data_recipe();
             settings["device"] = json!(self.task.device);
         }

@@ -111,7 +111,15 @@ impl Owner {
         let mut file = File::options().read(true).write(true).create_new(true).open(&hidden)?;
         let locked = file.try_lock().is_ok();
         let job = std::env::var("SLURM_JOB_ID").ok().filter(|job| !job.is_empty());
-        let holder = Holder { token: token.clone(), host: host().to_owned(), kernel: kernel().to_owned(), process, born: born(process), job, locked };
+        let holder = Holder {
+            token: token.clone(),
+            host: host().to_owned(),
+            kernel: kernel().to_owned(),
+            process,
+            born: born(process),
+            job,
+            locked,
+        };
         let text = serde_json::to_string(&holder).map_err(io::Error::other)?;
         write!(file, "{text}\n{:0DIGITS$}\n", 0)?;
         file.sync_all()?;
@@ -365,7 +373,10 @@ mod tests {
         let ended = |born: &str| Holder { process: u32::MAX, born: born.to_owned(), ..holder.clone() };
         assert!(two.is_dead(&ended("")), "its file is there, and nobody locks it");
         assert!(two.is_dead(&ended(&holder.born)), "no process has its number");
-        assert!(two.is_dead(&Holder { born: format!("{} 1", numbering(&holder.born)), ..holder.clone() }), "another process has its number");
+        assert!(
+            two.is_dead(&Holder { born: format!("{} 1", numbering(&holder.born)), ..holder.clone() }),
+            "another process has its number"
+        );
         assert!(!two.is_dead(&two.holder));
     }
 

@@ -86,10 +86,11 @@ fn heavy_libraries_live_in_one_package_each() {
 }
 
 /// The modules of the command, from the lowest layer to the highest. A module uses only modules of layers below its own.
-const INSIDE: [&[&str]; 17] = [
+const INSIDE: [&[&str]; 18] = [
     &[
         "checkpoint_file",
         "cores",
+        "devices",
         "error_text",
         "function_check",
         "interrupt",
@@ -107,6 +108,7 @@ const INSIDE: [&[&str]; 17] = [
     &["comparison", "drawing", "task"],
     &["dataset_cache", "spec"],
     &["stage"],
+    &["demand"],
     &["stages", "store"],
     &["events"],
     &["plan"],

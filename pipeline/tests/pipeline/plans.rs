@@ -264,8 +264,7 @@ fn a_changed_training_a_seed_data_and_a_device_change_everything_but_numbered_de
 
 #[test]
 fn several_devices_are_dealt_the_replicates_and_each_kind_keeps_its_bytes() {
-    let spec = SPEC.replacen("seed = ", "replicates = 3\nseed = ", 1);
-    let planned = |device: &str| on(&spec, &[], "digest", device);
+    let planned = |device: &str| on(SPEC, &["replicates=3"], "digest", device);
     let mixed = planned("cuda:0,cuda:1,cpu");
     let (cuda, cpu) = (planned("cuda"), planned("cpu"));
     let of = |replicate: usize, plan: &Plan| {
@@ -289,7 +288,8 @@ fn stages_are_of_the_kinds_that_settings_of_a_cluster_may_name() {
     for planned in &planned(SPEC, &[]).stages {
         assert!(KINDS.contains(&planned.stage.recipe().kind), "{}", planned.stage.id());
     }
-    let experiment = experiment::parse(smoke, Path::new("smoke.toml"), &Overrides::default(), &SearchPaths::offline([], "/nonexistent")).unwrap();
+    let experiment =
+        experiment::parse(smoke, Path::new("smoke.toml"), &Overrides::default(), &SearchPaths::offline([], "/nonexistent")).unwrap();
     let digests = experiment.pairs.iter().map(|pair| (pair.dataset.clone(), "digest".to_owned())).collect();
     for planned in &plan(&experiment, &digests, "cpu").unwrap().stages {
         assert!(KINDS.contains(&planned.stage.recipe().kind), "{}", planned.stage.id());

@@ -130,5 +130,5 @@ fn sequences_that_cannot_be_are_refused_where_they_are_written() {
     refused("matching = { by = \"git-re-basin\" }", "matching = { by = \"c2m3\" }", "matchings of all models know no order");
     refused("tasks = [\"t1\", \"t2\"]", "tasks = [\"t1\"]", "at least 2 models");
     refused("tasks = [\"t1\", \"t2\"]", "tasks = [\"t1\", \"joint\"]", "no `labels` in its `subset`");
-    refused("replay = 20", "replay = 2000", "fewer than the 2000 of `replay`");
+    refused("replay = 20", "replay = 2000", "key `replay`: expected at most the 180 images that a model sees, got `2000`");
 }
