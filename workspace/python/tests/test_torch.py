@@ -115,6 +115,12 @@ class Torch(unittest.TestCase):
         plan = onebasin.emd(half, half, torch.tensor([[0.0, 1.0], [1.0, 0.0]], dtype=torch.float64))
         self.assertTrue(torch.equal(plan, torch.eye(2, dtype=torch.float64) / 2))
 
+    def test_costs_that_are_counted_give_plans_with_fractions(self):
+        masses = torch.tensor([0.3, 0.7], dtype=torch.float64), torch.tensor([0.2, 0.3, 0.5], dtype=torch.float64)
+        plan, log = onebasin.emd(*masses, torch.tensor([[3, 1, 2], [4, 0, 9]]), log=True)
+        self.assertAlmostEqual(float(plan.sum()), 1.0)
+        self.assertAlmostEqual(float((plan * torch.tensor([[3, 1, 2], [4, 0, 9]])).sum()), log["cost"])
+
 
 if __name__ == "__main__":
     unittest.main()
