@@ -297,10 +297,26 @@ pub fn confirm(question: &str) -> Option<bool> {
     if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
         return None;
     }
-    write!(Stderr, "{question}").ok()?;
-    let mut answer = String::new();
-    io::stdin().read_line(&mut answer).ok()?;
-    Some(!answer.trim().to_lowercase().starts_with('n'))
+    loop {
+        write!(Stderr, "{question}").ok()?;
+        let mut answer = String::new();
+        let read = io::stdin().read_line(&mut answer).ok()?;
+        match answer_of(&answer) {
+            Some(answer) => return Some(answer),
+            // The terminal is gone.
+            None if read == 0 => return Some(true),
+            None => write!(Stderr, "`y` or `n`? ").ok()?,
+        }
+    }
+}
+
+/// What somebody typed, where nothing is a yes; `None` where it is neither.
+fn answer_of(typed: &str) -> Option<bool> {
+    match typed.trim().to_lowercase().as_str() {
+        "" | "y" | "yes" => Some(true),
+        "n" | "no" => Some(false),
+        _ => None,
+    }
 }
 
 /// What a run will take.
@@ -352,5 +368,17 @@ impl Write for Stderr {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::answer_of;
+
+    #[test]
+    fn an_answer_is_yes_no_or_none() {
+        for (typed, answer) in [("\n", Some(true)), ("Y\n", Some(true)), (" no \n", Some(false)), ("cancel\n", None), ("nope\n", None)] {
+            assert_eq!(answer_of(typed), answer, "{typed:?}");
+        }
     }
 }

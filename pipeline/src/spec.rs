@@ -2,6 +2,7 @@
 
 mod asked;
 mod barrier;
+mod checkpoints;
 mod comparison;
 mod curve;
 mod deviations;

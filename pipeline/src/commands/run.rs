@@ -308,10 +308,13 @@ impl Job {
     fn memory_limit(&self, bytes: Option<u64>) -> MemoryLimit {
         let stages: BTreeMap<StageId, u64> = self.bill.items.iter().map(|item| (item.stage.clone(), item.memory)).collect();
         let most = bytes.unwrap_or(u64::MAX);
-        for (stage, memory) in stages.iter().filter(|(_, memory)| **memory > most) {
+        let large = stages.iter().filter(|(_, memory)| **memory > most);
+        let count = large.clone().count();
+        if let Some((stage, memory)) = large.max_by_key(|(_, memory)| **memory) {
             let gigabytes = |bytes: u64| bytes as f64 / 1e9;
             let (memory, bytes) = (gigabytes(*memory), gigabytes(most));
-            console::note(&format!("warning: `{stage}` alone is estimated to use {memory:.1} GB, more than {bytes:.1} GB; it runs alone"));
+            let which = if count == 1 { "it runs alone".to_owned() } else { format!("it and {} more run each alone", count - 1) };
+            console::note(&format!("warning: `{stage}` is estimated to use {memory:.1} GB, more than {bytes:.1} GB; {which}"));
         }
         MemoryLimit { bytes, stages: Arc::new(stages) }
     }

@@ -55,7 +55,10 @@ pub fn status(arguments: &cli::Status) -> Result<Verdict, Failure> {
             rows.push(Row {
                 job: name.map_or("?".to_owned(), queue::name),
                 state: match state {
-                    Some(State::Waiting) => "waiting".to_owned(),
+                    Some(State::Waiting) => {
+                        let reason = name.and_then(|name| answer.as_ref()?.reasons.get(&name));
+                        reason.map_or("waiting".to_owned(), |reason| format!("waiting: {reason}"))
+                    }
                     Some(State::Running) => "running".to_owned(),
                     Some(State::Ended(end)) => end.text().to_owned(),
                     Some(State::Unknown) | None => "unknown".to_owned(),

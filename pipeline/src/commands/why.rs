@@ -1,17 +1,20 @@
 //! `onebasin why`: how a number of a table was made, from the table, `run.json` beside it, and the store.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, anyhow, bail};
+use onebasin_datasets::SearchPaths;
 use onebasin_network::did_you_mean;
 use serde_json::{Value, json};
 
+use super::session::Session;
 use super::stage_name::cells;
 use super::{Failure, Verdict, explain, folders};
 use crate::cli;
 use crate::console;
 use crate::run_record::RunRecord;
+use crate::spec::Overrides;
 use crate::store::{Entry, Store};
 
 /// More rows than this are not told one by one.
@@ -49,7 +52,7 @@ pub fn why(arguments: &cli::Why) -> Result<Verdict, Failure> {
             .map(|(row, short, entry)| {
                 let values: serde_json::Map<String, Value> = header.iter().cloned().zip(row.cells.iter().map(|cell| json!(cell))).collect();
                 let receipt = entry.and_then(|entry| store.receipt(&entry.fingerprint).ok());
-                let command = entry.and_then(|entry| command(record.as_ref(), entry));
+                let command = entry.and_then(|entry| command(folder, record.as_ref(), entry));
                 json!({ "line": row.line, "row": values, "stage": short, "recipe": entry, "receipt": receipt, "command": command })
             })
             .collect();
@@ -64,6 +67,7 @@ pub fn why(arguments: &cli::Why) -> Result<Verdict, Failure> {
             let values = header.iter().zip(&row.cells).filter(|(name, cell)| !cell.is_empty() && *name != "stage");
             lines.extend(values.map(|(name, cell)| format!("  {name:<22} {cell}")));
             lines.extend(record.iter().map(|record| format!("made with    {}, {}", record.spec, record.settings_text())));
+            lines.extend(record.iter().filter_map(|record| changed(folder, record)));
             match entry {
                 None => lines.push(format!(
                     "stage        {short}, which the store `{}` does not hold\nhint: `onebasin explain SPEC {}:{}` tells its recipe from the spec; `--store DIR` names another store",
@@ -71,7 +75,7 @@ pub fn why(arguments: &cli::Why) -> Result<Verdict, Failure> {
                     arguments.file.display(),
                     row.line
                 )),
-                Some(entry) => lines.extend(of_stage(entry, &store, record.as_ref())),
+                Some(entry) => lines.extend(of_stage(folder, entry, &store, record.as_ref())),
             }
         }
         console::data(&lines.join("\n"))?;
@@ -80,10 +84,10 @@ pub fn why(arguments: &cli::Why) -> Result<Verdict, Failure> {
 }
 
 /// The recipe of a stage, what made it, and the command that makes it again.
-fn of_stage(entry: &Entry, store: &Store, record: Option<&RunRecord>) -> Vec<String> {
+fn of_stage(folder: &Path, entry: &Entry, store: &Store, record: Option<&RunRecord>) -> Vec<String> {
     let mut lines = vec![format!("stage        {}", entry.stage), format!("fingerprint  {}", entry.fingerprint)];
     lines.extend(store.receipt(&entry.fingerprint).iter().flat_map(explain::made_by));
-    lines.extend(command(record, entry).map(|command| format!("again by     {command}")));
+    lines.extend(command(folder, record, entry).map(|command| format!("again by     {command}")));
     lines.push(format!("kind         {} (version {})", entry.kind, entry.version));
     lines.push("settings".to_owned());
     lines.extend(format!("{:#}", entry.settings).lines().map(|line| format!("  {line}")));
@@ -95,14 +99,30 @@ fn of_stage(entry: &Entry, store: &Store, record: Option<&RunRecord>) -> Vec<Str
 }
 
 /// What makes just this number again, as far as `run.json` tells.
-fn command(record: Option<&RunRecord>, entry: &Entry) -> Option<String> {
+fn command(folder: &Path, record: Option<&RunRecord>, entry: &Entry) -> Option<String> {
     let record = record?;
     let profile = record.profile.as_ref().map(|profile| format!(" --profile {profile}")).unwrap_or_default();
     let sets: String = record.overrides.iter().map(|given| format!(" --set '{}={}'", given.key, given.value)).collect();
-    // The record has the file's name; shipped specs lie in a folder of theirs.
-    let shipped = Path::new("experiments").join(&record.spec);
-    let spec = if shipped.exists() { shipped.display().to_string() } else { record.spec.clone() };
+    let spec = spec_of(folder, record).unwrap_or_else(|| record.spec.clone().into());
+    let spec = spec.display();
     Some(format!("onebasin run {spec}{profile}{sets} --only {0} --force {0}", entry.stage))
+}
+
+/// The spec of a results folder. The record has its name alone, so that it is the same on every machine; specs lie above their results, or in a
+/// folder there.
+fn spec_of(folder: &Path, record: &RunRecord) -> Option<PathBuf> {
+    let places = folder.ancestors().flat_map(|above| [above.join("experiments"), above.to_owned()]);
+    places.chain(["experiments".into()]).map(|place| place.join(&record.spec)).find(|place| place.is_file())
+}
+
+/// Says so where the spec is another one than the results were made of.
+fn changed(folder: &Path, record: &RunRecord) -> Option<String> {
+    let spec = spec_of(folder, record)?;
+    let sets = record.overrides.iter().map(|given| format!("{}={}", given.key, given.value)).collect();
+    let overrides = Overrides { profile: record.profile.clone(), sets, environment: false };
+    let session = Session::load(&spec, &overrides, SearchPaths::standard(None, false)).ok()?;
+    let is_changed = session.experiment.origin.settings != record.settings;
+    is_changed.then(|| format!("since then   `{}` has other settings, and may make other numbers", spec.display()))
 }
 
 /// `FILE:LINE`, as `explain` has it, in its two parts.

@@ -19,6 +19,8 @@ pub struct Answer {
     pub states: BTreeMap<JobPart, State>,
     /// The jobs by their names.
     pub names: BTreeMap<String, u64>,
+    /// Why jobs wait, in Slurm's words.
+    pub reasons: BTreeMap<JobPart, String>,
 }
 
 /// What became of asking for a job.
@@ -28,6 +30,26 @@ pub enum Submitted {
     Job(u64),
     /// Not now: the controller is busy or restarting, or the user has too many jobs.
     Later(String),
+}
+
+/// Reasons to wait that do not pass by themselves: the site, or what was asked for, has to change.
+const LASTING: [&str; 11] = [
+    "PartitionTimeLimit",
+    "PartitionNodeLimit",
+    "PartitionConfig",
+    "BadConstraints",
+    "AccountNotAllowed",
+    "QOSNotAllowed",
+    "InvalidAccount",
+    "InvalidQOS",
+    "JobHeldUser",
+    "JobHeldAdmin",
+    "WallDurationPerJobLimit",
+];
+
+/// Whether a job that waits for this reason waits for ever, as long as nobody changes anything.
+pub fn lasts(reason: &str) -> bool {
+    LASTING.iter().any(|words| reason.contains(words))
 }
 
 /// Words of refusals that pass.
@@ -83,21 +105,23 @@ pub fn job_id(output: &str) -> Option<u64> {
 /// When there is no Slurm.
 pub fn ask() -> Result<std::result::Result<Answer, String>> {
     let mut command = Command::new("squeue");
-    command.args(["--me", "--noheader", "--array", "--states=all", "--format=%i|%T|%j"]);
+    command.args(["--me", "--noheader", "--array", "--states=all", "--format=%i|%T|%j|%r"]);
     let ran = run(command)?;
     Ok(if ran.code == 0 { Ok(read_queue(&ran.output)) } else { Err(ran.error) })
 }
 
-/// `12|RUNNING|name`, `12_3|PENDING|name`, `12_[4-9%2]|PENDING|name`. Lines of another form are passed over.
+/// `12|RUNNING|name|None`, `12_3|PENDING|name|Priority`, `12_[4-9%2]|PENDING|name|Resources`. Lines of another form are passed over.
 fn read_queue(text: &str) -> Answer {
     let mut answer = Answer::default();
     for line in text.lines() {
-        let mut cells = line.trim().splitn(3, '|');
+        let mut cells = line.trim().splitn(4, '|');
         let (Some(id), Some(state), Some(name)) = (cells.next(), cells.next(), cells.next()) else { continue };
         let state = State::parse(state);
+        let reason = cells.next().map(str::trim).filter(|reason| state == State::Waiting && !reason.is_empty() && *reason != "None");
         for part in parts(id) {
             answer.names.insert(name.trim().to_owned(), part.0);
             answer.states.insert(part, state);
+            answer.reasons.extend(reason.map(|reason| (part, reason.to_owned())));
         }
     }
     answer
@@ -198,7 +222,7 @@ mod tests {
 
     #[test]
     fn arrays_are_told_one_by_one_whatever_the_form() {
-        let answer = read_queue("7|RUNNING|a\n8_0|COMPLETED|b\n8_[2-3,5%1]|PENDING|b\nbanner\n9_[x]|PENDING|c\n");
+        let answer = read_queue("7|RUNNING|a|None\n8_0|COMPLETED|b\n8_[2-3,5%1]|PENDING|b|PartitionTimeLimit\nbanner\n9_[x]|PENDING|c\n");
         let expected = [
             ((7, None), State::Running),
             ((8, Some(0)), State::Ended(End::Completed)),
@@ -208,6 +232,8 @@ mod tests {
         ];
         assert_eq!(answer.states, expected.into());
         assert_eq!(answer.names, [("a".to_owned(), 7), ("b".to_owned(), 8)].into());
+        let waits = [2, 3, 5].map(|part| ((8, Some(part)), "PartitionTimeLimit".to_owned()));
+        assert_eq!(answer.reasons, waits.into());
         assert_eq!(parts("x"), []);
         assert_eq!([name((8, None)), name((8, Some(2)))], ["8", "8_2"]);
     }

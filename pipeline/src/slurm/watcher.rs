@@ -58,6 +58,8 @@ pub(super) struct Watcher<'a> {
     /// Since when the queue does not answer, and whether that was told.
     silent: Option<(Instant, bool)>,
     told: String,
+    /// Reasons to wait that were told.
+    reasons: BTreeSet<String>,
     refused: Option<String>,
     has_accounting: bool,
 }
@@ -68,8 +70,9 @@ impl<'a> Watcher<'a> {
         let fates: Vec<Fate> = due.statuses.iter().map(|status| Fate::first(status.clone(), true)).collect();
         let (next_number, has_accounting) = (slurm.folder.next_number(), true);
         let (followed, jobs, raised) = (Vec::new(), BTreeMap::new(), BTreeSet::new());
-        let (silent, told, refused) = (None, String::new(), None);
-        let mut watcher = Watcher { slurm, due, fates, followed, jobs, raised, next_number, silent, told, refused, has_accounting };
+        let (silent, told, reasons, refused) = (None, String::new(), BTreeSet::new(), None);
+        let mut watcher =
+            Watcher { slurm, due, fates, followed, jobs, raised, next_number, silent, told, reasons, refused, has_accounting };
         if due.to_run > 0 {
             watcher.find()?;
         }

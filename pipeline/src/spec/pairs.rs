@@ -131,6 +131,7 @@ impl Resolver<'_> {
                 augmentation: written.augmentation.clone(),
                 subsets: parts.unwrap_or_default(),
             };
+            self.checkpoints_fit(index, &pair, models)?;
             if let Some(counts) = counts {
                 self.enough_memory_for_images(&of_images, &pair, counts)?;
                 self.enough_images(&pair, training_name, models, counts)?;

@@ -6,14 +6,13 @@ use std::path::Path;
 
 use figment::value::Value;
 use onebasin_datasets::{SearchPaths, Subset};
-use onebasin_repro::Fingerprint;
 use onebasin_training::Training;
 
 use super::asked::{Asked, EvaluationKeys, Requests};
 use super::document::{self, Document};
 use super::error::{SpecError, chain};
 use super::executor::EXECUTOR;
-use super::experiment::{Checkpoint, Evaluation, Experiment, Method, Model, Pair};
+use super::experiment::{Evaluation, Experiment, Method, Model, Pair};
 use super::fault::{fraction, quoted_place, shown, whole};
 use super::layers::Layers;
 use super::origin::Origin;
@@ -204,33 +203,6 @@ impl Resolver<'_> {
         // The number of images is not known here: only the share can be judged.
         subset.size(usize::MAX >> 12).map_err(|error| self.library(here, &error))?;
         Ok(subset)
-    }
-
-    /// The checkpoint of the model at an index.
-    fn model_checkpoint(&self, index: &str, has_subset: bool, file: Option<&str>, key: Option<String>) -> Result<Option<Checkpoint>> {
-        let at = |key: &str| path(["models", index, key]);
-        match file {
-            Some(_) if has_subset => {
-                let message = "a model from a file sees no training images: `subset` has no meaning beside `checkpoint`";
-                Err(self.wrong(&at("subset"), message).hint("leave one of the two out"))
-            }
-            Some(file) => self.checkpoint(&at("checkpoint"), file, key).map(Some),
-            None if key.is_some() => {
-                Err(self.wrong(&at("key"), "`key` says where in a `checkpoint`, and there is none").hint("write `checkpoint = \"FILE\"`"))
-            }
-            None => Ok(None),
-        }
-    }
-
-    /// A file of weights, which is relative to the spec. Its content enters recipes, so it is read here.
-    pub(super) fn checkpoint(&self, at: &[String], file: &str, key: Option<String>) -> Result<Checkpoint> {
-        let path = self.folder.join(file);
-        match std::fs::read(&path) {
-            Ok(bytes) => Ok(Checkpoint { digest: Fingerprint::of_bytes(&bytes).to_string(), path, key }),
-            Err(error) => Err(self
-                .wrong(at, format!("cannot read `{}`: {error}", path.display()))
-                .hint("a checkpoint is a file of weights: safetensors, PyTorch or NumPy; a relative path starts at the spec's folder")),
-        }
     }
 
     /// The training that the value at `here` names.

@@ -191,7 +191,24 @@ impl Network {
             ensure!(fits, "`{name}` holds a number that its type `{}` does not\nhint: give files in a wider type", tensor.dtype().name());
             *tensor = changed;
         }
+        self.ties_hold(&dict)?;
         Ok(dict)
+    }
+
+    /// Refuses numbers that make two tensors of what is one in the file: a network that shares it would keep the last of them, in silence.
+    fn ties_hold(&self, dict: &StateDict) -> Result<()> {
+        let tensor = |name: &String| dict.tensors.iter().find(|(other, _)| other == name).map(|(_, tensor)| tensor);
+        for tied in &dict.tied {
+            if let Some(other) = tied[1..].iter().find(|name| tensor(name) != tensor(&tied[0])) {
+                let path = self.path.display();
+                bail!(
+                    "`{}` and `{other}` are one tensor in `{path}`, and matching makes two of them, which a network that shares it cannot hold\n\
+                     hint: where yours does not share it, save the file with `{{name: tensor.clone() for name, tensor in state.items()}}`",
+                    tied[0]
+                );
+            }
+        }
+        Ok(())
     }
 }
 

@@ -47,6 +47,25 @@ fn what_a_file_holds_beside_the_network_stays_as_it_was() {
 }
 
 #[test]
+fn a_tensor_that_two_layers_share_is_never_merged_into_two() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    for (name, seed) in [("a.pt", 1), ("b.pt", 200)] {
+        let mut shared = perceptron(&[6, 5, 5, 5, 3], seed);
+        shared.tensors[4].1 = shared.tensors[2].1.clone();
+        shared.tied = vec![vec!["2.weight".to_owned(), "4.weight".to_owned()]];
+        written(folder, name, to_pytorch(&shared));
+    }
+    let (code, _, error) = run(folder, &["merge", "a.pt", "b.pt", "--out", "merged.pt"]);
+    assert!(code == 1 && error.contains("`2.weight` and `4.weight` are one tensor in `a.pt`") && error.contains("clone"), "{error}");
+    assert!(!folder.join("merged.pt").exists());
+    // Without an order of its own each tensor stays one.
+    let (code, _, error) = run(folder, &["merge", "a.pt", "b.pt", "--method", "identity", "--out", "merged.pt"]);
+    assert_eq!(code, 0, "{error}");
+    assert_eq!(read(&folder.join("merged.pt"), None).unwrap().tied.len(), 1);
+}
+
+#[test]
 fn files_that_are_read_are_never_written_over() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();

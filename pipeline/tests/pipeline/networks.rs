@@ -300,8 +300,9 @@ fn models_from_files_and_trained_ones_are_merged_in_one_experiment_and_a_changed
     written(folder, "runs/a.pt", to_pytorch(&perceptron(&[144, 8, classes], 2)));
     assert_eq!(run(folder, &["plan", "mixed.toml", "--exit-code"]).0, 1);
     written(folder, "runs/a.pt", to_pytorch(&perceptron(&[144, 7, classes], 2)));
-    let (code, _, error) = run(folder, &["run", "mixed.toml"]);
+    let (code, _, error) = run(folder, &["plan", "mixed.toml"]);
     assert!(code == 2 && error.contains("is a linear layer of shape [8, 144] with a bias, but `0` in the file"), "{error}");
+    assert!(error.contains("mixed.toml:") && error.contains("^^^"), "{error}");
     written(folder, "runs/a.pt", to_pytorch(&perceptron(&[144, 8, classes], 2)));
     // Models of files alone need no training.
     let without = models(r#"models = [{ name = "a", checkpoint = "runs/a.pt" }, { name = "b", checkpoint = "runs/a.pt" }]"#);
@@ -316,6 +317,12 @@ fn models_from_files_and_trained_ones_are_merged_in_one_experiment_and_a_changed
     for (list, words) in [
         (r#"models = [{ name = "a", checkpoint = "none.pt" }, { name = "b" }]"#, "cannot read"),
         (r#"models = [{ name = "a", checkpoint = "runs/a.pt", subset = 0.5 }, { name = "b" }]"#, "sees no training images"),
+        (
+            r#"models = [{ name = "a", checkpoint = "runs/a.pt", first-weights = "shared" }, { name = "b" }]"#,
+            "`first-weights` has no meaning",
+        ),
+        (r#"models = [{ name = "a", checkpoint = "runs/a.pt", training = "adam" }, { name = "b" }]"#, "`training` has no meaning"),
+        (r#"models = [{ name = "a", checkpoint = "wrong.toml" }, { name = "b" }]"#, "cannot take a model from"),
         (r#"models = [{ name = "a", key = "model" }, { name = "b" }]"#, "there is none"),
     ] {
         fs::write(folder.join("wrong.toml"), models(list)).unwrap();

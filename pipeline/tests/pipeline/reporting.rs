@@ -67,10 +67,13 @@ fn settings_that_are_not_the_published_ones_stand_on_top() {
 }
 
 #[test]
-fn a_page_of_an_edited_spec_says_that_its_tables_are_older() {
+fn a_page_and_a_number_of_an_edited_spec_say_that_their_tables_are_older() {
     let place = smoke().place.copy();
     assert!(!page(&place).contains("role=\"alert\""));
+    let why = || texts(&onebasin(place.path(), &["why", "results/smoke/merged.csv", "2"])).1;
+    assert!(!why().contains("since then"));
     place.edit("seed = 42", "seed = 43");
+    assert!(why().contains("since then   `smoke.toml` has other settings"), "{}", why());
     let (code, _, stderr) = texts(&onebasin(place.path(), &["report", "smoke.toml"]));
     assert!(code == 0 && stderr.contains("warning: the results in `results/smoke` were made at other settings"), "{stderr}");
     assert!(fs::read_to_string(place.result("report.html")).unwrap().contains("role=\"alert\""));
@@ -109,6 +112,8 @@ fn a_number_tells_its_stage_its_inputs_and_the_command_that_makes_it_again() {
     let file = place.result("timings.csv").canonicalize().unwrap();
     let (code, timed, _) = texts(&onebasin(std::path::Path::new("/"), &["why", &format!("{}:2", file.display())]));
     assert!(code == 0 && timed.contains("stage        train/tiny-glyphs-mlp/replicate-0/a\n"), "{timed}");
+    let spec = place.path().canonicalize().unwrap().join("smoke.toml");
+    assert!(timed.contains(&format!("again by     onebasin run {} --only", spec.display())), "{timed}");
 
     let (_, by_line, _) = why(&["2", "--json"]);
     let rows: Value = serde_json::from_str(&by_line).unwrap();

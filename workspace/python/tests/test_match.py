@@ -54,6 +54,8 @@ class Matching(unittest.TestCase):
         np.testing.assert_allclose(found.merge([0.25, 0.75])["2.bias"], 0.25 * a + 0.75 * b, rtol=1e-6)
         with self.assertRaisesRegex(ValueError, "sum to `2`"):
             found.merge([1, 1])
+        with self.assertRaisesRegex(ValueError, "`seed` is -1"):
+            onebasin.match([self.first, self.other], seed=-1)
 
     def test_types_come_back_and_what_came_in_is_not_changed(self):
         for dtype in (np.float64, np.float16, np.float32):
@@ -64,6 +66,15 @@ class Matching(unittest.TestCase):
             for model, copy in zip(models, copies):
                 for name in model:
                     np.testing.assert_array_equal(model[name], copy[name])
+
+    def test_a_tensor_that_two_layers_share_is_never_merged_into_two(self):
+        models = [perceptron([6, 5, 5, 5, 3], seed) for seed in (1, 2)]
+        for model in models:
+            model["4.weight"] = model["2.weight"]
+        with self.assertRaisesRegex(ValueError, "`2.weight` and `4.weight` are one tensor in `models.0.`"):
+            onebasin.match(models).merge()
+        merged = onebasin.match(models, "identity").merge()
+        np.testing.assert_array_equal(merged["2.weight"], merged["4.weight"])
 
     def test_options_are_those_of_a_spec(self):
         models = [perceptron([6, 8, 3], seed) for seed in (1, 2, 3)]

@@ -1,6 +1,6 @@
 //! What the queue says of jobs, and what follows for their stages.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
@@ -51,6 +51,7 @@ impl Watcher<'_> {
         }
         let Some(answer) = self.ask()? else { return Ok(()) };
         let accounted = self.account(&answer);
+        self.tell_reasons(&answer);
         let mut ended = Vec::new();
         for (index, followed) in self.followed.iter_mut().enumerate() {
             if followed.job.is_none() {
@@ -90,6 +91,17 @@ impl Watcher<'_> {
             self.judge(index, place, end);
         }
         Ok(())
+    }
+
+    /// Says once why jobs wait that wait for ever.
+    fn tell_reasons(&mut self, answer: &Answer) {
+        let own: BTreeSet<u64> = self.followed.iter().filter_map(|followed| followed.job).collect();
+        for (job, reason) in answer.reasons.iter().filter(|(job, reason)| own.contains(&job.0) && queue::lasts(reason)) {
+            if self.reasons.insert(reason.clone()) {
+                let hint = "hint: `onebasin status SPEC --cancel` takes the jobs back; a start with other settings then submits them anew";
+                self.tell("STUCK", &format!("job {} cannot start as it is: {reason}\n{hint}", queue::name(*job)));
+            }
+        }
     }
 
     /// What the accounting knows of jobs that have left the queue.

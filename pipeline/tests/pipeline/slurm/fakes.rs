@@ -28,10 +28,11 @@ part() {
     forget) SLURM_JOB_ID=$id SLURM_ARRAY_TASK_ID=$1 bash "$script" > "${log//%a/$1}" 2>&1; return ;;
     lose) return ;;
     requeue) state=PREEMPTED; echo "$script" > "$FAKE/again/$key" ;;
+    stuck) state=PENDING; reason='|PartitionTimeLimit'; echo "$script" > "$FAKE/again/$key" ;;
     breaks) echo "module: command not found" > "${log//%a/$1}"; state=FAILED ;;
     *) state=$plan ;;
   esac
-  echo "$key|$state|$name" > "$FAKE/jobs/$key"
+  echo "$key|$state|$name$reason" > "$FAKE/jobs/$key"
 }
 if [ -n "$last" ]; then for k in $(seq 0 "$last"); do part "$k"; done; else part; fi
 if [ -e "$FAKE/banner" ]; then echo "Welcome to the cluster of 3 nodes!"; echo; fi
@@ -93,7 +94,7 @@ impl Fake {
         Fake { folder, fake }
     }
 
-    /// What is done with the job of a number, from 1: `run`, `later`, `never`, `forget`, `lose`, `requeue`, `breaks`, or a state.
+    /// What is done with the job of a number, from 1: `run`, `later`, `never`, `forget`, `lose`, `requeue`, `stuck`, `breaks`, or a state.
     pub fn plan(&self, job: usize, what: &str) -> &Fake {
         self.write(&format!("plan/{job}"), what)
     }

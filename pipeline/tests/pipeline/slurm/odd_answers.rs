@@ -20,6 +20,15 @@ fn a_job_that_slurm_puts_back_into_the_queue_is_waited_for() {
 }
 
 #[test]
+fn why_a_job_waits_for_ever_is_told_once() {
+    let fake = Fake::new();
+    let (code, error) = fake.plan(1, "stuck").run();
+    assert_eq!((code, fake.jobs()), (0, 1), "{error}");
+    assert_eq!(error.matches("cannot start as it is: PartitionTimeLimit").count(), 1, "{error}");
+    assert!(error.contains("hint: `onebasin status SPEC --cancel`"), "{error}");
+}
+
+#[test]
 fn stages_that_ran_out_of_memory_get_twice_as_much_once() {
     let fake = Fake::with("\n[executor.slurm]\npoll = \"20ms\"\nmemory = \"1G\"\n");
     let (code, error) = fake.plan(1, "OUT_OF_MEMORY").run();

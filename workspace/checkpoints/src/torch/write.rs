@@ -6,14 +6,16 @@ use zip::{CompressionMethod, ZipWriter};
 use crate::{Dtype, StateDict, Tensor};
 
 /// The bytes of a file that `torch.load(.., weights_only=True)` reads: an `OrderedDict` of the tensors in their order, below the keys of the
-/// nesting. Equal content gives equal bytes.
+/// nesting. Equal content gives equal bytes. Tied tensors that are still equal share their storage.
 ///
 /// # Panics
 /// If the file would be larger than memory can hold.
 pub fn to_pytorch(dict: &StateDict) -> Vec<u8> {
-    let pickle = pickle(dict);
+    let storages = storages(dict);
+    let pickle = pickle(dict, &storages);
     let mut files: Vec<(String, &[u8])> = vec![("archive/data.pkl".to_owned(), &pickle), ("archive/byteorder".to_owned(), b"little")];
-    files.extend(dict.tensors.iter().enumerate().map(|(index, (_, tensor))| (format!("archive/data/{index}"), tensor.bytes())));
+    let own = dict.tensors.iter().enumerate().filter(|(index, _)| storages[*index] == *index);
+    files.extend(own.map(|(index, (_, tensor))| (format!("archive/data/{index}"), tensor.bytes())));
     files.push(("archive/version".to_owned(), b"3\n"));
     write_archive(files.into_iter())
 }
@@ -31,7 +33,20 @@ pub(super) fn write_archive<'a>(files: impl Iterator<Item = (String, &'a [u8])>)
     archive.finish().expect("memory takes what it is given").into_inner()
 }
 
-fn pickle(dict: &StateDict) -> Vec<u8> {
+/// The storage of each tensor, by the index of the first tensor in it.
+fn storages(dict: &StateDict) -> Vec<usize> {
+    let mut storages: Vec<usize> = (0..dict.tensors.len()).collect();
+    let place = |name: &String| dict.tensors.iter().position(|(other, _)| other == name);
+    for tied in &dict.tied {
+        let places: Vec<usize> = tied.iter().filter_map(place).collect();
+        if places.windows(2).all(|pair| dict.tensors[pair[0]].1 == dict.tensors[pair[1]].1) {
+            places.iter().for_each(|&index| storages[index] = places[0]);
+        }
+    }
+    storages
+}
+
+fn pickle(dict: &StateDict, storages: &[usize]) -> Vec<u8> {
     let mut out = Pickler(vec![0x80, 2]);
     for key in &dict.nesting {
         out.0.push(b'}');
@@ -43,7 +58,7 @@ fn pickle(dict: &StateDict) -> Vec<u8> {
         out.0.push(b'(');
         for (index, (name, tensor)) in dict.tensors.iter().enumerate() {
             out.text(name);
-            out.tensor(index, tensor);
+            out.tensor(storages[index], tensor);
         }
         out.0.push(b'u');
     }

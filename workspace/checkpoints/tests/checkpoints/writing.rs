@@ -92,6 +92,19 @@ fn tensors_that_share_numbers_cannot_part_in_their_file() {
 }
 
 #[test]
+fn tied_tensors_are_written_once_and_apart_where_they_have_parted() {
+    let tensor = |value: f32| Tensor::new(Dtype::F32, vec![1000], value.to_le_bytes().repeat(1000));
+    let mut dict = StateDict::new(["a", "b", "c"].map(|name| (name.to_owned(), tensor(1.0))).into());
+    dict.tied = vec![vec!["a".to_owned(), "c".to_owned()]];
+    let together = to_pytorch(&dict);
+    assert_eq!(again(&together).tied, dict.tied);
+    dict.tensors[2].1 = tensor(2.0);
+    let apart = to_pytorch(&dict);
+    assert_eq!((again(&apart).tied.len(), again(&apart).tensors), (0, dict.tensors));
+    assert!(apart.len() > together.len() + 4000);
+}
+
+#[test]
 fn equal_content_gives_equal_bytes() {
     let dict = read(&fixture("plain-zip.pt"), None).unwrap();
     assert_eq!(to_pytorch(&dict), to_pytorch(&dict.clone()));

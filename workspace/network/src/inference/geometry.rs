@@ -71,7 +71,7 @@ pub(super) fn geometry(
         return Ok(Geometry { input, pools: Vec::new(), padding: Padding::All, ends_in_mean: false, resized: None });
     }
     if let Some(shape) = known.input.filter(|shape| shape.channels != inputs) {
-        return Err(refuse(&first.path, format!("takes {inputs} channels, an image of shape {shape} has {}", shape.channels)));
+        return Err(refuse(&first.path, takes_other_images(inputs, shape)));
     }
     let convolutions = &units[..convolutions];
     let side = pixels.filter(|&pixels| is_square(pixels)).map(usize::isqrt);
@@ -122,6 +122,12 @@ pub(super) fn geometry(
         _ => square(usual[0].max(1 << pools.len())),
     };
     Ok(Geometry { input, pools, padding: Padding::All, ends_in_mean, resized: None })
+}
+
+/// What is wrong with a first convolution that does not read all channels of an image.
+pub(super) fn takes_other_images(channels: usize, shape: Shape) -> String {
+    let s = if channels == 1 { "" } else { "s" };
+    format!("takes images of {channels} channel{s}, and they have shape {shape}; a convolution in several groups is not supported")
 }
 
 /// Paddings and places of pools, the likeliest first.

@@ -88,6 +88,14 @@ pub fn infer(tensors: &[Stored], known: &Known) -> Result<Inferred, NetworkError
         Some(blocks) => residual::infer(&modules, &blocks, known)?,
         None => sequence::infer(&modules, known)?,
     };
+    if known.input.is_none() && modules.iter().any(|module| matches!(module.kind, modules::Kind::Conv { .. })) {
+        let channels = inferred.architecture.input.channels;
+        let s = if channels == 1 { "" } else { "s" };
+        let first = format!(
+            "images have {channels} channel{s}: the first convolution is taken to be of one group, and shapes do not tell it from one of several"
+        );
+        inferred.assumed.push(first);
+    }
     if is_keras {
         inferred.assumed.push(format!("batch norms add {KERAS_EPSILON} to variances, as those of Keras do"));
     }

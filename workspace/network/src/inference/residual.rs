@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::geometry::takes_other_images;
 use super::modules::{Kind, Module, natural};
 use super::sequence::norms_assumed;
 use super::{Inferred, Known, refuse};
@@ -217,7 +218,7 @@ pub(super) fn infer(modules: &[Module], blocks: &[Block], known: &Known) -> Resu
     let side = if is_large { 224 } else { 32 };
     let input = match known.input {
         Some(shape) if shape.channels != colours => {
-            return Err(refuse(&first.path, format!("takes {colours} channels, an image of shape {shape} has {}", shape.channels)));
+            return Err(refuse(&first.path, takes_other_images(colours, shape)));
         }
         Some(shape) => shape,
         None => Shape::new(colours, side, side),

@@ -180,6 +180,17 @@ fn what_is_not_supported_is_refused_by_the_name_of_its_layer() {
 }
 
 #[test]
+fn that_the_first_convolution_reads_whole_images_is_an_assumption_unless_images_are_known() {
+    // Three groups of colour images, or one of grey ones: the shapes are the same.
+    let text = listed("0.weight 48x1x3x3\n0.bias 48\n2.weight 10x48\n2.bias 10\n");
+    let says = |known: &Known| infer(&text, known).unwrap().assumed.iter().any(|line| line.starts_with("images have 1 channel: "));
+    assert!(says(&Known::default()));
+    assert!(!says(&Known { input: Some(Shape::new(1, 28, 28)), ..Known::default() }));
+    let colour = infer(&text, &Known { input: Some(Shape::new(3, 32, 32)), ..Known::default() }).unwrap_err().to_string();
+    assert!(colour.contains("takes images of 1 channel, and they have shape [3, 32, 32]; a convolution in several groups"), "{colour}");
+}
+
+#[test]
 fn layers_whose_names_say_no_order_are_ordered_by_their_widths() {
     let text = "hidden.weight 32x64\nhidden.bias 32\ninput.weight 64x784\ninput.bias 64\nnorm.weight 64\nnorm.bias 64\noutput.weight 10x32\noutput.bias 10\n";
     let inferred = infer(&listed(text), &Known::default()).unwrap();

@@ -129,6 +129,12 @@ class Match:
         for place, name in enumerate(names):
             value = self._models[model][name]
             made[name] = _tensors.like(value, np.frombuffer(fresh[place], np.float32)) if place in fresh else _tensors.copy(value)
+        for one, other in _tensors.tied(self._models[model]):
+            if not bool((made[one] == made[other]).all()):
+                raise ValueError(
+                    f"`{one}` and `{other}` are one tensor in `models[{model}]`, and matching makes two of them, which a network that "
+                    "shares it cannot hold\nhint: where yours does not share it, give clones of its tensors"
+                )
         return made
 
     def __repr__(self) -> str:
@@ -164,6 +170,8 @@ def match(
     dicts: list[Mapping[str, Any]] = [_state_dict(model, place) for place, model in enumerate(models)]
     if len(dicts) < 2:
         raise ValueError(f"{len(dicts)} models, expected at least 2")
+    if not 0 <= seed < 2**64:
+        raise ValueError(f"`seed` is {seed}, expected a whole number from 0 to 2**64 - 1")
     names = [f"models[{place}]" for place in range(len(dicts))]
     given = [[_tensors.read(place, name, value) for name, value in model.items()] for place, model in zip(names, dicts)]
     table = dict(method) if isinstance(method, Mapping) else {"by": method}

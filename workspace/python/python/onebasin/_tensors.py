@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -75,6 +76,24 @@ def _finite(dtype: Any, made: Any, isfinite: Any) -> Any:
     if not bool(isfinite(made).all()):
         raise OverflowError(f"a number does not fit the type `{dtype}`\nhint: give networks in a wider type")
     return made
+
+
+def tied(model: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Pairs of names under which a model has one and the same tensor."""
+    first: dict[Any, str] = {}
+    for name, value in model.items():
+        if is_torch(value):
+            place = (value.data_ptr(), value.dtype, tuple(value.shape), value.stride())
+        else:
+            array = np.asarray(value)
+            place = (array.__array_interface__["data"][0], array.dtype, array.shape, array.strides)
+        # Tensors without numbers lie nowhere.
+        if 0 in place[2]:
+            continue
+        if place in first:
+            yield first[place], name
+        else:
+            first[place] = name
 
 
 def copy(value: Any) -> Any:
