@@ -17,6 +17,7 @@ mod claim;
 mod entry;
 mod garbage;
 mod owner;
+mod process;
 mod receipt;
 mod workdir;
 

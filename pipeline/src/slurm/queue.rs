@@ -72,6 +72,18 @@ const PASSING: [&str; 16] = [
     "protocol authentication",
 ];
 
+/// Words of refusals that last, and the setting that is to blame.
+const KEYS: [(&str, &str); 8] = [
+    ("partition", "partition"),
+    ("account", "account"),
+    ("qos", "qos"),
+    ("time limit", "time"),
+    ("memory", "memory"),
+    ("feature", "constraint"),
+    ("constraint", "constraint"),
+    ("gres", "gpus"),
+];
+
 /// Asks for the job of a script.
 ///
 /// # Errors
@@ -85,7 +97,9 @@ pub fn submit(script: &Path) -> Result<Submitted> {
         if PASSING.iter().any(|words| lower.contains(words)) {
             return Ok(Submitted::Later(ran.error));
         }
-        return Err(anyhow!("{}", ran.error).context(format!("Slurm refuses `{}`", script.display())));
+        let key = KEYS.iter().find(|(words, _)| lower.contains(words));
+        let hint = key.map_or(String::new(), |(_, key)| format!("\nhint: `{key}` of `[executor.slurm]` says what jobs ask for"));
+        return Err(anyhow!("{}{hint}", ran.error).context(format!("Slurm refuses `{}`", script.display())));
     }
     job_id(&ran.output).map(Submitted::Job).with_context(|| format!("`sbatch` tells no job: `{}`", ran.output.trim()))
 }

@@ -5,16 +5,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
-use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::io::{self, ErrorKind, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, Result};
 use onebasin_repro::Fingerprint;
 use serde::{Deserialize, Serialize};
+
+use super::process::{born, host, kernel, numbering};
 
 /// How often an owner's file changes.
 const BEAT: Duration = Duration::from_secs(5);
@@ -291,51 +293,6 @@ struct Sight {
 /// Whether nobody holds the lock of a file. Whoever looks at the same moment may keep another from seeing it, who looks again.
 fn can_lock(path: &Path) -> bool {
     File::open(path).is_ok_and(|file| file.try_lock().is_ok())
-}
-
-/// The name of this machine.
-pub(super) fn host() -> &'static str {
-    static HOST: OnceLock<String> = OnceLock::new();
-    HOST.get_or_init(|| {
-        let read = |path: &str| fs::read_to_string(path).ok().map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
-        read("/proc/sys/kernel/hostname").or_else(|| read("/etc/hostname")).or_else(|| std::env::var("HOSTNAME").ok()).unwrap_or_default()
-    })
-}
-
-/// What names the running system; empty where nothing does.
-fn kernel() -> &'static str {
-    static KERNEL: OnceLock<String> = OnceLock::new();
-    KERNEL.get_or_init(|| {
-        let mut text = String::new();
-        let read = File::open("/proc/sys/kernel/random/boot_id").and_then(|file| file.take(64).read_to_string(&mut text));
-        match read {
-            Ok(_) => text.trim().to_owned(),
-            // One machine has one name, and no file system of another that looks like its own.
-            Err(_) if cfg!(not(target_os = "linux")) => host().to_owned(),
-            Err(_) => String::new(),
-        }
-    })
-}
-
-/// The numbering that a process of this machine is seen in, and when it began there, in ticks; empty where there is no such process.
-fn born(process: u32) -> String {
-    let began = || {
-        let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
-        // The name of the program comes in parentheses and may hold anything; the start is the 20th word after it.
-        let rest = stat.rsplit_once(')')?.1;
-        let mut words = rest.split_whitespace();
-        let is_over = words.next() == Some("Z");
-        words.nth(18).filter(|_| !is_over).map(str::to_owned)
-    };
-    let names = fs::read_link("/proc/self/ns/pid").ok();
-    match (names, began()) {
-        (Some(names), Some(began)) => format!("{} {began}", names.display()),
-        _ => String::new(),
-    }
-}
-
-fn numbering(born: &str) -> &str {
-    born.split(' ').next().unwrap_or_default()
 }
 
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

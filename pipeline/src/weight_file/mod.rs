@@ -71,7 +71,7 @@ pub fn tell(named: Named<'_>, is_ordered: bool, own: Option<&str>, hints: &Hints
     } else {
         infer(tensors, &Known { input: hints.input, is_ordered, linear: hints.linear, epsilon: None })
     };
-    let inferred = match (inferred, several_networks(tensors)) {
+    let inferred = match (inferred, several_networks(tensors).or_else(|| copy_under_a_prefix(tensors))) {
         (Err(error), Some(hint)) => return Err(anyhow::Error::new(error).context(hint).context(not_told())),
         (inferred, _) => inferred.with_context(not_told)?,
     };
@@ -103,6 +103,25 @@ fn several_networks(tensors: &[Stored]) -> Option<String> {
     let mut pairs = sets.iter().enumerate().flat_map(|(place, one)| sets[place + 1..].iter().map(move |other| (one, other)));
     let (one, other) = pairs.find(|(one, other)| one.1 == other.1)?;
     Some(format!("hint: names begin with `{0}` and `{1}`, which may be two networks: `--key {0}` takes one", one.0, other.0))
+}
+
+/// What to do where each tensor has a second one of its shape, whose name is a run of letters and its own: `ema_fc1.weight`.
+fn copy_under_a_prefix(tensors: &[Stored]) -> Option<String> {
+    let shapes: HashMap<&str, &[usize]> = tensors.iter().map(|tensor| (tensor.name.as_str(), tensor.shape.as_slice())).collect();
+    let first = &tensors.first()?.name;
+    let prefix_of = |tensor: &Stored| {
+        let (name, other) = (tensor.name.as_str(), first.as_str());
+        name.strip_suffix(other).or_else(|| other.strip_suffix(name)).filter(|prefix| !prefix.is_empty()).map(str::to_owned)
+    };
+    let prefix = tensors.iter().find_map(prefix_of)?;
+    let (copies, own): (Vec<&Stored>, Vec<&Stored>) = tensors.iter().partition(|tensor| tensor.name.starts_with(&prefix));
+    let is_copied = |own: &&Stored| shapes.get(format!("{prefix}{}", own.name).as_str()) == Some(&own.shape.as_slice());
+    (copies.len() == own.len() && own.iter().all(is_copied)).then(|| {
+        format!(
+            "hint: names that begin with `{prefix}` are of a second network; leave it out where the file is written: \
+             `{{name: tensor for name, tensor in state.items() if not name.startswith(\"{prefix}\")}}`"
+        )
+    })
 }
 
 /// Tells where the parameters of a network stand among further tensors.

@@ -108,6 +108,18 @@ fn a_permuted_copy_is_matched_back_and_the_maps_go_out_and_in() {
 }
 
 #[test]
+fn a_network_beside_its_average_under_longer_names_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let mut two = perceptron(&[6, 5, 3], 1);
+    let averages: Vec<_> = two.tensors.iter().map(|(name, tensor)| (format!("ema_{name}"), tensor.clone())).collect();
+    two.tensors.extend(averages);
+    written(folder, "a.safetensors", to_safetensors(&two));
+    let (code, _, error) = run(folder, &["describe", "a.safetensors"]);
+    assert!(code == 2 && error.contains("hint: names that begin with `ema_` are of a second network"), "{error}");
+}
+
+#[test]
 fn what_is_no_text_is_described_as_a_file_of_weights() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();

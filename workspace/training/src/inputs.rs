@@ -1,16 +1,21 @@
-use burn::tensor::{Device as BurnDevice, Tensor, TensorData};
+use burn::tensor::{Device as BurnDevice, Int, Tensor, TensorData};
 use onebasin_datasets::{Augmentation, Normalisation, Split};
 use onebasin_network::Graph;
 use onebasin_repro::Stream;
 
-use crate::TrainingError;
 use crate::kernels::buffers;
+use crate::{Device, TrainingError};
 
 /// Turns bytes of a split into what a network sees: `(pixel / 255 - mean) / deviation`, by a table per channel.
 pub(crate) struct Inputs<'a> {
     pub(crate) data: &'a Split,
     tables: Vec<[f32; 256]>,
+    /// All images, on the device that computes on its own.
+    resident: Option<Tensor<4>>,
 }
+
+/// Bytes of images that may stay on a device for one training: all of MNIST or CIFAR-10, and no more of a larger data set than a batch.
+const MOST_RESIDENT: usize = 1 << 30;
 
 impl<'a> Inputs<'a> {
     /// # Errors
@@ -41,11 +46,25 @@ impl<'a> Inputs<'a> {
             let (mean, deviation) = (f64::from(normalisation.mean[channel]), f64::from(normalisation.deviation[channel]));
             std::array::from_fn(|pixel| ((pixel as f64 / 255.0 - mean) / deviation) as f32)
         };
-        Ok(Inputs { data, tables: (0..channels).map(table).collect() })
+        Ok(Inputs { data, tables: (0..channels).map(table).collect(), resident: None })
+    }
+
+    /// The same with all images on a device that computes on its own, where a batch is then gathered: the places of its images alone go there.
+    /// `burn` is the device as images are asked for.
+    pub(crate) fn resident_on(mut self, device: &Device, burn: &BurnDevice) -> Inputs<'a> {
+        if !device.is_host() && size_of::<f32>() * self.data.pixels.len() <= MOST_RESIDENT {
+            self.resident = Some(self.tensor(self.data.pixels.chunks_exact(self.data.image_len()), burn));
+        }
+        self
     }
 
     /// The images of `indices` as `[n, c, h, w]`.
     pub(crate) fn gather(&self, indices: impl ExactSizeIterator<Item = usize>, device: &BurnDevice) -> Tensor<4> {
+        if let Some(images) = &self.resident {
+            let places: Vec<i32> = indices.map(|index| i32::try_from(index).expect("what fits on a device has few images")).collect();
+            let count = places.len();
+            return images.clone().select(0, Tensor::<1, Int>::from_data(TensorData::new(places, [count]), device));
+        }
         let size = self.data.image_len();
         self.tensor(indices.map(|index| &self.data.pixels[index * size..(index + 1) * size]), device)
     }

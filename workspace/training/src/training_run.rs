@@ -97,6 +97,9 @@ impl<'a> TrainingRun<'a> {
         let program = Program::new(graph, device)?;
         let weights = initialise(graph, training.initialisation, &stream.child("init"))?;
         let burn = device.burn();
+        let tape = burn.clone().autodiff();
+        // Disturbed images are made by the host anyway.
+        let inputs = if training.augmentation.is_none() { inputs.resident_on(device, &tape) } else { inputs };
         let mut tensors = Tensors::new(graph, &weights, &burn);
         if training.zero_init_residual {
             closing_scales(graph).into_iter().for_each(|scale| tensors.0[scale] = tensors.0[scale].zeros_like());
@@ -109,7 +112,7 @@ impl<'a> TrainingRun<'a> {
             program,
             span,
             device,
-            tape: burn.clone().autodiff(),
+            tape,
             tensors,
             path: None,
             teachers: None,

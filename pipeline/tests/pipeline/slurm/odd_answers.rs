@@ -90,7 +90,7 @@ fn a_job_that_slurm_refuses_for_good_ends_the_run_with_what_it_says() {
     let fake = Fake::new();
     let (code, error) = fake.plan(1, "never").run();
     assert_eq!((code, fake.jobs()), (1, 1), "{error}");
-    assert!(error.contains("invalid partition specified: nowhere"), "{error}");
+    assert!(error.contains("invalid partition specified: nowhere\nhint: `partition` of `[executor.slurm]`"), "{error}");
 }
 
 #[test]
