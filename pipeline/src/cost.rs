@@ -71,7 +71,7 @@ pub struct Costs {
 impl Costs {
     /// From what lies in a store.
     pub fn of(store: &Store, places: SearchPaths) -> Costs {
-        Costs { samples: Arc::new(Samples::read(store)), rate: Rate::read(store), places }
+        Costs { samples: Arc::new(Samples::read(store)), rate: Rate::of(store), places }
     }
 
     /// The same where data sets are looked for elsewhere.
@@ -80,9 +80,9 @@ impl Costs {
         Costs { places, ..self.clone() }
     }
 
-    /// Keeps what is known in the store, and how fast this machine is, which is measured where it is not known: the next time is quick.
+    /// Keeps what is known in the store, and how fast this machine is: the next time is quick.
     pub fn keep(&self, store: &Store) {
-        Rate::measured(store);
+        self.rate.keep(store);
         self.samples.keep(store);
     }
 

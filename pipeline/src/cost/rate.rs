@@ -12,8 +12,6 @@ use crate::store::{Machine, Store};
 use crate::whole_file;
 
 const FILE: &str = "rates.json";
-/// Where nothing was measured: a core of a laptop.
-const USUAL: f64 = 2e10;
 /// What a training gets of what a large product does: small products, activations, images.
 const SHARE: f64 = 0.25;
 /// Rows of the product that is timed.
@@ -26,19 +24,18 @@ pub struct Rate {
 }
 
 impl Rate {
-    /// As it was measured, or a usual one.
-    pub fn read(store: &Store) -> Rate {
-        Rate { product: kept(store).get(&machine()).copied().filter(|rate| *rate > 0.0).unwrap_or(USUAL) }
+    /// As it was measured, or measured now, for a tenth of a second.
+    pub fn of(store: &Store) -> Rate {
+        Rate { product: kept(store).get(&machine()).copied().filter(|rate| *rate > 0.0).unwrap_or_else(measure) }
     }
 
-    /// As it was measured; measures it, for a tenth of a second, where it was not.
-    pub fn measured(store: &Store) -> Rate {
+    /// Keeps it for the next run on such a machine.
+    pub fn keep(self, store: &Store) {
         let mut all = kept(store);
-        let machine = machine();
-        let product = *all.entry(machine).or_insert_with(measure);
-        // Without it the next run measures again.
-        let _ = serde_json::to_vec_pretty(&all).map(|bytes| whole_file::write(&path(store), &bytes));
-        Rate { product }
+        if all.insert(machine(), self.product) != Some(self.product) {
+            // Without it the next run measures again.
+            let _ = serde_json::to_vec_pretty(&all).map(|bytes| whole_file::write(&path(store), &bytes));
+        }
     }
 
     /// What a training or a forward pass does in a second.
@@ -81,10 +78,9 @@ mod tests {
     fn what_was_measured_once_is_kept() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::new(folder.path());
-        assert_eq!(Rate::read(&store), Rate { product: USUAL });
-        let measured = Rate::measured(&store);
-        assert!(measured.product > 1e6);
-        assert_eq!(Rate::measured(&store), measured);
-        assert_eq!(Rate::read(&store), measured);
+        let measured = Rate::of(&store);
+        assert!(measured.product > 1e6 && kept(&store).is_empty());
+        measured.keep(&store);
+        assert_eq!(Rate::of(&store), measured);
     }
 }

@@ -79,7 +79,7 @@ fn the_accounting_is_asked_for_what_the_queue_forgot() {
 
 #[test]
 fn a_controller_that_does_not_answer_for_a_while_and_a_banner_harm_nothing() {
-    let fake = Fake::with("\n[executor.slurm]\npoll = \"20ms\"\ntarget = \"1ms\"\n");
+    let fake = Fake::with("\n[executor.slurm]\npoll = \"20ms\"\ntarget = \"1us\"\n");
     let (code, error) = fake.plan(1, "later").plan(2, "later").write("refuse", "7").write("banner", "").run();
     assert_eq!(code, 0, "{error}");
     assert!(error.contains("LATER"), "{error}");

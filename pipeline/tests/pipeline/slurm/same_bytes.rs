@@ -21,7 +21,7 @@ fn stages_of_seconds_are_one_job_whose_bytes_are_those_of_a_run_here() {
 
 #[test]
 fn many_jobs_wait_for_each_other_and_trainings_are_an_array_with_settings_of_their_own() {
-    let kinds = "target = \"1ms\"\ncpus = 2\n[executor.slurm.kinds.train]\npartition = \"long\"\nmemory = \"2G\"\n";
+    let kinds = "target = \"1us\"\ncpus = 2\n[executor.slurm.kinds.train]\npartition = \"long\"\nmemory = \"2G\"\n";
     let fake = Fake::with(&format!("\n[executor.slurm]\npoll = \"20ms\"\n{kinds}"));
     let (code, error) = fake.run();
     assert_eq!(code, 0, "{error}");
