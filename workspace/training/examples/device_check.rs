@@ -39,6 +39,7 @@ fn main() -> Fallible<()> {
         _ => return Err("usage: device_check DEVICE [SECONDS]".into()),
     };
     let device = Device::select(name)?;
+    let products = device.product_rate(seconds)?;
     let mut rates = Vec::new();
     for (network, blueprint, batch) in NETWORKS {
         let graph = graph(blueprint)?;
@@ -47,7 +48,8 @@ fn main() -> Fallible<()> {
             // A training step is a forward pass and twice as much backwards.
             let operations = 3.0 * images * operations_of_an_image(&graph);
             rates.push(
-                json!({ "network": network, "batch": batch, "trainings": crowd, "images_per_second": images, "tflops": operations / 1e12 }),
+                json!({ "network": network, "batch": batch, "trainings": crowd, "images_per_second": images, "tflops": operations / 1e12,
+                    "share_of_products": operations / products }),
             );
         }
     }
@@ -55,6 +57,7 @@ fn main() -> Fallible<()> {
         "device": device.name(),
         "description": device.description(),
         "program": env!("CARGO_PKG_VERSION"),
+        "products_tflops": products / 1e12,
         "repeats": repeats(&device)?,
         "beside_the_cpu": beside_the_cpu(&device)?,
         "rates": rates,

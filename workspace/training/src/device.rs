@@ -1,5 +1,6 @@
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
 mod gpu;
+mod products;
 
 use burn::tensor::Device as BurnDevice;
 
