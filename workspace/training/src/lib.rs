@@ -45,6 +45,7 @@ mod score;
 mod snapshot;
 mod statistics;
 mod tensors;
+mod together;
 mod training_run;
 mod update;
 

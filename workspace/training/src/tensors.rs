@@ -34,6 +34,41 @@ impl AnyTensor {
         }
     }
 
+    /// Numbers in row-major order as a tensor of this shape.
+    pub(crate) fn shaped(numbers: Tensor<1>, shape: &[usize]) -> AnyTensor {
+        match *shape {
+            [_] => AnyTensor::Vector(numbers),
+            [rows, columns] => AnyTensor::Matrix(numbers.reshape([rows, columns])),
+            [a, b, c, d] => AnyTensor::Kernel(numbers.reshape([a, b, c, d])),
+            _ => unreachable!("a graph has parameters of rank 1, 2 and 4, not {}", shape.len()),
+        }
+    }
+
+    /// The numbers in row-major order.
+    pub(crate) fn flat(self) -> Tensor<1> {
+        match self {
+            AnyTensor::Vector(tensor) => tensor,
+            AnyTensor::Matrix(tensor) => tensor.flatten(0, 1),
+            AnyTensor::Kernel(tensor) => tensor.flatten(0, 3),
+        }
+    }
+
+    pub(crate) fn shape(&self) -> Vec<usize> {
+        match self {
+            AnyTensor::Vector(tensor) => tensor.dims().to_vec(),
+            AnyTensor::Matrix(tensor) => tensor.dims().to_vec(),
+            AnyTensor::Kernel(tensor) => tensor.dims().to_vec(),
+        }
+    }
+
+    pub(crate) fn device(&self) -> BurnDevice {
+        match self {
+            AnyTensor::Vector(tensor) => tensor.device(),
+            AnyTensor::Matrix(tensor) => tensor.device(),
+            AnyTensor::Kernel(tensor) => tensor.device(),
+        }
+    }
+
     pub(crate) fn vector(&self) -> Tensor<1> {
         match self {
             AnyTensor::Vector(tensor) => tensor.clone(),

@@ -1,10 +1,10 @@
-use burn::backend::Flex;
-use burn::tensor::Tensor;
-
 use crate::Device;
 use crate::kernels::{FlexTensor, Kernels, buffers, slice};
 use crate::optimizer::{Adam, Optimizer, Sgd};
 use crate::tensors::{AnyTensor, Tensors};
+use crate::together::{Moments, Together};
+use burn::backend::Flex;
+use burn::tensor::Tensor;
 
 /// An optimiser at work: its options and what it remembers of earlier gradients.
 pub(crate) struct Updater<'a> {
@@ -14,37 +14,57 @@ pub(crate) struct Updater<'a> {
     /// Whether reading values costs nothing.
     host: bool,
     updates: i32,
-    /// First and second moments of each parameter, once it has had a gradient.
-    moments: Vec<[Option<AnyTensor>; 2]>,
+    /// First and second moments of each parameter, once it has had a gradient, as far as they are not together.
+    moments: Vec<Moments>,
+    /// The same of all parameters, on a device that computes on its own.
+    together: Option<Together>,
 }
 
 impl<'a> Updater<'a> {
     pub(crate) fn new(optimizer: &'a Optimizer, clip: Option<f64>, device: &Device, parameters: usize) -> Updater<'a> {
         let moments = (0..parameters).map(|_| [None, None]).collect();
-        Updater { optimizer, clip, kernels: device.kernels(), host: device.is_host(), updates: 0, moments }
+        Updater { optimizer, clip, kernels: device.kernels(), host: device.is_host(), updates: 0, moments, together: None }
     }
 
     /// First and second moments of each parameter, where it has any.
     pub(crate) fn moments(&self) -> Vec<[Option<Vec<f32>>; 2]> {
         let values = |moment: &Option<AnyTensor>| moment.clone().map(AnyTensor::into_values);
-        self.moments.iter().map(|[first, second]| [values(first), values(second)]).collect()
+        self.moments_apart().iter().map(|[first, second]| [values(first), values(second)]).collect()
+    }
+
+    fn moments_apart(&self) -> Vec<Moments> {
+        let mut moments = self.moments.clone();
+        if let Some(together) = &self.together {
+            for (number, whole) in together.moments.iter().enumerate() {
+                for (place, moment) in whole.iter().flat_map(|whole| together.apart(whole)) {
+                    moments[place][number] = Some(moment);
+                }
+            }
+        }
+        moments
     }
 
     /// Goes on after `updates` updates that left these moments.
-    pub(crate) fn restore(&mut self, updates: usize, moments: Vec<[Option<AnyTensor>; 2]>) {
+    pub(crate) fn restore(&mut self, updates: usize, moments: Vec<Moments>) {
         self.updates = i32::try_from(updates).unwrap_or(i32::MAX);
         self.moments = moments;
+        self.together = None;
     }
 
     /// Forgets all earlier gradients.
     pub(crate) fn forget(&mut self) {
-        self.moments.iter_mut().for_each(|moments| *moments = [None, None]);
+        let together = self.together.iter_mut().map(|together| &mut together.moments);
+        self.moments.iter_mut().chain(together).for_each(|moments| *moments = [None, None]);
     }
 
     /// One step at learning rate `rate`; parameters without a gradient stay.
     pub(crate) fn update(&mut self, tensors: &mut Tensors, gradients: Vec<Option<AnyTensor>>, rate: f64) {
         self.updates += 1;
-        let factor = self.clip.map_or(1.0, |clip| clip_factor(&gradients, clip, self.host));
+        if !self.host {
+            self.update_together(tensors, &gradients, rate);
+            return;
+        }
+        let factor = self.clip.map_or(1.0, |clip| clip_factor(&gradients, clip));
         let old = std::mem::take(&mut tensors.0);
         for ((tensor, gradient), moments) in old.into_iter().zip(gradients).zip(&mut self.moments) {
             let Some(gradient) = gradient else {
@@ -60,19 +80,38 @@ impl<'a> Updater<'a> {
     }
 }
 
-/// What scales the gradients so that their norm together is at most `clip`.
+impl Updater<'_> {
+    /// The same in operations on one vector of all parameters; the device is waited for once, where gradients are clipped.
+    fn update_together(&mut self, tensors: &mut Tensors, gradients: &[Option<AnyTensor>], rate: f64) {
+        if !self.together.as_ref().is_some_and(|together| together.is_of(gradients)) {
+            self.moments = self.moments_apart();
+            self.together = Together::new(&tensors.0, gradients, &self.moments);
+            self.moments.iter_mut().for_each(|moments| *moments = [None, None]);
+        }
+        let Some(together) = &mut self.together else { return };
+        let gradient = together.gather(|place| gradients[place].as_ref());
+        let factor = self.clip.map_or(1.0, |clip| {
+            let rows = AnyTensor::Vector(together.sums_of_squares(&gradient)).into_values();
+            within(clip, rows.into_iter().map(f64::from).sum())
+        });
+        let step = Step { rate, factor, updates: self.updates };
+        let weights = step.plain(self.optimizer, together.weights.clone(), gradient, &mut together.moments);
+        for (place, tensor) in together.apart(&weights) {
+            tensors.0[place] = tensor;
+        }
+        together.weights = weights;
+    }
+}
+
+/// What scales gradients whose squares have this sum so that their norm is at most `clip`.
 ///
 /// Source: PyTorch, `torch.nn.utils.clip_grad_norm_` (with its 1e-6 against division by nothing).
-fn clip_factor(gradients: &[Option<AnyTensor>], clip: f64, host: bool) -> f64 {
-    let gradients = gradients.iter().flatten();
-    let square: f64 = if host {
-        gradients.map(AnyTensor::sum_of_squares).sum()
-    } else {
-        // The device is waited for once, not once a parameter, and adds in a fixed order.
-        let rows: Vec<_> = gradients.map(AnyTensor::sums_of_squares).collect();
-        if rows.is_empty() { 0.0 } else { AnyTensor::Vector(Tensor::cat(rows, 0)).into_values().into_iter().map(f64::from).sum() }
-    };
+fn within(clip: f64, square: f64) -> f64 {
     (clip / (square.sqrt() + 1e-6)).min(1.0)
+}
+
+fn clip_factor(gradients: &[Option<AnyTensor>], clip: f64) -> f64 {
+    within(clip, gradients.iter().flatten().map(AnyTensor::sum_of_squares).sum())
 }
 
 struct Step {
@@ -88,7 +127,7 @@ impl Step {
         (self.rate / (1.0 - first.powi(self.updates)), (1.0 - second.powi(self.updates)).sqrt())
     }
 
-    fn plain(&self, optimizer: &Optimizer, tensor: AnyTensor, gradient: AnyTensor, moments: &mut [Option<AnyTensor>; 2]) -> AnyTensor {
+    fn plain(&self, optimizer: &Optimizer, tensor: AnyTensor, gradient: AnyTensor, moments: &mut Moments) -> AnyTensor {
         let decay = match optimizer {
             Optimizer::Sgd(Sgd { weight_decay, .. }) | Optimizer::Adam(Adam { weight_decay, .. }) => *weight_decay,
         };
@@ -123,7 +162,7 @@ impl Step {
     }
 
     /// The same in one pass over memory, into the parameter's own storage.
-    fn fused(&self, optimizer: &Optimizer, tensor: AnyTensor, gradient: AnyTensor, moments: &mut [Option<AnyTensor>; 2]) -> AnyTensor {
+    fn fused(&self, optimizer: &Optimizer, tensor: AnyTensor, gradient: AnyTensor, moments: &mut Moments) -> AnyTensor {
         let mut parameter = to_flex(tensor);
         let spent = to_flex(gradient);
         let gradient = slice(&spent);
@@ -278,16 +317,48 @@ mod tests {
         }
     }
 
+    /// Parameters of every rank, one without a gradient, and gradients of a step.
+    fn parameters(device: &burn::tensor::Device, seed: usize) -> Vec<AnyTensor> {
+        let values = |count: usize| (0..count).map(|place| ((place * 37 + seed * 11) % 19) as f32 / 7.0 - 1.0).collect::<Vec<f32>>();
+        let shapes: [&[usize]; 4] = [&[5], &[4, 3], &[70], &[2, 3, 3, 3]];
+        shapes.map(|shape| AnyTensor::new(values(shape.iter().product()), shape, device)).into()
+    }
+
     #[test]
-    fn both_ways_to_measure_gradients_give_one_length() {
-        let device = devices()[0].burn();
-        let values = |count: usize| (0..count).map(|place| place as f32 / 7.0 - 1.0).collect::<Vec<f32>>();
-        let gradients: Vec<_> = [&[5][..], &[4, 3], &[2, 3, 3, 3]]
-            .map(|shape| Some(AnyTensor::new(values(shape.iter().product()), shape, &device)))
-            .into_iter()
-            .chain([None])
-            .collect();
-        let [read, reduced] = [true, false].map(|host| clip_factor(&gradients, 0.5, host));
-        assert!(read < 1.0 && (read - reduced).abs() < 1e-6 * read, "{read} and {reduced}");
+    fn updates_of_one_vector_are_those_of_each_parameter_and_go_on_from_a_snapshot() {
+        let on = devices()[0].clone();
+        let device = on.burn();
+        let gradients = |seed: usize| {
+            let mut gradients: Vec<_> = parameters(&device, seed).into_iter().map(Some).collect();
+            gradients[2] = None;
+            gradients
+        };
+        let after = |updater: &mut Updater<'_>, tensors: &mut Tensors, seed: usize| {
+            updater.update(tensors, gradients(seed), 0.1);
+            tensors.0.iter().flat_map(|tensor| tensor.clone().into_values()).collect::<Vec<f32>>()
+        };
+        for optimizer in [sgd(0.0, false, 0.1), sgd(0.9, false, 0.1), sgd(0.9, true, 0.0), adam(0.1)] {
+            for clip in [None, Some(0.5)] {
+                let mut each = Updater::new(&optimizer, clip, &on, 4);
+                let mut together = Updater { host: false, ..Updater::new(&optimizer, clip, &on, 4) };
+                let [mut one, mut other] = [(); 2].map(|()| Tensors(parameters(&device, 0)));
+                for seed in 1..6 {
+                    if seed == 3 {
+                        // As a snapshot does.
+                        let moments = together.moments_apart();
+                        together = Updater { host: false, ..Updater::new(&optimizer, clip, &on, 4) };
+                        together.restore(2, moments);
+                    }
+                    if seed == 5 {
+                        each.forget();
+                        together.forget();
+                    }
+                    let (expected, came) = (after(&mut each, &mut one, seed), after(&mut together, &mut other, seed));
+                    let apart = expected.iter().zip(&came).map(|(a, b)| (a - b).abs()).fold(0.0f32, f32::max);
+                    // Only the length of all gradients is added up in another order.
+                    assert!(apart <= if clip.is_some() { 1e-6 } else { 0.0 }, "{optimizer:?}, {clip:?}, step {seed}: {apart} apart");
+                }
+            }
+        }
     }
 }
