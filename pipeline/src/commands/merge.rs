@@ -47,13 +47,18 @@ pub fn merge(arguments: &cli::Merge) -> Result<Verdict, Failure> {
     if let Some((name, _)) = merged.iter().find(|(_, array)| !array.iter().all(|value| value.is_finite())) {
         return Err(Failure::Running(anyhow!("`{name}` of the merged network holds a number that is not finite")));
     }
-    write(&aligned.networks[0], &merged, &added, arguments, &arguments.out)?;
-    tell_others(&aligned.networks[0], &added, &arguments.out);
+    // All files are made before the first is written.
+    let mut files = vec![(arguments.out.clone(), bytes(&aligned.networks[0], &merged, &added, arguments, &arguments.out)?)];
     if arguments.aligned {
         for (number, (network, model)) in aligned.networks.iter().zip(&aligned.matched.models).enumerate() {
-            write(network, model, &[], arguments, &beside(&arguments.out, number))?;
+            let path = beside(&arguments.out, number);
+            files.push((path.clone(), bytes(network, model, &[], arguments, &path)?));
         }
     }
+    for (path, bytes) in &files {
+        whole_file::write(path, bytes).with_context(|| format!("cannot write `{}`", path.display())).map_err(unwritable)?;
+    }
+    tell_others(&aligned.networks[0], &added, &arguments.out);
     let mut summary = aligned.matched.summary();
     summary["merged"] = json!(arguments.out.display().to_string());
     console::data(&if arguments.json {
@@ -76,16 +81,16 @@ fn keeps_others(network: &Network, added: &[AddedBias], path: &Path) -> bool {
     is_pytorch && !network.dict.beside.is_empty() && added.is_empty()
 }
 
-fn write(network: &Network, weights: &Weights, added: &[AddedBias], arguments: &cli::Merge, path: &Path) -> Result<(), Failure> {
+/// A network in the form of its file.
+fn bytes(network: &Network, weights: &Weights, added: &[AddedBias], arguments: &cli::Merge, path: &Path) -> Result<Vec<u8>, Failure> {
     let mut dict = network.with_weights(weights).map_err(Failure::Running)?;
-    let bytes = if keeps_others(network, added, path) {
+    if keeps_others(network, added, path) {
         let original = weight_file::bytes(&network.path).map_err(Failure::Input)?;
-        with_tensors(&original, &network.path, arguments.network.key.as_deref(), &dict).map_err(Failure::input)?
+        with_tensors(&original, &network.path, arguments.network.key.as_deref(), &dict).map_err(Failure::input)
     } else {
         put_biases(network, &mut dict, added).map_err(Failure::Running)?;
-        weight_file::to_bytes(&dict, path).map_err(Failure::Input)?
-    };
-    whole_file::write(path, &bytes).with_context(|| format!("cannot write `{}`", path.display())).map_err(unwritable)
+        weight_file::to_bytes(&dict, path).map_err(Failure::Input)
+    }
 }
 
 /// Says what became of keys beside the network's, and what the file has more than the first.
