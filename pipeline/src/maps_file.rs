@@ -39,7 +39,25 @@ pub fn write(matched: &Matched, spec: &PermutationSpec, path: &Path) -> Result<(
 pub fn read(path: &Path, graph: &Graph, names: &[String]) -> Result<Vec<Vec<Permutation>>> {
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display()))?;
     let value: Value = serde_json::from_str(&text).with_context(|| format!("`{}` is no JSON", path.display()))?;
+    in_their_order(&value, names).with_context(|| format!("the maps of `{}`", path.display()))?;
     parse(&value, graph.spec(), names).with_context(|| format!("the maps of `{}`", path.display()))
+}
+
+/// Refuses maps of the same files in another order. Files that are called otherwise may be the same ones.
+fn in_their_order(maps: &Value, names: &[String]) -> Result<()> {
+    let name = |text: &str| Path::new(text).file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    let listed = maps.get("files").and_then(Value::as_array).into_iter().flatten();
+    let found: Vec<String> = listed.filter_map(|file| Some(name(file.as_str()?))).collect();
+    let given: Vec<String> = names.iter().map(|file| name(file)).collect();
+    let sorted = |names: &[String]| {
+        let mut names = names.to_vec();
+        names.sort_unstable();
+        names
+    };
+    if found != given && sorted(&found) == sorted(&given) {
+        bail!("they are of {}, in this order\nhint: name the files in the order in which they were matched", found.join(", "));
+    }
+    Ok(())
 }
 
 /// The alignment of permutations that are known.

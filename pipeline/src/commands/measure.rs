@@ -68,6 +68,10 @@ pub fn measure(arguments: &cli::Measure) -> Result<Verdict, Failure> {
             }
         }
     }
+    if let Some(Row { name, .. }) = rows.iter().find(|row| !row.evaluation.loss.is_finite()) {
+        let hint = "hint: weights or running variances of its file make numbers that `f32` does not hold; take an earlier state";
+        return Err(Failure::Running(anyhow!("`{name}` gives outputs that are no numbers\n{hint}")));
+    }
     console::data(&if arguments.json { as_json(&rows) } else { as_text(&rows) })?;
     Ok(Verdict::Fine)
 }

@@ -3,7 +3,7 @@
 mod architecture_file;
 mod differences;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -71,9 +71,14 @@ pub fn tell(named: Named<'_>, is_ordered: bool, own: Option<&str>, hints: &Hints
     } else {
         infer(tensors, &Known { input: hints.input, is_ordered, linear: hints.linear, epsilon: None })
     };
-    let inferred = match (inferred, several_networks(tensors).or_else(|| copy_under_a_prefix(tensors))) {
-        (Err(error), Some(hint)) => return Err(anyhow::Error::new(error).context(hint).context(not_told())),
-        (inferred, _) => inferred.with_context(not_told)?,
+    let inferred = match inferred {
+        Ok(inferred) => inferred,
+        Err(error) => {
+            let known = Known { input: hints.input, is_ordered, linear: hints.linear, epsilon: None };
+            let hint = several_networks(tensors).or_else(|| copy_under_a_prefix(tensors)).or_else(|| network_below(tensors, &known));
+            let error = anyhow::Error::new(error);
+            return Err(hint.into_iter().fold(error, anyhow::Error::context).context(not_told()));
+        }
     };
     let graph = Graph::build(&inferred.architecture).with_context(not_told)?;
     Ok((inferred, Arc::new(graph)))
@@ -103,6 +108,21 @@ fn several_networks(tensors: &[Stored]) -> Option<String> {
     let mut pairs = sets.iter().enumerate().flat_map(|(place, one)| sets[place + 1..].iter().map(move |other| (one, other)));
     let (one, other) = pairs.find(|(one, other)| one.1 == other.1)?;
     Some(format!("hint: names begin with `{0}` and `{1}`, which may be two networks: `--key {0}` takes one", one.0, other.0))
+}
+
+/// What to do where the tensors below one first component of names are a network, and others stand beside it.
+fn network_below(tensors: &[Stored], known: &Known) -> Option<String> {
+    let firsts: BTreeSet<&str> = tensors.iter().filter_map(|tensor| Some(tensor.name.split_once('.')?.0)).collect();
+    let is_network = |first: &&str| {
+        let below = tensors.iter().filter_map(|tensor| {
+            let name = tensor.name.strip_prefix(first)?.strip_prefix('.')?.to_owned();
+            Some(Stored { name, shape: tensor.shape.clone() })
+        });
+        let below: Vec<Stored> = below.collect();
+        below.len() > 2 && below.len() < tensors.len() && infer(&below, known).is_ok_and(|inferred| inferred.bound.len() > 2)
+    };
+    let first = firsts.into_iter().find(is_network)?;
+    Some(format!("hint: the tensors whose names begin with `{first}` are a network: `--key {first}` takes these alone"))
 }
 
 /// What to do where each tensor has a second one of its shape, whose name is a run of letters and its own: `ema_fc1.weight`.

@@ -34,6 +34,7 @@ mod safetensors;
 mod state_dict;
 mod tensor;
 mod torch;
+mod zip_archive;
 
 pub use dtype::Dtype;
 pub use error::{CheckpointError, Fault};

@@ -1,14 +1,12 @@
 //! NumPy's arrays: `.npy`, one array behind a header; `.npz`, a zip archive of them.
 
 use std::fs;
-use std::io::{Cursor, Read};
+use std::io::Read;
 use std::path::Path;
-
-use zip::ZipArchive;
 
 use crate::error::Fault;
 use crate::tensor::{gather, volume};
-use crate::{CheckpointError, Dtype, Format, StateDict, Tensor};
+use crate::{CheckpointError, Dtype, Format, StateDict, Tensor, zip_archive};
 
 /// How much larger than the file compressed arrays may be.
 const LARGEST_EXPANSION: u64 = 64;
@@ -53,13 +51,13 @@ const MAGIC: &[u8] = b"\x93NUMPY";
 
 /// Whether a zip archive is one of arrays alone.
 pub(crate) fn is_npz(bytes: &[u8]) -> bool {
-    ZipArchive::new(Cursor::new(bytes))
+    zip_archive::open(bytes)
         .is_ok_and(|archive| !archive.is_empty() && archive.file_names().all(|name| name.is_ok_and(|name| name.ends_with(".npy"))))
 }
 
 pub(crate) fn state_dict(bytes: &[u8]) -> Result<StateDict, Fault> {
     let broken = |error: &dyn std::fmt::Display| Fault::damaged(format!("is no whole zip archive: {error}"));
-    let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(|error| broken(&error))?;
+    let mut archive = zip_archive::open(bytes).map_err(|error| broken(&error))?;
     let mut budget = (bytes.len() as u64).saturating_mul(LARGEST_EXPANSION).max(SMALL);
     let mut dict = StateDict::new(Vec::new());
     dict.format = Format::Npz;

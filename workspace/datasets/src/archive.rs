@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
 use sha2::{Digest as _, Sha256};
+use zip::read::{ArchiveOffset, Config};
 use zip::result::ZipError;
 
 use crate::content::digits;
@@ -113,7 +114,8 @@ impl Unpacking<'_> {
             ZipError::Io(error) => self.unreadable(error),
             error => self.unreadable(io::Error::other(error.to_string())),
         };
-        let mut archive = zip::ZipArchive::new(file).map_err(unreadable)?;
+        // Its beginning is not looked for: the search can take a directory to begin one entry late.
+        let mut archive = zip::ZipArchive::with_config(Config { archive_offset: ArchiveOffset::Known(0) }, file).map_err(unreadable)?;
         for (index, file) in self.files.iter().copied().enumerate() {
             let names =
                 self.nested.iter().flat_map(|folder| ENDINGS.map(|(ending, packed)| (format!("{folder}/{}{ending}", file.name), packed)));

@@ -68,7 +68,7 @@ pub fn tell(network: &Network) {
             console::note(&format!("`{path}`: passed over {passed}, which is no tensor"));
         }
         for &kept in &network.inferred.kept {
-            console::note(&format!("`{path}`: `{}` is a counter and is kept as it is", network.dict.tensors[kept].0));
+            console::note(&format!("`{path}`: `{}` is of no layer and is kept as it is", network.dict.tensors[kept].0));
         }
     }
     for note in &network.notes {

@@ -7,9 +7,9 @@ use zip::{CompressionMethod, ZipArchive};
 use super::find::find;
 use super::storages::{Content, bytes_of, load, scatter, tensors_of};
 use super::write::write_archive;
-use crate::StateDict;
 use crate::error::Fault;
 use crate::pickle::{self, Pickled};
+use crate::{StateDict, zip_archive};
 
 /// More files than any checkpoint has.
 const MOST_FILES: usize = 1_000_000;
@@ -25,7 +25,7 @@ pub(crate) fn from_zip(bytes: &[u8], key: Option<&str>) -> Result<StateDict, Fau
 /// The same archive with other numbers in the tensors of `dict`.
 pub(crate) fn zip_with(bytes: &[u8], key: Option<&str>, dict: &StateDict) -> Result<Vec<u8>, Fault> {
     let changed = opened(bytes, key, |content| scatter(bytes, content, dict))?;
-    let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(|error| broken(&error))?;
+    let mut archive = zip_archive::open(bytes).map_err(|error| broken(&error))?;
     let entries = entries(bytes, &mut archive)?;
     let mut files: Vec<(&String, &Range<usize>)> = entries.iter().collect();
     files.sort_by_key(|(_, range)| range.start);
@@ -33,7 +33,7 @@ pub(crate) fn zip_with(bytes: &[u8], key: Option<&str>, dict: &StateDict) -> Res
 }
 
 fn opened<R>(bytes: &[u8], key: Option<&str>, then: impl FnOnce(&Content<'_>) -> Result<R, Fault>) -> Result<R, Fault> {
-    let mut archive = match ZipArchive::new(Cursor::new(bytes)) {
+    let mut archive = match zip_archive::open(bytes) {
         Ok(archive) => archive,
         Err(error) => return Err(cut(bytes, key).unwrap_or_else(|| broken(&error))),
     };

@@ -80,9 +80,19 @@ pub(super) fn geometry(
     let sizes: Vec<usize> = known.input.map_or(usual.to_vec(), |shape| vec![shape.height]);
     let ends_in_mean = pixels.is_none_or(|pixels| pixels == 1);
     let by_gaps = pools_by_gaps(convolutions, relu_first);
-    if by_gaps.is_some() {
-        let gaps = "gaps in the numbers of layers are ReLUs, and max pools of 2 where there are one or two more; a pool is behind the last convolution";
-        assumed.push(gaps.to_owned());
+    // Behind the last convolution no number tells; a mean over all pixels needs no pool before it, unless one leaves a single pixel.
+    let by_gaps = by_gaps.map(|mut pools: Vec<usize>| {
+        let with_last: Vec<usize> = pools.iter().copied().chain([convolutions.len() - 1]).collect();
+        if !pools.is_empty() && (!ends_in_mean || ends(convolutions, sizes[0], Padding::All, &with_last) == Some(1)) {
+            pools = with_last;
+        }
+        pools
+    });
+    if let Some(pools) = by_gaps.as_ref().filter(|pools| !pools.is_empty()) {
+        let last = if pools.last() == Some(&(convolutions.len() - 1)) { "a pool" } else { "no pool" };
+        assumed.push(format!(
+            "gaps in the numbers of layers are ReLUs, and max pools of 2 where there are one or two more; {last} is behind the last convolution"
+        ));
     }
     // Usual ways to come from an image of a usual size to as many pixels as the first linear layer reads.
     if let Some(side) = side.filter(|&side| side > 1) {
@@ -113,7 +123,7 @@ pub(super) fn geometry(
     }
     assumed.push(format!(
         "convolutions have stride 1 and pad so that the size stays{}",
-        if by_gaps.is_some() { "" } else { ", and there are no pools" }
+        if by_gaps.as_ref().is_some_and(|pools| !pools.is_empty()) { "" } else { ", and there are no pools" }
     ));
     let pools = by_gaps.unwrap_or_default();
     let input = match side {
@@ -132,11 +142,17 @@ pub(super) fn takes_other_images(channels: usize, shape: Shape) -> String {
 
 /// Paddings and places of pools, the likeliest first.
 fn ways(convolutions: usize, by_gaps: Option<&Vec<usize>>) -> Vec<(Padding, Vec<usize>)> {
-    if let Some(pools) = by_gaps {
-        return [Padding::All, Padding::None, Padding::First].map(|padding| (padding, pools.clone())).into();
+    let last = vec![convolutions - 1];
+    let paddings = [Padding::All, Padding::None, Padding::First];
+    match by_gaps {
+        // Between convolutions is no place for a pool.
+        Some(pools) if pools.is_empty() => {
+            return [Vec::new(), last].iter().flat_map(|pools| paddings.map(|padding| (padding, pools.clone()))).collect();
+        }
+        Some(pools) => return paddings.map(|padding| (padding, pools.clone())).into(),
+        None => {}
     }
     let every: Vec<usize> = (0..convolutions).collect();
-    let last = vec![convolutions - 1];
     vec![
         (Padding::All, every.clone()),
         (Padding::None, every.clone()),
@@ -182,9 +198,5 @@ fn pools_by_gaps(units: &[Unit<'_>], relu_first: bool) -> Option<Vec<usize>> {
             _ => return None,
         }
     }
-    if pools.is_empty() {
-        return None;
-    }
-    pools.push(units.len() - 1);
-    Some(pools)
+    (units.len() > 1).then_some(pools)
 }

@@ -95,6 +95,7 @@ pub fn infer(tensors: &[Stored], known: &Known) -> Result<Inferred, NetworkError
             "images have {channels} channel{s}: the first convolution is taken to be of one group, and shapes do not tell it from one of several"
         );
         inferred.assumed.push(first);
+        inferred.assumed.push("convolutions are not dilated".to_owned());
     }
     if is_keras {
         inferred.assumed.push(format!("batch norms add {KERAS_EPSILON} to variances, as those of Keras do"));
@@ -122,9 +123,11 @@ impl Inferred {
         for bound in &self.bound {
             let shape = graph.spec().parameter(&bound.parameter).map(|parameter| parameter.shape.clone()).unwrap_or_default();
             let values = bound.layout.read(values(bound.tensor), &shape);
-            let array = ArrayD::from_shape_vec(IxDyn(&shape), values).map_err(|error| NetworkError::Parameter {
-                name: bound.parameter.clone(),
-                problem: format!("does not fit its tensor: {error}"),
+            let numbers = values.len();
+            let array = ArrayD::from_shape_vec(IxDyn(&shape), values).map_err(|_| NetworkError::Layer {
+                layer: bound.parameter.clone(),
+                problem: format!("has {numbers} numbers in the file, and shape {shape:?} in the network that names and shapes suggest"),
+                hint: "`--input C,H,W` says the shape of images, `--architecture FILE.toml` the layers".to_owned(),
             })?;
             arrays.insert(bound.parameter.clone(), array);
         }

@@ -1,7 +1,7 @@
 //! Tensors put together to layers.
 
 use std::cmp::Ordering;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::{Bound, Layout, Stored, refuse};
 use crate::{Layer, NetworkError, NormKind, Width};
@@ -52,7 +52,7 @@ fn part(name: &str) -> Option<Part> {
 }
 
 /// Components of names that say what is not supported, and what it is.
-const UNSUPPORTED: [(&str, &str); 16] = [
+const UNSUPPORTED: [(&str, &str); 19] = [
     ("attn", "attention"),
     ("attention", "attention"),
     ("in_proj_weight", "attention"),
@@ -69,7 +69,33 @@ const UNSUPPORTED: [(&str, &str); 16] = [
     ("embedding", "an embedding"),
     ("se_module", "a squeeze-and-excitation block"),
     ("lora_", "a low-rank adapter"),
+    ("experts", "a mixture of experts"),
+    ("groupnorm", "a group norm"),
+    ("group_norm", "a group norm"),
 ];
+
+/// What a component of a name says is not supported.
+fn unsupported(component: &str) -> Option<&'static str> {
+    let name = component.to_lowercase();
+    let is_group_norm = name.strip_prefix("gn").is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_digit()));
+    let found = UNSUPPORTED.iter().find(|(word, _)| name.contains(word)).map(|(_, what)| *what);
+    found.or(is_group_norm.then_some("a group norm"))
+}
+
+/// How attention calls its three projections.
+const PROJECTIONS: [[&str; 3]; 4] = [["query", "key", "value"], ["q", "k", "v"], ["to_q", "to_k", "to_v"], ["wq", "wk", "wv"]];
+
+/// A tensor of attention, told by three layers side by side.
+fn projection(tensors: &[Stored]) -> Option<&Stored> {
+    let path = |tensor: &Stored| tensor.name.rsplit_once('.').map(|(path, _)| path.to_lowercase());
+    let paths: HashSet<String> = tensors.iter().filter_map(path).collect();
+    tensors.iter().find(|tensor| {
+        let Some(path) = path(tensor) else { return false };
+        let (parent, own) = path.rsplit_once('.').map_or(("", path.as_str()), |(parent, own)| (parent, own));
+        let beside = |name: &str| paths.contains(&if parent.is_empty() { name.to_owned() } else { format!("{parent}.{name}") });
+        PROJECTIONS.iter().any(|names| names.contains(&own) && names.iter().all(|name| beside(name)))
+    })
+}
 
 fn attention_first(tensors: &[Stored]) -> impl Iterator<Item = &Stored> {
     let is_attention = |tensor: &&Stored| {
@@ -87,20 +113,29 @@ pub(super) fn modules(tensors: &[Stored]) -> Result<(Vec<Module>, Vec<usize>), N
     // Attention says more than what stands before it.
     for tensor in attention_first(tensors) {
         let components: Vec<&str> = tensor.name.split('.').collect();
-        for (depth, component) in components.iter().enumerate() {
-            let found = UNSUPPORTED.iter().find(|(word, _)| component.to_lowercase().contains(word));
-            if let Some((_, what)) = found {
-                let layer = components[..depth + 1].join(".");
-                return Err(refuse(
-                    &layer,
-                    format!("its tensor `{}` of shape {:?} is of {what}, which is not supported", tensor.name, tensor.shape),
-                ));
-            }
+        if let Some((depth, what)) = components.iter().enumerate().find_map(|(depth, part)| Some((depth, unsupported(part)?))) {
+            let layer = components[..=depth].join(".");
+            return Err(refuse(
+                &layer,
+                format!("its tensor `{}` of shape {:?} is of {what}, which is not supported", tensor.name, tensor.shape),
+            ));
         }
+    }
+    if let Some(tensor) = projection(tensors) {
+        let layer = tensor.name.rsplit_once('.').map_or(tensor.name.as_str(), |(path, _)| path);
+        return Err(refuse(
+            layer,
+            format!("its tensor `{}` of shape {:?} is of attention, which is not supported", tensor.name, tensor.shape),
+        ));
     }
     for (index, tensor) in tensors.iter().enumerate() {
         let (path, last) = tensor.name.rsplit_once('.').unwrap_or(("", &tensor.name));
         let Some(part) = part(last) else {
+            // How many networks an average is of, a temperature.
+            if tensor.shape.is_empty() {
+                counters.push(index);
+                continue;
+            }
             let layer = if path.is_empty() { &tensor.name } else { path };
             let is_unnamed = |rest: &str| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit());
             if tensor.name.strip_prefix("arr_").is_some_and(is_unnamed) {

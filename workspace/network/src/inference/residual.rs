@@ -59,6 +59,8 @@ pub(super) fn blocks(modules: &[Module]) -> Option<Vec<Block>> {
         by_name(&mut block.convolutions);
         by_name(&mut block.norms);
         by_name(&mut block.shortcut);
+        // A norm comes behind its convolution.
+        block.shortcut.sort_by_key(|&place| matches!(modules[place].kind, Kind::Norm { .. }));
     }
     is_residual.then_some(blocks)
 }
@@ -214,7 +216,7 @@ pub(super) fn infer(modules: &[Module], blocks: &[Block], known: &Known) -> Resu
                 .to_owned(),
         );
     }
-    norms_assumed(used.iter().copied(), &mut assumed);
+    norms_assumed(used.iter().copied(), epsilon, &mut assumed);
     let side = if is_large { 224 } else { 32 };
     let input = match known.input {
         Some(shape) if shape.channels != colours => {

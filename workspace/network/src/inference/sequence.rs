@@ -18,10 +18,25 @@ type Chain<'a> = Result<(Vec<&'a Module>, Vec<Unit<'a>>), (usize, NetworkError)>
 
 /// The network of layers in a row.
 pub(super) fn infer(modules: &[Module], known: &Known) -> Result<Inferred, NetworkError> {
+    no_residual_names(modules)?;
     let mut furthest: Option<(usize, NetworkError)> = None;
     for order in orders(modules, known.is_ordered) {
         match chain(&order) {
-            Ok((first, units)) => return lay_out(first, &units, known),
+            // Norms do not follow norms: those of several layers stand together in the file.
+            Ok((first, units)) if first.len() > 1 || units.iter().any(|unit| unit.norms.len() > 1) => {
+                let norms = std::iter::once(&first).chain(units.iter().map(|unit| &unit.norms)).find(|norms| norms.len() > 1);
+                if let Some(&[one, other, ..]) = norms.map(Vec::as_slice) {
+                    let problem =
+                        format!("is a norm, and so is `{}` before it: neither names nor the file say which layers they follow", one.path);
+                    furthest = Some((modules.len(), refuse(&other.path, problem)));
+                }
+            }
+            Ok((first, units)) => {
+                if !known.is_ordered {
+                    names_tell_the_order(&units)?;
+                }
+                return lay_out(first, &units, known);
+            }
             Err((length, error)) => {
                 if furthest.as_ref().is_none_or(|(other, _)| length > *other) {
                     furthest = Some((length, error));
@@ -36,6 +51,72 @@ pub(super) fn infer(modules: &[Module], known: &Known) -> Result<Inferred, Netwo
         return lay_out(first, &units, known);
     }
     Err(furthest.expect("at least one order was tried").1)
+}
+
+/// Refuses blocks with a way around them that are of no known form: as a sequence they would be another network.
+fn no_residual_names(modules: &[Module]) -> Result<(), NetworkError> {
+    let is_residual = |component: &str| {
+        let name = component.to_lowercase();
+        let is_numbered = name.strip_prefix("res").is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit()));
+        is_numbered || ["residual", "resblock", "shortcut", "downsample"].iter().any(|word| name.contains(word))
+    };
+    match modules.iter().find(|module| module.path.split('.').any(is_residual)) {
+        None => Ok(()),
+        Some(module) => Err(refuse(&module.path, "is of a residual block by its name, and of no form of one that is known")),
+    }
+}
+
+/// Refuses layers of one shape that could stand for each other, where the file has no order and their names differ in more than numbers.
+fn names_tell_the_order(units: &[Unit<'_>]) -> Result<(), NetworkError> {
+    for (place, unit) in units.iter().enumerate() {
+        let twin = |other: &&Unit<'_>| other.module.kind == unit.module.kind && !tells_order(&other.module.path, &unit.module.path);
+        if let Some(twin) = units[..place].iter().find(twin) {
+            let problem = format!(
+                "has the shape of `{}`, and neither their names nor the file, whose tensors are sorted, say which comes first",
+                twin.module.path
+            );
+            return Err(refuse(&unit.module.path, problem));
+        }
+    }
+    Ok(())
+}
+
+/// Whether two names differ first in a number, or one has a number where the other ends.
+fn tells_order(left: &str, right: &str) -> bool {
+    let same = left.chars().zip(right.chars()).take_while(|(a, b)| a == b).map(|(a, _)| a.len_utf8()).sum::<usize>();
+    let rest = |name: &str| name[same..].trim_start_matches(['.', '_', '-']).to_owned();
+    [rest(left), rest(right)].iter().all(|rest| rest.is_empty() || rest.starts_with(|letter: char| letter.is_ascii_digit()))
+}
+
+/// The last number in a name.
+fn last_number(name: &str) -> Option<&str> {
+    let end = name.rfind(|letter: char| letter.is_ascii_digit())? + 1;
+    let start = name[..end].rfind(|letter: char| !letter.is_ascii_digit()).map_or(0, |place| place + 1);
+    Some(&name[start..end])
+}
+
+/// Layers, each with the norm of its number behind it; where a norm has no such layer, all of them one after the other.
+fn with_norms<'a>(layers: &[&'a Module], norms: &[&'a Module]) -> Vec<&'a Module> {
+    let mut of_layer: Vec<Option<&Module>> = vec![None; layers.len()];
+    for &norm in norms {
+        let Kind::Norm { units, .. } = norm.kind else { continue };
+        let fits = |place: &usize| {
+            let layer = layers[*place];
+            let outputs = match layer.kind {
+                Kind::Linear { outputs, .. } | Kind::Conv { outputs, .. } => outputs,
+                Kind::Norm { .. } => 0,
+            };
+            of_layer[*place].is_none() && outputs == units && last_number(&layer.path) == last_number(&norm.path)
+        };
+        match (0..layers.len()).find(fits) {
+            Some(place) => of_layer[place] = Some(norm),
+            None => {
+                of_layer = (0..layers.len()).map(|place| norms.get(place).copied()).collect();
+                break;
+            }
+        }
+    }
+    layers.iter().zip(of_layer).flat_map(|(&layer, norm)| std::iter::once(layer).chain(norm)).collect()
 }
 
 /// The orders in which layers may follow: that of the file where it has one, names by their numbers, convolutions first, norms by the
@@ -57,11 +138,7 @@ fn orders(modules: &[Module], is_ordered: bool) -> Vec<Vec<&Module>> {
     let norms: Vec<&Module> = sorted.iter().copied().filter(|module| rank(module.kind) == 2).collect();
     let mut layers: Vec<&Module> = sorted.iter().copied().filter(|module| rank(module.kind) < 2).collect();
     layers.sort_by_key(|module| rank(module.kind));
-    let mut by_kind = Vec::with_capacity(modules.len());
-    for (place, layer) in layers.into_iter().enumerate() {
-        by_kind.push(layer);
-        by_kind.extend(norms.get(place));
-    }
+    let by_kind = with_norms(&layers, &norms);
     if is_ordered { vec![file, sorted, grouped, by_kind] } else { vec![sorted, grouped, by_kind, file] }
 }
 
@@ -143,6 +220,14 @@ fn lay_out(first: Vec<&Module>, units: &[Unit<'_>], known: &Known) -> Result<Inf
             _ => None,
         };
     let relu_first = relu_before_norm(units);
+    if let [Unit { module: first, .. }, Unit { module: next, .. }, ..] = units
+        && let (Kind::Conv { inputs: 1, outputs, .. }, Kind::Conv { kernel: 1, .. }, None) = (first.kind, next.kind, known.input)
+        && outputs % 3 == 0
+    {
+        let problem = "reads one channel before a 1x1 convolution, as a convolution in three groups of colour images does, which is not supported; \
+                       `--input 1,H,W` says that images have one channel";
+        return Err(refuse(&first.path, problem));
+    }
     let shape = geometry(units, convolutions, pixels, known, relu_first, &mut assumed)?;
     let mut layers = Vec::new();
     if convolutions == 0 && first.is_empty() {
@@ -156,6 +241,11 @@ fn lay_out(first: Vec<&Module>, units: &[Unit<'_>], known: &Known) -> Result<Inf
         if place == convolutions && place > 0 {
             layers.extend(shape.resized.map(|size| Layer::AdaptiveMean { size }));
             layers.push(if shape.ends_in_mean { Layer::GlobalMean {} } else { Layer::Flatten {} });
+            assumed.push(match (shape.ends_in_mean, unit.module.layout.inputs_first) {
+                (true, _) => "the mean over all pixels is taken before the linear layers".to_owned(),
+                (false, true) => "the flatten goes by rows and columns, then channels".to_owned(),
+                (false, false) => "the flatten goes by channels, then rows and columns".to_owned(),
+            });
         }
         let mut layer = unit.module.layer(1, epsilon);
         if let Layer::Conv { padding, .. } = &mut layer
@@ -182,7 +272,7 @@ fn lay_out(first: Vec<&Module>, units: &[Unit<'_>], known: &Known) -> Result<Inf
         let norms = if relu_first { "before its norm: the numbers leave one out between them" } else { "behind its norm where it has one" };
         assumed.push(format!("a ReLU stands behind each layer but the last, {norms}"));
     }
-    norms_assumed(first.iter().chain(units.iter().flat_map(|unit| &unit.norms)).copied(), &mut assumed);
+    norms_assumed(first.iter().chain(units.iter().flat_map(|unit| &unit.norms)).copied(), epsilon, &mut assumed);
     let family = match (convolutions, units.len()) {
         (0, 1) => "one linear layer".to_owned(),
         (0, count) => format!("a multi-layer perceptron of {count} linear layers"),
@@ -214,9 +304,16 @@ fn relu_before_norm(units: &[Unit<'_>]) -> bool {
 }
 
 /// Says what cannot be told of norms.
-pub(super) fn norms_assumed<'a>(norms: impl Iterator<Item = &'a Module>, assumed: &mut Vec<String>) {
-    let is_layer = |norm: &Module| matches!(norm.kind, Kind::Norm { kind: crate::NormKind::Layer, .. });
-    if norms.into_iter().any(is_layer) {
-        assumed.push("norms without running statistics are layer norms over the channels of each pixel".to_owned());
+pub(super) fn norms_assumed<'a>(norms: impl Iterator<Item = &'a Module>, epsilon: f64, assumed: &mut Vec<String>) {
+    let norms: Vec<&Module> = norms.collect();
+    let is_layer = |norm: &&Module| matches!(norm.kind, Kind::Norm { kind: crate::NormKind::Layer, .. });
+    if norms.iter().any(is_layer) {
+        let text = "norms without running statistics are layer norms over the channels of each pixel; \
+                    units of a group norm may not be permuted as those are";
+        assumed.push(text.to_owned());
+    }
+    // Keras' own is said where its names are seen.
+    if !norms.is_empty() && epsilon == EPSILON {
+        assumed.push(format!("norms add {EPSILON:e} to variances"));
     }
 }

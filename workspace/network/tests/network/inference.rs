@@ -1,6 +1,6 @@
 use onebasin_network::{Blueprint, Graph, Inferred, Known, Layer, NetworkError, Operation, Rename, Shape, Stored, bind, infer};
 
-fn listed(text: &str) -> Vec<Stored> {
+pub fn listed(text: &str) -> Vec<Stored> {
     let stored = |line: &str| {
         let (name, shape) = line.split_once(' ').unwrap_or((line, ""));
         let shape = shape.split('x').filter(|extent| !extent.is_empty()).map(|extent| extent.parse().unwrap()).collect();
@@ -9,20 +9,20 @@ fn listed(text: &str) -> Vec<Stored> {
     text.lines().filter(|line| !line.is_empty()).map(stored).collect()
 }
 
-const ORDERED: Known = Known { input: None, is_ordered: true, linear: false, epsilon: None };
+pub const ORDERED: Known = Known { input: None, is_ordered: true, linear: false, epsilon: None };
 
-fn inferred(text: &str) -> (Inferred, Graph) {
+pub fn inferred(text: &str) -> (Inferred, Graph) {
     let inferred = infer(&listed(text), &ORDERED).unwrap();
     let graph = Graph::build(&inferred.architecture).unwrap();
     (inferred, graph)
 }
 
-fn refusal(text: &str) -> String {
+pub fn refusal(text: &str) -> String {
     infer(&listed(text), &ORDERED).unwrap_err().to_string()
 }
 
 /// The same tensors sorted by name, as safetensors files have them.
-fn sorted(text: &str) -> Vec<Stored> {
+pub fn sorted(text: &str) -> Vec<Stored> {
     let mut tensors = listed(text);
     tensors.sort_by(|left, right| left.name.cmp(&right.name));
     tensors

@@ -11,3 +11,4 @@ mod permuting;
 mod repairable;
 mod samples;
 mod taps;
+mod telling_apart;
