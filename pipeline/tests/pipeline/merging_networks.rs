@@ -106,3 +106,17 @@ fn a_repair_gives_biases_to_layers_without_and_folds_them_into_batch_norms() {
     let (code, _, error) = run(folder, &["measure", "merged.pt", "--data", "glyphs", "--images", "50"]);
     assert_eq!(code, 0, "{error}");
 }
+
+#[test]
+fn maps_of_the_same_files_in_another_order_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    for (name, seed) in [("a.pt", 1), ("b.pt", 100)] {
+        written(folder, name, to_pytorch(&perceptron(&[6, 5, 3], seed)));
+    }
+    assert_eq!(run(folder, &["match", "a.pt", "b.pt", "--out", "maps.json"]).0, 0);
+    assert_eq!(run(folder, &["merge", "a.pt", "b.pt", "--maps", "maps.json", "--out", "m.pt"]).0, 0);
+    let (code, _, error) = run(folder, &["merge", "b.pt", "a.pt", "--maps", "maps.json", "--out", "wrong.pt"]);
+    assert!(code == 2 && error.contains("they are of a.pt, b.pt, in this order"), "{error}");
+    assert!(!folder.join("wrong.pt").exists());
+}

@@ -117,6 +117,14 @@ fn a_network_beside_its_average_under_longer_names_is_told() {
     written(folder, "a.safetensors", to_safetensors(&two));
     let (code, _, error) = run(folder, &["describe", "a.safetensors"]);
     assert!(code == 2 && error.contains("hint: names that begin with `ema_` are of a second network"), "{error}");
+    // Beside what is of no network.
+    let mut beside = perceptron(&[6, 5, 3], 1);
+    beside.tensors.iter_mut().for_each(|(name, _)| *name = format!("net.{name}"));
+    beside.tensors.push(("criterion.weight".to_owned(), array(&[3], &[1.0; 3])));
+    written(folder, "b.safetensors", to_safetensors(&beside));
+    let (code, _, error) = run(folder, &["describe", "b.safetensors"]);
+    assert!(code == 2 && error.contains("hint: the tensors whose names begin with `net` are a network: `--key net`"), "{error}");
+    assert_eq!(run(folder, &["describe", "b.safetensors", "--key", "net"]).0, 0);
 }
 
 #[test]
@@ -291,6 +299,12 @@ fn networks_in_files_are_measured_alone_and_along_a_line() {
     let (code, out, error) = run(folder, &["measure", "a.pt", "b.pt", "--data", "glyphs", "--images", "50", "--lambdas", "3"]);
     assert_eq!(code, 0, "{error}");
     assert!(out.lines().count() == 4 && error.contains("the barrier is"), "{out}{error}");
+    // Weights that are numbers, and outputs that are none.
+    let mut huge = perceptron(&[inputs, 4, classes], 1);
+    huge.tensors.iter_mut().for_each(|(_, tensor)| *tensor = tensor.with_values(&vec![1e30; tensor.len()]).unwrap());
+    written(folder, "huge.pt", to_pytorch(&huge));
+    let (code, out, error) = run(folder, &["measure", "huge.pt", "--data", "glyphs", "--images", "50"]);
+    assert!(code == 1 && out.is_empty() && error.contains("`huge.pt` gives outputs that are no numbers"), "{out}{error}");
 }
 
 #[test]

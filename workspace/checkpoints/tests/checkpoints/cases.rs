@@ -127,3 +127,11 @@ fn headers_of_safetensors_are_read_or_refused_as_the_library_does() {
     assert_eq!(dict("bf16").tensors[0].1.to_f32().unwrap(), [0.0, 0.0]);
     assert_eq!(dict("f8").tensors[0].1.to_f32(), None);
 }
+
+/// PyTorch writes both forms of the end of a zip directory; 76 bytes, as long as the first entry here, are the newer one.
+#[test]
+fn an_archive_is_read_whatever_the_length_of_its_names() {
+    let dict = read(&fixture("directory-76.pt"), None).unwrap();
+    let names: Vec<&str> = dict.tensors.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["0.weight", "0.bias", "2.weight", "2.bias"]);
+}
