@@ -20,7 +20,8 @@ type Chain<'a> = Result<(Vec<&'a Module>, Vec<Unit<'a>>), (usize, NetworkError)>
 pub(super) fn infer(modules: &[Module], known: &Known) -> Result<Inferred, NetworkError> {
     no_residual_names(modules)?;
     let mut furthest: Option<(usize, NetworkError)> = None;
-    for order in orders(modules, known.is_ordered) {
+    // An order by numbers leaves out norms that follow no layer.
+    for order in orders(modules, known.is_ordered).into_iter().filter(|order| order.len() == modules.len()) {
         match chain(&order) {
             // Norms do not follow norms: those of several layers stand together in the file.
             Ok((first, units)) if first.len() > 1 || units.iter().any(|unit| unit.norms.len() > 1) => {
