@@ -299,6 +299,8 @@ fn networks_in_files_are_measured_alone_and_along_a_line() {
     let (code, out, error) = run(folder, &["measure", "a.pt", "b.pt", "--data", "glyphs", "--images", "50", "--lambdas", "3"]);
     assert_eq!(code, 0, "{error}");
     assert!(out.lines().count() == 4 && error.contains("the barrier is"), "{out}{error}");
+    let (code, _, error) = run(folder, &["measure", "a.pt", "--data", "glyfs"]);
+    assert!(code == 2 && error.contains("hint: here `--data` is the name of a known data set, and `--data-folder DIR`"), "{error}");
     // Weights that are numbers, and outputs that are none.
     let mut huge = perceptron(&[inputs, 4, classes], 1);
     huge.tensors.iter_mut().for_each(|(_, tensor)| *tensor = tensor.with_values(&vec![1e30; tensor.len()]).unwrap());

@@ -1,5 +1,5 @@
 use anyhow::{Context, anyhow, ensure};
-use onebasin_datasets::{Dataset, Normalisation, SearchPaths, Source, Split, open};
+use onebasin_datasets::{Dataset, DatasetError, Normalisation, SearchPaths, Source, Split, open};
 
 use crate::cli::ImageOptions;
 use crate::commands::Failure;
@@ -16,9 +16,14 @@ impl Images {
     /// Opens the data set of the options, fetching what is missing.
     pub fn open(options: &ImageOptions) -> Result<Images, Failure> {
         let name = options.data.as_deref().context("no data set is named\nhint: `--data cifar10`").map_err(Failure::Input)?;
-        let source = Source::named(name).map_err(Failure::input)?;
+        // A spec says the same by other keys.
+        let here = |error: DatasetError| {
+            let hint = "hint: here `--data` is the name of a known data set, and `--data-folder DIR` where its files lie";
+            Failure::Input(anyhow::Error::new(error).context(hint))
+        };
+        let source = Source::named(name).map_err(here)?;
         let places = SearchPaths::standard(options.data_folder.as_deref(), true);
-        fetch_for(&source, &places).map_err(Failure::input)?;
+        fetch_for(&source, &places).map_err(here)?;
         let dataset = open(&source, &places).with_context(|| format!("cannot open `{name}`")).map_err(Failure::Input)?;
         let normalisation = match (&options.mean, &options.deviation) {
             (Some(mean), Some(deviation)) => {
