@@ -3,6 +3,7 @@
 mod executor;
 mod networks;
 mod report;
+mod run;
 mod store;
 
 use std::ffi::OsString;
@@ -19,7 +20,8 @@ use crate::version;
 
 pub use executor::{ExecutorKind, ExecutorOptions, Logs, Stages, Status};
 pub use networks::{Convert, ImageOptions, Match, MatchOptions, Measure, Merge, NetworkOptions};
-pub use report::{Compare, Report, Why};
+pub use report::{Compare, Diff, Report, Why};
+pub use run::Run;
 pub use store::{Gc, Store, StoreAction};
 
 const EXIT_CODES: &str = "Exit codes:
@@ -219,47 +221,6 @@ pub struct Shared {
     pub keep_going: bool,
 }
 
-/// `run`.
-#[derive(Debug, Args)]
-pub struct Run {
-    /// Specs, run one after the other
-    #[arg(required = true, value_name = "SPEC")]
-    pub specs: Vec<PathBuf>,
-    /// Print what was done as JSON
-    #[arg(long)]
-    pub json: bool,
-    /// Never fetch data files
-    #[arg(long)]
-    pub offline: bool,
-    /// Check every byte of finished stages first; damaged ones run again
-    #[arg(long)]
-    pub verify: bool,
-    /// Run once for each of these values; with several keys, for each combination: `--sweep trainings.adam.epochs=1,3,10`
-    #[arg(long, value_name = "KEY.PATH=VALUE,...")]
-    pub sweep: Vec<String>,
-    /// Run only these stages and what they need, and publish nothing; named as for `explain`
-    #[arg(long, value_name = "STAGE", num_args = 1.., conflicts_with = "until")]
-    pub only: Vec<String>,
-    /// Run only the stages of this kind and what they need, and publish nothing: train, align, merge, ...
-    #[arg(long, value_name = "KIND")]
-    pub until: Option<String>,
-    /// Run these stages anew even where they are done, and compare the bytes; exit 1 where they differ
-    #[arg(long, value_name = "STAGE", num_args = 1..)]
-    pub force: Vec<String>,
-    /// Refuse to start what will likely take longer, and say what would fit: `30m`, `2h`
-    #[arg(long, value_name = "TIME", value_parser = executor::duration)]
-    pub budget: Option<std::time::Duration>,
-    /// Run side by side only what fits into so much memory, by estimate: `8G`
-    #[arg(long, value_name = "SIZE", value_parser = executor::bytes)]
-    pub memory: Option<u64>,
-    /// Where stages run.
-    #[command(flatten)]
-    pub executor: ExecutorOptions,
-    /// Options of every command that reads a spec.
-    #[command(flatten)]
-    pub shared: Shared,
-}
-
 /// `plan`.
 #[derive(Debug, Args)]
 pub struct Plan {
@@ -379,20 +340,6 @@ pub struct Check {
     /// Options of every command that reads a spec.
     #[command(flatten)]
     pub shared: Shared,
-}
-
-/// `diff`.
-#[derive(Debug, Args)]
-pub struct Diff {
-    /// A results folder, such as results/smoke, or one at a revision of git: results/smoke@HEAD~3
-    #[arg(value_name = "FOLDER")]
-    pub first: PathBuf,
-    /// Another one
-    #[arg(value_name = "OTHER")]
-    pub second: PathBuf,
-    /// Print for a program
-    #[arg(long)]
-    pub json: bool,
 }
 
 /// `verify`.

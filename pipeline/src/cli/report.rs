@@ -1,4 +1,4 @@
-//! `report`, `why` and `compare`.
+//! `report`, `why`, `compare` and `diff`.
 
 use std::path::PathBuf;
 
@@ -49,4 +49,18 @@ pub struct Compare {
     /// The folder that beside.csv, beside.md and the picture are written to
     #[arg(long, value_name = "DIR", default_value = "results/beside")]
     pub to: PathBuf,
+}
+
+/// `diff`.
+#[derive(Debug, Args)]
+pub struct Diff {
+    /// A results folder, such as results/smoke, or one at a revision of git: results/smoke@HEAD~3
+    #[arg(value_name = "FOLDER")]
+    pub first: PathBuf,
+    /// Another one
+    #[arg(value_name = "OTHER")]
+    pub second: PathBuf,
+    /// Print for a program
+    #[arg(long)]
+    pub json: bool,
 }

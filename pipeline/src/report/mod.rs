@@ -16,6 +16,8 @@ mod overview_picture;
 #[cfg(test)]
 mod picture_label_tests;
 #[cfg(test)]
+mod picture_results;
+#[cfg(test)]
 mod picture_tests;
 mod plot;
 mod seconds_picture;

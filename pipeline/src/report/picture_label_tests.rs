@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::draw::draw_all;
-use super::picture_tests::{files, write_scaled};
+use super::picture_results::write_scaled;
+use super::picture_tests::files;
 
 /// Losses and accuracies made of usual ones, which lie between 0 and 3, and between 0 and 1.
 type Change = fn(f64) -> f64;
