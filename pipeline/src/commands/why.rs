@@ -58,6 +58,7 @@ pub fn why(arguments: &cli::Why) -> Result<Verdict, Failure> {
             .collect();
         console::data(&format!("{:#}", json!(rows)))?;
     } else {
+        let changed = record.as_ref().and_then(|record| changed(folder, record));
         let mut lines = Vec::new();
         for (place, (row, short, entry)) in told.iter().enumerate() {
             if place > 0 {
@@ -67,7 +68,7 @@ pub fn why(arguments: &cli::Why) -> Result<Verdict, Failure> {
             let values = header.iter().zip(&row.cells).filter(|(name, cell)| !cell.is_empty() && *name != "stage");
             lines.extend(values.map(|(name, cell)| format!("  {name:<22} {cell}")));
             lines.extend(record.iter().map(|record| format!("made with    {}, {}", record.spec, record.settings_text())));
-            lines.extend(record.iter().filter_map(|record| changed(folder, record)));
+            lines.extend(changed.clone());
             match entry {
                 None => lines.push(format!(
                     "stage        {short}, which the store `{}` does not hold\nhint: `onebasin explain SPEC {}:{}` tells its recipe from the spec; `--store DIR` names another store",

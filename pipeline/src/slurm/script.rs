@@ -66,7 +66,7 @@ pub fn script(launch: &Launch, folder: &RunFolder, batch: &Batch, resources: &Re
         let _ = writeln!(text, "export {name}={}", quoted(value));
     }
     for module in resources.modules.iter().flatten() {
-        let _ = writeln!(text, "module load {}", quoted(module));
+        let _ = writeln!(text, "module load {} || exit 1", quoted(module));
     }
     if let Some(prologue) = &resources.prologue {
         let _ = writeln!(text, "{}", prologue.trim_end());
@@ -147,7 +147,7 @@ mod tests {
         #SBATCH --exclusive
 
         export ONEBASIN_DATA='/a b'
-        module load gcc/12
+        module load gcc/12 || exit 1
         ulimit -c 0
         part=${SLURM_ARRAY_TASK_ID:-0}
         cd '/home/it'\''s' || exit 1

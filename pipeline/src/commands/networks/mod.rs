@@ -53,8 +53,9 @@ pub fn tell_assumptions(network: &Network, options: &NetworkOptions) {
     let count = network.inferred.assumed.len();
     if count > 0 && options.expect.is_none() {
         console::note(&format!(
-            "run as the network that names and shapes suggest, with {count} assumptions that `onebasin describe {}` lists; \
+            "run as the network that names and shapes suggest, with {count} assumption{} that `onebasin describe {}` lists; \
              `--expect` and `--inputs` hold it against outputs of your own",
+            if count == 1 { "" } else { "s" },
             network.path.display()
         ));
     }
