@@ -126,7 +126,8 @@ impl Stage for Align {
             None => problem,
         };
         let begun = Instant::now();
-        let interrupted = || context.interrupted.load(Ordering::Relaxed);
+        let flag = context.interrupted;
+        let interrupted = || flag.load(Ordering::Relaxed);
         let alignment = self.matching.matcher().align_unless(&interrupted, &problem, &self.stream)?;
         // The first word counts; a stage runs once.
         let _ = context.work.set(begun.elapsed().as_secs_f64());

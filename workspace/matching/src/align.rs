@@ -1,5 +1,6 @@
-use ndarray::{Array2, Array3, ArrayD, ArrayView2, Axis};
+use ndarray::{Array2, Array3, ArrayD, ArrayView2, ArrayViewD, Axis, CowArray};
 use onebasin_network::{Binding, Parameter, Permutation, PermutationSpec, Role, Threads, Weights, multiply_add, permute};
+use rayon::prelude::*;
 
 use crate::{Transport, UnitMap, UnitMaps, Untied};
 
@@ -26,16 +27,17 @@ pub fn to_frame_with(spec: &PermutationSpec, weights: &Weights, maps: &UnitMaps,
     {
         return permute(spec, weights, &permutations);
     }
-    let arrays = spec.parameters.iter().map(|parameter| {
+    let arrays = spec.parameters.par_iter().map(|parameter| {
         let name = parameter.name.as_str();
-        let mut array = weights.get(name).clone();
+        let mut array = CowArray::from(weights.get(name));
         let rows = row_map(parameter, maps, groups).map(|(map, block)| (map.rows(name), block));
         if let Some((side, block)) = rows {
-            array = map_rows(array, side, block);
+            array = map_rows(array.view(), side, block).into();
         }
         if let Some(Binding { group, block }) = parameter.columns {
-            array = map_columns(array, maps[group].columns(name), block);
+            array = map_columns(array.view(), maps[group].columns(name), block).into();
         }
+        let mut array = array.into_owned();
         if let (Some(own), Some((Side::Matrix(plan), block))) = (own, rows) {
             keep_rows(&mut array, own.get(name), plan, block);
         }
@@ -54,10 +56,10 @@ pub fn to_frame_with(spec: &PermutationSpec, weights: &Weights, maps: &UnitMaps,
 pub fn rows_to_frame(spec: &PermutationSpec, weights: &Weights, maps: &UnitMaps) -> Weights {
     let groups = spec.groups.len();
     let arrays = spec.parameters.iter().map(|parameter| {
-        let array = weights.get(&parameter.name).clone();
+        let array = weights.get(&parameter.name);
         let mapped = match row_map(parameter, maps, groups) {
-            Some((map, block)) => map_rows(array, map.rows(&parameter.name), block),
-            None => array,
+            Some((map, block)) => map_rows(array.view(), map.rows(&parameter.name), block),
+            None => array.clone(),
         };
         (parameter.name.clone(), mapped)
     });
@@ -147,7 +149,7 @@ fn row_map<'a>(parameter: &Parameter, maps: &'a UnitMaps, groups: usize) -> Opti
 }
 
 /// Maps axis 0, seen as [units, block · rest].
-pub(crate) fn map_rows(array: ArrayD<f32>, map: Side<'_>, block: usize) -> ArrayD<f32> {
+pub(crate) fn map_rows(array: ArrayViewD<'_, f32>, map: Side<'_>, block: usize) -> ArrayD<f32> {
     let mut shape = array.shape().to_vec();
     let units = shape[0] / block;
     let rest = array.len() / units.max(1);
@@ -157,18 +159,27 @@ pub(crate) fn map_rows(array: ArrayD<f32>, map: Side<'_>, block: usize) -> Array
         Side::Matrix(plan) => product(plan.view(), matrix.view()),
     };
     shape[0] = mapped.nrows() * block;
-    mapped.as_standard_layout().into_owned().into_shape_with_order(shape).expect("as many rows as slots").into_dyn()
+    mapped.into_shape_with_order(shape).expect("as many rows as slots, in standard layout")
 }
 
 /// Maps axis 1, seen as [rows, units, block · spatial].
-pub(crate) fn map_columns(array: ArrayD<f32>, map: Side<'_>, block: usize) -> ArrayD<f32> {
+pub(crate) fn map_columns(array: ArrayViewD<'_, f32>, map: Side<'_>, block: usize) -> ArrayD<f32> {
     let mut shape = array.shape().to_vec();
     let units = shape[1] / block;
     let inner = block * shape[2..].iter().product::<usize>();
     let mapped = match map {
         Side::Order(permutation) => {
-            let cube = array.into_shape_with_order((shape[0], units, inner)).expect("standard layout");
-            cube.select(Axis(1), &indices(permutation)).into_dyn()
+            let values = array.to_slice().expect("standard layout");
+            let mut mapped = Vec::with_capacity(values.len());
+            for row in values.chunks_exact((units * inner).max(1)) {
+                if inner == 1 {
+                    mapped.extend(permutation.as_slice().iter().map(|&unit| row[unit as usize]));
+                } else {
+                    let unit_of = |&unit: &u32| &row[unit as usize * inner..][..inner];
+                    permutation.as_slice().iter().map(unit_of).for_each(|values| mapped.extend_from_slice(values));
+                }
+            }
+            ArrayD::from_shape_vec(shape.as_slice(), mapped).expect("a gather keeps the shape")
         }
         Side::Matrix(plan) if inner == 1 => {
             let matrix = array.into_shape_with_order((shape[0], units)).expect("standard layout");
@@ -185,7 +196,7 @@ pub(crate) fn map_columns(array: ArrayD<f32>, map: Side<'_>, block: usize) -> Ar
             mapped.into_dyn()
         }
     };
-    mapped.as_standard_layout().into_owned().into_shape_with_order(shape).expect("as many columns as slots")
+    mapped.into_shape_with_order(shape).expect("as many columns as slots, in standard layout")
 }
 
 fn indices(permutation: &Permutation) -> Vec<usize> {

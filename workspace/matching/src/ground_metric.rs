@@ -107,11 +107,11 @@ impl Rows {
 
     /// Adds the rows of one parameter; `columns` is the moving model's map on the other axis with its block.
     pub fn add(&mut self, parameter: &Parameter, fixed: &Weights, moving: &Weights, columns: Option<(Side<'_>, usize)>) {
-        let mut moved = moving.get(&parameter.name).clone();
-        if let Some((map, block)) = columns {
-            moved = align::map_columns(moved, map, block);
+        let moving = moving.get(&parameter.name);
+        match columns {
+            Some((map, block)) => self.add_arrays(fixed.get(&parameter.name), &align::map_columns(moving.view(), map, block)),
+            None => self.add_arrays(fixed.get(&parameter.name), moving),
         }
-        self.add_arrays(fixed.get(&parameter.name), &moved);
     }
 
     /// Adds the rows of two arrays.

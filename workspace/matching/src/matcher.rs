@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Activations, MatchingError, Problem, align, cycle, objective::objective};
 
-/// Whether to stop a matching.
-pub type Interrupted<'a> = &'a dyn Fn() -> bool;
+/// Whether to stop a matching; models that are matched side by side ask from several threads.
+pub type Interrupted<'a> = &'a (dyn Fn() -> bool + Sync);
 
 /// An error if it is time to stop.
 pub(crate) fn go_on(interrupted: Interrupted<'_>) -> Result<(), MatchingError> {
@@ -26,7 +26,7 @@ pub trait Matcher {
     }
 
     /// As [`Matcher::align`], unless `interrupted` says to stop: it is asked between iterations, and between groups where these are solved one by
-    /// one, on the calling thread.
+    /// one.
     ///
     /// # Errors
     /// As [`Matcher::align`], and [`MatchingError::Interrupted`].
@@ -225,6 +225,17 @@ impl SolverTrace {
     /// Of a method that does not iterate.
     pub fn direct(certificate: Certificate) -> SolverTrace {
         SolverTrace::iterated(Vec::new(), Outcome::Direct, certificate)
+    }
+
+    /// The worst of this one and another model's: a cap on the iterations counts for all.
+    pub fn worst(self, other: SolverTrace) -> SolverTrace {
+        SolverTrace {
+            outcome: if other.outcome == Outcome::IterationLimit { other.outcome } else { self.outcome },
+            iterations: self.iterations.max(other.iterations),
+            certificate: self.certificate.worst(other.certificate),
+            marginal_error: self.marginal_error.max(other.marginal_error),
+            ..self
+        }
     }
 }
 

@@ -1,4 +1,5 @@
 use onebasin_network::{Binding, Parameter, Permutation, PermutationSpec, Weights};
+use rayon::prelude::*;
 
 /// The agreement of models that are in one frame: `Σ_{p<q} Σ_ℓ ⟨W_ℓ^p, W_ℓ^q⟩`, in `f64`.
 ///
@@ -7,16 +8,14 @@ use onebasin_network::{Binding, Parameter, Permutation, PermutationSpec, Weights
 ///
 /// Source: C²M³ (arXiv 2405.17897), the objective of algorithm 1, here over unordered pairs.
 pub fn objective(spec: &PermutationSpec, models: &[&Weights]) -> f64 {
-    let mut total = 0.0;
-    let mut before: Vec<f64> = Vec::new();
-    for parameter in spec.parameters.iter().filter(|parameter| parameter.role.is_matched()) {
-        before.clear();
-        before.resize(parameter.len(), 0.0);
-        for weights in models {
-            total += meet(&mut before, weights.values(&parameter.name));
-        }
-    }
-    total
+    let matched: Vec<&Parameter> = spec.parameters.iter().filter(|parameter| parameter.role.is_matched()).collect();
+    let of_parameter = |parameter: &Parameter| {
+        let mut before = vec![0.0; parameter.len()];
+        models.iter().map(|weights| meet(&mut before, weights.values(&parameter.name))).collect::<Vec<f64>>()
+    };
+    // Added up in one order, so that bytes do not depend on the threads.
+    let parts: Vec<Vec<f64>> = matched.into_par_iter().map(of_parameter).collect();
+    parts.iter().flatten().fold(0.0, |total, part| total + part)
 }
 
 /// The Euclidean norm of all parameters that take part in the objective.

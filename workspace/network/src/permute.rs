@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use ndarray::{ArrayD, IxDyn};
+use rayon::prelude::*;
 
 use crate::{Binding, Parameter, Permutation, PermutationSpec, Weights};
 
@@ -19,7 +20,7 @@ pub fn permute(spec: &PermutationSpec, weights: &Weights, maps: &[Permutation]) 
         assert_eq!(map.len(), group.units, "the permutation of group `{}` has the wrong length", group.name);
     }
     let arrays: BTreeMap<String, ArrayD<f32>> =
-        spec.parameters.iter().map(|parameter| (parameter.name.clone(), permuted(parameter, weights, maps))).collect();
+        spec.parameters.par_iter().map(|parameter| (parameter.name.clone(), permuted(parameter, weights, maps))).collect();
     Weights::trusted(arrays)
 }
 

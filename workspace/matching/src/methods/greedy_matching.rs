@@ -1,4 +1,4 @@
-use ndarray::{Array1, Array2, Axis};
+use ndarray::{Array1, Array2, Axis, CowArray};
 use onebasin_network::{Permutation, PermutationSpec, Role, Weights};
 use onebasin_repro::Stream;
 use onebasin_transport::assignment;
@@ -90,19 +90,19 @@ impl GreedyMatching {
             parameter.role == Role::Weight && parameter.rows.as_ref().is_some_and(|binding| binding.group == group)
         };
         for parameter in spec.parameters.iter().filter(makes) {
-            let moved = moving.get(&parameter.name).clone();
+            let moved = moving.get(&parameter.name);
             let moved = match &parameter.columns {
-                None => moved,
+                None => CowArray::from(moved),
                 Some(binding) => match &matched[binding.group] {
-                    Some(map) => map_columns(moved, map.columns(&parameter.name), binding.block),
+                    Some(map) => map_columns(moved.view(), map.columns(&parameter.name), binding.block).into(),
                     None => continue,
                 },
             };
             let width = moved.len() / units.max(1);
-            let rows = |array: &ndarray::ArrayD<f32>| {
+            let rows = |array: ndarray::ArrayViewD<'_, f32>| {
                 array.mapv(f64::from).into_shape_with_order((units, width)).expect("the rows of a group's units, in standard layout")
             };
-            let [fixed, moved] = [rows(fixed.get(&parameter.name)), rows(&moved)];
+            let [fixed, moved] = [rows(fixed.get(&parameter.name).view()), rows(moved.view())];
             products += &fixed.dot(&moved.t());
             for (squares, rows) in squares.iter_mut().zip([&fixed, &moved]) {
                 *squares += &rows.map_axis(Axis(1), |row| row.dot(&row));

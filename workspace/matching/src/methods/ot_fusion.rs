@@ -1,9 +1,10 @@
 use ndarray::Array2;
 use onebasin_network::{GroupMoments, Parameter, Permutation, PermutationSpec, Role, Weights};
 use onebasin_repro::Stream;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::{at_least_one, git_rebasin::reference, number, tolerance};
+use super::git_rebasin::reference;
 use crate::ground_metric::{CostScale, Ground, Rows};
 use crate::matcher::{Interrupted, go_on};
 use crate::{
@@ -11,6 +12,7 @@ use crate::{
     to_frame_with,
 };
 
+mod checks;
 mod masses;
 mod options;
 mod plan;
@@ -136,6 +138,9 @@ struct Pair<'a> {
     seen: Seen<'a>,
 }
 
+/// The maps of one model, and how they were found.
+type Found = (UnitMaps, SolverTrace);
+
 /// Moments of what units give; none where weights are compared.
 #[derive(Clone, Copy, Default)]
 struct Seen<'a> {
@@ -165,54 +170,31 @@ impl Matcher for OtFusion {
         let fixed = reference(problem, self.reference)?;
         self.check_output(problem.spec)?;
         let seen = self.seen(problem)?;
-        let mut solver_trace = SolverTrace::direct(Certificate::default());
-        if matches!(self.plan, PlanKind::Sinkhorn | PlanKind::Unbalanced) {
-            solver_trace.outcome = Outcome::Converged;
-        }
         let frame_spec = problem.spec_of(self.reference);
-        let mut maps = Vec::new();
-        // The models so far, in the frame, where each further one is transported onto their mean.
-        let mut fused = vec![fixed.clone()];
-        for (model, &moving) in problem.models.iter().enumerate() {
-            if model == self.reference {
-                maps.push(self.stay(frame_spec));
-                continue;
-            }
-            let target = if self.iterated { &mean(&fused.iter().collect::<Vec<_>>(), None)? } else { fixed };
-            let pair =
-                Pair { specs: [frame_spec, problem.spec_of(model)], weights: [target, moving], models: [self.reference, model], seen };
-            let found = self.transport(interrupted, &pair, &mut solver_trace)?;
-            if self.iterated {
-                fused.push(to_frame_with(frame_spec, moving, &found, Some(fixed)));
-            }
-            maps.push(found);
-        }
+        let onto = |target: &Weights, model: usize| {
+            let (specs, weights) = ([frame_spec, problem.spec_of(model)], [target, problem.models[model]]);
+            self.transport(interrupted, &Pair { specs, weights, models: [self.reference, model], seen })
+        };
+        let others = (0..problem.models.len()).filter(|&model| model != self.reference);
+        let found = if self.iterated {
+            // The models so far, in the frame: each further one is transported onto their mean.
+            let mut fused = vec![fixed.clone()];
+            let one_by_one = others.map(|model| {
+                let found = onto(&mean(&fused.iter().collect::<Vec<_>>(), None)?, model)?;
+                fused.push(to_frame_with(frame_spec, problem.models[model], &found.0, Some(fixed)));
+                Ok(found)
+            });
+            one_by_one.collect::<Result<Vec<_>, MatchingError>>()?
+        } else {
+            side_by_side(others, |model| onto(fixed, model))?
+        };
+        let (mut maps, solver_trace) = self.together(found);
+        maps.insert(self.reference, self.stay(frame_spec));
         Ok(Alignment::assemble(problem, Frame::Reference(self.reference), maps, solver_trace))
     }
 
     fn check(&self) -> Result<(), MatchingError> {
-        at_least_one("iterations", self.iterations)?;
-        tolerance("tolerance", self.tolerance)?;
-        let above_zero = |key, value: f64, hint| {
-            let is_fine = value.is_finite() && value > 0.0;
-            let wrong = || MatchingError::Setting { key, value: number(value), expected: "a finite number above 0", hint };
-            if is_fine { Ok(()) } else { Err(wrong()) }
-        };
-        above_zero("regularisation", self.regularisation, "for no regularisation write `plan = \"exact\"`")?;
-        above_zero("relaxation", self.relaxation, "for marginals that are kept write `plan = \"sinkhorn\"`")?;
-        above_zero("cost-divisor", self.cost_divisor, "leave it out to keep costs as they are")?;
-        if let Some([low, high]) = self.clip_costs
-            && !(low.is_finite() && high.is_finite() && low < high)
-        {
-            let (value, hint) = (format!("[{}, {}]", number(low), number(high)), "leave it out to keep costs as they are");
-            return Err(MatchingError::Setting { key: "clip-costs", value, expected: "two numbers, the first below the second", hint });
-        }
-        if !(self.mass > 0.0 && self.mass <= 1.0) {
-            let hint = "0.9 leaves a tenth of the mass where it is";
-            return Err(MatchingError::Setting { key: "mass", value: number(self.mass), expected: "a share above 0, at most 1", hint });
-        }
-        self.check_unused()?;
-        self.activations.map_or(Ok(()), |activations| activations.check())
+        self.check_options()
     }
 
     fn is_random(&self) -> bool {
@@ -247,30 +229,6 @@ impl Matcher for OtFusion {
 }
 
 impl OtFusion {
-    /// Keys that would be left unread.
-    fn check_unused(&self) -> Result<(), MatchingError> {
-        let wrong = |key, value: String, expected, hint| Err(MatchingError::Setting { key, value, expected, hint });
-        if self.activations.is_some() && self.features == Features::Weights {
-            let hint = "by default the incoming weights of units are compared";
-            return wrong("activations", "a table".to_owned(), "`features = \"activations\"` beside it", hint);
-        }
-        if self.relaxation != 1.0 && self.plan != PlanKind::Unbalanced {
-            let hint = "other plans keep their marginals";
-            return wrong("relaxation", number(self.relaxation), "`plan = \"unbalanced\"` beside it", hint);
-        }
-        if self.mass != 1.0 && self.plan != PlanKind::Partial {
-            return wrong("mass", number(self.mass), "`plan = \"partial\"` beside it", "other plans move all of the mass");
-        }
-        if self.iterated && self.features == Features::Activations {
-            let hint = "what the mean of the models before gives is not measured; leave `iterated` out";
-            return wrong("iterated", "true".to_owned(), "`features = \"weights\"`", hint);
-        }
-        if self.target == Target::Random {
-            self.check_random_target()?;
-        }
-        Ok(())
-    }
-
     /// The moments that it looks at.
     fn seen<'a>(&self, problem: &Problem<'a>) -> Result<Seen<'a>, MatchingError> {
         if self.features == Features::Weights {
@@ -284,20 +242,6 @@ impl OtFusion {
         Ok(seen)
     }
 
-    /// Class scores can be transported where one layer makes them.
-    fn check_output(&self, spec: &PermutationSpec) -> Result<(), MatchingError> {
-        let makers = spec.parameters.iter().filter(|parameter| parameter.role == Role::Weight && is_output(parameter)).count();
-        if self.output == OutputUnits::Transported && makers != 1 {
-            return Err(MatchingError::Setting {
-                key: "output",
-                value: "transported".to_owned(),
-                expected: "`fixed`, as more than one layer writes to units whose order is fixed",
-                hint: "leave `output` out",
-            });
-        }
-        Ok(())
-    }
-
     /// The reference's own maps.
     fn stay(&self, spec: &PermutationSpec) -> UnitMaps {
         let sizes = spec.groups.iter().map(|group| group.units);
@@ -305,11 +249,27 @@ impl OtFusion {
         sizes.chain(output).map(|units| UnitMap::Permutation(Permutation::identity(units))).collect()
     }
 
-    /// The maps of one model onto the reference.
-    fn transport(&self, interrupted: Interrupted<'_>, pair: &Pair<'_>, solver_trace: &mut SolverTrace) -> Result<UnitMaps, MatchingError> {
-        if self.residual == Residual::Skips {
-            return self.transport_apart(interrupted, pair, solver_trace);
+    /// How the plans are found, of no model yet.
+    fn trace(&self) -> SolverTrace {
+        let mut trace = SolverTrace::direct(Certificate::default());
+        if matches!(self.plan, PlanKind::Sinkhorn | PlanKind::Unbalanced) {
+            trace.outcome = Outcome::Converged;
         }
+        trace
+    }
+
+    /// What was found of each model, as one.
+    fn together(&self, found: Vec<Found>) -> (Vec<UnitMaps>, SolverTrace) {
+        let (maps, traces): (Vec<_>, Vec<_>) = found.into_iter().unzip();
+        (maps, traces.into_iter().fold(self.trace(), SolverTrace::worst))
+    }
+
+    /// The maps of one model onto the reference.
+    fn transport(&self, interrupted: Interrupted<'_>, pair: &Pair<'_>) -> Result<Found, MatchingError> {
+        if self.residual == Residual::Skips {
+            return self.transport_apart(interrupted, pair);
+        }
+        let mut solver_trace = self.trace();
         let spec = pair.fixed_spec();
         let mut maps = vec![None; spec.groups.len()];
         let mut complete = true;
@@ -324,7 +284,7 @@ impl OtFusion {
                 };
                 complete &= all;
                 let masses = self.masses.of(pair.weights, pair.units(group), || parameters().filter(|parameter| self.counts(parameter)));
-                let (map, certificate) = self.solve(costs, masses, &found.name, solver_trace)?;
+                let (map, certificate) = self.solve(costs, masses, &found.name, &mut solver_trace)?;
                 certificates[group] = certificate;
                 maps[group] = Some(map);
             }
@@ -343,12 +303,12 @@ impl OtFusion {
                     self.costs(rows, [output_units(spec); 2], pair, &maps).0
                 }
             };
-            let (map, certificate) = self.solve(costs, None, crate::matcher::OUTPUT, solver_trace)?;
+            let (map, certificate) = self.solve(costs, None, crate::matcher::OUTPUT, &mut solver_trace)?;
             certificates.push(certificate);
             maps.push(Some(map));
         }
         solver_trace.certificate = certificates.into_iter().fold(solver_trace.certificate, Certificate::worst);
-        Ok(maps.into_iter().flatten().collect())
+        Ok((maps.into_iter().flatten().collect(), solver_trace))
     }
 
     /// Whether the numbers of a parameter count as incoming weights.
@@ -388,6 +348,16 @@ impl OtFusion {
         }
         (rows.costs(self.ground, self.normalise_rows), complete)
     }
+}
+
+/// What is found of each model, several at once; bytes and errors are those of one after the other.
+fn side_by_side(
+    models: impl Iterator<Item = usize>,
+    find: impl Fn(usize) -> Result<Found, MatchingError> + Send + Sync,
+) -> Result<Vec<Found>, MatchingError> {
+    let models: Vec<usize> = models.collect();
+    let found: Vec<_> = models.into_par_iter().with_max_len(1).map(find).collect();
+    found.into_iter().collect()
 }
 
 /// Whether the rows of a parameter are class scores.

@@ -157,7 +157,7 @@ impl<'a> Layer<'a> {
                 let array = problem.models[model].get(&parameter.name);
                 let columns = parameter.columns.and_then(|columns| Some((maps[columns.group].as_ref()?, columns.block)));
                 add_squares(&mut squares, array, columns);
-                columns.map_or_else(|| array.clone(), |(map, block)| map_columns(array.clone(), map.columns(&parameter.name), block))
+                columns.map_or_else(|| array.clone(), |(map, block)| map_columns(array.view(), map.columns(&parameter.name), block))
             });
             let mapped = mapped.collect();
             layer.columns_mapped.push(mapped);
@@ -172,7 +172,7 @@ impl<'a> Layer<'a> {
         let mean = |(place, parameter): (usize, &&Parameter)| {
             let block = parameter.rows.map_or(1, |rows| rows.block);
             let mapped = maps.iter().zip(&self.columns_mapped);
-            let mapped = mapped.map(|(map, arrays)| map_rows(arrays[place].clone(), map.rows(&parameter.name), block));
+            let mapped = mapped.map(|(map, arrays)| map_rows(arrays[place].view(), map.rows(&parameter.name), block));
             let mut sum: Option<ArrayD<f64>> = None;
             for array in mapped {
                 let array = array.mapv(|value| share * f64::from(value));

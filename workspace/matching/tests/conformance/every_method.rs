@@ -1,6 +1,6 @@
-use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fs;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use ndarray::{Array1, Array2, Axis};
 use onebasin_matching::{
@@ -109,8 +109,8 @@ fn an_interrupted_matching_ends_at_its_next_look() {
             return;
         }
         for looks in [0_usize, 1, 3] {
-            let left = Cell::new(looks);
-            let interrupted = || left.replace(left.get().saturating_sub(1)) == 0;
+            let left = AtomicUsize::new(looks);
+            let interrupted = || left.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).is_err();
             let error = matching.matcher().align_unless(&interrupted, problem, &stream).expect_err(what);
             assert!(matches!(error, MatchingError::Interrupted), "{what}: {error}");
         }

@@ -11,11 +11,11 @@ use std::collections::BTreeMap;
 use ndarray::Array2;
 use onebasin_network::{Parameter, Role};
 
-use super::{OtFusion, OutputUnits, Pair, is_output};
+use super::{Found, OtFusion, OutputUnits, Pair, is_output};
 use crate::align::Side;
 use crate::ground_metric::Rows;
 use crate::matcher::{Interrupted, go_on};
-use crate::{Certificate, MatchingError, SolverTrace, UnitMap, UnitMaps, Untied};
+use crate::{Certificate, MatchingError, UnitMap, Untied};
 
 /// What is known of a group of units on the way through the layers.
 #[derive(Default)]
@@ -64,12 +64,8 @@ impl Units {
 
 impl OtFusion {
     /// The maps of one model onto the reference, each layer by itself.
-    pub(super) fn transport_apart(
-        &self,
-        interrupted: Interrupted<'_>,
-        pair: &Pair<'_>,
-        solver_trace: &mut SolverTrace,
-    ) -> Result<UnitMaps, MatchingError> {
+    pub(super) fn transport_apart(&self, interrupted: Interrupted<'_>, pair: &Pair<'_>) -> Result<Found, MatchingError> {
+        let mut solver_trace = self.trace();
         let spec = pair.fixed_spec();
         let mut groups: Vec<Units> = spec.groups.iter().map(|_| Units::default()).collect();
         let mut output = None;
@@ -118,7 +114,7 @@ impl OtFusion {
             };
             let own = || std::iter::once(parameter).chain(vectors());
             let masses = if parameter.rows.is_some() { self.masses.of(pair.weights, sizes, own) } else { None };
-            let (map, certificate) = self.solve(costs, masses, name, solver_trace)?;
+            let (map, certificate) = self.solve(costs, masses, name, &mut solver_trace)?;
             solver_trace.certificate = Certificate::worst(solver_trace.certificate, certificate);
             match parameter.rows {
                 Some(rows) => {
@@ -130,7 +126,7 @@ impl OtFusion {
                 None => output = Some(map),
             }
         }
-        Ok(groups.into_iter().map(Units::map).chain(output).collect())
+        Ok((groups.into_iter().map(Units::map).chain(output).collect(), solver_trace))
     }
 }
 
@@ -138,7 +134,7 @@ impl OtFusion {
 mod tests {
     use super::*;
     use crate::testing::{graph, random, shuffles};
-    use crate::{Matcher, Outcome, Problem, to_frame};
+    use crate::{Matcher, Outcome, Problem, UnitMaps, to_frame};
     use onebasin_network::{Graph, permute};
     use onebasin_repro::Stream;
 

@@ -7,9 +7,9 @@ use onebasin_network::{PermutationSpec, Role, Weights};
 use onebasin_repro::Stream;
 use rand::Rng;
 
-use super::{Features, OtFusion, OutputUnits, Pair, PlanKind, Seen};
+use super::{OtFusion, Pair, Seen, side_by_side};
 use crate::matcher::Interrupted;
-use crate::{Alignment, Certificate, Frame, MatchingError, Outcome, Problem, SolverTrace};
+use crate::{Alignment, Frame, MatchingError, Problem};
 
 impl OtFusion {
     /// Transports every model onto a network that is drawn from `stream / target / PARAMETER`; the frame is a universe.
@@ -25,38 +25,12 @@ impl OtFusion {
         }
         self.check_output(problem.spec)?;
         let target = fresh(problem.spec, &stream.child("target"));
-        let mut solver_trace = SolverTrace::direct(Certificate::default());
-        if matches!(self.plan, PlanKind::Sinkhorn | PlanKind::Unbalanced) {
-            solver_trace.outcome = Outcome::Converged;
-        }
-        let mut maps = Vec::with_capacity(problem.models.len());
-        for (model, &moving) in problem.models.iter().enumerate() {
-            let pair = Pair { specs: [problem.spec; 2], weights: [&target, moving], models: [model; 2], seen: Seen::default() };
-            maps.push(self.transport(interrupted, &pair, &mut solver_trace)?);
-        }
+        let onto = |model: usize| {
+            let weights = [&target, problem.models[model]];
+            self.transport(interrupted, &Pair { specs: [problem.spec; 2], weights, models: [model; 2], seen: Seen::default() })
+        };
+        let (maps, solver_trace) = self.together(side_by_side(0..problem.models.len(), onto)?);
         Ok(Alignment::assemble(problem, Frame::Universe, maps, solver_trace))
-    }
-
-    /// Keys that make no sense with a network that belongs to no model.
-    pub(super) fn check_random_target(&self) -> Result<(), MatchingError> {
-        let wrong = |key, value: &str, expected, hint| Err(MatchingError::Setting { key, value: value.to_owned(), expected, hint });
-        let hint = "a target with fresh weights belongs to no model; leave `target` out";
-        if self.features == Features::Activations {
-            return wrong("features", "activations", "`weights` beside `target = \"random\"`", hint);
-        }
-        if self.reference != 0 {
-            return wrong("reference", "a model", "nothing beside `target = \"random\"`", hint);
-        }
-        if self.iterated {
-            return wrong("iterated", "true", "`false` beside `target = \"random\"`", hint);
-        }
-        if self.plan == PlanKind::Unbalanced || self.plan == PlanKind::Partial {
-            return wrong("plan", "unbalanced or partial", "a plan that keeps its marginals beside `target = \"random\"`", hint);
-        }
-        if self.output == OutputUnits::Transported {
-            return wrong("output", "transported", "`fixed` beside `target = \"random\"`", "classes have a meaning; leave `output` out");
-        }
-        Ok(())
     }
 }
 
