@@ -36,6 +36,14 @@ pub fn student(count: usize) -> Option<StudentsT> {
     (count >= 2).then(|| StudentsT::new(0.0, 1.0, (count - 1) as f64).expect("a positive number of degrees of freedom"))
 }
 
+/// How often the means of two samples of one distribution, `count` values each, lie more than `apart` from each other, given the
+/// standard deviations of both samples: two-sided, by Student's t with both variances pooled. `None` where nothing spreads.
+pub fn apart_by_chance(apart: f64, deviations: [f64; 2], count: usize) -> Option<f64> {
+    let error = ((deviations[0].powi(2) + deviations[1].powi(2)) / count as f64).sqrt();
+    let student = student(2 * count.checked_sub(1)? + 1).filter(|_| error > 0.0)?;
+    Some(2.0 * student.sf(apart / error))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -54,6 +62,15 @@ mod tests {
         assert_eq!((summary.count, summary.mean, summary.deviation), (3, 2.0, Some(1.0)));
         let (low, high) = summary.interval.unwrap();
         assert!((low - (2.0 - 4.302_653 / 3f64.sqrt())).abs() < 1e-5 && (low + high - 4.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn two_means_lie_as_far_apart_by_chance_as_the_printed_tables_say() {
+        // Five and five values: 8 degrees of freedom, 2.306 in the table at 5 %. Error of the difference: √(2/5).
+        let found = apart_by_chance(2.306 * (2.0f64 / 5.0).sqrt(), [1.0, 1.0], 5).unwrap();
+        assert!((found - 0.05).abs() < 1e-4, "{found}");
+        assert_eq!(apart_by_chance(0.0, [0.5, 0.5], 3), Some(1.0));
+        assert_eq!((apart_by_chance(1.0, [0.0, 0.0], 5), apart_by_chance(1.0, [1.0, 1.0], 1)), (None, None));
     }
 
     #[test]

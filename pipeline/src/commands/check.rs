@@ -94,6 +94,7 @@ pub fn check(arguments: &cli::Check) -> Result<Verdict, Failure> {
         }
         let unjudged = if not_judged > 0 { format!(", {not_judged} not judged") } else { String::new() };
         lines.push(format!("{fine} fine, {out} out, {not_run} not run{unjudged}"));
+        lines.extend(by_chance(&compared));
         console::data(&lines.join("\n"))?;
     }
     if fine + out == 0 {
@@ -105,6 +106,15 @@ pub fn check(arguments: &cli::Check) -> Result<Verdict, Failure> {
         console::note(&format!("warning: no figure was compared: {why}"));
     }
     Ok(if holds { Verdict::Fine } else { Verdict::No })
+}
+
+/// How many figures may lie outside of their bands although nothing differs, where both sides have a spread.
+fn by_chance(compared: &[Compared]) -> Option<String> {
+    let judged = compared.iter().filter(|row| row.not_judged.is_none());
+    let chances: Vec<f64> = judged.filter_map(|row| row.chance).collect();
+    let expected: f64 = chances.iter().sum();
+    (!chances.is_empty())
+        .then(|| format!("by chance alone about {expected:.1} of {} would be out, given the spread over seeds there and here", chances.len()))
 }
 
 /// How many times as wide a band of an earlier run is for results of another kind of device. Rounding grows along a training until two

@@ -10,6 +10,7 @@ use crate::comparison::{self, Comparison, Reported};
 use crate::identity::{MethodLabel, PairName, Part};
 use crate::measurements::{BarrierRow, MergedRow, ModelRow};
 use crate::number;
+use crate::statistics::apart_by_chance;
 use crate::table::Row;
 
 /// One figure of ours beside the band it should lie in.
@@ -27,6 +28,9 @@ pub struct Compared {
     pub holds: bool,
     /// The first characters of the fingerprints of the stages that made it.
     pub stages: Vec<String>,
+    /// How often it would lie outside by chance alone, were the reported figure's seeds and ours of one distribution; where both have a spread.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub chance: Option<f64>,
     /// Why it is not judged, where it is not: `other settings` than the reported ones, or `one of several draws`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub not_judged: Option<&'static str>,
@@ -78,8 +82,10 @@ pub fn check(results: &Path, against: &Path, widened: f64) -> Result<Vec<Compare
     let ours = found(results)?;
     let provenance = Provenance::read(results)?;
     let compared = figures.into_iter().map(|figure| {
-        let value = ours.iter().find(|ours| same_cell(ours, &figure)).map(|ours| ours.value);
+        let found = ours.iter().find(|ours| same_cell(&ours.figure, &figure));
+        let value = found.map(|ours| ours.figure.value);
         let allowed = widened * figure.tolerance;
+        let chance = found.and_then(|ours| apart_by_chance(allowed, [ours.figure.sd?, figure.sd?], ours.replicates));
         let (low, high) = (figure.value - allowed, figure.value + allowed);
         Compared {
             ours: value,
@@ -88,6 +94,7 @@ pub fn check(results: &Path, against: &Path, widened: f64) -> Result<Vec<Compare
             holds: value.is_some_and(|value| (low..=high).contains(&value)),
             stages: provenance.of(&figure),
             cell: cell(&figure),
+            chance,
             not_judged: None,
         }
     });
@@ -100,9 +107,9 @@ pub fn check(results: &Path, against: &Path, widened: f64) -> Result<Vec<Compare
 /// When a file is absent or malformed.
 pub fn made(results: &Path) -> Result<Vec<Compared>> {
     let provenance = Provenance::read(results)?;
-    let row = |figure: Reported| {
+    let row = |Ours { figure, .. }: Ours| {
         let (value, stages, cell) = (figure.value, provenance.of(&figure), cell(&figure));
-        Compared { cell, ours: Some(value), low: value, high: value, holds: true, stages, not_judged: None }
+        Compared { cell, ours: Some(value), low: value, high: value, holds: true, stages, chance: None, not_judged: None }
     };
     Ok(found(results)?.into_iter().map(row).collect())
 }
@@ -138,12 +145,12 @@ pub fn renewed(results: &Path, against: &Path) -> Result<(Vec<Reported>, Vec<Str
     };
     let mut differences = Vec::new();
     let mut figures = Vec::new();
-    for ours in found(results)? {
+    for Ours { figure: ours, .. } in found(results)? {
         let before = earlier.iter().find(|figure| same_cell(figure, &ours));
         let tolerance = TOLERANCES.iter().find(|(metric, _)| *metric == ours.metric).map(|(_, tolerance)| *tolerance);
         let figure = match (before, tolerance) {
             (Some(before), _) => Reported { value: ours.value, ..before.clone() },
-            (None, Some(tolerance)) => Reported { tolerance, ..ours },
+            (None, Some(tolerance)) => Reported { tolerance, sd: None, ..ours },
             (None, None) => continue,
         };
         match before {
@@ -161,20 +168,29 @@ pub fn renewed(results: &Path, against: &Path) -> Result<(Vec<Reported>, Vec<Str
     Ok((figures, differences))
 }
 
+/// A cell of `by-models.csv`.
+struct Ours {
+    figure: Reported,
+    replicates: usize,
+}
+
 /// Every cell of `by-models.csv`.
-fn found(results: &Path) -> Result<Vec<Reported>> {
+fn found(results: &Path) -> Result<Vec<Ours>> {
     let rows = ByModelsRow::read_from(results).context("hint: run the experiment first")?;
-    let figure = |row: ByModelsRow| Reported {
-        dataset: row.pair.dataset,
-        architecture: row.pair.architecture,
-        method: row.method.to_string(),
-        models: row.models,
-        metric: row.figures.metric,
-        split: row.figures.split.to_string(),
-        value: row.figures.mean,
-        sd: None,
-        tolerance: 0.0,
-        source: "an earlier run of this spec".to_owned(),
+    let figure = |row: ByModelsRow| Ours {
+        replicates: row.figures.replicates,
+        figure: Reported {
+            dataset: row.pair.dataset,
+            architecture: row.pair.architecture,
+            method: row.method.to_string(),
+            models: row.models,
+            metric: row.figures.metric,
+            split: row.figures.split.to_string(),
+            value: row.figures.mean,
+            sd: row.figures.sd,
+            tolerance: 0.0,
+            source: "an earlier run of this spec".to_owned(),
+        },
     };
     Ok(rows.into_iter().map(figure).collect())
 }
