@@ -18,15 +18,19 @@ use crate::console::{self, columns};
 use crate::error_text::error_text;
 use crate::experiment;
 use crate::spec::Overrides;
-use crate::store::{Holding, Store};
+use crate::store::{Entry, Holding, Store};
+
+/// What specs need on each kind of device.
+type ByKind = BTreeMap<&'static str, BTreeSet<Fingerprint>>;
 
 /// Lists what no spec needs, and removes it if that is asked for. Whatever cannot be known stops it: then nothing is removed.
 pub fn gc(options: &cli::Gc, store: &Store, as_json: bool) -> Result<Verdict, Failure> {
-    let mut needed = BTreeSet::new();
+    let mut by_kind = ByKind::new();
     let specs = specs(&options.specs).map_err(Failure::Input)?;
     for spec in &specs {
-        collect(spec, options, &mut needed)?;
+        collect(spec, options, &mut by_kind)?;
     }
+    let needed = with_mixed(&by_kind, &store.entries());
     let holdings = store.holdings().map_err(Failure::Running)?;
     let (kept, idle): (Vec<Holding>, Vec<Holding>) = holdings.into_iter().partition(|holding| needed.contains(&holding.fingerprint));
     let names: BTreeSet<Fingerprint> = idle.iter().map(|holding| holding.fingerprint).collect();
@@ -98,7 +102,7 @@ fn specs(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
 }
 
 /// Adds every artifact that a spec could ask for: under each of its profiles, on each device, with and without the keys of the environment.
-fn collect(spec: &Path, options: &cli::Gc, needed: &mut BTreeSet<Fingerprint>) -> Result<(), Failure> {
+fn collect(spec: &Path, options: &cli::Gc, needed: &mut ByKind) -> Result<(), Failure> {
     let places = SearchPaths::standard(options.data.as_deref(), false);
     let layered = std::env::vars_os().any(|(name, value)| name.to_string_lossy().starts_with("ONEBASIN_") && !value.is_empty());
     let table = read(spec).map_err(Failure::Input)?;
@@ -141,13 +145,35 @@ fn collect(spec: &Path, options: &cli::Gc, needed: &mut BTreeSet<Fingerprint>) -
     Ok(())
 }
 
-fn keep(session: &Session, digests: &BTreeMap<String, String>, needed: &mut BTreeSet<Fingerprint>) -> Result<(), Failure> {
+fn keep(session: &Session, digests: &BTreeMap<String, String>, needed: &mut ByKind) -> Result<(), Failure> {
     // Artifacts depend on the kind of device that networks run on.
     for device in Device::KINDS {
         let plan = experiment::plan(&session.experiment, digests, device).map_err(Failure::Running)?;
-        needed.extend(plan.stages.iter().map(|planned| planned.fingerprint));
+        needed.entry(device).or_default().extend(plan.stages.iter().map(|planned| planned.fingerprint));
     }
     Ok(())
+}
+
+/// All that is needed, and what is made of it on a list of several kinds of device, which no plan of one kind has: its inputs are all needed, though
+/// not all by one kind.
+fn with_mixed(by_kind: &ByKind, entries: &[Entry]) -> BTreeSet<Fingerprint> {
+    let mut needed: BTreeSet<Fingerprint> = by_kind.values().flatten().copied().collect();
+    let mut mixed = BTreeSet::new();
+    loop {
+        let is_mixed = |entry: &&Entry| {
+            let inputs = || entry.inputs.iter().map(|input| input.fingerprint);
+            !needed.contains(&entry.fingerprint)
+                && inputs().all(|input| needed.contains(&input))
+                && (inputs().any(|input| mixed.contains(&input))
+                    || !by_kind.values().any(|of_kind| inputs().all(|input| of_kind.contains(&input))))
+        };
+        let found: Vec<Fingerprint> = entries.iter().filter(is_mixed).map(|entry| entry.fingerprint).collect();
+        if found.is_empty() {
+            return needed;
+        }
+        needed.extend(&found);
+        mixed.extend(found);
+    }
 }
 
 fn read(spec: &Path) -> Result<toml::Table> {
@@ -167,4 +193,37 @@ fn stand_ins(spec: &toml::Table) -> BTreeSet<String> {
     let tables = profiles.filter_map(toml::Value::as_table).chain([spec]);
     let pairs = tables.filter_map(|table| table.get("pairs")).filter_map(toml::Value::as_array).flatten();
     pairs.filter_map(|pair| Some(pair.get("stand-in")?.as_str()?.to_owned())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stage::{Recipe, StageId};
+    use crate::store::Input;
+
+    fn print(name: &str) -> Fingerprint {
+        Fingerprint::of_bytes(name.as_bytes())
+    }
+
+    fn entry(name: &str, inputs: &[&str]) -> Entry {
+        let id = StageId::new(name);
+        let inputs = inputs.iter().map(|input| Input { stage: StageId::new(*input), fingerprint: print(input) }).collect();
+        Entry::new(print(name), &id, Recipe { kind: "tabulate", version: 1, settings: json!({}) }, inputs)
+    }
+
+    #[test]
+    fn tables_of_a_list_of_several_kinds_are_needed_and_old_ones_of_one_kind_are_not() {
+        let of = |names: &[&str]| names.iter().map(|name| print(name)).collect::<BTreeSet<_>>();
+        let by_kind = ByKind::from([("cpu", of(&["a-cpu", "b-cpu"])), ("wgpu", of(&["a-wgpu", "b-wgpu"]))]);
+        let entries = [
+            entry("plot-of-both", &["table-of-both"]),
+            entry("table-of-both", &["a-cpu", "b-wgpu"]),
+            entry("old-table", &["a-cpu"]),
+            entry("table-of-what-is-gone", &["a-cpu", "c-wgpu"]),
+            entry("old-training", &[]),
+        ];
+        let needed = with_mixed(&by_kind, &entries);
+        assert!(needed.contains(&print("table-of-both")) && needed.contains(&print("plot-of-both")));
+        assert_eq!(needed.len(), 6);
+    }
 }

@@ -52,7 +52,7 @@ pub fn why(arguments: &cli::Why) -> Result<Verdict, Failure> {
             .map(|(row, short, entry)| {
                 let values: serde_json::Map<String, Value> = header.iter().cloned().zip(row.cells.iter().map(|cell| json!(cell))).collect();
                 let receipt = entry.and_then(|entry| store.receipt(&entry.fingerprint).ok());
-                let command = entry.and_then(|entry| command(folder, record.as_ref(), entry));
+                let command = entry.and_then(|entry| command(arguments, folder, record.as_ref(), entry));
                 json!({ "line": row.line, "row": values, "stage": short, "recipe": entry, "receipt": receipt, "command": command })
             })
             .collect();
@@ -76,7 +76,7 @@ pub fn why(arguments: &cli::Why) -> Result<Verdict, Failure> {
                     arguments.file.display(),
                     row.line
                 )),
-                Some(entry) => lines.extend(of_stage(folder, entry, &store, record.as_ref())),
+                Some(entry) => lines.extend(of_stage(arguments, folder, entry, &store, record.as_ref())),
             }
         }
         console::data(&lines.join("\n"))?;
@@ -85,10 +85,10 @@ pub fn why(arguments: &cli::Why) -> Result<Verdict, Failure> {
 }
 
 /// The recipe of a stage, what made it, and the command that makes it again.
-fn of_stage(folder: &Path, entry: &Entry, store: &Store, record: Option<&RunRecord>) -> Vec<String> {
+fn of_stage(arguments: &cli::Why, folder: &Path, entry: &Entry, store: &Store, record: Option<&RunRecord>) -> Vec<String> {
     let mut lines = vec![format!("stage        {}", entry.stage), format!("fingerprint  {}", entry.fingerprint)];
     lines.extend(store.receipt(&entry.fingerprint).iter().flat_map(explain::made_by));
-    lines.extend(command(folder, record, entry).map(|command| format!("again by     {command}")));
+    lines.extend(command(arguments, folder, record, entry).map(|command| format!("again by     {command}")));
     lines.push(format!("kind         {} (version {})", entry.kind, entry.version));
     lines.push("settings".to_owned());
     lines.extend(format!("{:#}", entry.settings).lines().map(|line| format!("  {line}")));
@@ -100,13 +100,15 @@ fn of_stage(folder: &Path, entry: &Entry, store: &Store, record: Option<&RunReco
 }
 
 /// What makes just this number again, as far as `run.json` tells.
-fn command(folder: &Path, record: Option<&RunRecord>, entry: &Entry) -> Option<String> {
+fn command(arguments: &cli::Why, folder: &Path, record: Option<&RunRecord>, entry: &Entry) -> Option<String> {
     let record = record?;
     let profile = record.profile.as_ref().map(|profile| format!(" --profile {profile}")).unwrap_or_default();
     let sets: String = record.overrides.iter().map(|given| format!(" --set '{}={}'", given.key, given.value)).collect();
     let spec = spec_of(folder, record).unwrap_or_else(|| record.spec.clone().into());
     let spec = spec.display();
-    Some(format!("onebasin run {spec}{profile}{sets} --only {0} --force {0}", entry.stage))
+    let device = if record.device == "cpu" { String::new() } else { format!(" --device {}", record.device) };
+    let store = arguments.store.as_ref().map(|store| format!(" --store {}", store.display())).unwrap_or_default();
+    Some(format!("onebasin run {spec}{profile}{sets}{device}{store} --only {0} --force {0}", entry.stage))
 }
 
 /// The spec of a results folder. The record has its name alone, so that it is the same on every machine; specs lie above their results, or in a

@@ -151,31 +151,50 @@ impl Measurement for Lead {
     fn section(tables: &Tables, pair: &PairName) -> String {
         let rows: Vec<&LeadRow> = tables.of::<LeadRow>().iter().filter(|row| row.pair == *pair).collect();
         let Some((lead, controls)) = rows.split_first() else { return String::new() };
+        let merged = tables.of::<MergedRow>().iter().filter(|row| row.key.pair == *pair);
+        let several = merged.map(|row| row.models).collect::<BTreeSet<_>>().len() > 1;
+        let models = |row: &LeadRow| paired(tables, pair, &row.method, &row.other).map_or(0, |(models, _)| models);
         let mut text = format!("\n### What is left of the lead\n\n{}\n\n", sentence(lead, controls));
+        if several {
+            text.push_str("Each two are compared at the greatest number of models that both merge; it stands behind the name.\n\n");
+        }
         text.push_str("| `of` less | role | difference, points | 95 % interval | p, adjusted |\n| --- | --- | ---: | ---: | ---: |\n");
         for row in &rows {
             let interval = row.low.zip(row.high).map(|(low, high)| format!("{} to {}", points(low), points(high)));
             let p = row.p_holm.map(number::shown).unwrap_or_default();
-            let _ =
-                writeln!(text, "| {} | {} | {} | {} | {p} |", row.other, row.role, points(row.difference), interval.unwrap_or_default());
+            let other = if several { format!("{}, {}", row.other, models(row)) } else { row.other.clone() };
+            let _ = writeln!(text, "| {other} | {} | {} | {} | {p} |", row.role, points(row.difference), interval.unwrap_or_default());
         }
         text.replace("`of`", &format!("`{}`", lead.method))
     }
 }
 
+/// The figures of a method and another in one replicate, of each draw.
+type Both<'a> = [Vec<&'a MergedRow>; 2];
+
+/// The greatest number of models that both methods merge, and their figures by replicate.
+fn paired<'a>(tables: &'a Tables, pair: &PairName, of: &str, other: &str) -> Option<(usize, Vec<Both<'a>>)> {
+    let mut figures: BTreeMap<usize, BTreeMap<usize, Both<'a>>> = BTreeMap::new();
+    for row in tables.of::<MergedRow>().iter().filter(|row| row.key.pair == *pair && row.split == Part::Test) {
+        for (place, _) in [of, other].iter().enumerate().filter(|(_, name)| row.key.method.name() == **name) {
+            figures.entry(row.models).or_default().entry(row.key.replicate).or_default()[place].push(row);
+        }
+    }
+    let of_both = |replicates: BTreeMap<usize, Both<'a>>| -> Vec<Both<'a>> {
+        replicates.into_values().filter(|both| both.iter().all(|rows| !rows.is_empty())).collect()
+    };
+    figures.into_iter().rev().map(|(models, replicates)| (models, of_both(replicates))).find(|(_, both)| !both.is_empty())
+}
+
 /// The lead and every control that has figures.
 fn leads(tables: &Tables, pair: &PairName, request: &LeadRequest) -> Vec<LeadRow> {
-    let mut figures: BTreeMap<&str, BTreeMap<usize, &MergedRow>> = BTreeMap::new();
-    for row in tables.of::<MergedRow>().iter().filter(|row| row.key.pair == *pair && row.split == Part::Test) {
-        figures.entry(row.key.method.name()).or_default().insert(row.key.replicate, row);
-    }
     let compare = |other: &str, role: &str| {
-        let (ours, theirs) = (figures.get(request.of.as_str())?, figures.get(other)?);
-        let both = ours.iter().filter_map(|(replicate, row)| Some((*row, *theirs.get(replicate)?)));
-        let differences: Vec<f64> = both.clone().map(|(one, other)| one.accuracy - other.accuracy).collect();
-        let stage = tables.stage_of(both.flat_map(|(one, other)| [one.stage.as_str(), other.stage.as_str()]).collect::<BTreeSet<&str>>());
+        let (_, both) = paired(tables, pair, &request.of, other)?;
+        let mean = |rows: &[&MergedRow]| rows.iter().map(|row| row.accuracy).sum::<f64>() / rows.len() as f64;
+        let differences: Vec<f64> = both.iter().map(|[ours, theirs]| mean(ours) - mean(theirs)).collect();
+        let stage = tables.stage_of(both.iter().flatten().flatten().map(|row| row.stage.as_str()).collect::<BTreeSet<&str>>());
         let test = paired_t(&differences);
-        (!differences.is_empty()).then(|| LeadRow {
+        Some(LeadRow {
             pair: pair.clone(),
             method: request.of.clone(),
             other: other.to_owned(),
@@ -224,7 +243,7 @@ fn points(difference: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::identity::{MethodLabel, ResultKey};
+    use crate::identity::{MethodLabel, MethodName, ResultKey};
 
     fn tables(figures: &[(&str, [f64; 3])]) -> Tables {
         let mut tables = Tables::default();
@@ -239,6 +258,30 @@ mod tests {
             }));
         }
         tables
+    }
+
+    #[test]
+    fn a_method_is_compared_by_the_mean_of_its_draws_and_at_the_number_of_models_that_both_merge() {
+        let pair = PairName::new("mnist", "mlp");
+        let row = |method: MethodLabel, models, accuracy| MergedRow {
+            key: ResultKey { pair: pair.clone(), method, replicate: 0 },
+            models,
+            split: Part::Test,
+            loss: 1.0,
+            accuracy,
+            stage: "s".to_owned(),
+        };
+        let mut tables = Tables::default();
+        tables.extend([1, 2].map(|draw| row(MethodLabel::Method(MethodName { draw: Some(draw), ..MethodName::new("drawn") }), 2, 0.4 + 0.2 * draw as f64)));
+        tables.extend([row(MethodLabel::method("both"), 2, 0.5), row(MethodLabel::method("both"), 3, 0.1)]);
+        tables.extend([row(MethodLabel::method("three"), 3, 0.3)]);
+        let controls = ["three".to_owned()].to_vec();
+        let request = LeadRequest { of: "drawn".to_owned(), over: "both".to_owned(), controls };
+        let rows = leads(&tables, &pair, &request);
+        // 0.6 and 0.8 less 0.5; the control has no figure of two models.
+        assert_eq!(rows.len(), 1);
+        assert!((rows[0].difference - 0.2).abs() < 1e-12, "{}", rows[0].difference);
+        assert_eq!(paired(&tables, &pair, "both", "three").map(|(models, both)| (models, both.len())), Some((3, 1)));
     }
 
     #[test]

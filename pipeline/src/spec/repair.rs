@@ -83,6 +83,11 @@ impl Repair {
         }
     }
 
+    /// The version of what it computes: RESCALE treats a last batch of one image another way since 2.
+    pub fn version(&self) -> u32 {
+        if matches!(self, Repair::Rescale(_)) { 2 } else { 1 }
+    }
+
     /// The same for the points of a line, whose ends are always aligned.
     #[must_use]
     pub fn of_line(&self) -> Repair {

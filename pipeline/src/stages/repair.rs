@@ -109,7 +109,7 @@ impl Stage for Repair {
         if let Some(positions) = &self.positions {
             settings["positions"] = json!(positions);
         }
-        Recipe { kind: "repair", version: 1, settings }
+        Recipe { kind: "repair", version: self.repair.version(), settings }
     }
 
     fn demand(&self, places: &SearchPaths) -> Option<Demand> {

@@ -108,6 +108,13 @@ fn a_number_tells_its_stage_its_inputs_and_the_command_that_makes_it_again() {
     let (code, _, stderr) = texts(&onebasin(again.path(), &["run", "smoke.toml", "--only", stage, "--force", stage]));
     assert!(code == 0 && stderr.contains("same bytes"), "{stderr}");
 
+    // Where the store was said and networks ran on another kind of device, the command says both.
+    let record = again.result("run.json");
+    let text = std::fs::read_to_string(&record).unwrap();
+    std::fs::write(&record, text.replace("\"device\": \"cpu\"", "\"device\": \"cpu,wgpu\"")).unwrap();
+    let (_, stdout, _) = texts(&onebasin(again.path(), &["why", "results/smoke/merged.csv", "2", "--store", "store"]));
+    assert!(stdout.contains("again by     onebasin run smoke.toml --device cpu,wgpu --store store --only "), "{stdout}");
+
     // From elsewhere, by the name that `explain` takes, and of a table that has names of stages beside fingerprints.
     let file = place.result("timings.csv").canonicalize().unwrap();
     let (code, timed, _) = texts(&onebasin(std::path::Path::new("/"), &["why", &format!("{}:2", file.display())]));

@@ -62,9 +62,13 @@ pub(crate) fn normalise(value: Value, vectors: &[Tensor<1>; 2], epsilon: f32) ->
     }
 }
 
-/// The same, and the output brought to the deviation `scale`; its mean goes along.
+/// The same, and the output brought to the deviation `scale`; its mean goes along. A value alone, as the last batch may have it, has no
+/// deviation and stays as it is: over the root of `epsilon` it would be hundreds of times as large.
 pub(crate) fn rescale(value: Value, scale: &Tensor<1>, epsilon: f32) -> (Value, [Tensor<1>; 2], usize) {
     let (value, statistics, count) = observe(value);
+    if count == 1 {
+        return (value, statistics, count);
+    }
     // The deviation of the batch is that of a batch norm: biased.
     let biased = statistics[1].clone().mul_scalar((count as f64 - 1.0) / count as f64);
     let factor = scale.clone() / biased.add_scalar(f64::from(epsilon)).sqrt();

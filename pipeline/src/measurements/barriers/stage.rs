@@ -180,7 +180,7 @@ impl Stage for LineStage {
         if let Some(repair) = &self.repair {
             settings["repair"] = json!(repair);
         }
-        Recipe { kind: "line", version: 1, settings }
+        Recipe { kind: "line", version: self.repair.as_ref().map_or(1, Repair::version), settings }
     }
 
     fn demand(&self, places: &SearchPaths) -> Option<Demand> {

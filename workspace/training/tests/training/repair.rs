@@ -403,6 +403,25 @@ fn a_rescaled_network_has_the_spread_of_the_goal_and_its_mean_goes_along() {
 }
 
 #[test]
+fn a_last_batch_of_one_image_moves_a_repair_by_little() {
+    let (data, constants, device) = (stripes(21, 1), normalisation(), cpu());
+    for network in [NETWORKS[6], NETWORKS[7]] {
+        for restores in [Restores::SpreadAndMean, Restores::Spread] {
+            let case = Case::new(network, RepairedLayers::All);
+            let goal = case.goal(&sample(&data, &constants, 21, &device));
+            let of = |batch: usize| {
+                let repaired = case.repaired_towards(&case.merged, &goal, restores, &sample(&data, &constants, batch, &device));
+                logits(&case.graph, &repaired, &data, &constants, &device).unwrap()
+            };
+            let (one, two) = (of(21), of(20));
+            let size = one.iter().fold(0.0f32, |most, value| most.max(value.abs()));
+            let apart = one.iter().zip(&two).fold(0.0f32, |most, (one, two)| most.max((one - two).abs()));
+            assert!(apart < 0.3 * size, "{network}, {restores:?}: {apart} of {size}");
+        }
+    }
+}
+
+#[test]
 fn a_goal_of_deviations_is_below_one_of_variances_unless_ends_agree() {
     let moments =
         |variance: f64| Statistics { layers: [("conv1".to_owned(), Moments { mean: vec![0.0], variance: vec![variance] })].into() };
