@@ -59,19 +59,29 @@ impl Recipes {
         }
     }
 
-    /// The kind of device that networks were trained on.
-    pub fn device(&self) -> Option<&str> {
-        self.stages.iter().find_map(|entry| entry.settings["device"].as_str())
+    /// The kind of device that a stage ran on.
+    pub fn device_of(&self, stage: &StageId) -> Option<&str> {
+        self.stages.iter().find(|entry| entry.stage == *stage)?.settings["device"].as_str()
+    }
+
+    /// The kinds of device that stages ran on.
+    pub fn devices(&self) -> impl Iterator<Item = &str> {
+        self.stages.iter().filter_map(|entry| entry.settings["device"].as_str())
     }
 
     /// Whether a plan has the stage whose fingerprint begins so.
     pub fn plans(plan: &Plan, stage: &str) -> bool {
-        plan.stages.iter().any(|planned| planned.fingerprint.to_string().starts_with(stage))
+        Recipes::planned(plan, stage).is_some()
+    }
+
+    /// The stage of a plan whose fingerprint begins so.
+    pub fn planned<'a>(plan: &'a Plan, stage: &str) -> Option<&'a Planned> {
+        plan.stages.iter().find(|planned| planned.fingerprint.to_string().starts_with(stage))
     }
 
     /// Which of the stages that lead to the one named by the first characters of its fingerprint have another recipe now, inputs first.
     pub fn changed(&self, plan: &Plan, stage: &str) -> Vec<Changed> {
-        let Some(end) = plan.stages.iter().find(|planned| planned.fingerprint.to_string().starts_with(stage)) else { return Vec::new() };
+        let Some(end) = Recipes::planned(plan, stage) else { return Vec::new() };
         let mut ancestors = BTreeSet::from([end.stage.id()]);
         // Inputs come before dependents: one walk back finds them all.
         for planned in plan.stages.iter().rev() {

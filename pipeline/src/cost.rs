@@ -25,6 +25,8 @@ const GUESS: f64 = 1.0;
 const GUESS_WITHIN: f64 = 10.0;
 /// How far off it may be to take another network for this one, or operations for seconds.
 const LIKE_WITHIN: f64 = 3.0;
+/// How far off either is on a device of which nothing was measured: one that computes in software is as much slower as a large GPU is faster.
+const DEVICE_WITHIN: f64 = 30.0;
 /// What a process needs besides.
 const MEMORY: u64 = 300 << 20;
 
@@ -93,11 +95,16 @@ impl Costs {
         if let Some(same) = self.samples.same(recipe.kind, slug, &recipe.settings) {
             return same;
         }
+        let is_elsewhere = recipe.settings["device"].as_str().is_some_and(|device| device != "cpu");
+        let like = |seconds: f64, basis: Basis| match is_elsewhere {
+            true => Estimate::within(seconds, DEVICE_WITHIN, Basis::Guess),
+            false => Estimate::within(seconds, LIKE_WITHIN, basis),
+        };
         let demand = planned.stage.demand(&self.places);
         let operations = demand.map(|demand| demand.operations / self.rate.per_second());
         match (operations, self.samples.kind(recipe.kind)) {
-            (Some(seconds), _) if seconds > 0.0 => Estimate::within(seconds, LIKE_WITHIN, Basis::Operations),
-            (_, Some(seconds)) => Estimate::within(seconds, LIKE_WITHIN, Basis::Kind),
+            (Some(seconds), _) if seconds > 0.0 => like(seconds, Basis::Operations),
+            (_, Some(seconds)) => like(seconds, Basis::Kind),
             _ => Estimate::within(GUESS, GUESS_WITHIN, Basis::Guess),
         }
     }

@@ -29,10 +29,12 @@ pub fn check(arguments: &cli::Check) -> Result<Verdict, Failure> {
     // Without the data no fingerprint is known, and nothing can be said.
     let known = digests.absent.is_empty();
     let foreign = |rows: &[Compared]| known && rows.iter().flat_map(|row| &row.stages).any(|stage| !Recipes::plans(&plan, stage));
-    let elsewhere = format!("the results in `{}` were made at other settings than these, or by another version", results.display());
+    let record = RunRecord::read(&results);
+    let made = record.as_ref().map(|record| format!(" (with {})", record.settings_text())).unwrap_or_default();
+    let elsewhere = format!("the results in `{}` were made at other settings than these{made}, or by another version", results.display());
     if arguments.renew {
         if foreign(&report::made(&results).map_err(Failure::Input)?) {
-            return Err(Failure::Input(anyhow!("{elsewhere}\nhint: run the spec with the same profile and `--set` first")));
+            return Err(Failure::Input(anyhow!("{elsewhere}\nhint: run the spec with the same profile, `--set` and `--device` first")));
         }
         let (figures, differences) = report::renewed(&results, &against).map_err(Failure::Input)?;
         let none = vec!["nothing changes".to_owned()];
@@ -41,15 +43,25 @@ pub fn check(arguments: &cli::Check) -> Result<Verdict, Failure> {
         return Ok(Verdict::Fine);
     }
     let recipes = Recipes::beside(&against).map_err(Failure::Input)?;
-    let widened = allowance(&results, recipes.as_ref());
+    let is_moved = |stages: &[String]| moved_device(stages, &plan, recipes.as_ref(), record.as_ref());
     let compared = match arguments.against {
-        Some(_) => report::check(&results, &against, widened),
+        Some(_) => report::check(&results, &against, &|stages| if is_moved(stages) { WIDENED } else { 1.0 }),
         None => report::check_reported(&results, &against, &session.experiment.comparison),
     };
-    let compared = compared.map_err(Failure::Input)?;
-    // Results of a profile are found by the spec alone too: figures of other settings are figures still.
+    let mut compared = compared.map_err(Failure::Input)?;
     if foreign(&compared) {
         console::note(&format!("warning: {elsewhere}"));
+        // What is reported is of the settings that the spec has now; earlier figures are of whatever made them.
+        if arguments.against.is_none() {
+            compared.iter_mut().for_each(|row| row.not_judged = row.not_judged.or(Some("results of other settings")));
+        }
+    }
+    let moved = compared.iter().filter(|row| arguments.against.is_some() && is_moved(&row.stages)).count();
+    if moved > 0 {
+        console::note(&format!(
+            "{moved} of {} figures are of another kind of device, which rounds otherwise: their bands are twice as wide",
+            compared.len()
+        ));
     }
     let reasons: Vec<Vec<Changed>> = compared.iter().map(|row| reasons(row, recipes.as_ref(), &plan)).collect();
     let count = |standing: &str| compared.iter().filter(|row| row.standing() == standing).count();
@@ -83,7 +95,7 @@ pub fn check(arguments: &cli::Check) -> Result<Verdict, Failure> {
             }
             let outside = row.outside().filter(|_| row.standing() == "out");
             if let Some(outside) = outside {
-                line.push_str(&format!("  off by {outside:.4}, made by {}", row.stages.join(", ")));
+                line.push_str(&format!("  outside by {outside:.4}, made by {}", row.stages.join(", ")));
             }
             lines.push(line);
             lines.extend(changed.iter().map(|changed| format!("         {}: {}", changed.stage, changed.how)));
@@ -113,20 +125,26 @@ fn by_chance(compared: &[Compared]) -> Option<String> {
     let judged = compared.iter().filter(|row| row.not_judged.is_none());
     let chances: Vec<f64> = judged.filter_map(|row| row.chance).collect();
     let expected: f64 = chances.iter().sum();
-    (!chances.is_empty())
-        .then(|| format!("by chance alone about {expected:.1} of {} would be out, given the spread over seeds there and here", chances.len()))
+    (!chances.is_empty()).then(|| {
+        format!("by chance alone about {expected:.1} of {} would be out, given the spread over seeds there and here", chances.len())
+    })
 }
 
-/// How many times as wide a band of an earlier run is for results of another kind of device. Rounding grows along a training until two
+/// How many times as wide the band of an earlier run is for a figure that another kind of device made. Rounding grows along a training until two
 /// networks of one seed are as far apart as those of two, and each of the two figures then has the band's spread.
-fn allowance(results: &Path, recipes: Option<&Recipes>) -> f64 {
-    let here = RunRecord::read(results).map_or_else(|| "cpu".to_owned(), |record| record.device);
-    let there = recipes.and_then(Recipes::device).unwrap_or("cpu");
-    if here == there {
-        return 1.0;
-    }
-    console::note(&format!("the figures are of `{there}`, the results of `{here}`, which rounds otherwise: each band is twice as wide"));
-    2.0
+const WIDENED: f64 = 2.0;
+
+/// Whether another kind of device is behind a figure here than behind the expected one. Of a stage that the plan does not have, as where results are of
+/// another device than is asked for now, the record tells.
+fn moved_device(stages: &[String], plan: &Plan, recipes: Option<&Recipes>, record: Option<&RunRecord>) -> bool {
+    let Some(recipes) = recipes else { return false };
+    stages.iter().any(|stage| match Recipes::planned(plan, stage) {
+        Some(planned) => {
+            let settings = planned.stage.recipe().settings;
+            settings["device"].as_str().zip(recipes.device_of(planned.stage.id())).is_some_and(|(here, there)| here != there)
+        }
+        None => record.is_some_and(|record| !record.device.contains(',') && recipes.devices().any(|there| there != record.device)),
+    })
 }
 
 /// The file that the spec compares itself with.

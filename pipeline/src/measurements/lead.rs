@@ -272,7 +272,11 @@ mod tests {
             stage: "s".to_owned(),
         };
         let mut tables = Tables::default();
-        tables.extend([1, 2].map(|draw| row(MethodLabel::Method(MethodName { draw: Some(draw), ..MethodName::new("drawn") }), 2, 0.4 + 0.2 * draw as f64)));
+        tables.extend(
+            [1, 2].map(|draw| {
+                row(MethodLabel::Method(MethodName { draw: Some(draw), ..MethodName::new("drawn") }), 2, 0.4 + 0.2 * draw as f64)
+            }),
+        );
         tables.extend([row(MethodLabel::method("both"), 2, 0.5), row(MethodLabel::method("both"), 3, 0.1)]);
         tables.extend([row(MethodLabel::method("three"), 3, 0.3)]);
         let controls = ["three".to_owned()].to_vec();

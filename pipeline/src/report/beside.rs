@@ -6,12 +6,14 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
+use serde_json::Value;
 
 use super::overview_picture;
 use super::summary::{ByModelsRow, Figures};
 use crate::drawing::{Canvas, MethodRow, method_rank, shown_part};
 use crate::identity::{MethodLabel, PairName, Part};
 use crate::number;
+use crate::run_record::RunRecord;
 use crate::table::{Row, row};
 
 row! {
@@ -41,14 +43,25 @@ pub struct Beside {
     rows: Vec<BesideRow>,
     /// Each once, in the order of the folders.
     methods: Vec<MethodRow>,
+    /// What each folder's spec says of its data sets, by name.
+    datasets: Vec<BTreeMap<String, Value>>,
 }
 
-/// Reads the accuracies of the most models merged, on test where there are any.
+impl Beside {
+    /// Data sets of one name that are not the same in all folders.
+    fn unlike(&self) -> BTreeSet<&str> {
+        let names = self.rows.iter().map(|row| row.pair.dataset.as_str());
+        let settings = |name: &str| self.datasets.iter().filter_map(|of_folder| of_folder.get(name)).collect::<Vec<_>>();
+        names.filter(|name| settings(name).windows(2).any(|two| two[0] != two[1])).collect()
+    }
+}
+
+/// Reads the accuracies of the most models that each method merges, on test where there are any.
 ///
 /// # Errors
 /// A folder that holds no results, or two of one name.
 pub fn read(folders: &[PathBuf]) -> Result<Beside> {
-    let mut found = Beside { folders: Vec::new(), rows: Vec::new(), methods: Vec::new() };
+    let mut found = Beside { folders: Vec::new(), rows: Vec::new(), methods: Vec::new(), datasets: Vec::new() };
     for folder in folders {
         let name = folder.file_name().map_or_else(|| folder.display().to_string(), |name| name.to_string_lossy().into_owned());
         ensure!(
@@ -65,16 +78,18 @@ pub fn read(folders: &[PathBuf]) -> Result<Beside> {
         }
         let split = shown_part(by_models.iter().map(|row| row.figures.split));
         let accuracies = || by_models.iter().filter(|row| row.is_accuracy_of(&row.pair, split) && !row.method.is_endpoints());
-        let mut most: BTreeMap<&PairName, usize> = BTreeMap::new();
+        let mut most: BTreeMap<(&PairName, &MethodLabel), usize> = BTreeMap::new();
         for row in accuracies() {
-            let models = most.entry(&row.pair).or_default();
+            let models = most.entry((&row.pair, &row.method)).or_default();
             *models = row.models.max(*models);
         }
-        found.rows.extend(accuracies().filter(|row| most.get(&row.pair) == Some(&row.models)).map(|row| {
+        found.rows.extend(accuracies().filter(|row| most.get(&(&row.pair, &row.method)) == Some(&row.models)).map(|row| {
             let Figures { split, replicates, mean, sd, low, high, reported, reported_sd, stage, .. } = row.figures.clone();
             let (setting, pair, method, models) = (name.clone(), row.pair.clone(), row.method.clone(), row.models);
             BesideRow { setting, pair, method, models, split, replicates, mean, sd, low, high, reported, reported_sd, stage }
         }));
+        let datasets = RunRecord::read(folder).map(|record| record.settings["datasets"].clone());
+        found.datasets.push(datasets.and_then(|tables| serde_json::from_value(tables).ok()).unwrap_or_default());
         found.folders.push((name, folder.clone()));
     }
     Ok(found)
@@ -97,6 +112,9 @@ pub fn write(found: &Beside, to: &Path) -> Result<()> {
 fn text(found: &Beside) -> String {
     let names: Vec<&str> = found.folders.iter().map(|(name, _)| name.as_str()).collect();
     let mut text = "# Side by side\n\nAccuracies, the mean over replicates ± the standard deviation (n - 1); in the last column those reported, with their own.\n".to_owned();
+    for dataset in found.unlike() {
+        let _ = write!(text, "\n**`{dataset}` is not the same data set in all folders: its figures are of different images.**\n");
+    }
     let mut pairs: Vec<&PairName> = Vec::new();
     for row in &found.rows {
         if !pairs.contains(&&row.pair) {
@@ -111,16 +129,18 @@ fn text(found: &Beside) -> String {
             let _ = write!(text, " {name} |");
         }
         let _ = writeln!(text, "\n| --- |{}", " ---: |".repeat(names.len() + 1));
-        let methods: BTreeSet<(usize, &MethodLabel)> =
-            of_pair().map(|row| (method_rank(&found.methods, row.method.name()), &row.method)).collect();
-        for (_, method) in methods {
-            let rows = || of_pair().filter(|row| row.method == *method);
+        let methods: BTreeSet<(usize, &MethodLabel, usize)> =
+            of_pair().map(|row| (method_rank(&found.methods, row.method.name()), &row.method, row.models)).collect();
+        let most = of_pair().map(|row| row.models).max().unwrap_or_default();
+        for (_, method, models) in methods {
+            let rows = || of_pair().filter(|row| row.method == *method && row.models == models);
             let cell = |value: Option<(f64, Option<f64>)>| match value {
                 None => String::new(),
                 Some((mean, None)) => number::share(mean),
                 Some((mean, Some(sd))) => format!("{} ± {}", number::share(mean), number::share(sd)),
             };
-            let _ = write!(text, "| {method} |");
+            let fewer = if models == most { String::new() } else { format!(", {models} models") };
+            let _ = write!(text, "| {method}{fewer} |");
             for name in &names {
                 let value = rows().find(|row| row.setting == *name).map(|row| (row.mean, row.sd));
                 let _ = write!(text, " {} |", cell(value));
@@ -130,4 +150,40 @@ fn text(found: &Beside) -> String {
         }
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn methods_that_merge_fewer_models_and_data_sets_of_one_name_are_told_apart() {
+        let row = |setting: &str, method: &str, models| BesideRow {
+            setting: setting.to_owned(),
+            pair: PairName::new("own", "mlp"),
+            method: MethodLabel::method(method),
+            models,
+            split: Part::Test,
+            replicates: 1,
+            mean: 0.5,
+            sd: None,
+            low: None,
+            high: None,
+            reported: None,
+            reported_sd: None,
+            stage: String::new(),
+        };
+        let mut found = Beside {
+            folders: ["one", "two"].map(|name| (name.to_owned(), PathBuf::from(name))).to_vec(),
+            rows: vec![row("one", "naive", 3), row("one", "curve", 2), row("two", "naive", 3)],
+            methods: Vec::new(),
+            datasets: [100, 100].map(|train| BTreeMap::from([("own".to_owned(), json!({ "train": train }))])).to_vec(),
+        };
+        let shown = text(&found);
+        assert!(shown.contains("| naive | 0.5000 | 0.5000 |") && shown.contains("| curve, 2 models | 0.5000 |  |"), "{shown}");
+        assert!(!shown.contains("not the same data set"), "{shown}");
+        found.datasets[1].insert("own".to_owned(), json!({ "train": 200 }));
+        assert!(text(&found).contains("`own` is not the same data set in all folders"));
+    }
 }

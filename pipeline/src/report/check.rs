@@ -60,7 +60,7 @@ impl Compared {
 pub fn check_reported(results: &Path, against: &Path, comparison: &Comparison) -> Result<Vec<Compared>> {
     let bytes = std::fs::read(against).with_context(|| format!("cannot read `{}`", against.display()))?;
     let figures = comparison::parse(&bytes, &against.display().to_string())?;
-    let mut compared = check(results, against, 1.0)?;
+    let mut compared = check(results, against, &|_| 1.0)?;
     for (row, figure) in compared.iter_mut().zip(&figures) {
         row.not_judged = comparison.not_judged(figure);
     }
@@ -69,11 +69,11 @@ pub fn check_reported(results: &Path, against: &Path, comparison: &Comparison) -
 
 /// Compares the `by-models.csv` of a results folder with a file of reported or earlier figures.
 ///
-/// Each figure's band is its value plus and minus `widened` times its tolerance.
+/// Each figure's band is its value plus and minus its tolerance, as many times as `widened` says of the stages that made ours.
 ///
 /// # Errors
 /// When a file is absent or malformed.
-pub fn check(results: &Path, against: &Path, widened: f64) -> Result<Vec<Compared>> {
+pub fn check(results: &Path, against: &Path, widened: &dyn Fn(&[String]) -> f64) -> Result<Vec<Compared>> {
     let bytes = std::fs::read(against).with_context(|| format!("cannot read `{}`", against.display()))?;
     let figures = comparison::parse(&bytes, &against.display().to_string())?;
     if figures.is_empty() {
@@ -84,7 +84,8 @@ pub fn check(results: &Path, against: &Path, widened: f64) -> Result<Vec<Compare
     let compared = figures.into_iter().map(|figure| {
         let found = ours.iter().find(|ours| same_cell(&ours.figure, &figure));
         let value = found.map(|ours| ours.figure.value);
-        let allowed = widened * figure.tolerance;
+        let stages = provenance.of(&figure);
+        let allowed = widened(&stages) * figure.tolerance;
         let chance = found.and_then(|ours| apart_by_chance(allowed, [ours.figure.sd?, figure.sd?], ours.replicates));
         let (low, high) = (figure.value - allowed, figure.value + allowed);
         Compared {
@@ -92,7 +93,7 @@ pub fn check(results: &Path, against: &Path, widened: f64) -> Result<Vec<Compare
             low,
             high,
             holds: value.is_some_and(|value| (low..=high).contains(&value)),
-            stages: provenance.of(&figure),
+            stages,
             cell: cell(&figure),
             chance,
             not_judged: None,
@@ -287,7 +288,7 @@ mod tests {
     #[test]
     fn a_figure_inside_its_band_holds_and_an_absent_one_was_not_run() {
         let folder = results();
-        let beside = |rows: &[(&str, f64)]| check(folder.path(), &bands(folder.path(), rows), 1.0).unwrap();
+        let beside = |rows: &[(&str, f64)]| check(folder.path(), &bands(folder.path(), rows), &|_| 1.0).unwrap();
         let compared = [beside(&[("c2m3", 0.983)]), beside(&[("c2m3", 0.99), ("naive", 0.5)])].concat();
         assert_eq!(compared.iter().map(|row| row.holds).collect::<Vec<_>>(), [true, false, false]);
         assert_eq!(compared[0].stages, ["bbb"]);
@@ -300,7 +301,9 @@ mod tests {
     fn a_figure_of_another_kind_of_device_is_held_against_a_wider_band() {
         let folder = results();
         let out = |widened: f64| {
-            let rows = check(folder.path(), &bands(folder.path(), &[("c2m3", 0.99)]), widened).unwrap();
+            let rows =
+                check(folder.path(), &bands(folder.path(), &[("c2m3", 0.99)]), &|stages| if stages == ["bbb"] { widened } else { 0.0 })
+                    .unwrap();
             (rows[0].holds, rows[0].high - rows[0].low)
         };
         let (one, two) = (out(1.0), out(2.0));

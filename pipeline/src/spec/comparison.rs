@@ -42,7 +42,7 @@ impl Resolver<'_> {
                 return Err(self.wrong(&here, format!("`interchangeable` names `{name}` twice")).hint("a method is a draw of one thing"));
             }
             for (index, name) in names.iter().enumerate() {
-                let known = methods.iter().map(|method| method.name.name.as_str());
+                let known = methods.iter().filter(|method| method.name.is_first()).map(|method| method.name.name.as_str());
                 if !known.clone().any(|known| known == name) {
                     let here = path(["reported", "interchangeable", &group.to_string(), &index.to_string()]);
                     return Err(self.wrong(&here, format!("unknown method `{name}`")).known(name, known));

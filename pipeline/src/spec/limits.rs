@@ -164,7 +164,10 @@ impl Resolver<'_> {
     /// Refuses trainings and repairs that the images of a pair do not suffice for. Subsets of models count.
     pub(super) fn enough_images(&self, pair: &Pair, training: &str, models: &[Model], counts: Counts) -> Result<()> {
         let there = self.left(counts.train);
-        for (index, model) in models.iter().enumerate() {
+        // A model from a file is not trained.
+        let trained =
+            models.iter().enumerate().filter(|(_, model)| model.checkpoint.is_none() && !pair.checkpoints.contains_key(&model.name));
+        for (index, model) in trained {
             let own = self.model_training(index);
             let training_name = own.as_deref().unwrap_or(training);
             let (table, training) = (path(["trainings", training_name]), model.training.as_ref().unwrap_or(&pair.training));

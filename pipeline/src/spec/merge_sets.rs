@@ -128,7 +128,11 @@ impl Resolver<'_> {
                 Value::Num(_, number) => {
                     let count = whole(number).unwrap_or(-1);
                     match usize::try_from(count) {
-                        Ok(count) if (2..=models.len()).contains(&count) => counts.insert(count),
+                        Ok(count) if (2..=models.len()).contains(&count) => {
+                            if !counts.insert(count) {
+                                return Err(self.wrong(&here, format!("`evaluation.merges` holds {count} twice")).hint("say each once"));
+                            }
+                        }
                         _ => {
                             let holds = if count < 0 { "no whole number".to_owned() } else { count.to_string() };
                             let message = format!(
@@ -137,7 +141,7 @@ impl Resolver<'_> {
                             );
                             return Err(self.wrong(&here, message).hint("raise `models`, or merge fewer"));
                         }
-                    };
+                    }
                 }
                 Value::Array(..) => {
                     let names: Vec<String> = self.layers.read_at(&here)?;

@@ -1,7 +1,7 @@
 //! Methods: a matching, a merging, a repair, and what is trained on after that.
 
 use onebasin_matching::Matching;
-use onebasin_training::Training;
+use onebasin_training::{Averaging, Training};
 
 use super::document;
 use super::experiment::{Columns, Evaluation, Merging, Method, Model};
@@ -93,7 +93,8 @@ impl Resolver<'_> {
         let at = |key: &str| here.iter().cloned().chain([key.to_owned()]).collect::<Vec<_>>();
         self.within(&at("batch"), repair.batch(), 1..=MOST_IMAGES, "the published figures have 100")?;
         if let Some(images) = repair.images() {
-            self.within(&at("images"), images, 1..=MOST_IMAGES, "leave it out to take all training images")?;
+            // One image has no variance from image to image.
+            self.within(&at("images"), images, 2..=MOST_IMAGES, "leave it out to take all training images")?;
         }
         Ok(repair)
     }
@@ -141,6 +142,12 @@ impl Resolver<'_> {
             let sum: f64 = factors.iter().sum();
             if (sum - 1.0).abs() > 1e-6 {
                 return Err(self.wrong(&here, format!("`coefficients` should add up to 1, not {sum}")));
+            }
+            if matches!(method.merging, Merging::Ensemble { average: Averaging::Probabilities, .. })
+                && let Some(below) = factors.iter().find(|&&factor| factor < 0.0)
+            {
+                let message = format!("`coefficients` has {below}: a mean of probabilities so weighed is none");
+                return Err(self.wrong(&here, message).hint("take numbers from 0 to 1, or `average = \"log-probabilities\"`"));
             }
             if let Some(count) = counts().find(|&count| count != factors.len()) {
                 let message = format!("{} `coefficients` cannot weigh a merge of {count} models", factors.len());

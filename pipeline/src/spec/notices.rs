@@ -62,15 +62,24 @@ pub fn tables(layers: &Layers) -> (BTreeSet<Table>, BTreeSet<Table>) {
     (there, used)
 }
 
-/// Words about reported figures of methods that a spec does not have: the names are a slip of the pen, or the file is another spec's.
+/// Words about reported figures of methods that a spec does not have: the names are a slip of the pen, or the file is another spec's. The figures of a
+/// method with several draws stand under the names of these.
 pub fn strangers(reported: &[Reported], methods: &[Method]) -> Vec<String> {
-    let known = |name: &str| MethodLabel::is_reserved(name) || methods.iter().any(|method| method.name.name == name);
-    let strangers: BTreeSet<&str> = reported.iter().map(|figure| figure.method.as_str()).filter(|name| !known(name)).collect();
-    if strangers.is_empty() {
-        return Vec::new();
+    let listed = |names: &BTreeSet<&str>| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    let labels: BTreeSet<String> = methods.iter().map(|method| MethodLabel::Method(method.name.clone()).to_string()).collect();
+    let unknown =
+        reported.iter().map(|figure| figure.method.as_str()).filter(|name| !MethodLabel::is_reserved(name) && !labels.contains(*name));
+    let (drawn, strangers): (BTreeSet<&str>, BTreeSet<&str>) =
+        unknown.partition(|name| methods.iter().any(|method| method.name.name == **name));
+    let mut words = Vec::new();
+    if !strangers.is_empty() {
+        words.push(format!("`reported.file` has figures of {}, which is no method of the spec", listed(&strangers)));
     }
-    let names: Vec<String> = strangers.iter().map(|name| format!("`{name}`")).collect();
-    vec![format!("`reported.file` has figures of {}, which is no method of the spec", names.join(", "))]
+    if let Some(first) = drawn.first() {
+        let names = listed(&drawn);
+        words.push(format!("`reported.file` has figures of {names}, which are compared with nothing: its draws are `{first}#1` and so on"));
+    }
+    words
 }
 
 /// Words about tables that no pair uses.

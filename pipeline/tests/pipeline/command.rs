@@ -334,7 +334,7 @@ fn check_tells_which_recipe_moved_a_figure_and_renews_only_on_demand() {
     run(&set);
     let (code, out, error) = check(&set);
     assert!(code == 1 && error == "overridden: trainings.adam.epochs = 60 (--set)\n", "{out}{error}");
-    assert!(out.contains("off by ") && out.contains("made by "), "{out}");
+    assert!(out.contains("outside by ") && out.contains("made by "), "{out}");
     assert!(out.contains("train/few-glyphs-mlp/replicate-0/a: training.epochs changed from 1 to 60"), "{out}");
     assert_eq!(std::fs::read_to_string(folder.path().join("expected.csv")).unwrap(), expected, "a check writes nothing");
     // The same figures, moved by no recipe.

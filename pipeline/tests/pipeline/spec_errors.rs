@@ -8,6 +8,8 @@ use onebasin::experiment;
 use onebasin::spec::{self, Overrides};
 use onebasin_datasets::SearchPaths;
 
+mod in_vain;
+
 /// A sound spec; each case spoils one thing.
 const SOUND: &str = r#"name = "table-1"
 seed = 42
@@ -289,29 +291,6 @@ fn every_fault_of_a_spec_is_told_with_file_line_key_and_hint() {
         write!(texts, "## {title}\n\n{}\n\n", shown(from, to, &Overrides::default())).unwrap();
     }
     insta::assert_snapshot!("spec_errors", texts);
-}
-
-#[test]
-fn a_key_of_a_transport_that_nothing_would_read_is_told_where_it_is_written() {
-    let default = Overrides::default();
-    for (keys, key, says) in [
-        ("mass = 0.5", "mass", "`mass` is `0.5`, expected `plan = \"partial\"` beside it"),
-        ("plan = \"partial\", mass = 2", "mass", "`mass` is `2`, expected a share above 0, at most 1"),
-        ("plan = \"unbalanced\", relaxation = 0", "relaxation", "`relaxation` is `0`, expected a finite number above 0"),
-        ("relaxation = 3", "relaxation", "`relaxation` is `3`, expected `plan = \"unbalanced\"` beside it"),
-        ("activations = { images = 9 }", "activations", "expected `features = \"activations\"` beside it"),
-        ("features = \"activations\", activations = { images = 0 }", "images", "`images` is `0`"),
-        ("features = \"activations\", iterated = true", "iterated", "`iterated` is `true`, expected `features = \"weights\"`"),
-    ] {
-        let text = format!("by = \"ot-fusion\", {keys}");
-        let error = shown("by = \"c2m3\"", &text, &default);
-        let line = error.lines().find(|line| line.contains("by = \"ot-fusion\"")).unwrap_or_else(|| panic!("{error}"));
-        let mark = error.lines().find(|line| line.contains('^')).unwrap_or_else(|| panic!("{error}"));
-        assert!(error.contains(says) && error.contains("hint: "), "{error}");
-        // The sign stands below the key or its value.
-        let (sign, place) = (mark.find('^').unwrap(), line.rfind(key).unwrap());
-        assert!(sign >= place && sign <= place + key.len() + 4, "{error}");
-    }
 }
 
 #[test]

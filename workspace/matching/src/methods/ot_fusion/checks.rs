@@ -20,10 +20,12 @@ impl OtFusion {
         above_zero("relaxation", self.relaxation, "for marginals that are kept write `plan = \"sinkhorn\"`")?;
         above_zero("cost-divisor", self.cost_divisor, "leave it out to keep costs as they are")?;
         if let Some([low, high]) = self.clip_costs
-            && !(low.is_finite() && high.is_finite() && low < high)
+            && !(low.is_finite() && high.is_finite() && low < high && high > 0.0)
         {
             let (value, hint) = (format!("[{}, {}]", number(low), number(high)), "leave it out to keep costs as they are");
-            return Err(MatchingError::Setting { key: "clip-costs", value, expected: "two numbers, the first below the second", hint });
+            // Costs are at least 0, so that below it all would be equal.
+            let expected = "two numbers, the first below the second, and that one above 0";
+            return Err(MatchingError::Setting { key: "clip-costs", value, expected, hint });
         }
         if !(self.mass > 0.0 && self.mass <= 1.0) {
             let hint = "0.9 leaves a tenth of the mass where it is";
@@ -39,6 +41,10 @@ impl OtFusion {
         if self.activations.is_some() && self.features == Features::Weights {
             let hint = "by default the incoming weights of units are compared";
             return wrong("activations", "a table".to_owned(), "`features = \"activations\"` beside it", hint);
+        }
+        if self.regularisation != OtFusion::default().regularisation && !matches!(self.plan, PlanKind::Sinkhorn | PlanKind::Unbalanced) {
+            let hint = "exact and partial plans have no entropy";
+            return wrong("regularisation", number(self.regularisation), "`plan = \"sinkhorn\"` or `\"unbalanced\"` beside it", hint);
         }
         if self.relaxation != 1.0 && self.plan != PlanKind::Unbalanced {
             let hint = "other plans keep their marginals";
