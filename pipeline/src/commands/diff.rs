@@ -170,9 +170,11 @@ pub fn diff(arguments: &cli::Diff) -> Result<Verdict, Failure> {
         let mut lines: Vec<String> =
             settings.iter().map(|change| format!("{}  {}", console::word("SETTING  "), explain::change_text(change))).collect();
         found.iter().for_each(|found| lines.extend(text(found)));
-        for (file, moved) in &moves {
-            lines.extend(moved.iter().map(|moved| format!("{}  {file}  {}", console::word("MOVED    "), moved.text())));
-        }
+        // What lies beyond the spread over replicates comes last, where it is read.
+        let mut moved: Vec<(&str, &Moved)> = moves.iter().flat_map(|(file, moved)| moved.iter().map(|one| (file.as_str(), one))).collect();
+        moved.sort_by_key(|(_, one)| one.is_beyond() == Some(true));
+        let beyond = moved.iter().filter(|(_, one)| one.is_beyond() == Some(true)).count();
+        lines.extend(moved.iter().map(|(file, one)| format!("{}  {file}  {}", console::word("MOVED    "), one.text())));
         let sum = |of: fn(&Difference) -> usize| found.iter().map(of).sum::<usize>();
         let mut total = format!(
             "{} tables: {} rows differ, {} only in `{}`, {} only in `{}`",
@@ -186,6 +188,9 @@ pub fn diff(arguments: &cli::Diff) -> Result<Verdict, Failure> {
         let elsewhere = sum(|found| found.other_stages);
         if elsewhere > 0 {
             total.push_str(&format!("; {elsewhere} equal rows were made by other stages"));
+        }
+        if !moved.is_empty() {
+            total.push_str(&format!("; {} figures moved, {beyond} of them beyond the spread over replicates", moved.len()));
         }
         lines.push(total);
         console::data(&lines.join("\n"))?;

@@ -19,6 +19,11 @@ pub fn find<'a>(plan: &'a Plan, text: &str) -> Result<&'a Planned, Failure> {
     if let Some(planned) = plan.find(text) {
         return Ok(planned);
     }
+    // The beginning of a name that no other stage has.
+    let mut beginning = plan.stages.iter().filter(|planned| !text.is_empty() && planned.stage.id().as_str().starts_with(text));
+    if let (Some(only), None) = (beginning.next(), beginning.next()) {
+        return Ok(only);
+    }
     if let Some(error) = no_row(text) {
         return Err(Failure::Input(error));
     }
@@ -31,7 +36,7 @@ pub fn find<'a>(plan: &'a Plan, text: &str) -> Result<&'a Planned, Failure> {
         }
         return by_fingerprint(plan, &stage).map_err(Failure::Input)?.ok_or_else(|| {
             let made = format!("line {line} of `{}` was made by stage `{stage}`, which this plan does not have", file.display());
-            Failure::Input(anyhow!("{made}\nhint: give the spec, the profile and the `--set` that the row was made with"))
+            Failure::Input(anyhow!("{made}\nhint: give the spec, the profile, the `--set` and the `--device` that the row was made with"))
         });
     }
     if let Some(planned) = by_fingerprint(plan, text).map_err(Failure::Input)? {

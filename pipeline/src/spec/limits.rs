@@ -182,8 +182,11 @@ impl Resolver<'_> {
             };
             // How many images parts by label are is known when the labels are read.
             let Some(images) = images else { continue };
-            let of_pair =
-                |error: SpecError| error.hint(format!("model `{}` of `{}` sees {images} training images", model.name, pair.name()));
+            let aside = counts.train - there;
+            let of_pair = |error: SpecError| {
+                let error = error.hint(format!("model `{}` of `{}` sees {images} training images", model.name, pair.name()));
+                if aside > 0 { error.hint(format!("`validation` sets {aside} of {} aside", counts.train)) } else { error }
+            };
             training.check_norms(&pair.trained, images).map_err(|error| of_pair(self.library(&table, &error)))?;
             let Span { steps, steps_per_epoch } = training.span(images).map_err(|error| of_pair(self.library(&table, &error)))?;
             if steps > MOST_STEPS {

@@ -71,7 +71,7 @@ impl OtFusion {
             return wrong("features", "activations", "`weights` beside `target = \"random\"`", hint);
         }
         if self.reference != 0 {
-            return wrong("reference", "a model", "nothing beside `target = \"random\"`", hint);
+            return wrong("reference", &self.reference.to_string(), "nothing beside `target = \"random\"`", hint);
         }
         if self.iterated {
             return wrong("iterated", "true", "`false` beside `target = \"random\"`", hint);
