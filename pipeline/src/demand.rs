@@ -1,6 +1,6 @@
 //! What stages demand of a machine, told by their settings alone: operations and bytes.
 
-use onebasin_datasets::{Counts, SearchPaths, counts};
+use onebasin_datasets::{Counts, SearchPaths, rough_counts};
 use onebasin_network::Graph;
 
 use crate::identity::Part;
@@ -29,7 +29,7 @@ pub fn of_measuring(task: &Task, parts: &[Part], networks: usize, places: &Searc
 
 /// Forward passes of so many networks over the first images of a part, or all of them.
 pub fn of_first(task: &Task, part: Part, images: Option<usize>, networks: usize, places: &SearchPaths) -> Option<Demand> {
-    let counts = counts(&task.source, places)?;
+    let counts = rough_counts(&task.source, places)?;
     let all = match part {
         Part::Train => counts.train,
         Part::Test => counts.test,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use anyhow::{Context as _, Result};
-use onebasin_datasets::{Normalisation, SearchPaths, Split, counts};
+use onebasin_datasets::{Normalisation, SearchPaths, Split, rough_counts};
 use onebasin_network::Weights;
 use onebasin_training::{Device, ModePath, Sample, evaluate, reset_batch_norms};
 use serde::{Deserialize, Serialize};
@@ -108,7 +108,7 @@ impl Stage for PathPoint {
         let norms = demand::of_batch_norms(&self.task, tries, places)?;
         match &self.task.validation {
             Some(validation) if self.at == At::Best => {
-                let images = (counts(&self.task.source, places)?.train as f64 * validation.share) as usize;
+                let images = (rough_counts(&self.task.source, places)?.train as f64 * validation.share) as usize;
                 Some(norms.and(demand::of_first(&self.task, Part::Train, Some(images), tries, places)?))
             }
             _ => (norms.operations > 0.0).then_some(norms),

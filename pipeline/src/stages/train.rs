@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use anyhow::{Result, ensure};
-use onebasin_datasets::{Order, SearchPaths, Subset, counts};
+use onebasin_datasets::{Order, SearchPaths, Subset, rough_counts};
 use onebasin_network::{Graph, Weights};
 use onebasin_repro::Stream;
 use onebasin_training::{Distillation, Snapshot, Span, Training, TrainingRun, free_buffers, initialise};
@@ -217,7 +217,7 @@ impl Stage for Train {
     }
 
     fn demand(&self, places: &SearchPaths) -> Option<Demand> {
-        let counts = counts(&self.task.source, places)?;
+        let counts = rough_counts(&self.task.source, places)?;
         let images = self.subset.as_ref().and_then(|subset| subset.size(counts.train).ok().flatten()).unwrap_or(counts.train);
         let Span { steps, steps_per_epoch } = self.training.span(images).ok()?;
         let part = |epochs: usize| epochs.saturating_mul(steps_per_epoch);

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
-use onebasin_datasets::{SearchPaths, counts};
+use onebasin_datasets::{SearchPaths, rough_counts};
 use onebasin_matching::{Alignment, mean, to_frame_with};
 use onebasin_network::Weights;
 use onebasin_repro::Stream;
@@ -135,7 +135,7 @@ impl Stage for TrainPath {
     }
 
     fn demand(&self, places: &SearchPaths) -> Option<Demand> {
-        let counts = counts(&self.task.source, places)?;
+        let counts = rough_counts(&self.task.source, places)?;
         let images = self.replay.as_ref().and_then(|replay| Some(replay.count? * replay.models.len()));
         let images = images.map_or(counts.train, |images| images.min(counts.train));
         let Span { steps, .. } = self.curve.training.span(images).ok()?;

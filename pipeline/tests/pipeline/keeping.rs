@@ -82,7 +82,7 @@ fn verify_without_a_run_finds_nothing_there_and_nothing_damaged() {
 }
 
 #[test]
-fn explain_takes_the_beginning_of_a_fingerprint_and_a_row_of_a_table() {
+fn explain_takes_the_beginning_of_a_name_or_of_a_fingerprint_and_a_row_of_a_table() {
     let folder = finished();
     let table = fs::read_to_string(folder.path().join("results/small/merged.csv")).unwrap();
     let stage = table.lines().nth(1).unwrap().rsplit(',').next().unwrap();
@@ -106,6 +106,9 @@ fn explain_takes_the_beginning_of_a_fingerprint_and_a_row_of_a_table() {
     let (code, of_one, error) = explain(&format!("results/small/by-models.csv:{}", line("naive")));
     assert!(code == 0 && of_one.starts_with("stage        predict/"), "{error}{of_one}");
     assert_eq!(explain("abc").0, 2, "three characters are too few");
+    let (code, by_beginning, error) = explain("tab");
+    assert!(code == 0 && by_beginning.starts_with("stage        tabulate\n"), "{error}{by_beginning}");
+    assert_eq!(explain("train/").0, 2, "several stages begin so");
     let (_, plan, _) = texts(&onebasin(folder.path(), &["plan", "small.toml"]));
     assert!(plan.lines().any(|line| line.split_whitespace().nth(1) == Some(stage)), "{plan}");
 }

@@ -129,7 +129,7 @@ fn results_are_compared_with_those_of_a_revision_of_git() {
     assert!(out.contains("SETTING    trainings.adam.epochs changed from 1 to 30"), "{out}");
     assert!(
         out.contains("MOVED      merged.csv  few-glyphs mlp ")
-            && out.contains(" the spread ")
+            && out.contains(" of them beyond the spread over replicates")
             && out.contains("only in `results/small@HEAD`"),
         "{out}"
     );

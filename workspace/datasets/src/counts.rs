@@ -28,6 +28,17 @@ pub fn counts(source: &Source, search_paths: &SearchPaths) -> Option<Counts> {
     }
 }
 
+/// As [`counts`], else as many images as the files would have if they were not packed: at most those that there are, and good enough to reckon how
+/// long they take.
+pub fn rough_counts(source: &Source, search_paths: &SearchPaths) -> Option<Counts> {
+    let offline = SearchPaths { fetch: false, ..search_paths.clone() };
+    let by_length = || match source {
+        Source::Cifar(cifar) => of_cifar_files(cifar, &offline, |path| Some(fs::metadata(path).ok()?.len())),
+        _ => None,
+    };
+    counts(source, search_paths).or_else(by_length)
+}
+
 /// Numbers of images.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Counts {
@@ -48,10 +59,16 @@ fn of_idx(idx: &Idx, search_paths: &SearchPaths) -> Option<Counts> {
 }
 
 fn of_cifar(cifar: &Cifar, search_paths: &SearchPaths) -> Option<Counts> {
+    of_cifar_files(cifar, search_paths, |path| {
+        (Packing::of(path) == Packing::Plain).then(|| fs::metadata(path).ok().map(|file| file.len())).flatten()
+    })
+}
+
+/// By the lengths of the files.
+fn of_cifar_files(cifar: &Cifar, search_paths: &SearchPaths, length: impl Fn(&Path) -> Option<u64>) -> Option<Counts> {
     let (located, train) = cifar.locate(search_paths).ok()?;
-    let plain = |path: &Path| (Packing::of(path) == Packing::Plain).then(|| fs::metadata(path).ok().map(|file| file.len())).flatten();
     let images = |paths: &[PathBuf]| {
-        let bytes: u64 = paths.iter().map(|path| plain(path)).sum::<Option<u64>>()?;
+        let bytes: u64 = paths.iter().map(|path| length(path)).sum::<Option<u64>>()?;
         usize::try_from(bytes).ok().map(|bytes| bytes / cifar.record())
     };
     Some(Counts { train: images(&located[..train])?, test: images(&located[train..])? })
@@ -85,5 +102,9 @@ mod tests {
             fs::write(own.join(file), vec![0; images * 3073]).unwrap();
         }
         assert_eq!(train_and_test(&cifar), Some((7, 1)));
+        // Packed, they are at least as many as the packed bytes would hold.
+        fs::rename(own.join("b.bin"), own.join("b.bin.xz")).unwrap();
+        assert_eq!(train_and_test(&cifar), None);
+        assert_eq!(rough_counts(&cifar, &places), Some(Counts { train: 7, test: 1 }));
     }
 }

@@ -39,7 +39,7 @@ mod whole_file;
 pub use augment::{Augmentation, Crop, Flip, ResizedCrop, Rotate, Step, ZoomShiftRotate};
 pub use batches::batches;
 pub use cifar::{Cifar, CifarLabels};
-pub use counts::{Counts, counts};
+pub use counts::{Counts, counts, rough_counts};
 pub use digest::{Digest, digest, to_unpack};
 pub use download::Patience;
 pub use error::DatasetError;
