@@ -3,7 +3,7 @@
 #[non_exhaustive]
 pub enum TrainingError {
     /// The text names no kind of device.
-    #[error("unknown device `{text}`, expected `cpu`, `ndarray` or `cuda[:index]`\nhint: {hint}")]
+    #[error("unknown device `{text}`, expected `cpu`, `ndarray`, `cuda[:N]` or `wgpu[:N]`\nhint: {hint}")]
     UnknownDevice {
         /// What was asked for.
         text: String,
