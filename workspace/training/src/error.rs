@@ -20,6 +20,20 @@ pub enum TrainingError {
         /// What to do about it.
         hint: String,
     },
+    /// A device has no buffer that is large enough.
+    #[error("{what} needs {bytes} bytes in one buffer, expected at most {largest}, the largest of device `{device}`\nhint: {hint}")]
+    BufferTooLarge {
+        /// What should lie in it.
+        what: String,
+        /// The bytes it needs.
+        bytes: u64,
+        /// The most that the device has.
+        largest: u64,
+        /// The device.
+        device: String,
+        /// What to do about it.
+        hint: &'static str,
+    },
     /// A training option has a value that no training can have.
     #[error("`{key}` is `{value}`, expected {expected}\nhint: {hint}")]
     Option {

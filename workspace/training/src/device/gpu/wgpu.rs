@@ -20,11 +20,8 @@ const API: Api = Api {
 };
 
 /// The interfaces, best first.
-const INTERFACES: [(WgpuBackend, wgpu::Backends); 3] = [
-    (WgpuBackend::Vulkan, wgpu::Backends::VULKAN),
-    (WgpuBackend::Metal, wgpu::Backends::METAL),
-    (WgpuBackend::Dx12, wgpu::Backends::DX12),
-];
+const INTERFACES: [(WgpuBackend, wgpu::Backends); 3] =
+    [(WgpuBackend::Vulkan, wgpu::Backends::VULKAN), (WgpuBackend::Metal, wgpu::Backends::METAL), (WgpuBackend::Dx12, wgpu::Backends::DX12)];
 
 /// A device that computes.
 #[derive(Clone)]
@@ -116,10 +113,7 @@ mod tests {
     fn devices_are_asked_for_by_their_type_and_place_and_never_by_opengl() {
         use wgpu::DeviceType::{Cpu, DiscreteGpu, IntegratedGpu, Other};
         let asked = kinds(&[IntegratedGpu, DiscreteGpu, Cpu, DiscreteGpu, Cpu, Other]);
-        assert_eq!(
-            asked,
-            [DeviceKind::IntegratedGpu(0), DeviceKind::DiscreteGpu(0), DeviceKind::Cpu, DeviceKind::DiscreteGpu(1)]
-        );
+        assert_eq!(asked, [DeviceKind::IntegratedGpu(0), DeviceKind::DiscreteGpu(0), DeviceKind::Cpu, DeviceKind::DiscreteGpu(1)]);
         assert_eq!(kinds(&[Other]), [DeviceKind::DefaultDevice]);
         assert!(INTERFACES.iter().all(|(_, backends)| wgpu::Backends::PRIMARY.contains(*backends) && *backends != wgpu::Backends::GL));
     }
