@@ -8,6 +8,9 @@ use std::collections::BTreeSet;
 
 use onebasin_training::{Device, TrainingError};
 
+use crate::plan::Plan;
+use crate::stage::Recipe;
+
 /// The kind of each device of a list: `cuda:1` computes what `cuda:0` does.
 pub fn kinds(list: &str) -> Vec<&str> {
     list.split(',').map(|name| kind(name.trim())).collect()
@@ -30,32 +33,62 @@ pub fn written(list: &str) -> String {
 ///
 /// # Errors
 /// One of them is none, or is not here.
-pub fn select(list: &str) -> Result<Vec<Device>, TrainingError> {
+pub fn select(list: &str) -> anyhow::Result<Vec<Device>> {
     let mut names = BTreeSet::new();
-    let devices = list.split(',').map(|name| Device::select(name.trim())).collect::<Result<Vec<_>, _>>()?;
-    Ok(devices.into_iter().filter(|device| names.insert(device.name())).collect())
+    Ok(each(list, Device::select)?.into_iter().filter(|device| names.insert(device.name())).collect())
 }
 
 /// As [`select`], those of the given kinds: a job of a cluster has no need of the others.
 ///
 /// # Errors
 /// One of them is none, or is not here.
-pub fn select_kinds(list: &str, wanted: &BTreeSet<String>) -> Result<Vec<Device>, TrainingError> {
+pub fn select_kinds(list: &str, wanted: &BTreeSet<String>) -> anyhow::Result<Vec<Device>> {
     let names: Vec<&str> = list.split(',').map(str::trim).filter(|name| wanted.contains(kind(name))).collect();
     if names.is_empty() { select("cpu") } else { select(&names.join(",")) }
 }
 
-/// Looks whether every name of a list is one that some build has.
+/// Looks whether every name of a list is one that some build has. Touches no device.
 ///
 /// # Errors
 /// One of them is none.
-pub fn known(list: &str) -> Result<(), TrainingError> {
-    list.split(',').map(str::trim).filter(|name| !Device::KINDS.contains(&kind(name))).try_for_each(|name| Device::select(name).map(drop))
+pub fn known(list: &str) -> anyhow::Result<()> {
+    each(list, Device::check_name).map(drop)
+}
+
+/// What `of` says of each device of a list. An error tells which of them it is about.
+fn each<T>(list: &str, of: impl Fn(&str) -> Result<T, TrainingError>) -> anyhow::Result<Vec<T>> {
+    let several = list.contains(',');
+    let one = |(place, name): (usize, &str)| {
+        of(name.trim()).map_err(|error| {
+            let is_unknown = matches!(error, TrainingError::UnknownDevice { .. });
+            let error = anyhow::Error::new(error);
+            let error = if several { error.context(format!("device {} of the list `{list}` cannot be used", place + 1)) } else { error };
+            if is_unknown { error.context("hint: several devices are separated by commas, as in `cuda:0,cuda:1`") } else { error }
+        })
+    };
+    list.split(',').enumerate().map(one).collect()
+}
+
+/// The kind of device that a stage with this recipe runs on, where networks run in it.
+pub fn of_stage(recipe: &Recipe) -> Option<String> {
+    recipe.settings["device"].as_str().map(str::to_owned)
+}
+
+/// The kinds of a list that no stage of a plan is of, each once, in the order of the list.
+pub fn idle<'l>(list: &'l str, plan: &Plan) -> Vec<&'l str> {
+    let kinds = kinds(list);
+    // One alone has every stage, without a look at a long plan.
+    if kinds.len() < 2 {
+        return Vec::new();
+    }
+    let mut seen: BTreeSet<String> = plan.stages.iter().filter_map(|planned| of_stage(&planned.stage.recipe())).collect();
+    kinds.into_iter().filter(|kind| seen.insert((*kind).to_owned())).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error_text::error_text;
 
     #[test]
     fn a_list_is_written_as_its_kinds_and_a_kind_alone_as_itself() {
@@ -72,10 +105,22 @@ mod tests {
 
     #[test]
     fn a_name_that_is_none_is_an_error_wherever_it_stands() {
-        for list in ["cpu,gpu", "gpu", "", "cpu,", ",cpu"] {
+        for list in ["cpu,gpu", "gpu", "", "cpu,", ",cpu", "wgpu:", "wgpu:a", "wgpu:-1", "cuda:x", "cpu:1", "cpu,cuda:x"] {
             assert!(select(list).is_err() && known(list).is_err(), "{list}");
         }
-        assert!(known("cuda:0,wgpu,cpu").is_ok());
+        assert!(known("cuda:0, wgpu ,cpu,cpu").is_ok());
+    }
+
+    #[test]
+    fn an_error_tells_the_place_in_the_list_and_what_a_list_looks_like() {
+        let message = error_text(&known("cpu,,wgpu").unwrap_err());
+        let expected = "error: device 2 of the list `cpu,,wgpu` cannot be used\n  \
+                        because unknown device ``, expected `cpu`, `ndarray`, `cuda[:N]` or `wgpu[:N]`\n\
+                        hint: several devices are separated by commas, as in `cuda:0,cuda:1`\n\
+                        hint: the name is empty; `cpu` works everywhere";
+        assert_eq!(message, expected);
+        let message = error_text(&known("gpu").unwrap_err());
+        assert!(message.starts_with("error: unknown device `gpu`, expected") && message.contains("separated by commas"), "{message}");
     }
 
     #[test]

@@ -64,6 +64,17 @@ pub fn fixed(value: f64, decimals: usize) -> String {
     if is_zero { text.trim_start_matches('-').to_owned() } else { text }
 }
 
+/// Two numbers of bytes in the unit of the smaller, with as many decimals as tell them apart: `318.5 MiB` and `300.0 MiB`.
+pub fn sizes(bytes: [u64; 2]) -> [String; 2] {
+    const UNITS: [&str; 4] = ["B", "KiB", "MiB", "GiB"];
+    let smaller = bytes[0].min(bytes[1]);
+    let power = (0..UNITS.len()).rev().find(|&power| smaller >> (10 * power) > 0).unwrap_or(0);
+    let text = |decimals: usize| bytes.map(|bytes| format!("{:.decimals$} {}", bytes as f64 / f64::from(1 << (10 * power)), UNITS[power]));
+    let least = usize::from(power > 0);
+    let apart = (least..=9).map(text).find(|[one, other]| one != other);
+    apart.unwrap_or_else(|| text(least))
+}
+
 /// A number rounded to some significant digits: `mantissa` × 10^`exponent`.
 struct Rounded {
     mantissa: f64,
@@ -139,5 +150,21 @@ mod tests {
     fn a_share_is_one_or_zero_only_if_it_is() {
         let values = [0.0, 0.000_01, 0.0999, 0.95, 0.999_96, 0.999_999_9, 1.0, 1.5];
         assert_eq!(values.map(share), ["0.0000", "1e-5", "0.0999", "0.9500", "0.99996", "0.9999999", "1.0000", "1.5000"]);
+    }
+
+    #[test]
+    fn two_sizes_are_told_in_one_unit_that_tells_them_apart() {
+        let mib = 1 << 20;
+        for (bytes, expected) in [
+            ([334_000_000, 300 * mib], ["318.5 MiB", "300.0 MiB"]),
+            ([334_000_000, mib], ["318.5 MiB", "1.0 MiB"]),
+            ([3 << 30, 2 << 30], ["3.0 GiB", "2.0 GiB"]),
+            ([(8 << 30) + mib, 8 << 30], ["8.001 GiB", "8.000 GiB"]),
+            ([2048, 100], ["2048 B", "100 B"]),
+            ([mib, mib], ["1.0 MiB", "1.0 MiB"]),
+            ([5, 0], ["5 B", "0 B"]),
+        ] {
+            assert_eq!(sizes(bytes), expected);
+        }
     }
 }

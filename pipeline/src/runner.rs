@@ -9,6 +9,7 @@ mod executor;
 pub(crate) mod fate;
 pub(crate) mod graph;
 mod job;
+mod panicked;
 mod placement;
 mod schedule;
 mod simulation;

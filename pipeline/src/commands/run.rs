@@ -21,6 +21,7 @@ use crate::cost::{Bill, Costs};
 use crate::dataset_cache::DatasetCache;
 use crate::devices;
 use crate::interrupt;
+use crate::number::sizes;
 use crate::plan::Plan;
 use crate::publish::{self, Published, publish};
 use crate::run_record::RunRecord;
@@ -59,7 +60,7 @@ struct Aim {
 /// Runs every spec, one after the other; all are checked before the first starts.
 pub fn run(arguments: &cli::Run) -> Result<Verdict, Failure> {
     let shared = &arguments.shared;
-    let devices = devices::select(&shared.device).map_err(Failure::input)?;
+    devices::known(&shared.device).map_err(Failure::Input)?;
     let folders = Folders::of(shared);
     let mut jobs: Vec<Job> = Vec::with_capacity(arguments.specs.len());
     let asked = Sweep::parse(&arguments.sweep).map_err(Failure::input)?;
@@ -125,6 +126,10 @@ pub fn run(arguments: &cli::Run) -> Result<Verdict, Failure> {
             left = left.saturating_sub(Duration::from_secs_f64(forecast.wall[1]));
         }
     }
+    // Where nothing runs, or all of it elsewhere, a device need not be here. What runs here then are tables.
+    let here = arguments.executor.executor == ExecutorKind::Local && (arguments.verify || jobs.iter().any(Job::runs));
+    let devices = if here { &shared.device } else { "cpu" };
+    let devices = devices::select(devices).map_err(Failure::Input)?;
     let options = RunOptions {
         jobs: shared.jobs(),
         keep_going: shared.keep_going,
@@ -191,6 +196,11 @@ fn dry_run(arguments: &cli::Run, jobs: &[Job], store: &Store) -> Result<Verdict,
 }
 
 impl Job {
+    /// Whether any stage is to run, as far as the first look tells.
+    fn runs(&self) -> bool {
+        !self.aim.force.is_empty() || self.statuses.iter().any(|status| matches!(status, Status::Run(_)))
+    }
+
     /// Runs the plan; says what was done and how it ended.
     ///
     /// `costs` are kept in the store for the next run.
@@ -203,7 +213,7 @@ impl Job {
     ) -> Result<(Value, Verdict), Failure> {
         let Job { session, shared, digests, plan, results, plots, .. } = self;
         let name = &session.experiment.name;
-        self.prepare(store, options)?;
+        self.prepare(store)?;
         if let Some(costs) = costs {
             costs.keep(store);
         }
@@ -267,10 +277,9 @@ impl Job {
     }
 
     /// Tells what will be written where, and finds out whether it can be: better now than after the night.
-    fn prepare(&self, store: &Store, options: &RunOptions) -> Result<(), Failure> {
+    fn prepare(&self, store: &Store) -> Result<(), Failure> {
         let Job { session, plan, results, plots, .. } = self;
         let statuses = &self.statuses;
-        let runs = !options.force.is_empty() || statuses.iter().any(|status| matches!(status, Status::Run(_)));
         if self.aim.publishes {
             let record = RunRecord::new(&session.experiment, plan, &session.device);
             let earlier = RunRecord::read(results).map(|earlier| earlier.settings_text());
@@ -281,7 +290,11 @@ impl Job {
                 console::note(&format!("results of these settings go to `{}`, plots to `{}`", results.display(), plots.display()));
             }
         }
-        if runs {
+        for kind in devices::idle(&session.device, plan) {
+            let device = &session.device;
+            console::notices(&[format!("no stage runs on `{kind}`: the pairs and replicates are dealt out in the order of `{device}`")]);
+        }
+        if self.runs() {
             session.inspect(plan, statuses)?;
             if self.aim.publishes {
                 writable(results, "results")?;
@@ -311,10 +324,9 @@ impl Job {
         let large = stages.iter().filter(|(_, memory)| **memory > most);
         let count = large.clone().count();
         if let Some((stage, memory)) = large.max_by_key(|(_, memory)| **memory) {
-            let gigabytes = |bytes: u64| bytes as f64 / 1e9;
-            let (memory, bytes) = (gigabytes(*memory), gigabytes(most));
+            let [memory, most] = sizes([*memory, most]);
             let which = if count == 1 { "it runs alone".to_owned() } else { format!("it and {} more run each alone", count - 1) };
-            console::note(&format!("warning: `{stage}` is estimated to use {memory:.1} GB, more than {bytes:.1} GB; {which}"));
+            console::note(&format!("warning: `{stage}` is estimated to use {memory}, more than {most}; {which}"));
         }
         MemoryLimit { bytes, stages: Arc::new(stages) }
     }

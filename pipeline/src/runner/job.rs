@@ -1,14 +1,13 @@
 //! One stage, from its claim to its artifact.
 
-use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
 use std::time::Instant;
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use onebasin_training::Device;
 
-use super::RunOptions;
+use super::{RunOptions, panicked};
 use crate::cores::Threads;
 use crate::events::{Event, Reporter};
 use crate::plan::Planned;
@@ -75,7 +74,7 @@ impl Job<'_> {
         // A panicking stage leaves only its folder behind, which is removed.
         match catch_unwind(AssertUnwindSafe(|| threads.begin(|| stage.run(&context)))) {
             Ok(ran) => ran??,
-            Err(payload) => return Err(anyhow!("the stage panicked: {}\nhint: this is a bug, please report it", message(&*payload))),
+            Err(payload) => return Err(panicked::error(&*payload, &device)),
         }
         let read = stage.inputs().iter().zip(&inputs);
         let read = read.map(|(id, artifact)| Input { stage: id.clone(), fingerprint: artifact.fingerprint });
@@ -85,10 +84,4 @@ impl Job<'_> {
         checkpoint.remove();
         Ok(Made { artifact, ran: true, same: earlier.map(|earlier| earlier == contents) })
     }
-}
-
-/// What a panic says.
-fn message(payload: &(dyn Any + Send)) -> &str {
-    let text = payload.downcast_ref::<&str>().copied();
-    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("without a message")
 }

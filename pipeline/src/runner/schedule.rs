@@ -14,6 +14,7 @@ use super::job::{Job, Made};
 use super::placement::{Placement, is_out_of_memory};
 use super::{Outcome, RunOptions, Status};
 use crate::cores::{Cores, Threads};
+use crate::devices;
 use crate::events::{Event, Reporter};
 use crate::store::Store;
 
@@ -92,7 +93,7 @@ impl<'a> Schedule<'a> {
             interrupted: false,
         };
         let cores = Cores::new(options.cores, options.jobs);
-        let kind = |node| graph.planned(node).stage.recipe().settings["device"].as_str().map(str::to_owned);
+        let kind = |node| devices::of_stage(&graph.planned(node).stage.recipe());
         let kinds = (0..graph.nodes.len()).map(kind).collect();
         Schedule { graph, store, options, reporter, cores, kinds, state: Mutex::new(state), changed: Condvar::new() }
     }

@@ -3,6 +3,7 @@
 mod command;
 mod comparing;
 mod controls;
+mod devices;
 mod documents;
 mod end_to_end;
 mod failing;

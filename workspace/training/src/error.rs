@@ -3,7 +3,7 @@
 #[non_exhaustive]
 pub enum TrainingError {
     /// The text names no kind of device.
-    #[error("unknown device `{text}`, expected `cpu`, `ndarray` or `cuda[:index]`\nhint: {hint}")]
+    #[error("unknown device `{text}`, expected `cpu`, `ndarray`, `cuda[:N]` or `wgpu[:N]`\nhint: {hint}")]
     UnknownDevice {
         /// What was asked for.
         text: String,
@@ -19,6 +19,20 @@ pub enum TrainingError {
         problem: String,
         /// What to do about it.
         hint: String,
+    },
+    /// A device has no buffer that is large enough.
+    #[error("{what} needs {bytes} bytes in one buffer, expected at most {largest}, the largest of device `{device}`\nhint: {hint}")]
+    BufferTooLarge {
+        /// What should lie in it.
+        what: String,
+        /// The bytes it needs.
+        bytes: u64,
+        /// The most that the device has.
+        largest: u64,
+        /// The device.
+        device: String,
+        /// What to do about it.
+        hint: &'static str,
     },
     /// A training option has a value that no training can have.
     #[error("`{key}` is `{value}`, expected {expected}\nhint: {hint}")]

@@ -17,6 +17,11 @@ pub(crate) struct Inputs<'a> {
 /// Bytes of images that may stay on a device for one training: all of MNIST or CIFAR-10, and no more of a larger data set than a batch.
 const MOST_RESIDENT: usize = 1 << 30;
 
+/// Whether so many bytes of images stay on a device whose tensors have at most `largest` bytes.
+fn stays(bytes: usize, largest: Option<u64>) -> bool {
+    bytes <= MOST_RESIDENT && largest.is_none_or(|largest| bytes as u64 <= largest)
+}
+
 impl<'a> Inputs<'a> {
     /// # Errors
     /// When the images are none, or of another shape or number of classes than the network's.
@@ -50,9 +55,9 @@ impl<'a> Inputs<'a> {
     }
 
     /// The same with all images on a device that computes on its own, where a batch is then gathered: the places of its images alone go there.
-    /// `burn` is the device as images are asked for.
+    /// Where one tensor of the device cannot hold them all, batches go there as they are asked for. `burn` is the device as images are asked for.
     pub(crate) fn resident_on(mut self, device: &Device, burn: &BurnDevice) -> Inputs<'a> {
-        if !device.is_host() && size_of::<f32>() * self.data.pixels.len() <= MOST_RESIDENT {
+        if !device.is_host() && stays(size_of::<f32>() * self.data.pixels.len(), device.largest_buffer()) {
             self.resident = Some(self.tensor(self.data.pixels.chunks_exact(self.data.image_len()), burn));
         }
         self
@@ -94,5 +99,18 @@ impl<'a> Inputs<'a> {
             }
         }
         Tensor::from_data(TensorData::new(values, [count, channels, height, width]), device)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn images_stay_on_a_device_where_one_of_its_tensors_holds_them_all() {
+        let mnist = 60_000 * 784 * size_of::<f32>();
+        assert!(stays(mnist, None) && stays(mnist, Some(1 << 28)));
+        assert!(!stays(mnist, Some(128 << 20)), "lavapipe has tensors of 128 MiB");
+        assert!(!stays(MOST_RESIDENT + 1, None));
     }
 }

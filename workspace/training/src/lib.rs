@@ -28,6 +28,7 @@ mod initialise;
 mod inputs;
 mod interpolation;
 mod kernels;
+mod largest_buffer;
 mod layer_outputs;
 mod learning_curve;
 mod mode_path;

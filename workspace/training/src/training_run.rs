@@ -14,7 +14,7 @@ use crate::learning_curve::LearningCurve;
 use crate::mode_path::{Controls, ModePath};
 use crate::tensors::{AnyTensor, Tensors};
 use crate::update::Updater;
-use crate::{CurvePoint, Device, Distillation, Snapshot, Span, Training, TrainingError, initialise};
+use crate::{CurvePoint, Device, Distillation, Snapshot, Span, Training, TrainingError, initialise, largest_buffer};
 
 /// Where a training stands.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -94,6 +94,7 @@ impl<'a> TrainingRun<'a> {
         let inputs = Inputs::new(graph, data, normalisation)?;
         let span = training.span(data.labels.len())?;
         training.check_norms(graph, data.labels.len())?;
+        largest_buffer::check(graph, training.batch.min(data.labels.len()), device)?;
         let program = Program::new(graph, device)?;
         let weights = initialise(graph, training.initialisation, &stream.child("init"))?;
         let burn = device.burn();
