@@ -8,9 +8,6 @@ use std::collections::BTreeSet;
 
 use onebasin_training::{Device, TrainingError};
 
-use crate::plan::Plan;
-use crate::stage::Recipe;
-
 /// The kind of each device of a list: `cuda:1` computes what `cuda:0` does.
 pub fn kinds(list: &str) -> Vec<&str> {
     list.split(',').map(|name| kind(name.trim())).collect()
@@ -69,26 +66,20 @@ fn each<T>(list: &str, of: impl Fn(&str) -> Result<T, TrainingError>) -> anyhow:
     list.split(',').enumerate().map(one).collect()
 }
 
-/// The kind of device that a stage with this recipe runs on, where networks run in it.
-pub fn of_stage(recipe: &Recipe) -> Option<String> {
-    recipe.settings["device"].as_str().map(str::to_owned)
-}
-
-/// The kinds of a list that no stage of a plan is of, each once, in the order of the list.
-pub fn idle<'l>(list: &'l str, plan: &Plan) -> Vec<&'l str> {
+/// The kinds of a list that are not among those `used`, each once, in the order of the list.
+pub fn idle(list: &str, used: impl IntoIterator<Item = String>) -> Vec<&str> {
     let kinds = kinds(list);
     // One alone has every stage, without a look at a long plan.
     if kinds.len() < 2 {
         return Vec::new();
     }
-    let mut seen: BTreeSet<String> = plan.stages.iter().filter_map(|planned| of_stage(&planned.stage.recipe())).collect();
+    let mut seen: BTreeSet<String> = used.into_iter().collect();
     kinds.into_iter().filter(|kind| seen.insert((*kind).to_owned())).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error_text::error_text;
 
     #[test]
     fn a_list_is_written_as_its_kinds_and_a_kind_alone_as_itself() {
@@ -113,14 +104,13 @@ mod tests {
 
     #[test]
     fn an_error_tells_the_place_in_the_list_and_what_a_list_looks_like() {
-        let message = error_text(&known("cpu,,wgpu").unwrap_err());
-        let expected = "error: device 2 of the list `cpu,,wgpu` cannot be used\n  \
-                        because unknown device ``, expected `cpu`, `ndarray`, `cuda[:N]` or `wgpu[:N]`\n\
-                        hint: several devices are separated by commas, as in `cuda:0,cuda:1`\n\
+        let message = format!("{:#}", known("cpu,,wgpu").unwrap_err());
+        let expected = "hint: several devices are separated by commas, as in `cuda:0,cuda:1`: device 2 of the list `cpu,,wgpu` cannot be used: \
+                        unknown device ``, expected `cpu`, `ndarray`, `cuda[:N]` or `wgpu[:N]`\n\
                         hint: the name is empty; `cpu` works everywhere";
         assert_eq!(message, expected);
-        let message = error_text(&known("gpu").unwrap_err());
-        assert!(message.starts_with("error: unknown device `gpu`, expected") && message.contains("separated by commas"), "{message}");
+        let message = format!("{:#}", known("gpu").unwrap_err());
+        assert!(message.contains("separated by commas, as in `cuda:0,cuda:1`: unknown device `gpu`, expected"), "{message}");
     }
 
     #[test]
@@ -128,5 +118,12 @@ mod tests {
         let wanted = BTreeSet::from(["cpu".to_owned()]);
         assert_eq!(select_kinds("cuda:7,cpu", &wanted).unwrap().len(), 1);
         assert_eq!(select_kinds("cuda:7", &BTreeSet::new()).unwrap()[0].name(), "cpu");
+    }
+
+    #[test]
+    fn a_kind_without_a_stage_is_told_once() {
+        let used = || ["cuda".to_owned()];
+        assert_eq!(idle("cuda:0,cpu,cuda:1,wgpu,cpu", used()), ["cpu", "wgpu"]);
+        assert!(idle("cuda:0,cuda:1", used()).is_empty() && idle("cpu", used()).is_empty());
     }
 }

@@ -69,6 +69,13 @@ pub struct Recipe {
     pub settings: serde_json::Value,
 }
 
+impl Recipe {
+    /// The kind of device that networks of the stage run on, where any do.
+    pub fn device(&self) -> Option<String> {
+        self.settings["device"].as_str().map(str::to_owned)
+    }
+}
+
 /// One finished entry of the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Artifact {

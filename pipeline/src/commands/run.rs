@@ -290,7 +290,8 @@ impl Job {
                 console::note(&format!("results of these settings go to `{}`, plots to `{}`", results.display(), plots.display()));
             }
         }
-        for kind in devices::idle(&session.device, plan) {
+        let used = plan.stages.iter().filter_map(|planned| planned.stage.recipe().device());
+        for kind in devices::idle(&session.device, used) {
             let device = &session.device;
             console::notices(&[format!("no stage runs on `{kind}`: the pairs and replicates are dealt out in the order of `{device}`")]);
         }

@@ -44,7 +44,7 @@ pub fn stages(arguments: &cli::Stages) -> Result<Verdict, Failure> {
         }
     }
     let ids: Vec<StageId> = part.iter().map(|asked| asked.stage.clone()).collect();
-    let of_part = |id: &StageId| plan.find(id.as_str()).and_then(|planned| devices::of_stage(&planned.stage.recipe()));
+    let of_part = |id: &StageId| plan.find(id.as_str()).and_then(|planned| planned.stage.recipe().device());
     let devices = devices::select_kinds(&shared.device, &ids.iter().filter_map(of_part).collect()).map_err(Failure::input)?;
     let store = Store::new(Folders::of(shared).store);
     // A look at the folder shows what other machines made.

@@ -14,7 +14,6 @@ use super::job::{Job, Made};
 use super::placement::{Placement, is_out_of_memory};
 use super::{Outcome, RunOptions, Status};
 use crate::cores::{Cores, Threads};
-use crate::devices;
 use crate::events::{Event, Reporter};
 use crate::store::Store;
 
@@ -93,7 +92,7 @@ impl<'a> Schedule<'a> {
             interrupted: false,
         };
         let cores = Cores::new(options.cores, options.jobs);
-        let kind = |node| devices::of_stage(&graph.planned(node).stage.recipe());
+        let kind = |node| graph.planned(node).stage.recipe().device();
         let kinds = (0..graph.nodes.len()).map(kind).collect();
         Schedule { graph, store, options, reporter, cores, kinds, state: Mutex::new(state), changed: Condvar::new() }
     }
