@@ -18,7 +18,7 @@ use crate::moved::{ByKey, Moved, moved};
 use crate::run_record::RunRecord;
 
 /// The columns that say what a row is about; all others but `stage` are what was found.
-const KEYS: [&str; 54] = [
+const KEYS: [&str; 57] = [
     "dataset",
     "architecture",
     "method",
@@ -73,7 +73,12 @@ const KEYS: [&str; 54] = [
     "setting",
     "stream_units",
     "body_units",
+    "kind",
+    "round",
+    "bins",
 ];
+/// In a table with a column of this name, `low` and `high` are the ends of a bin; elsewhere those of an interval, which was found.
+const OF_BINS: &str = "frequency";
 const STAGE: &str = "stage";
 const REPLICATE: &str = "replicate";
 /// Differs between equal runs.
@@ -295,7 +300,8 @@ fn read(path: &Path) -> Result<Rows> {
     };
     let mut lines = text.lines();
     let header = cells(lines.next().unwrap_or_default());
-    let is_key = |name: &String| KEYS.contains(&name.as_str());
+    let has_bins = header.iter().any(|name| name == OF_BINS);
+    let is_key = |name: &String| KEYS.contains(&name.as_str()) || has_bins && ["low", "high"].contains(&name.as_str());
     let is_figure = |name: &String| !is_key(name) && name != STAGE;
     let keys = header.iter().filter(|name| is_key(name)).cloned().collect();
     let columns = header.iter().filter(|name| is_figure(name)).cloned().collect();

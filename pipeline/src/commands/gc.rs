@@ -163,6 +163,7 @@ fn with_mixed(by_kind: &ByKind, entries: &[Entry]) -> BTreeSet<Fingerprint> {
         let is_mixed = |entry: &&Entry| {
             let inputs = || entry.inputs.iter().map(|input| input.fingerprint);
             !needed.contains(&entry.fingerprint)
+                && !entry.inputs.is_empty()
                 && inputs().all(|input| needed.contains(&input))
                 && (inputs().any(|input| mixed.contains(&input))
                     || !by_kind.values().any(|of_kind| inputs().all(|input| of_kind.contains(&input))))
@@ -225,5 +226,6 @@ mod tests {
         let needed = with_mixed(&by_kind, &entries);
         assert!(needed.contains(&print("table-of-both")) && needed.contains(&print("plot-of-both")));
         assert_eq!(needed.len(), 6);
+        assert!(with_mixed(&ByKind::new(), &entries).is_empty(), "where nothing is planned nothing is needed");
     }
 }

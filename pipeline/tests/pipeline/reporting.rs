@@ -112,8 +112,8 @@ fn a_number_tells_its_stage_its_inputs_and_the_command_that_makes_it_again() {
     let record = again.result("run.json");
     let text = std::fs::read_to_string(&record).unwrap();
     std::fs::write(&record, text.replace("\"device\": \"cpu\"", "\"device\": \"cpu,wgpu\"")).unwrap();
-    let (_, stdout, _) = texts(&onebasin(again.path(), &["why", "results/smoke/merged.csv", "2", "--store", "store"]));
-    assert!(stdout.contains("again by     onebasin run smoke.toml --device cpu,wgpu --store store --only "), "{stdout}");
+    let (_, stdout, _) = texts(&onebasin(again.path(), &["why", "results/smoke/merged.csv", "2", "--store", ".store"]));
+    assert!(stdout.contains("again by     onebasin run smoke.toml --device cpu,wgpu --store .store --only "), "{stdout}");
 
     // From elsewhere, by the name that `explain` takes, and of a table that has names of stages beside fingerprints.
     let file = place.result("timings.csv").canonicalize().unwrap();

@@ -36,11 +36,7 @@ fn a_key_of_a_transport_that_nothing_would_read_is_told_where_it_is_written() {
 fn what_can_have_no_effect_or_no_meaning_is_refused() {
     for (from, to, says) in [
         ("merges = [2, 3]", "merges = [2, 3, 2]", "`evaluation.merges` holds 2 twice"),
-        (
-            "by = \"c2m3\" }",
-            "by = \"c2m3\" }\nrepair = { kind = \"repair\", images = 1 }",
-            "`methods[1].repair.images` is `1`, expected from 2",
-        ),
+        ("by = \"c2m3\" }", "by = \"c2m3\" }\nrepair = { kind = \"repair\", images = 1 }", "`methods[1].repair.images` should be from 2"),
         (
             "matching = { by = \"c2m3\" }",
             "models = [\"a\", \"b\"]\nmerging = { by = \"ensemble\", coefficients = [-1, 2] }",
