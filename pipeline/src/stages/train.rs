@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use onebasin_datasets::{Order, SearchPaths, Subset, rough_counts};
 use onebasin_network::{Graph, Weights};
 use onebasin_repro::Stream;
-use onebasin_training::{Distillation, Snapshot, Span, Training, TrainingRun, free_buffers, initialise};
+use onebasin_training::{Distillation, Snapshot, Span, Training, TrainingRun, free_buffers, initialise, resident_bytes};
 use serde_json::json;
 
 use super::files;
@@ -221,7 +221,12 @@ impl Stage for Train {
         let images = self.subset.as_ref().and_then(|subset| subset.size(counts.train).ok().flatten()).unwrap_or(counts.train);
         let Span { steps, steps_per_epoch } = self.training.span(images).ok()?;
         let part = |epochs: usize| epochs.saturating_mul(steps_per_epoch);
-        Some(demand::of_training(&self.task.trained, self.training.batch, self.until.map_or(steps, part), &counts))
+        let demand = demand::of_training(&self.task.trained, self.training.batch, self.until.map_or(steps, part), &counts);
+        // Images that nothing disturbs stay on a device that computes on its own.
+        let stay = self.training.augmentation.is_none() && !["cpu", "ndarray"].contains(&self.task.device.as_str());
+        let numbers = images.saturating_mul(self.task.trained.architecture.input.volume());
+        let held = if stay { resident_bytes(numbers) } else { 0 };
+        Some(Demand { memory: demand.memory.saturating_add(held), ..demand })
     }
 
     fn warning(&self, artifact: &dyn Fn() -> Option<Artifact>) -> Option<String> {

@@ -48,3 +48,19 @@ fn a_device_has_to_be_there_only_where_a_stage_is_to_run_and_one_without_a_stage
     assert_eq!(code, 2, "{error}");
     assert!(error.contains("`cuda:4096` is not available"), "{error}");
 }
+
+#[test]
+fn memory_counts_the_images_that_stay_on_a_device_once_for_each_training() {
+    let (folder, _) = folder();
+    let memory = |device: &str, more: &[&str]| {
+        let arguments = [&["plan", "small.toml", "--json", "--device", device, "--set", "datasets.few-glyphs.train=50000"], more].concat();
+        let (code, out, error) = texts(&onebasin(folder.path(), &arguments));
+        assert_eq!(code, 0, "{error}");
+        let plan: serde_json::Value = serde_json::from_str(&out).unwrap();
+        plan["estimate"]["memory"].as_u64().unwrap()
+    };
+    assert!(memory("wgpu", &[]) > memory("cpu", &[]));
+    // Disturbed ones go there by batch.
+    let disturbed = ["--set", "trainings.adam.augmentation={ kind = \"flip\" }"];
+    assert_eq!(memory("wgpu", &disturbed), memory("cpu", &disturbed));
+}

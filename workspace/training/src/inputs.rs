@@ -17,6 +17,12 @@ pub(crate) struct Inputs<'a> {
 /// Bytes of images that may stay on a device for one training: all of MNIST or CIFAR-10, and no more of a larger data set than a batch.
 const MOST_RESIDENT: usize = 1 << 30;
 
+/// Bytes that the images of a training take on a device that computes on its own, `numbers` of them in all: 0 where they go there by batch.
+pub fn resident_bytes(numbers: usize) -> u64 {
+    let bytes = size_of::<f32>().saturating_mul(numbers);
+    if stays(bytes, None) { bytes as u64 } else { 0 }
+}
+
 /// Whether so many bytes of images stay on a device whose tensors have at most `largest` bytes.
 fn stays(bytes: usize, largest: Option<u64>) -> bool {
     bytes <= MOST_RESIDENT && largest.is_none_or(|largest| bytes as u64 <= largest)
@@ -112,5 +118,6 @@ mod tests {
         assert!(stays(mnist, None) && stays(mnist, Some(1 << 28)));
         assert!(!stays(mnist, Some(128 << 20)), "lavapipe has tensors of 128 MiB");
         assert!(!stays(MOST_RESIDENT + 1, None));
+        assert_eq!((resident_bytes(mnist / 4), resident_bytes(MOST_RESIDENT)), (mnist as u64, 0));
     }
 }

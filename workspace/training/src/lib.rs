@@ -59,6 +59,7 @@ pub use evaluate::{Averaging, evaluate, logits};
 pub use features::{features, penultimate};
 pub use fit::fit;
 pub use initialise::{Initialisation, initialise};
+pub use inputs::resident_bytes;
 pub use interpolation::evaluate_line;
 pub use kernels::{Kernels, free_buffers};
 pub use learning_curve::CurvePoint;
