@@ -109,7 +109,7 @@ impl MethodStyles {
         self.rows.iter().any(|row| row.method == name && !row.repair.is_empty())
     }
 
-    /// The style of a method: of a repaired one, a darker shade of the colour of the method that it repairs, and a mark of its own.
+    /// The style of a method: of a repaired one, another shade of the colour of the method that it repairs, and a mark of its own.
     pub fn of(&self, name: &str) -> Style {
         let root = self.root(name);
         let style = own(root);
@@ -117,9 +117,13 @@ impl MethodStyles {
             return style;
         }
         let twins = self.rows.iter().take_while(|row| row.method != name).filter(|row| row.plain == root).count() + 1;
-        let shade = 0.62f64.powi(twins as i32);
+        // Two darker shades, then lighter ones: further down all would be black.
+        let shade = |part: f64| match twins {
+            1 | 2 => part * 0.62f64.powi(twins as i32),
+            _ => 255.0 - (255.0 - part) * 0.72f64.powi(twins as i32 - 2),
+        };
         let RGBColor(red, green, blue) = style.colour;
-        let [red, green, blue] = [red, green, blue].map(|part| (f64::from(part) * shade).round() as u8);
+        let [red, green, blue] = [red, green, blue].map(|part| shade(f64::from(part)).round() as u8);
         Style { colour: RGBColor(red, green, blue), shape: (style.shape + twins) % SHAPES }
     }
 }
@@ -206,6 +210,23 @@ mod tests {
         let all: Vec<Style> = rows.iter().map(|row| styles.of(&row.method)).collect();
         assert!((0..all.len()).all(|one| (0..one).all(|other| all[one] != all[other])), "{all:?}");
         assert!(styles.is_repaired("mended") && !styles.is_repaired("no-repair"));
+    }
+
+    #[test]
+    fn seven_repairs_of_one_method_are_seven_colours_and_none_is_black_or_white() {
+        let names: Vec<String> = (1..=7).map(|number| format!("repaired-{number}")).collect();
+        for root in ["naive", "c2m3", "ensemble"] {
+            let rows = std::iter::once(repaired(root, "")).chain(names.iter().map(|name| repaired(name, root)));
+            let styles = MethodStyles::new(rows.collect());
+            let light: Vec<i32> = names
+                .iter()
+                .map(|name| styles.of(name).colour)
+                .map(|RGBColor(red, green, blue)| i32::from(red) + i32::from(green) + i32::from(blue))
+                .collect();
+            assert!(light.iter().all(|sum| (60..740).contains(sum)), "{root}: {light:?}");
+            let apart = |one: usize| (0..one).all(|other| (light[one] - light[other]).abs() > 10);
+            assert!((0..light.len()).all(apart), "{root}: {light:?}");
+        }
     }
 
     #[test]
