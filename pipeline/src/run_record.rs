@@ -60,6 +60,14 @@ impl RunRecord {
         format!("{:#}\n", serde_json::json!(self)).into_bytes()
     }
 
+    /// What follows the spec on a command line that asks for the same: each option behind a space.
+    pub fn options(&self) -> String {
+        let profile = self.profile.as_ref().map(|profile| format!(" --profile {profile}")).unwrap_or_default();
+        let sets: String = self.overrides.iter().map(|given| format!(" --set '{}={}'", given.key, given.value)).collect();
+        let device = if self.device == "cpu" { String::new() } else { format!(" --device {}", self.device) };
+        format!("{profile}{sets}{device}")
+    }
+
     /// Profile, overrides and device in words.
     pub fn settings_text(&self) -> String {
         let profile = self.profile.as_ref().map_or_else(|| "no profile".to_owned(), |profile| format!("profile `{profile}`"));

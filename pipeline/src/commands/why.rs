@@ -102,13 +102,10 @@ fn of_stage(arguments: &cli::Why, folder: &Path, entry: &Entry, store: &Store, r
 /// What makes just this number again, as far as `run.json` tells.
 fn command(arguments: &cli::Why, folder: &Path, record: Option<&RunRecord>, entry: &Entry) -> Option<String> {
     let record = record?;
-    let profile = record.profile.as_ref().map(|profile| format!(" --profile {profile}")).unwrap_or_default();
-    let sets: String = record.overrides.iter().map(|given| format!(" --set '{}={}'", given.key, given.value)).collect();
     let spec = spec_of(folder, record).unwrap_or_else(|| record.spec.clone().into());
     let spec = spec.display();
-    let device = if record.device == "cpu" { String::new() } else { format!(" --device {}", record.device) };
     let store = arguments.store.as_ref().map(|store| format!(" --store {}", store.display())).unwrap_or_default();
-    Some(format!("onebasin run {spec}{profile}{sets}{device}{store} --only {0} --force {0}", entry.stage))
+    Some(format!("onebasin run {spec}{}{store} --only {1} --force {1}", record.options(), entry.stage))
 }
 
 /// The spec of a results folder. The record has its name alone, so that it is the same on every machine; specs lie above their results, or in a

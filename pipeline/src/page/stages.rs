@@ -52,10 +52,7 @@ impl Stages {
                 id,
             }
         };
-        let profile = record.profile.as_ref().map(|profile| format!(" --profile {profile}")).unwrap_or_default();
-        let sets = record.overrides.iter().map(|given| format!(" --set '{}={}'", given.key, given.value));
-        let device = if record.device == "cpu" { String::new() } else { format!(" --device {}", record.device) };
-        let command = format!("onebasin run {}{profile}{}{device}", source.spec, sets.collect::<String>());
+        let command = format!("onebasin run {}{}", source.spec, record.options());
         Stages { stages: source.plan.stages.iter().map(stage).collect(), command }
     }
 
