@@ -5,10 +5,47 @@ use serde::{Deserialize, Serialize};
 
 use crate::identity::{MethodLabel, PairName, Part};
 use crate::number;
-use crate::table::{Csv, Table};
+use crate::table::{Columns as _, Csv, Table, columns};
 
 /// Columns of a file of reported figures.
 pub const COLUMNS: [&str; 10] = ["dataset", "architecture", "method", "models", "metric", "split", "value", "sd", "tolerance", "source"];
+
+/// Columns that such a file may leave out.
+pub const OPTIONAL_COLUMNS: [&str; 2] = ["epoch", "round"];
+
+/// Which networks a figure is of, where not of the finished ones. At most one is there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Moment {
+    /// After so many epochs of training.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<usize>,
+    /// After so many rounds of training and merging.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub round: Option<usize>,
+}
+
+columns!(Moment { epoch: Option<usize>, round: Option<usize> });
+
+impl Moment {
+    /// The finished networks.
+    pub const END: Moment = Moment { epoch: None, round: None };
+
+    /// After so many epochs.
+    pub fn epoch(epoch: usize) -> Moment {
+        Moment { epoch: Some(epoch), round: None }
+    }
+
+    /// After so many rounds.
+    pub fn round(round: usize) -> Moment {
+        Moment { epoch: None, round: Some(round) }
+    }
+
+    /// In words, `epoch 5` or `round 5`; nothing of the finished networks.
+    pub fn words(self) -> String {
+        let Moment { epoch, round } = self;
+        epoch.map(|epoch| format!("epoch {epoch}")).or(round.map(|round| format!("round {round}"))).unwrap_or_default()
+    }
+}
 
 /// One reported figure.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -31,6 +68,9 @@ pub struct Reported {
     pub sd: Option<f64>,
     /// How far ours may lie from it, at the same settings, to count as agreeing.
     pub tolerance: f64,
+    /// Which networks it is of.
+    #[serde(flatten)]
+    pub moment: Moment,
     /// Paper and figure or table, and how the value was obtained.
     pub source: String,
 }
@@ -45,6 +85,8 @@ pub fn parse(bytes: &[u8], origin: &str) -> Result<Vec<Reported>> {
         ["dataset", "architecture", "method", "metric", "split", "source"].map(|name| csv.texts(name));
     let (dataset, architecture, method, metric, split, source) = (dataset?, architecture?, method?, metric?, split?, source?);
     let (models, value, sd, tolerance) = (csv.required("models")?, csv.required("value")?, csv.numbers("sd")?, csv.required("tolerance")?);
+    let [epoch, round] = OPTIONAL_COLUMNS.map(|name| moments(&csv, name));
+    let (epoch, round) = (epoch?, round?);
     let mut figures = Vec::with_capacity(csv.height());
     for row in 0..csv.height() {
         if !["loss", "accuracy", "barrier_line", "barrier_mean"].contains(&metric[row].as_str()) {
@@ -66,6 +108,17 @@ pub fn parse(bytes: &[u8], origin: &str) -> Result<Vec<Reported>> {
         if metric[row] == "accuracy" && !(0.0..=1.0).contains(&value[row]) {
             bail!("`{origin}`, row {}: accuracy `{}`, expected a share from 0 to 1", row + 2, value[row]);
         }
+        let is_barrier = metric[row].starts_with("barrier");
+        match (epoch[row], round[row]) {
+            (Some(_), Some(_)) => bail!("`{origin}`, row {}: an epoch and a round\nhint: a figure is of one of them", row + 2),
+            (Some(_), None) if !is_barrier => {
+                bail!("`{origin}`, row {}: {} after an epoch\nhint: of an epoch there are barriers alone", row + 2, metric[row]);
+            }
+            (None, Some(_)) if is_barrier => {
+                bail!("`{origin}`, row {}: {} after a round\nhint: of a round there are accuracy and loss alone", row + 2, metric[row]);
+            }
+            _ => {}
+        }
         let count = models[row];
         if count.fract() != 0.0 || !(1.0..=1e6).contains(&count) {
             bail!("`{origin}`, row {}: `models` is `{count}`, expected how many models were merged", row + 2);
@@ -80,11 +133,12 @@ pub fn parse(bytes: &[u8], origin: &str) -> Result<Vec<Reported>> {
             value: value[row],
             sd: sd[row],
             tolerance: tolerance[row],
+            moment: Moment { epoch: epoch[row], round: round[row] },
             source: source[row].clone(),
         });
         let cell = |figure: &Reported| {
-            let Reported { dataset, architecture, method, models, metric, split, .. } = figure.clone();
-            (dataset, architecture, method, models, metric, split)
+            let Reported { dataset, architecture, method, models, metric, split, moment, .. } = figure.clone();
+            (dataset, architecture, method, models, metric, split, moment)
         };
         let (last, earlier) = figures.split_last().expect("one was put there");
         if let Some(first) = earlier.iter().position(|figure| cell(figure) == cell(last)) {
@@ -94,16 +148,31 @@ pub fn parse(bytes: &[u8], origin: &str) -> Result<Vec<Reported>> {
     Ok(figures)
 }
 
+/// A column of whole numbers from 1, empty where there is none of them or no such column.
+fn moments(csv: &Csv, name: &str) -> Result<Vec<Option<usize>>> {
+    if !csv.has(name) {
+        return Ok(vec![None; csv.height()]);
+    }
+    csv.parsed(name, "a whole number from 1, or nothing", |text| match text {
+        "" => Some(None),
+        _ => text.parse().ok().filter(|number| *number > 0).map(Some),
+    })
+}
+
 /// Writes figures as [`parse`] reads them.
 ///
 /// # Errors
 /// When the table cannot be made.
 pub fn write(figures: &[Reported]) -> Result<Vec<u8>> {
-    Table::new()
+    let mut table = Table::new()
         .text("dataset", figures.iter().map(|figure| &figure.dataset))
         .text("architecture", figures.iter().map(|figure| &figure.architecture))
         .text("method", figures.iter().map(|figure| &figure.method))
-        .whole("models", figures.iter().map(|figure| figure.models))
+        .whole("models", figures.iter().map(|figure| figure.models));
+    if figures.iter().any(|figure| figure.moment != Moment::END) {
+        table = Moment::add(table, "", figures.iter().map(|figure| &figure.moment));
+    }
+    table
         .text("metric", figures.iter().map(|figure| &figure.metric))
         .text("split", figures.iter().map(|figure| &figure.split))
         .number("value", figures.iter().map(|figure| Some(figure.value)))
@@ -150,12 +219,26 @@ impl Comparison {
         self.stand_ins.iter().find(|(name, _)| name == pair).map(|(_, other)| other.as_str())
     }
 
-    /// The figure reported for a cell; of a data set that stands in for another, the other's.
+    /// The figure reported for a cell of finished networks; of a data set that stands in for another, the other's.
     pub fn find(&self, pair: &PairName, method: &MethodLabel, models: usize, metric: &str, split: Part) -> Option<&Reported> {
+        self.find_at(Moment::END, pair, method, models, metric, split)
+    }
+
+    /// As [`Comparison::find`] of the networks of a moment.
+    pub fn find_at(
+        &self,
+        moment: Moment,
+        pair: &PairName,
+        method: &MethodLabel,
+        models: usize,
+        metric: &str,
+        split: Part,
+    ) -> Option<&Reported> {
         let dataset = self.stood_in_for(pair).unwrap_or(&pair.dataset);
         let method = method.to_string();
         self.figures.iter().find(|figure| {
-            figure.dataset == dataset
+            figure.moment == moment
+                && figure.dataset == dataset
                 && figure.architecture == pair.architecture
                 && figure.method == method
                 && figure.models == models
@@ -248,6 +331,28 @@ mod tests {
         assert!(wrong("mnist,mlp,c2m3,5,accuracy,test,1.9,,0.006,x").contains("accuracy `1.9`, expected a share from 0 to 1"));
         let row = "mnist,mlp,c2m3,5,loss,test,0.9,,0.006,x";
         assert!(wrong(&format!("{row}\n{row}")).starts_with("`a.csv`, row 3: the same cell as row 2"));
+    }
+
+    #[test]
+    fn a_figure_may_be_of_networks_after_an_epoch_or_a_round() {
+        const HEADER: &str = "dataset,architecture,method,models,round,metric,split,value,sd,tolerance,source,epoch\n";
+        let read = |rows: &str| parse(format!("{HEADER}{rows}\n").as_bytes(), "a.csv");
+        let rows = "mnist,mlp,c2m3,5,,accuracy,test,0.9,,0.006,x,\nmnist,mlp,c2m3,5,2,accuracy,test,0.8,,0.006,x,\n\
+                    mnist,mlp,c2m3,5,,barrier_mean,train,0.3,,0.1,x,4";
+        let figures = read(rows).unwrap();
+        assert_eq!(parse(&write(&figures).unwrap(), "b.csv").unwrap(), figures);
+        let comparison = Comparison { figures, ..Comparison::default() };
+        let (pair, method) = (PairName::new("mnist", "mlp"), MethodLabel::method("c2m3"));
+        let at = |moment| comparison.find_at(moment, &pair, &method, 5, "accuracy", Part::Test).map(|figure| figure.value);
+        assert_eq!([at(Moment::END), at(Moment::round(2)), at(Moment::round(3))], [Some(0.9), Some(0.8), None]);
+        assert_eq!(comparison.figures[2].moment, Moment::epoch(4));
+        let wrong = |row: &str| read(row).unwrap_err().to_string();
+        assert!(wrong("mnist,mlp,c2m3,5,2,accuracy,test,0.9,,0.006,x,2").contains("row 2: an epoch and a round"));
+        assert!(
+            wrong("mnist,mlp,c2m3,5,0,accuracy,test,0.9,,0.006,x,").contains("`round` is `0`, expected a whole number from 1, or nothing")
+        );
+        assert!(wrong("mnist,mlp,c2m3,5,2,barrier_mean,test,0.9,,0.006,x,").contains("of a round there are accuracy and loss alone"));
+        assert!(wrong("mnist,mlp,c2m3,5,,loss,test,0.9,,0.006,x,2").contains("of an epoch there are barriers alone"));
     }
 
     #[test]

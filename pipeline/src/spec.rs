@@ -119,6 +119,7 @@ fn resolve_all(
         }
     }
     experiment.notices.extend(notices::strangers(&experiment.comparison.figures, &experiment.methods));
+    experiment.notices.extend(notices::of_no_pair(&experiment.comparison.figures, &used));
     experiment.notices.extend(notices::unused(&there, &used));
     Ok(experiment)
 }

@@ -29,7 +29,7 @@ const FAR_APART: usize = 10;
 
 row! {
     /// A line between two models after an epoch, on a split: a row of `epochs.csv`.
-    struct EpochRow in "epochs.csv", order |a, b| {
+    pub struct EpochRow in "epochs.csv", order |a, b| {
         let key = |row: &Self| (row.key.clone(), row.fixed.clone(), row.permutee.clone(), row.epoch, row.split.name());
         key(a).cmp(&key(b))
     };

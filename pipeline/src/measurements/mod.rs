@@ -3,6 +3,7 @@
 //! To add a measurement, write its file and put it into [`ALL`]. Nothing else knows any single one.
 
 mod barriers;
+mod best_points;
 mod calibration;
 mod class_accuracy;
 mod classes;
@@ -42,7 +43,9 @@ use crate::table::Tables;
 
 pub use barriers::BarrierRow;
 pub use classes::{ClassRow, MeasuredClassRow};
+pub use epochs::EpochRow;
 pub use matching::MatchingRow;
+pub use rounds::RoundRow;
 pub use scores::{MergedRow, ModelRow, Outcomes};
 
 /// Every measurement, in the order in which their stages are planned and their sections stand in `table.md`.
@@ -64,6 +67,7 @@ pub const ALL: &[&dyn AnyMeasurement] = &[
     &features::Features,
     &plane::Plane,
     &paths::Paths,
+    &best_points::BestPoints,
     &curve_plane::CurvePlane,
     &iterates::Iterates,
     &margins::Margins,

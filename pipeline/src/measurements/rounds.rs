@@ -27,7 +27,7 @@ pub struct Rounds;
 
 row! {
     /// The merged model of a round, on a split: a row of `rounds.csv`.
-    struct RoundRow in "rounds.csv", order |a, b| (&a.key, a.round, a.split.name()).cmp(&(&b.key, b.round, b.split.name()));
+    pub struct RoundRow in "rounds.csv", order |a, b| (&a.key, a.round, a.split.name()).cmp(&(&b.key, b.round, b.split.name()));
     {
         key: ResultKey,
         /// How many models.

@@ -274,7 +274,7 @@ impl<'a> PairPlanner<'a, '_> {
             Merging::Fresh { .. } => None,
             Merging::Mean { coefficients, .. } => Some(self.mean(method, set, &path, coefficients.as_deref())),
             Merging::Spherical => Some(self.mean(method, set, &path, None)),
-            Merging::Curve(curve) => Some(self.point(method, set, &path, curve)),
+            Merging::Curve(curve) => Some(self.point(method, set, curve)),
         };
         let Some(training) = &method.fine_tuning else { return model };
         let id = self.id("fine-tune", Some(method), &path);
@@ -317,9 +317,9 @@ impl<'a> PairPlanner<'a, '_> {
     }
 
     /// The point of the curve of a method that is its merged model.
-    fn point(&mut self, method: &Method, set: &MergeSet, path: &str, curve: &Curve) -> StageId {
+    pub fn point(&mut self, method: &Method, set: &MergeSet, curve: &Curve) -> StageId {
         let trained = self.curve(method, set, curve);
-        let id = self.id("point", Some(method), path);
+        let id = self.id("point", Some(method), &set.path(&self.names(&set.models())));
         if self.is_new(&id) {
             self.add(PathPoint::new(id.clone(), trained, self.task(), curve.path, curve.at));
         }

@@ -5,8 +5,9 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
 
+use super::over_time::{self, OverTime};
 use super::summary::ByModelsRow;
-use crate::comparison::{self, Comparison, Reported};
+use crate::comparison::{self, Comparison, Moment, Reported};
 use crate::identity::{MethodLabel, PairName, Part};
 use crate::measurements::{BarrierRow, MergedRow, ModelRow};
 use crate::number;
@@ -117,15 +118,17 @@ pub fn made(results: &Path) -> Result<Vec<Compared>> {
 
 /// A figure's cell in words.
 fn cell(figure: &Reported) -> String {
-    let Reported { dataset, architecture, method, models, metric, split, .. } = figure;
-    format!("{dataset} {architecture} {method} of {models} {metric} {split}")
+    let Reported { dataset, architecture, method, models, metric, split, moment, .. } = figure;
+    let after = if *moment == Moment::END { String::new() } else { format!(" after {}", moment.words()) };
+    format!("{dataset} {architecture} {method} of {models} {metric} {split}{after}")
 }
 
 fn same_cell(a: &Reported, b: &Reported) -> bool {
     let key = |it: &Reported| {
-        [&it.dataset, &it.architecture, &it.method, &it.metric, &it.split].map(String::clone).into_iter().chain([it.models.to_string()])
+        let Reported { dataset, architecture, method, models, metric, split, moment, .. } = it.clone();
+        (dataset, architecture, method, models, metric, split, moment)
     };
-    key(a).eq(key(b))
+    key(a) == key(b)
 }
 
 /// How far a figure may lie from its value until someone says otherwise: other vector instructions round otherwise, and training makes
@@ -134,7 +137,7 @@ const TOLERANCES: [(&str, f64); 2] = [("accuracy", 0.03), ("loss", 0.1)];
 
 /// The figures of a results folder as a file of expected ones, and how they differ from those in `against` now, if there are any.
 ///
-/// Tolerances and sources of `against` stay. A barrier is expected only where `against` expects it.
+/// Tolerances and sources of `against` stay. A barrier, and a figure of an epoch or a round, is expected only where `against` expects it.
 ///
 /// # Errors
 /// When a file is absent or malformed.
@@ -148,7 +151,8 @@ pub fn renewed(results: &Path, against: &Path) -> Result<(Vec<Reported>, Vec<Str
     let mut figures = Vec::new();
     for Ours { figure: ours, .. } in found(results)? {
         let before = earlier.iter().find(|figure| same_cell(figure, &ours));
-        let tolerance = TOLERANCES.iter().find(|(metric, _)| *metric == ours.metric).map(|(_, tolerance)| *tolerance);
+        let tolerance = TOLERANCES.iter().find(|(metric, _)| *metric == ours.metric && ours.moment == Moment::END);
+        let tolerance = tolerance.map(|(_, tolerance)| *tolerance);
         let figure = match (before, tolerance) {
             (Some(before), _) => Reported { value: ours.value, ..before.clone() },
             (None, Some(tolerance)) => Reported { tolerance, sd: None, ..ours },
@@ -169,16 +173,19 @@ pub fn renewed(results: &Path, against: &Path) -> Result<(Vec<Reported>, Vec<Str
     Ok((figures, differences))
 }
 
-/// A cell of `by-models.csv`.
+/// What other runs of a spec are held against.
+const EARLIER: &str = "an earlier run of this spec";
+
+/// A cell of `by-models.csv`, or of an epoch or a round.
 struct Ours {
     figure: Reported,
     replicates: usize,
 }
 
-/// Every cell of `by-models.csv`.
+/// Every cell of `by-models.csv`, then those of epochs and rounds.
 fn found(results: &Path) -> Result<Vec<Ours>> {
     let rows = ByModelsRow::read_from(results).context("hint: run the experiment first")?;
-    let figure = |row: ByModelsRow| Ours {
+    let whole = |row: ByModelsRow| Ours {
         replicates: row.figures.replicates,
         figure: Reported {
             dataset: row.pair.dataset,
@@ -190,14 +197,35 @@ fn found(results: &Path) -> Result<Vec<Ours>> {
             value: row.figures.mean,
             sd: row.figures.sd,
             tolerance: 0.0,
-            source: "an earlier run of this spec".to_owned(),
+            moment: Moment::END,
+            source: EARLIER.to_owned(),
         },
     };
-    Ok(rows.into_iter().map(figure).collect())
+    let over_time = |OverTime { pair, method, models, moment, metric, split, summary, .. }: OverTime| Ours {
+        replicates: summary.count,
+        figure: Reported {
+            dataset: pair.dataset,
+            architecture: pair.architecture,
+            method: method.to_string(),
+            models,
+            metric: metric.to_owned(),
+            split: split.to_string(),
+            value: summary.mean,
+            sd: summary.deviation,
+            tolerance: 0.0,
+            moment,
+            source: EARLIER.to_owned(),
+        },
+    };
+    Ok(rows.into_iter().map(whole).chain(over_time::read(results)?.into_iter().map(over_time)).collect())
 }
 
 /// The stages behind the rows of a results folder.
-struct Provenance(Vec<Source>);
+struct Provenance {
+    /// Of finished networks.
+    whole: Vec<Source>,
+    over_time: Vec<OverTime>,
+}
 
 /// What one row is about, and the stage that made it.
 struct Source {
@@ -236,13 +264,24 @@ impl Provenance {
             split: row.split,
             stage: row.stage,
         });
-        Ok(Provenance(models.chain(merged).chain(barriers).collect()))
+        Ok(Provenance { whole: models.chain(merged).chain(barriers).collect(), over_time: over_time::read(results)? })
     }
 
     fn of(&self, figure: &Reported) -> Vec<String> {
         let pair = PairName::new(&figure.dataset, &figure.architecture);
+        if figure.moment != Moment::END {
+            let fits = |row: &&OverTime| {
+                row.moment == figure.moment
+                    && row.pair == pair
+                    && row.method.to_string() == figure.method
+                    && row.models == figure.models
+                    && row.metric == figure.metric
+                    && row.split.name() == figure.split
+            };
+            return self.over_time.iter().filter(fits).flat_map(|row| row.stages.iter().cloned()).collect();
+        }
         let mut stages: Vec<String> = Vec::new();
-        for source in &self.0 {
+        for source in &self.whole {
             let fits = source.is_barrier == figure.metric.starts_with("barrier")
                 && source.pair == pair
                 && source.method.to_string() == figure.method

@@ -8,6 +8,7 @@ use super::interchangeable;
 use super::main_columns::{Column, Column::Figure, Column::Kept, columns, explained};
 use super::notes::Notes;
 use super::orderings::{Order, Place};
+use super::over_time;
 use super::summary::{Leaders, SummaryRow, merges};
 use super::tabulate::Known;
 use super::to_lose;
@@ -59,6 +60,7 @@ pub fn render(cells: &[SummaryRow], tables: &Tables, known: &Known) -> String {
             text.push_str(&measurement.section(tables, pair));
         }
         text.push_str(&verdicts(&cells, methods, deviating, &notes));
+        text.push_str(&over_time::section(tables, pair, methods, deviating));
     }
     text.push_str(&along_widths(cells, architectures, methods, &differences));
     if !comparison.differs.is_empty() {

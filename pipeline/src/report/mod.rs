@@ -12,6 +12,7 @@ mod merged_picture;
 mod methods;
 mod notes;
 mod orderings;
+mod over_time;
 mod overview_picture;
 #[cfg(test)]
 mod picture_label_tests;

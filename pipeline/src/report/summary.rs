@@ -186,6 +186,15 @@ struct Values<'a> {
 /// What a value is of: the pair of data set and architecture, the method, the number of models, the metric.
 type Measured<'a> = (&'a PairName, &'a MethodLabel, usize, &'static str);
 
+/// How many models of each pair of data set and architecture there are.
+pub fn model_counts(models: &[ModelRow]) -> BTreeMap<&PairName, usize> {
+    let mut names: BTreeMap<&PairName, BTreeSet<&str>> = BTreeMap::new();
+    for row in models {
+        names.entry(&row.pair).or_default().insert(&row.model);
+    }
+    names.into_iter().map(|(pair, names)| (pair, names.len())).collect()
+}
+
 /// Summarises everything measured.
 ///
 /// A replicate counts once in every cell: `endpoints` is the mean over its models and a barrier the mean over its pairs of models.
@@ -201,11 +210,9 @@ pub fn summarise(tables: &Tables, comparison: &Comparison) -> Result<Vec<Summary
         cell.stages.insert(stage);
     };
     let models: &[ModelRow] = tables.of();
-    let mut counts: BTreeMap<&PairName, usize> = BTreeMap::new();
+    let counts = model_counts(models);
     for row in models {
-        let alike = |other: &&ModelRow| (&other.pair, other.replicate, other.split) == (&row.pair, row.replicate, row.split);
-        let count = models.iter().filter(alike).count();
-        counts.insert(&row.pair, count);
+        let count = counts[&row.pair];
         add((&row.pair, &MethodLabel::Endpoints, count, "loss"), row.split, row.replicate, row.loss, &row.stage);
         add((&row.pair, &MethodLabel::Endpoints, count, "accuracy"), row.split, row.replicate, row.accuracy, &row.stage);
     }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::architectures::ArchitectureRow;
 use super::differences::{DifferenceRow, Differences, differences};
-use super::{markdown, summary};
+use super::{markdown, over_time, summary};
 use crate::comparison::Comparison;
 use crate::drawing::MethodRow;
 use crate::identity::PairName;
@@ -130,6 +130,7 @@ impl Stage for Tabulate {
         let found = differences(&tables, &cells, architectures);
         summary::tabulate(&cells, &Differences::new(&found), methods, &mut tables);
         tables.extend(found);
+        over_time::tabulate(&mut tables, comparison);
         tables.declare::<ArchitectureRow>();
         tables.extend(architectures.iter().cloned());
         tables.declare::<MethodRow>();

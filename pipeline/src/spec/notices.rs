@@ -40,6 +40,7 @@ pub fn tables(layers: &Layers) -> (BTreeSet<Table>, BTreeSet<Table>) {
                 ("architectures", "architecture"),
                 ("datasets", "dataset"),
                 ("datasets", "stand-in"),
+                ("datasets", "stands-for"),
                 ("subsets", "subsets"),
                 ("trainings", "training"),
             ] {
@@ -80,6 +81,18 @@ pub fn strangers(reported: &[Reported], methods: &[Method]) -> Vec<String> {
         words.push(format!("`reported.file` has figures of {names}, which are compared with nothing: its draws are `{first}#1` and so on"));
     }
     words
+}
+
+/// Words about reported figures of data sets and architectures that no pair has, under any profile.
+pub fn of_no_pair(reported: &[Reported], used: &BTreeSet<Table>) -> Vec<String> {
+    let named: [(&'static str, &str, fn(&Reported) -> &String); 2] =
+        [("datasets", "data set", |figure| &figure.dataset), ("architectures", "architecture", |figure| &figure.architecture)];
+    let words = named.into_iter().filter_map(|(table, what, name)| {
+        let names: BTreeSet<&String> = reported.iter().map(name).filter(|name| !used.contains(&(table, (*name).clone()))).collect();
+        let listed = names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        (!names.is_empty()).then(|| format!("`reported.file` has figures of {what} {listed}, which no pair of the spec has"))
+    });
+    words.collect()
 }
 
 /// Words about tables that no pair uses.

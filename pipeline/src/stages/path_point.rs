@@ -25,7 +25,8 @@ pub const POINTS: usize = 61;
 /// Images in a batch of a pass for batch norms.
 const BATCH: usize = 100;
 
-const ARTIFACT: &str = "point.json";
+/// The file that says which point it is.
+pub const ARTIFACT: &str = "point.json";
 
 /// The network at one point of a curve, its batch norms estimated anew on the training images: `weights.safetensors`; which point it is, with
 /// the validation losses of those that it was chosen from: `point.json`.

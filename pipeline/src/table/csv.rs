@@ -98,6 +98,11 @@ impl Csv {
         self.frame.height()
     }
 
+    /// Whether there is a column of this name.
+    pub fn has(&self, name: &str) -> bool {
+        self.frame.column(name).is_ok()
+    }
+
     /// A column as text, empty cells as empty text.
     ///
     /// # Errors

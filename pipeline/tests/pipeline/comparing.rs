@@ -108,6 +108,20 @@ fn reported_figures_of_a_method_that_the_spec_does_not_have_are_told() {
     assert!(!told(SPEC) && told(&SPEC.replace("name = \"naive\"", "name = \"nave\"")));
 }
 
+#[test]
+fn reported_figures_of_a_pair_that_the_spec_does_not_have_are_told() {
+    let told = |text: &str, what: &str| {
+        let notices = read("paper", text).unwrap().notices;
+        notices.iter().any(|notice| notice.contains(&format!("figures of {what}, which no pair of the spec has")))
+    };
+    assert!(!told(SPEC, "data set `emnist-letters`") && !told(SPEC, "architecture `mlp`"));
+    let (other, renamed) = (
+        SPEC.replace("architecture = \"mlp\"", "architecture = \"net\"").replace(".mlp]", ".net]"),
+        SPEC.replace("emnist-letters", "mnist"),
+    );
+    assert!(told(&other, "architecture `mlp`") && told(&renamed, "data set `emnist-letters`"));
+}
+
 /// What is said of the test accuracy of five networks merged by C²M³, in the experiment as it stands with `sets` over it.
 fn verdict(sets: &[&str]) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../experiments/mnist-mlp.toml");

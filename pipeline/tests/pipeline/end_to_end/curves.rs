@@ -1,5 +1,7 @@
 //! Curves between two models whose bends are trained, beside joint training and models of their own subsets.
 
+use std::fs;
+
 use super::place::Place;
 use super::rows::Rows;
 
@@ -125,6 +127,13 @@ fn curves_lead_from_one_model_to_the_other_through_better_ones() {
     assert!((point("as-published", 0.0, "loss") - loss("naive")).abs() < 1e-6, "the mean stands first");
     assert_eq!(point("curve", 0.0, "step"), 0.0);
     assert!(point("curve", 0.25, "step") > 0.0);
+
+    let best = Rows::read(&place, "best-points.csv");
+    let [row] = best.rows.as_slice() else { panic!("one curve has a best point: {:?}", best.rows) };
+    let t = best.number(row, "t");
+    assert_eq!(best.text(row, "method"), "curve-best");
+    assert!((0..=60).any(|place| (t - f64::from(place) / 60.0).abs() < 1e-6) && best.number(row, "validation_loss") > 0.0, "{t}");
+    assert!(fs::read_to_string(place.result("table.md")).unwrap().contains("### Best points of curves"));
 
     let plane = Rows::read(&place, "curve-plane.csv");
     let marked = |mark: &str, column: &str| plane.number(plane.with(&[("mark", mark)])[0], column);

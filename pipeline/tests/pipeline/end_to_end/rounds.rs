@@ -1,6 +1,7 @@
 //! Models that are merged and trained again, round after round.
 
 use std::collections::BTreeSet;
+use std::fs;
 
 use super::place::Place;
 use super::rows::Rows;
@@ -81,6 +82,33 @@ fn models_that_are_trained_on_from_their_merge_merge_well() {
     let stages = plan["stages"].as_array().unwrap();
     let second = stages.iter().find(|stage| stage["stage"] == "train/tiny-glyphs-mlp/naive/replicate-0/a/round-2").unwrap();
     assert_eq!(second["inputs"], serde_json::json!(["merge/tiny-glyphs-mlp/naive/replicate-0/2"]));
+}
+
+#[test]
+fn a_round_is_held_against_what_was_reported_of_it() {
+    let place =
+        Place::with(&format!("{SPEC}rounds = [1, 2]\n\n[reported]\nfile = \"rounds.csv\"\nprofile = \"paper\"\n\n[profiles.paper]\n"));
+    let row = |method: &str, round: &str, value: f64| format!("tiny-glyphs,mlp,{method},2,{round},accuracy,test,{value},,0.5,by hand\n");
+    let rows = [row("naive", "2", 0.9), row("naive", "", 0.5), row("activation-matching", "2", 0.01), row("naive", "7", 0.5)].concat();
+    let header = "dataset,architecture,method,models,round,metric,split,value,sd,tolerance,source\n";
+    fs::write(place.path().join("rounds.csv"), format!("{header}{rows}")).unwrap();
+    place.complete(&[]);
+    let rounds = Rows::read(&place, "rounds.csv");
+    let ours = |method: &str| rounds.text(rounds.with(&[("method", method), ("round", "2")])[0], "accuracy");
+    // A round that was not measured has no row.
+    let beside = fs::read_to_string(place.result("reported-over-time.csv")).unwrap();
+    let [_, matched, naive] = beside.lines().collect::<Vec<_>>()[..] else { panic!("{beside}") };
+    let start = |method: &str, reported: &str| format!("tiny-glyphs,mlp,{method},2,,2,accuracy,test,1,{},,{reported},,", ours(method));
+    assert!(naive.starts_with(&start("naive", "0.9")) && naive.contains("within 0.5"), "{naive}");
+    assert!(matched.starts_with(&start("activation-matching", "0.01")) && matched.contains("beyond 0.5"), "{matched}");
+    let table = fs::read_to_string(place.result("table.md")).unwrap();
+    assert!(table.contains("| naive | round 2 | accuracy | test |"), "{table}");
+
+    let (code, told, _) = texts(&onebasin(place.path(), &["check", "smoke.toml"]));
+    let line = |start: &str, cell: &str| told.lines().any(|line| line.starts_with(start) && line.contains(cell));
+    assert_eq!(code, 1);
+    assert!(line("fine", "tiny-glyphs mlp naive of 2 accuracy test after round 2") && line("not run", "after round 7"), "{told}");
+    assert!(line("OUT", "activation-matching of 2 accuracy test after round 2") && told.contains("made by"), "{told}");
 }
 
 #[test]
