@@ -188,8 +188,11 @@ fn json(session: &Session, plan: &Plan, rows: &[Row], forecast: &Forecast) -> St
         .iter()
         .zip(rows)
         .map(|(planned, row)| {
+            // A stage that computes nothing with networks has no device.
+            let device = planned.stage.recipe().settings["device"].take();
             json!({
                 "stage": planned.stage.id(),
+                "device": device,
                 "fingerprint": if row.word == NEEDS_DATA { Value::Null } else { json!(planned.fingerprint) },
                 "standing": row.word,
                 "reason": row.reason,

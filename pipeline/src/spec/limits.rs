@@ -1,7 +1,7 @@
 //! What no machine could do, told when a spec is read: each limit with what the spec asks for.
 
 use figment::value::Value;
-use onebasin_datasets::{Counts, Geometry, counts};
+use onebasin_datasets::{Counts, Geometry, counts, held_out};
 use onebasin_matching::Matching;
 use onebasin_training::Span;
 
@@ -115,7 +115,7 @@ impl Resolver<'_> {
 
     /// How many of so many training images are left where some are put aside.
     fn left(&self, images: usize) -> usize {
-        self.document.validation.map_or(images, |share| images - ((images as f64 * share).round() as usize).min(images))
+        self.document.validation.map_or(images, |share| images - held_out(images, share))
     }
 
     /// Refuses repairs whose batches have one value of a unit: it has no variance.
@@ -164,6 +164,18 @@ impl Resolver<'_> {
     /// Refuses trainings and repairs that the images of a pair do not suffice for. Subsets of models count.
     pub(super) fn enough_images(&self, pair: &Pair, training: &str, models: &[Model], counts: Counts) -> Result<()> {
         let there = self.left(counts.train);
+        let (aside, classes) = (counts.train - there, pair.graph.architecture.classes);
+        if self.document.validation.is_some() && aside < classes {
+            let message = format!(
+                "`validation` puts {aside} training image{} of `{}` aside, expected at least {classes}, one for each class",
+                if aside == 1 { "" } else { "s" },
+                pair.dataset
+            );
+            let share = classes as f64 / counts.train as f64;
+            return Err(self
+                .wrong(&path(["validation"]), message)
+                .hint(format!("`{}` has {} training images: from {share:.2} on", pair.dataset, counts.train)));
+        }
         // A model from a file is not trained.
         let trained =
             models.iter().enumerate().filter(|(_, model)| model.checkpoint.is_none() && !pair.checkpoints.contains_key(&model.name));
@@ -182,7 +194,6 @@ impl Resolver<'_> {
             };
             // How many images parts by label are is known when the labels are read.
             let Some(images) = images else { continue };
-            let aside = counts.train - there;
             let of_pair = |error: SpecError| {
                 let error = error.hint(format!("model `{}` of `{}` sees {images} training images", model.name, pair.name()));
                 if aside > 0 { error.hint(format!("`validation` sets {aside} of {} aside", counts.train)) } else { error }

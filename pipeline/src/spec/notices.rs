@@ -85,10 +85,9 @@ pub fn strangers(reported: &[Reported], methods: &[Method]) -> Vec<String> {
 
 /// Words about reported figures of data sets and architectures that no pair has, under any profile.
 pub fn of_no_pair(reported: &[Reported], used: &BTreeSet<Table>) -> Vec<String> {
-    let named: [(&'static str, &str, fn(&Reported) -> &String); 2] =
-        [("datasets", "data set", |figure| &figure.dataset), ("architectures", "architecture", |figure| &figure.architecture)];
-    let words = named.into_iter().filter_map(|(table, what, name)| {
-        let names: BTreeSet<&String> = reported.iter().map(name).filter(|name| !used.contains(&(table, (*name).clone()))).collect();
+    let words = [("datasets", "data set"), ("architectures", "architecture")].into_iter().filter_map(|(table, what)| {
+        let name = |figure: &Reported| if table == "datasets" { figure.dataset.clone() } else { figure.architecture.clone() };
+        let names: BTreeSet<String> = reported.iter().map(name).filter(|name| !used.contains(&(table, name.clone()))).collect();
         let listed = names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
         (!names.is_empty()).then(|| format!("`reported.file` has figures of {what} {listed}, which no pair of the spec has"))
     });

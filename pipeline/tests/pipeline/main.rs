@@ -1,5 +1,6 @@
 //! Tests of the whole package, through its library and through its command.
 
+mod checking;
 mod command;
 mod comparing;
 mod controls;
@@ -13,6 +14,7 @@ mod layers;
 mod licences;
 mod merging_networks;
 mod networks;
+mod planned_repairs;
 mod plans;
 mod provenance;
 mod reporting;

@@ -51,6 +51,6 @@ pub use idx::Idx;
 pub use known::{Known, KnownFile, Remote, known, known_names};
 pub use search_paths::SearchPaths;
 pub use source::{Geometry, Source, classes, files, geometry, open};
-pub use split::{Dataset, Normalisation, Split};
+pub use split::{Dataset, Normalisation, Split, held_out};
 pub use subset::{Order, Subset, SubsetPart, subset};
 pub use verify::{Finding, Verified, incomplete, verify, whereabouts};

@@ -42,6 +42,11 @@ pub struct Normalisation {
     pub deviation: Vec<f32>,
 }
 
+/// How many of so many images [`Split::hold_out`] puts aside.
+pub fn held_out(images: usize, share: f64) -> usize {
+    ((images as f64 * share).round() as usize).clamp(1, images.saturating_sub(1).max(1)).min(images)
+}
+
 impl Split {
     /// Number of images.
     pub fn len(&self) -> usize {
@@ -84,9 +89,8 @@ impl Split {
     /// Puts a share of the images aside: those that stay, and those put aside, both in their old order. At least one image is on either side
     /// where there are two.
     pub fn hold_out(&self, share: f64, stream: &Stream) -> (Split, Split) {
-        let aside = ((self.len() as f64 * share).round() as usize).clamp(1, self.len().saturating_sub(1).max(1));
         let order = stream.shuffled(self.len());
-        let (held, stays) = order.split_at(aside.min(self.len()));
+        let (held, stays) = order.split_at(held_out(self.len(), share));
         let sorted = |indices: &[u32]| {
             let mut indices = indices.to_vec();
             indices.sort_unstable();

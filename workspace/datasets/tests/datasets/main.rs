@@ -2,6 +2,7 @@
 
 mod augmenting;
 mod cifar;
+mod damaged_files;
 mod digests;
 mod fetching;
 mod generating;

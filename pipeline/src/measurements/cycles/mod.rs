@@ -1,36 +1,26 @@
 //! Models mapped around a cycle of models: how they come back. `cycles.csv`, a picture of lines and distances, a section of `table.md`.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod picture;
+mod stage;
+
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::sync::Arc;
 
-use anyhow::{Context as _, Result};
-use onebasin_datasets::SearchPaths;
-use onebasin_matching::{Alignment, cycle};
-use onebasin_network::Weights;
-use plotters::coord::Shift;
-use plotters::prelude::*;
+use anyhow::Result;
 use schemars::{Schema, SchemaGenerator};
-use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde::Serialize;
 
+use self::stage::{ARTIFACT, CycleStage, CycleStep, Round};
 use super::Measurement;
-use super::barriers::stage::{Point, along};
-use crate::demand;
-use crate::drawing::{
-    Axis, Canvas, DotPlot, Legend, LineCurves, Picture, Scale, by_pair, curve_values, line_panel, list, method_rank, shown_part,
-};
+use super::barriers::stage::Point;
+use crate::drawing::{Canvas, list, method_rank, shown_part};
 use crate::identity::{MethodLabel, ModelNames, PairName, Part, ResultKey};
 use crate::number;
 use crate::plan::{PairPlanner, Record};
 use crate::spec::{Asked, Method, Needs, SpecError, shown};
-use crate::stage::{Artifact, Context, Demand, Recipe, Stage, StageId, Words};
-use crate::stages::files::{self, read_json};
-use crate::table::{Row, Tables, row};
-use crate::task::Task;
-
-/// The file of the stage.
-const ARTIFACT: &str = "cycle.json";
+use crate::stage::{Artifact, StageId};
+use crate::stages::files::read_json;
+use crate::table::{Tables, row};
 
 /// The measurement.
 pub struct Cycles;
@@ -132,7 +122,7 @@ impl Measurement for Cycles {
     }
 
     fn draw(canvas: &Canvas) -> Result<()> {
-        draw(canvas)
+        picture::draw(canvas)
     }
 }
 
@@ -196,178 +186,6 @@ fn around(planner: &mut PairPlanner<'_, '_>, method: &Method, cycle: &[usize]) -
         steps.push(CycleStep { alignment, from, onto });
     }
     (alignments, steps)
-}
-
-/// Maps a model onto the units of one model after another until it is back on its own, and measures the straight line from it (λ = 0) to
-/// what came back (λ = 1), and their distance: `cycle.json`. Maps that compose to the identity bring back the very same weights.
-struct CycleStage {
-    id: StageId,
-    inputs: Vec<StageId>,
-    steps: Vec<CycleStep>,
-    task: Arc<Task>,
-    lambdas: usize,
-    parts: Vec<Part>,
-}
-
-/// From the units of a model to those of another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-struct CycleStep {
-    /// Which of the alignments.
-    alignment: usize,
-    /// The place among its models of the one whose units are left.
-    from: usize,
-    /// The place of the one whose units are taken.
-    onto: usize,
-}
-
-/// `cycle.json`.
-#[derive(Serialize, Deserialize)]
-struct Round {
-    distance: f64,
-    points: Vec<Point>,
-}
-
-impl CycleStage {
-    /// From `start` along `steps` through `alignments`.
-    fn new(
-        id: StageId,
-        alignments: Vec<StageId>,
-        start: StageId,
-        steps: Vec<CycleStep>,
-        task: Arc<Task>,
-        lambdas: usize,
-        parts: Vec<Part>,
-    ) -> CycleStage {
-        let inputs = std::iter::once(start).chain(alignments).collect();
-        CycleStage { id, inputs, steps, task, lambdas, parts }
-    }
-
-    /// What comes back, and how far from where it started.
-    fn around(&self, start: &Weights, alignments: &[Alignment]) -> Result<onebasin_matching::Cycle> {
-        for step in &self.steps {
-            let alignment = alignments.get(step.alignment).context("a cycle without an alignment")?;
-            alignment.maps.get(step.from.max(step.onto)).context("a model that its alignment does not have")?;
-        }
-        let path: Vec<usize> = (0..self.steps.len()).collect();
-        Ok(cycle(self.task.graph.spec(), &[start], &path, |place, _| {
-            let CycleStep { alignment, from, onto } = self.steps[place];
-            alignments[alignment].pair_maps(from, onto)
-        }))
-    }
-}
-
-impl Stage for CycleStage {
-    fn id(&self) -> &StageId {
-        &self.id
-    }
-
-    fn words(&self) -> Words {
-        Words::MEASURE
-    }
-
-    fn inputs(&self) -> &[StageId] {
-        &self.inputs
-    }
-
-    fn recipe(&self) -> Recipe {
-        let settings = json!({
-            "data": self.task.measured_recipe(),
-            "parts": self.parts,
-            "steps": self.steps,
-            "lambdas": self.lambdas,
-            "device": self.task.device,
-        });
-        Recipe { kind: "cycle", version: 1, settings }
-    }
-
-    fn demand(&self, places: &SearchPaths) -> Option<Demand> {
-        demand::of_measuring(&self.task, &self.parts, self.lambdas, places)
-    }
-
-    fn run(&self, context: &Context<'_>) -> Result<()> {
-        let (start, alignments) = context.inputs.split_first().context("a cycle without a model")?;
-        let start = files::load(start, &self.task.graph)?;
-        let alignments = alignments.iter().map(|artifact| Alignment::load(&artifact.directory)).collect::<Result<Vec<_>, _>>()?;
-        let back = self.around(&start, &alignments)?;
-        let points = along(context, &self.task, &self.parts, self.lambdas, [&start, &back.aligned])?;
-        files::write_json(&context.out.join(ARTIFACT), &Round { distance: back.distance, points })
-    }
-}
-
-struct Rounds {
-    title: String,
-    legend: Legend,
-    lines: Vec<(&'static str, LineCurves, Axis)>,
-    distances: DotPlot,
-}
-
-/// Draws `cycles-<dataset>-<architecture>`.
-fn draw(canvas: &Canvas) -> Result<()> {
-    for (pair, rows) in by_pair(CycleRow::read_if_present(canvas.results())?, |row| &row.key.pair) {
-        let split = shown_part(rows.iter().map(|row| row.split));
-        let rows: Vec<&CycleRow> = rows.iter().filter(|row| row.split == split).collect();
-        let categories: Vec<&str> = rows.iter().map(|row| row.cycle.as_str()).collect::<BTreeSet<_>>().into_iter().collect();
-        let mut lines = Vec::new();
-        let figures = [("accuracy", (|row| row.accuracy) as fn(&CycleRow) -> f64, Scale::Share), ("loss", |row| row.loss, Scale::Even)];
-        for (metric, value, scale) in figures {
-            let mut curves = LineCurves::new();
-            for row in &rows {
-                let line = format!("{} {} {}", row.key.replicate, row.cycle, row.key.method.draw().unwrap_or_default());
-                let curve = curves.entry(row.key.method.name().to_owned()).or_default().entry(line).or_default();
-                curve.push((row.lambda, value(row)));
-            }
-            let axis = Axis::showing(scale, curve_values(&curves));
-            lines.push((metric, curves, axis));
-        }
-        let mut values: BTreeMap<(usize, String), Vec<f64>> = BTreeMap::new();
-        for row in rows.iter().filter(|row| row.lambda == 0.0) {
-            let place = categories.iter().position(|cycle| *cycle == row.cycle).unwrap_or_default();
-            values.entry((place, row.key.method.name().to_owned())).or_default().push(row.distance);
-        }
-        let round = |cycle: &&str| format!("{cycle}-{}", cycle.split('-').next().unwrap_or_default());
-        let distances = DotPlot {
-            heading: "distance of what comes back".to_owned(),
-            categories: categories.iter().map(round).collect(),
-            along: "cycle".to_owned(),
-            metric: "Euclidean distance of all weights".to_owned(),
-            values,
-            open: BTreeMap::new(),
-            scale: Scale::FromZero,
-            spread: false,
-        };
-        let title = format!("From a model to itself after a cycle of maps ({split}): {}, {}", pair.dataset, pair.architecture);
-        let legend = canvas.legend_of(rows.iter().map(|row| &row.key.method));
-        canvas.save(&Rounds { title, legend, lines, distances }, "cycles", &pair)?;
-    }
-    Ok(())
-}
-
-impl Picture for Rounds {
-    fn size(&self) -> (u32, u32) {
-        (1700, 560)
-    }
-
-    fn title(&self) -> String {
-        self.title.clone()
-    }
-
-    fn description(&self) -> String {
-        let methods = list(self.legend.names());
-        format!("Accuracy and loss on the line from a model to what comes back, and the distance of both. Methods: {methods}.")
-    }
-
-    fn draw<B: DrawingBackend>(&self, area: &DrawingArea<B, Shift>) -> Result<()> {
-        let (charts, side) = area.split_horizontally(1480);
-        let cells = charts.split_evenly((1, 3));
-        for ((metric, curves, axis), cell) in self.lines.iter().zip(&cells) {
-            line_panel(&self.legend, cell, &format!("{metric} on the line"), ("λ", metric), curves, axis)?;
-        }
-        self.distances.draw(&cells[2], &self.legend, &self.distances.axis())?;
-        self.legend.draw(
-            &side,
-            &["λ = 0: the model", "λ = 1: what comes back", "thick: mean over cycles,", "draws and replicates", "thin: each of them"],
-        )
-    }
 }
 
 #[cfg(test)]
