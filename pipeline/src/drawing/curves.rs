@@ -26,6 +26,8 @@ pub struct Curves {
     pub series: BTreeMap<String, BTreeMap<usize, Vec<f64>>>,
     /// Values of no method to compare with, by number: a dashed grey line.
     pub beside: BTreeMap<usize, f64>,
+    /// What others reported of a method, by number: a thin line with open marks.
+    pub reported: BTreeMap<String, BTreeMap<usize, f64>>,
     /// A point to which a dotted line leads from the origin.
     pub straight: Option<(f64, f64)>,
 }
@@ -41,7 +43,13 @@ impl Curves {
 
     /// Every value.
     pub fn values(&self) -> impl Iterator<Item = f64> + use<'_> {
-        self.series.values().flat_map(BTreeMap::values).flatten().chain(self.beside.values()).copied()
+        self.series
+            .values()
+            .flat_map(BTreeMap::values)
+            .flatten()
+            .chain(self.beside.values())
+            .chain(self.reported.values().flat_map(BTreeMap::values))
+            .copied()
     }
 
     /// Draws on an area, with an axis that shows all values.
@@ -53,10 +61,12 @@ impl Curves {
         let doubling = self.doubling;
         let along = |number: usize| if doubling { (number as f64).log2() } else { number as f64 };
         let mut numbers: Vec<usize> = self.series.values().flat_map(BTreeMap::keys).chain(self.beside.keys()).copied().collect();
+        // What was reported of numbers that are not ours widens the chart and has no label.
+        let reach: Vec<usize> = self.reported.values().flat_map(BTreeMap::keys).copied().collect();
         numbers.sort_unstable();
         numbers.dedup();
         let places: Vec<f64> = numbers.iter().map(|&number| along(number)).collect();
-        let ends = range(places.iter().copied());
+        let ends = range(places.iter().copied().chain(reach.iter().map(|&number| along(number))));
         let start = if doubling { ends.start } else { 0.0 };
         let named = places.iter().zip(&numbers).map(|(place, number)| (*place, number.to_string())).collect();
         let mut chart = ChartBuilder::on(cell)
@@ -84,6 +94,18 @@ impl Curves {
             chart.draw_series(dots).map_err(backend)?;
         }
         for (index, name) in legend.names().iter().enumerate() {
+            if let Some(reported) = self.reported.get(name) {
+                let points: Vec<(f64, f64)> = reported.iter().map(|(&number, &value)| (along(number), at(value))).collect();
+                chart
+                    .draw_series(LineSeries::new(points.iter().copied(), legend.colour(index).mix(0.6).stroke_width(1)))
+                    .map_err(backend)?;
+                let open = |&point: &(f64, f64)| {
+                    let corners = legend.mark(index, 6.0);
+                    let outline: Vec<_> = corners.iter().chain(corners.first()).copied().collect();
+                    EmptyElement::at(point) + PathElement::new(outline, legend.colour(index).stroke_width(1))
+                };
+                chart.draw_series(points.iter().map(open)).map_err(backend)?;
+            }
             let Some(series) = self.series.get(name) else { continue };
             let means = series.iter().map(|(&number, values)| (along(number), at(values.iter().sum::<f64>() / values.len() as f64)));
             chart.draw_series(LineSeries::new(means, legend.colour(index).stroke_width(2))).map_err(backend)?;

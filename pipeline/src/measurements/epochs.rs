@@ -9,9 +9,9 @@ use anyhow::{Context as _, Result};
 use onebasin_matching::barrier;
 use serde::Serialize;
 
-use super::Measurement;
 use super::barriers::stage::{ARTIFACT, Point};
 use super::barriers::{Barriers, Line, Lines, for_each_line};
+use super::{Measurement, reported_over_time};
 use crate::drawing::{Canvas, CurvePanels, Curves, Scale, by_pair, method_rank};
 use crate::identity::{MethodLabel, PairName, Part, ResultKey};
 use crate::number;
@@ -26,6 +26,11 @@ pub struct Epochs;
 
 /// From this ratio of the last epoch to the first on, equal steps of the axis are equal ratios.
 const FAR_APART: usize = 10;
+
+/// Below the legend.
+const ONE_LINE: &[&str] = &["a mark: one line and", "replicate; solid: their", "mean; dashed: no barrier,", "and the mean of the ends"];
+const WITH_REPORTED: &[&str] =
+    &["a mark: one line and", "replicate; solid: their", "mean; dashed: no barrier,", "and the mean of the ends;", "open marks: reported"];
 
 row! {
     /// A line between two models after an epoch, on a split: a row of `epochs.csv`.
@@ -172,19 +177,22 @@ impl Measurement for Epochs {
                 ("barrier over the mean of the ends, nats", Scale::Even, |row| row.barrier_mean, |_| 0.0),
                 ("accuracy halfway", Scale::Accuracy, |row| row.midpoint_accuracy, |row| row.end_accuracy),
             ];
+            let beside = reported_over_time::read(canvas)?;
             let mut panels = Vec::new();
             for (metric, scale, value, end) in figures {
                 for split in [Part::Train, Part::Test] {
                     let of_split: Vec<&EpochRow> = rows.iter().filter(|row| row.split == split).collect();
                     if !of_split.is_empty() {
-                        panels.push(panel(&of_split, (metric, scale), value, end));
+                        let name = if metric.starts_with("barrier") { "barrier_mean" } else { "" };
+                        let reported = reported_over_time::reported(&beside, &pair, name, split, |moment| moment.epoch);
+                        panels.push(Curves { reported, ..panel(&of_split, (metric, scale), value, end) });
                     }
                 }
             }
             let title = format!("From one model to another, after each of some epochs: {}, {}", pair.dataset, pair.architecture);
             let legend = canvas.legend_of(rows.iter().map(|row| &row.key.method));
             let shows = "Barrier and accuracy halfway between two models over the epochs of their training.";
-            let note = &["a mark: one line and", "replicate; solid: their", "mean; dashed: no barrier,", "and the mean of the ends"];
+            let note = if beside.is_empty() { ONE_LINE } else { WITH_REPORTED };
             canvas.save(&CurvePanels { title, shows, legend, panels, note }, "epochs", &pair)?;
         }
         Ok(())
@@ -210,6 +218,7 @@ fn panel(rows: &[&EpochRow], (metric, scale): (&str, Scale), value: Figure, end:
         scale,
         series,
         beside: ends.into_iter().map(|(epoch, values)| (epoch, values.iter().sum::<f64>() / values.len() as f64)).collect(),
+        reported: BTreeMap::new(),
         straight: None,
     }
 }

@@ -22,6 +22,7 @@ mod norms;
 mod pairwise;
 mod paths;
 mod plane;
+mod reported_over_time;
 mod rounds;
 mod scores;
 mod similarity;
@@ -45,6 +46,7 @@ pub use barriers::BarrierRow;
 pub use classes::{ClassRow, MeasuredClassRow};
 pub use epochs::EpochRow;
 pub use matching::MatchingRow;
+pub use reported_over_time::OverTimeRow;
 pub use rounds::RoundRow;
 pub use scores::{MergedRow, ModelRow, Outcomes};
 

@@ -11,8 +11,8 @@ use anyhow::Result;
 use schemars::{Schema, SchemaGenerator};
 use serde::Serialize;
 
-use super::Measurement;
 use super::scores::{ARTIFACT, measure_merged};
+use super::{Measurement, reported_over_time};
 use crate::drawing::{Canvas, CurvePanels, Curves, Scale, by_pair, method_rank};
 use crate::identity::{MethodLabel, PairName, Part, ResultKey};
 use crate::number;
@@ -42,6 +42,10 @@ row! {
         stage: String,
     }
 }
+
+/// Below the legend.
+const ONE_REPLICATE: &[&str] = &["a mark: one replicate;", "solid: their mean"];
+const WITH_REPORTED: &[&str] = &["a mark: one replicate;", "solid: their mean;", "open marks: reported"];
 
 /// The values of each round, over replicates.
 type OfRounds = BTreeMap<usize, Vec<f64>>;
@@ -168,19 +172,22 @@ impl Measurement for Rounds {
         for (pair, rows) in by_pair(RoundRow::read_if_present(canvas.results())?, |row| &row.key.pair) {
             let figures: [(&str, Scale, Figure); 2] =
                 [("accuracy", Scale::Accuracy, |row| row.accuracy), ("loss, nats", Scale::Even, |row| row.loss)];
+            let beside = reported_over_time::read(canvas)?;
             let mut panels = Vec::new();
             for (metric, scale, value) in figures {
                 for split in [Part::Train, Part::Test] {
                     let of_split: Vec<&RoundRow> = rows.iter().filter(|row| row.split == split).collect();
                     if !of_split.is_empty() {
-                        panels.push(panel(&of_split, metric, scale, value));
+                        let name = metric.split(',').next().unwrap_or(metric);
+                        let reported = reported_over_time::reported(&beside, &pair, name, split, |moment| moment.round);
+                        panels.push(Curves { reported, ..panel(&of_split, metric, scale, value) });
                     }
                 }
             }
             let title = format!("Merged again and again, trained in between: {}, {}", pair.dataset, pair.architecture);
             let legend = canvas.legend_of(rows.iter().map(|row| &row.key.method));
             let shows = "Accuracy and loss of the merged model over rounds of training and merging.";
-            let note = &["a mark: one replicate;", "solid: their mean"];
+            let note = if beside.is_empty() { ONE_REPLICATE } else { WITH_REPORTED };
             canvas.save(&CurvePanels { title, shows, legend, panels, note }, "rounds", &pair)?;
         }
         Ok(())
@@ -203,6 +210,7 @@ fn panel(rows: &[&RoundRow], metric: &str, scale: Scale, value: Figure) -> Curve
         scale,
         series,
         beside: BTreeMap::new(),
+        reported: BTreeMap::new(),
         straight: None,
     }
 }

@@ -12,9 +12,9 @@ use super::summary::model_counts;
 use crate::comparison::{Comparison, Moment};
 use crate::drawing::{MethodRow, method_rank};
 use crate::identity::{MethodLabel, PairName, Part, ResultKey};
-use crate::measurements::{EpochRow, ModelRow, RoundRow};
+use crate::measurements::{EpochRow, ModelRow, OverTimeRow, RoundRow};
 use crate::statistics::Summary;
-use crate::table::{Row as _, Tables, row};
+use crate::table::{Row as _, Tables};
 
 /// What a method has at a moment, over replicates.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,27 +29,6 @@ pub struct OverTime {
     pub summary: Summary,
     /// The stages that measured it.
     pub stages: BTreeSet<String>,
-}
-
-row! {
-    /// A figure of a moment for which there is a reported one: a row of `reported-over-time.csv`.
-    pub struct OverTimeRow in "reported-over-time.csv", order |_, _| std::cmp::Ordering::Equal;
-    {
-        pair: PairName,
-        method: MethodLabel,
-        models: usize,
-        moment: Moment,
-        metric: String,
-        split: Part,
-        replicates: usize,
-        mean: f64,
-        sd: Option<f64>,
-        reported: f64,
-        reported_sd: Option<f64>,
-        verdict: String,
-        source: String,
-        stage: String,
-    }
 }
 
 /// What tells one cell from another.

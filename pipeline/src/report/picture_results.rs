@@ -16,7 +16,7 @@ use crate::table::Tables;
 const METHODS: [&str; 4] = ["c2m3", "c2m3-repair", "git-re-basin#1", "git-re-basin#2"];
 
 /// Rows of measurements that keep their types to themselves, by their files.
-const FILES: [(&str, &str); 19] = [
+const FILES: [(&str, &str); 20] = [
     (
         "cycles.csv",
         "dataset,architecture,method,replicate,cycle,split,lambda,loss,accuracy,distance,stage
@@ -35,6 +35,16 @@ glyphs,mlp,c2m3,0,a,b,16,test,0.01,0.005,0.3,0.95,0.29,0.95,s
 glyphs,mlp,git-re-basin#1,0,a,b,1,test,0.9,0.9,0.6,0.8,1.5,0.5,t
 glyphs,mlp,git-re-basin#1,0,a,b,4,test,0.6,0.6,0.4,0.9,1,0.7,t
 glyphs,mlp,git-re-basin#1,0,a,b,16,test,0.3,0.3,0.3,0.95,0.6,0.8,t
+",
+    ),
+    (
+        "reported-over-time.csv",
+        "dataset,architecture,method,models,epoch,round,metric,split,replicates,mean,sd,reported,reported_sd,verdict,source,stage
+glyphs,mlp,c2m3,3,1,,barrier_mean,test,1,0.5,,0.6,,comparable,a paper,s
+glyphs,mlp,c2m3,3,4,,barrier_mean,test,1,0.2,,0.15,,comparable,a paper,s
+glyphs,mlp,c2m3,3,,1,accuracy,test,1,0.4,,0.45,,comparable,a paper,s
+glyphs,mlp,c2m3,3,,2,accuracy,test,1,0.7,,0.6,,comparable,a paper,s
+glyphs,mlp,c2m3,3,,5,accuracy,test,1,0.85,,0.9,,comparable,a paper,s
 ",
     ),
     (

@@ -119,7 +119,7 @@ fn curves(
     straight: Option<(f64, f64)>,
 ) -> Curves {
     let (along, metric) = (along.to_owned(), "seconds".to_owned());
-    Curves { heading: String::new(), along, metric, doubling, scale, series, beside: BTreeMap::new(), straight }
+    Curves { heading: String::new(), along, metric, doubling, scale, series, beside: BTreeMap::new(), reported: BTreeMap::new(), straight }
 }
 
 fn notes() -> Vec<String> {

@@ -54,6 +54,7 @@ pub fn draw(canvas: &Canvas) -> Result<()> {
                         scale,
                         series,
                         beside: beside.into_iter().map(|(width, values)| (width, mean(&values))).collect(),
+                        reported: BTreeMap::new(),
                         straight: None,
                     });
                 }

@@ -67,6 +67,7 @@ fn panel(heading: &str, series: Series) -> Curves {
         scale: Scale::Share,
         series,
         beside: BTreeMap::new(),
+        reported: BTreeMap::new(),
         straight: None,
     }
 }
