@@ -1,4 +1,4 @@
-//! One table over all settings of a sweep: `sweep.csv`, and `sweep.md` for a person.
+//! One table over all settings of a sweep: `sweep.csv`, and `sweep.md` for a person; a picture where one key is swept over whole numbers.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -12,6 +12,7 @@ use super::stage_name::cells;
 use crate::console;
 use crate::identity::MethodLabel;
 use crate::publish::quoted;
+use crate::report::draw_sweep;
 use crate::spec::{BarrierOver, Experiment, Sweep};
 use crate::table::Row as _;
 use crate::untrained::{SIGN, UntrainedRow};
@@ -37,6 +38,8 @@ pub struct SweepTable {
     barriers: Vec<BarrierOver>,
     /// Where the table goes.
     folder: PathBuf,
+    /// Where the pictures go.
+    plots: PathBuf,
     /// Values of the keys, and where their results are.
     settings: Vec<(Vec<String>, PathBuf)>,
 }
@@ -47,13 +50,22 @@ struct Row {
     cells: Vec<String>,
 }
 
+/// Writes a file whole, where its bytes change.
+fn put(path: &Path, bytes: &[u8], option: &str) -> Result<()> {
+    if fs::read(path).is_ok_and(|present| present == bytes) {
+        return Ok(());
+    }
+    let failure = || format!("cannot write `{}`\nhint: choose another folder with `{option} DIR`", path.display());
+    whole_file::write(path, bytes).with_context(failure)
+}
+
 impl SweepTable {
     /// No settings yet.
     pub fn new(sweep: &Sweep, folders: &Folders, experiment: &Experiment) -> SweepTable {
         let keys: Vec<String> = sweep.keys().map(str::to_owned).collect();
-        let (folder, _) = folders.of_setting(experiment, &[format!("sweep=\"{}\"", keys.join(","))]);
+        let (folder, plots) = folders.of_setting(experiment, &[format!("sweep=\"{}\"", keys.join(","))]);
         let methods = experiment.methods.iter().map(|method| method.name.name.clone()).collect();
-        SweepTable { name: experiment.name.clone(), keys, methods, barriers: experiment.barriers(), folder, settings: Vec::new() }
+        SweepTable { name: experiment.name.clone(), keys, methods, barriers: experiment.barriers(), folder, plots, settings: Vec::new() }
     }
 
     /// One more setting.
@@ -87,13 +99,25 @@ impl SweepTable {
         }
         let markdown = self.markdown(&header, &rows, &self.untrained()?);
         for (name, text) in [("sweep.csv", self.csv(&header, &rows)), ("sweep.md", markdown)] {
-            let path = self.folder.join(name);
-            if !fs::read(&path).is_ok_and(|present| present == text.as_bytes()) {
-                let failure = || format!("cannot write `{}`\nhint: choose another folder with `--results DIR`", path.display());
-                whole_file::write(&path, text.as_bytes()).with_context(failure)?;
-            }
+            put(&self.folder.join(name), text.as_bytes(), "--results")?;
         }
+        self.draw()?;
         console::note(&format!("one table over {} settings in `{}`", self.settings.len(), self.folder.display()));
+        Ok(())
+    }
+
+    /// Pictures over the values of the key, where there is one and they are whole numbers.
+    fn draw(&self) -> Result<()> {
+        let [key] = self.keys.as_slice() else { return Ok(()) };
+        let number = |(values, results): &(Vec<String>, PathBuf)| Some((values.first()?.parse().ok()?, results.clone()));
+        let settings: Option<Vec<(usize, PathBuf)>> = self.settings.iter().map(number).collect();
+        let Some(settings) = settings.filter(|settings| settings.len() > 1) else { return Ok(()) };
+        let drawn = tempfile::tempdir().context("cannot make a temporary folder for pictures")?;
+        draw_sweep(key, &settings, drawn.path())?;
+        for file in fs::read_dir(drawn.path())? {
+            let file = file?;
+            put(&self.plots.join(file.file_name()), &fs::read(file.path())?, "--plots")?;
+        }
         Ok(())
     }
 

@@ -186,6 +186,7 @@ fn a_sweep_runs_every_setting_in_folders_of_its_own_and_writes_one_table_over_al
     assert!(lines.next().unwrap().starts_with("trainings.adam.epochs,seed,dataset,architecture,method,metric,split,"), "{table}");
     let settings: Vec<&str> = lines.map(|line| &line[..3]).collect();
     assert!(settings.is_sorted() && settings.first() == Some(&"1,1") && settings.last() == Some(&"3,2"), "{table}");
+    assert!(!folder.path().join("plots/small@sweep=trainings.adam.epochs,seed").exists(), "two keys have no picture");
     let text = fs::read_to_string(own.join("sweep.md")).unwrap();
     assert!(
         text.contains("| `trainings.adam.epochs` | `seed` | method | accuracy, train | accuracy, test |")
@@ -233,6 +234,8 @@ fn the_table_of_a_sweep_begins_with_end_points_and_keeps_the_order_and_the_split
     fs::write(&spec, text).unwrap();
     let (code, _, error) = texts(&onebasin(folder.path(), &["run", "small.toml", "--sweep", "seed=1,2"]));
     assert_eq!(code, 0, "{error}");
+    let picture = fs::read_to_string(folder.path().join("plots/small@sweep=seed/sweep-few-glyphs-mlp.svg")).unwrap();
+    assert!(["accuracy, train", "accuracy, test", "loss, test", "weights"].iter().all(|text| picture.contains(text)), "{picture}");
     let text = fs::read_to_string(folder.path().join("results/small@sweep=seed/sweep.md")).unwrap();
     assert!(
         text.contains("| `seed` | method | accuracy, train | accuracy, test | loss, train | loss, test | barrier over line, train |"),
