@@ -301,7 +301,11 @@ fn read(path: &Path) -> Result<Rows> {
     let mut lines = text.lines();
     let header = cells(lines.next().unwrap_or_default());
     let has_bins = header.iter().any(|name| name == OF_BINS);
-    let is_key = |name: &String| KEYS.contains(&name.as_str()) || has_bins && ["low", "high"].contains(&name.as_str());
+    // What was swept stands before the names of all tables.
+    let swept = header.iter().position(|name| name == "dataset").unwrap_or_default();
+    let is_key = |name: &String| {
+        KEYS.contains(&name.as_str()) || header[..swept].contains(name) || has_bins && ["low", "high"].contains(&name.as_str())
+    };
     let is_figure = |name: &String| !is_key(name) && name != STAGE;
     let keys = header.iter().filter(|name| is_key(name)).cloned().collect();
     let columns = header.iter().filter(|name| is_figure(name)).cloned().collect();

@@ -32,7 +32,10 @@ pub fn deviations(ours: &Experiment, theirs: &Experiment) -> Vec<(PairName, Vec<
             if parts(ours, pair).iter().any(|part| !others.contains(part)) {
                 found.push("models see other parts of the training images".to_owned());
             }
+            of_models(ours, theirs, &mut found);
             of_methods(ours, theirs, &mut found);
+            compare("images replayed of each model", &ours.replay, &theirs.replay, &mut found);
+            compare("share of images put aside", &ours.validation, &theirs.validation, &mut found);
         }
         if !found.is_empty() {
             all.push((pair.name(), found));
@@ -50,6 +53,19 @@ fn of_images(ours: &Experiment, theirs: &Experiment, found: &mut Vec<String>) {
     }
 }
 
+/// What differs in models of one name: how they begin, and how they are trained where not as their pair says.
+fn of_models(ours: &Experiment, theirs: &Experiment, found: &mut Vec<String>) {
+    for model in &ours.models {
+        let Some(other) = theirs.models.iter().find(|other| other.name == model.name) else { continue };
+        let name = &model.name;
+        compare(&format!("training of model {name}"), &model.training, &other.training, found);
+        compare(&format!("first weights of model {name}"), &model.first_weights, &other.first_weights, found);
+        if model.pruned != other.pruned {
+            found.push(format!("model {name} is pruned otherwise"));
+        }
+    }
+}
+
 /// What differs in methods of one name; a difference that several share is listed once.
 fn of_methods(ours: &Experiment, theirs: &Experiment, found: &mut Vec<String>) {
     let mut shared: Vec<(String, Vec<String>)> = Vec::new();
@@ -62,6 +78,12 @@ fn of_methods(ours: &Experiment, theirs: &Experiment, found: &mut Vec<String>) {
         if let (Some(ours), Some(theirs)) = (method.interpolation, other.interpolation) {
             compare("way of a line", &ours, &theirs, &mut differing);
         }
+        compare("fine-tuning", &method.fine_tuning, &other.fine_tuning, &mut differing);
+        compare("sequence", &method.sequential, &other.sequential, &mut differing);
+        let names = |it: &Experiment, models: &Option<Vec<usize>>| {
+            models.as_ref().map(|models| models.iter().map(|&model| it.models[model].name.clone()).collect::<Vec<_>>())
+        };
+        compare("models", &names(ours, &method.models), &names(theirs, &other.models), &mut differing);
         compare("distillation", &method.lesson, &other.lesson, &mut differing);
         for difference in differing {
             match shared.iter_mut().find(|(known, _)| *known == difference) {

@@ -75,6 +75,28 @@ fn fewer_points_on_a_line_differ_where_there_are_lines() {
 }
 
 #[test]
+fn whatever_changes_a_figure_is_a_difference() {
+    let spec = SPEC.replace("models = 2", "models = [{ name = \"a\" }, { name = \"b\" }, { name = \"c\" }]\nreplay = 50");
+    let more = "[[methods]]\nname = \"tuned\"\nmodels = [\"a\", \"b\"]\nmatching = { by = \"identity\" }\nfine-tuning = \"adam\"\nsequential = {}\n\n";
+    let spec = spec.replace("[reported]", &format!("{more}[evaluation]\npairs = \"none\"\n\n[reported]"));
+    let other = "\n[trainings.other]\nepochs = 7\noptimizer = { kind = \"adam\", learning-rate = 1e-3 }\n";
+    let found = |mine: &str| -> Vec<String> {
+        // The profile `paper` has the published settings, `mine` those of a run.
+        let text = format!("{spec}{other}\n[profiles.mine]\n{mine}\n");
+        let comparison = read("mine", &text).unwrap_or_else(|error| panic!("{error}")).comparison;
+        comparison.deviations.iter().find(|(pair, _)| pair.dataset == "cifar10").map(|(_, found)| found.clone()).unwrap_or_default()
+    };
+    assert_eq!(found(""), Vec::<String>::new());
+    assert_eq!(found("replay = 16"), ["images replayed of each model 16 instead of 50"]);
+    assert_eq!(found("validation = 0.5"), ["share of images put aside 0.5 instead of unset"]);
+    assert_eq!(found("models.b.first-weights = \"shared\""), ["first weights of model b shared instead of own"]);
+    assert!(found("models.b.training = \"other\"")[0].starts_with("training of model b "));
+    assert!(found("methods.tuned.fine-tuning = \"other\"").contains(&"fine-tuning epochs 7 instead of 30 (tuned)".to_owned()));
+    assert_eq!(found("methods.tuned.sequential = { onto = \"next\" }"), ["sequence onto next instead of merged (tuned)"]);
+    assert_eq!(found("methods.tuned.models = [\"a\", \"c\"]"), [r#"models ["a","c"] instead of ["a","b"] (tuned)"#]);
+}
+
+#[test]
 fn at_the_reported_settings_only_a_stand_in_differs() {
     let experiment = read("paper", SPEC).unwrap();
     let comparison = &experiment.comparison;
