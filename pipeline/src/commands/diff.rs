@@ -18,7 +18,7 @@ use crate::moved::{ByKey, Moved, moved};
 use crate::run_record::RunRecord;
 
 /// The columns that say what a row is about; all others but `stage` are what was found.
-const KEYS: [&str; 57] = [
+const KEYS: [&str; 58] = [
     "dataset",
     "architecture",
     "method",
@@ -40,6 +40,7 @@ const KEYS: [&str; 57] = [
     "group",
     "units",
     "iteration",
+    "epoch",
     "row",
     "column",
     "unit",
