@@ -177,14 +177,14 @@ impl Measurement for Epochs {
                 ("barrier over the mean of the ends, nats", Scale::Even, |row| row.barrier_mean, |_| 0.0),
                 ("accuracy halfway", Scale::Accuracy, |row| row.midpoint_accuracy, |row| row.end_accuracy),
             ];
-            let beside = reported_over_time::read(canvas)?;
+            let beside = reported_over_time::read(canvas, &pair)?;
             let mut panels = Vec::new();
             for (metric, scale, value, end) in figures {
                 for split in [Part::Train, Part::Test] {
                     let of_split: Vec<&EpochRow> = rows.iter().filter(|row| row.split == split).collect();
                     if !of_split.is_empty() {
                         let name = if metric.starts_with("barrier") { "barrier_mean" } else { "" };
-                        let reported = reported_over_time::reported(&beside, &pair, name, split, |moment| moment.epoch);
+                        let reported = reported_over_time::reported(&beside, name, split, |moment| moment.epoch);
                         panels.push(Curves { reported, ..panel(&of_split, (metric, scale), value, end) });
                     }
                 }

@@ -30,24 +30,23 @@ row! {
     }
 }
 
-/// Rows of the results that a canvas shows.
+/// Rows of a pair in the results that a canvas shows.
 ///
 /// # Errors
 /// When the file is malformed.
-pub(super) fn read(canvas: &Canvas) -> Result<Vec<OverTimeRow>> {
-    OverTimeRow::read_if_present(canvas.results())
+pub(super) fn read(canvas: &Canvas, pair: &PairName) -> Result<Vec<OverTimeRow>> {
+    Ok(OverTimeRow::read_if_present(canvas.results())?.into_iter().filter(|row| row.pair == *pair).collect())
 }
 
 /// What was reported of a metric on a split, by method and by epoch or round, whichever `number` takes.
 pub(super) fn reported(
     rows: &[OverTimeRow],
-    pair: &PairName,
     metric: &str,
     split: Part,
     number: fn(&Moment) -> Option<usize>,
 ) -> BTreeMap<String, BTreeMap<usize, f64>> {
     let mut by_method: BTreeMap<String, BTreeMap<usize, f64>> = BTreeMap::new();
-    for row in rows.iter().filter(|row| row.pair == *pair && row.metric == metric && row.split == split) {
+    for row in rows.iter().filter(|row| row.metric == metric && row.split == split) {
         if let Some(number) = number(&row.moment) {
             by_method.entry(row.method.name().to_owned()).or_default().insert(number, row.reported);
         }

@@ -172,14 +172,14 @@ impl Measurement for Rounds {
         for (pair, rows) in by_pair(RoundRow::read_if_present(canvas.results())?, |row| &row.key.pair) {
             let figures: [(&str, Scale, Figure); 2] =
                 [("accuracy", Scale::Accuracy, |row| row.accuracy), ("loss, nats", Scale::Even, |row| row.loss)];
-            let beside = reported_over_time::read(canvas)?;
+            let beside = reported_over_time::read(canvas, &pair)?;
             let mut panels = Vec::new();
             for (metric, scale, value) in figures {
                 for split in [Part::Train, Part::Test] {
                     let of_split: Vec<&RoundRow> = rows.iter().filter(|row| row.split == split).collect();
                     if !of_split.is_empty() {
                         let name = metric.split(',').next().unwrap_or(metric);
-                        let reported = reported_over_time::reported(&beside, &pair, name, split, |moment| moment.round);
+                        let reported = reported_over_time::reported(&beside, name, split, |moment| moment.round);
                         panels.push(Curves { reported, ..panel(&of_split, metric, scale, value) });
                     }
                 }
