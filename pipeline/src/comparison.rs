@@ -81,6 +81,11 @@ pub struct Reported {
 /// When a column is missing, a number is none, or a metric or split is unknown; the error names the row.
 pub fn parse(bytes: &[u8], origin: &str) -> Result<Vec<Reported>> {
     let csv = Csv::parse(bytes, origin)?;
+    let known = || COLUMNS.into_iter().chain(OPTIONAL_COLUMNS);
+    if let Some(name) = csv.names().into_iter().find(|name| !known().any(|known| known == *name)) {
+        let known: Vec<&str> = known().collect();
+        bail!("`{origin}` has a column `{name}` that figures do not have\nhint: its columns are {}, each once", known.join(", "));
+    }
     let [dataset, architecture, method, metric, split, source] =
         ["dataset", "architecture", "method", "metric", "split", "source"].map(|name| csv.texts(name));
     let (dataset, architecture, method, metric, split, source) = (dataset?, architecture?, method?, metric?, split?, source?);
@@ -107,6 +112,18 @@ pub fn parse(bytes: &[u8], origin: &str) -> Result<Vec<Reported>> {
         }
         if metric[row] == "accuracy" && !(0.0..=1.0).contains(&value[row]) {
             bail!("`{origin}`, row {}: accuracy `{}`, expected a share from 0 to 1", row + 2, value[row]);
+        }
+        if sd[row].is_some_and(|sd| !sd.is_finite() || sd < 0.0) {
+            bail!(
+                "`{origin}`, row {}: `sd` is `{}`, expected a number that is not negative, or nothing",
+                row + 2,
+                sd[row].unwrap_or_default()
+            );
+        }
+        let is_of_ends = method[row] == "endpoints";
+        if is_of_ends && (epoch[row].is_some() || round[row].is_some() || metric[row].starts_with("barrier")) {
+            let message = "of `endpoints` there are accuracy and loss of the finished models alone";
+            bail!("`{origin}`, row {}: {message}\nhint: a barrier is of a method", row + 2);
         }
         let is_barrier = metric[row].starts_with("barrier");
         match (epoch[row], round[row]) {
@@ -348,6 +365,10 @@ mod tests {
         assert_eq!(comparison.figures[2].moment, Moment::epoch(4));
         let wrong = |row: &str| read(row).unwrap_err().to_string();
         assert!(wrong("mnist,mlp,c2m3,5,2,accuracy,test,0.9,,0.006,x,2").contains("row 2: an epoch and a round"));
+        assert!(wrong("mnist,mlp,endpoints,5,2,accuracy,test,0.9,,0.006,x,").contains("of the finished models alone"));
+        assert!(wrong("mnist,mlp,c2m3,5,2,accuracy,test,0.9,-1,0.006,x,").contains("`sd` is `-1`"));
+        let misspelt = parse(b"dataset,architecture,method,models,epochs,metric,split,value,sd,tolerance,source\n", "a.csv");
+        assert!(misspelt.unwrap_err().to_string().contains("has a column `epochs` that figures do not have"));
         assert!(
             wrong("mnist,mlp,c2m3,5,0,accuracy,test,0.9,,0.006,x,").contains("`round` is `0`, expected a whole number from 1, or nothing")
         );

@@ -1,6 +1,6 @@
 //! `onebasin run`: does what a plan says and publishes the results.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -139,6 +139,8 @@ pub fn run(arguments: &cli::Run) -> Result<Verdict, Failure> {
     };
     let mut done = Vec::with_capacity(jobs.len());
     let mut verdict = Verdict::Fine;
+    // Folders of results that this run made, or found as it would have made them.
+    let mut fresh: BTreeSet<PathBuf> = BTreeSet::new();
     for job in &jobs {
         // Each spec has its own folder, beside which its data may lie.
         let datasets = Arc::new(DatasetCache::new(job.session.places.clone()));
@@ -147,7 +149,10 @@ pub fn run(arguments: &cli::Run) -> Result<Verdict, Failure> {
         let memory = bounded.then(|| job.memory_limit(arguments.memory));
         let options = RunOptions { datasets, targets, force, memory, ..options.clone() };
         let known = if job.bill.items.is_empty() { None } else { costs.take() };
-        let (report, ended) = job.run(&arguments.executor, &store, &options, known)?;
+        let Ran { report, ended, published } = job.run(&arguments.executor, &store, &options, known)?;
+        if published {
+            fresh.insert(job.results.clone());
+        }
         done.push(report);
         verdict = verdict.max(ended);
         if ended != Verdict::Fine && !shared.keep_going {
@@ -160,7 +165,7 @@ pub fn run(arguments: &cli::Run) -> Result<Verdict, Failure> {
     }
     if jobs.iter().all(|job| job.aim.publishes) {
         for table in &sweeps {
-            table.publish().map_err(unwritable)?;
+            table.publish(&fresh).map_err(unwritable)?;
         }
     }
     if arguments.json {
@@ -195,6 +200,15 @@ fn dry_run(arguments: &cli::Run, jobs: &[Job], store: &Store) -> Result<Verdict,
     Ok(Verdict::Fine)
 }
 
+/// What a job did.
+struct Ran {
+    /// For `--json`.
+    report: Value,
+    ended: Verdict,
+    /// Whether its folders hold what it made, all of it or what is whole.
+    published: bool,
+}
+
 impl Job {
     /// Whether any stage is to run, as far as the first look tells.
     fn runs(&self) -> bool {
@@ -204,13 +218,7 @@ impl Job {
     /// Runs the plan; says what was done and how it ended.
     ///
     /// `costs` are kept in the store for the next run.
-    fn run(
-        &self,
-        executor: &ExecutorOptions,
-        store: &Store,
-        options: &RunOptions,
-        costs: Option<Costs>,
-    ) -> Result<(Value, Verdict), Failure> {
+    fn run(&self, executor: &ExecutorOptions, store: &Store, options: &RunOptions, costs: Option<Costs>) -> Result<Ran, Failure> {
         let Job { session, shared, digests, plan, results, plots, .. } = self;
         let name = &session.experiment.name;
         self.prepare(store)?;
@@ -273,7 +281,8 @@ impl Job {
             () if outcome.is_complete() && outcome.different.is_empty() => Verdict::Fine,
             () => Verdict::No,
         };
-        Ok((self.report(store, &outcome, failures, published.as_ref(), warnings), verdict))
+        let report = self.report(store, &outcome, failures, published.as_ref(), warnings);
+        Ok(Ran { report, ended: verdict, published: published.is_some() })
     }
 
     /// Tells what will be written where, and finds out whether it can be: better now than after the night.

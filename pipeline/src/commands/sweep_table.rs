@@ -28,6 +28,9 @@ fn columns(barriers: &[BarrierOver]) -> Vec<(&'static str, &'static str, &'stati
     figures.flat_map(|(name, metric)| ["train", "test"].map(|split| (name, metric, split))).collect()
 }
 
+/// Values of the keys, and where their results are.
+type Setting = (Vec<String>, PathBuf);
+
 /// The settings of a sweep and the results of each.
 pub struct SweepTable {
     name: String,
@@ -40,8 +43,7 @@ pub struct SweepTable {
     folder: PathBuf,
     /// Where the pictures go.
     plots: PathBuf,
-    /// Values of the keys, and where their results are.
-    settings: Vec<(Vec<String>, PathBuf)>,
+    settings: Vec<Setting>,
 }
 
 /// One cell of a summary.
@@ -73,44 +75,42 @@ impl SweepTable {
         self.settings.push((values, results.to_owned()));
     }
 
-    /// Writes the table of every setting that has results.
+    /// Writes the table of every setting whose results are among the `fresh` ones. Those of earlier runs may be of other settings.
     ///
     /// # Errors
     /// When a summary cannot be read or the folder cannot be written.
-    pub fn publish(&self) -> Result<()> {
+    pub fn publish(&self, fresh: &BTreeSet<PathBuf>) -> Result<()> {
         let mut header: Vec<String> = Vec::new();
         let mut rows: Vec<Row> = Vec::new();
-        let mut absent = 0;
-        for (values, results) in &self.settings {
+        let (there, absent): (Vec<&Setting>, Vec<&Setting>) = self.settings.iter().partition(|(_, results)| fresh.contains(results));
+        for (values, results) in &there {
             let path = results.join(SUMMARY);
-            let text = match fs::read_to_string(&path) {
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                    absent += 1;
-                    continue;
-                }
-                text => text.with_context(|| format!("cannot read `{}`", path.display()))?,
-            };
+            let text = fs::read_to_string(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
             let mut lines = text.lines();
             header = cells(lines.next().unwrap_or_default());
             rows.extend(lines.map(|line| Row { values: values.clone(), cells: cells(line) }));
         }
-        if absent > 0 {
-            console::note(&format!("{absent} of {} settings have no results", self.settings.len()));
+        let missing: Vec<String> = absent.iter().map(|(values, _)| self.named(values)).collect();
+        if !missing.is_empty() {
+            console::note(&format!("{} of {} settings have no results: {}", missing.len(), self.settings.len(), missing.join("; ")));
         }
-        let markdown = self.markdown(&header, &rows, &self.untrained()?);
+        let mut markdown = self.markdown(&header, &rows, &self.untrained(&there)?);
+        if !missing.is_empty() {
+            let _ = write!(markdown, "\n**Incomplete**: without results are {}.\n", missing.join("; "));
+        }
         for (name, text) in [("sweep.csv", self.csv(&header, &rows)), ("sweep.md", markdown)] {
             put(&self.folder.join(name), text.as_bytes(), "--results")?;
         }
-        self.draw()?;
-        console::note(&format!("one table over {} settings in `{}`", self.settings.len(), self.folder.display()));
+        self.draw(&there)?;
+        console::note(&format!("one table over {} settings in `{}`", there.len(), self.folder.display()));
         Ok(())
     }
 
     /// Pictures over the values of the key, where there is one and they are whole numbers.
-    fn draw(&self) -> Result<()> {
+    fn draw(&self, there: &[&Setting]) -> Result<()> {
         let [key] = self.keys.as_slice() else { return Ok(()) };
-        let number = |(values, results): &(Vec<String>, PathBuf)| Some((values.first()?.parse().ok()?, results.clone()));
-        let settings: Option<Vec<(usize, PathBuf)>> = self.settings.iter().map(number).collect();
+        let number = |(values, results): &&Setting| Some((values.first()?.parse().ok()?, results.clone()));
+        let settings: Option<Vec<(usize, PathBuf)>> = there.iter().map(number).collect();
         let Some(settings) = settings.filter(|settings| settings.len() > 1) else { return Ok(()) };
         let drawn = tempfile::tempdir().context("cannot make a temporary folder for pictures")?;
         draw_sweep(key, &settings, drawn.path())?;
@@ -139,9 +139,14 @@ impl SweepTable {
         line(&self.keys, header) + &rows.collect::<String>()
     }
 
-    /// The networks of each setting that did not train.
-    fn untrained(&self) -> Result<Vec<(&Vec<String>, Vec<UntrainedRow>)>> {
-        self.settings.iter().map(|(values, results)| Ok((values, UntrainedRow::read_if_present(results)?))).collect()
+    /// A setting in words.
+    fn named(&self, values: &[String]) -> String {
+        self.keys.iter().zip(values).map(|(key, value)| format!("`{key} = {value}`")).collect::<Vec<_>>().join(", ")
+    }
+
+    /// The networks of each of these settings that did not train.
+    fn untrained<'s>(&self, there: &[&'s Setting]) -> Result<Vec<(&'s Vec<String>, Vec<UntrainedRow>)>> {
+        there.iter().map(|(values, results)| Ok((values, UntrainedRow::read_if_present(results)?))).collect()
     }
 
     fn markdown(&self, header: &[String], rows: &[Row], untrained: &[(&Vec<String>, Vec<UntrainedRow>)]) -> String {

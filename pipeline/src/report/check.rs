@@ -78,7 +78,11 @@ pub fn check(results: &Path, against: &Path, widened: &dyn Fn(&[String]) -> f64)
     let bytes = std::fs::read(against).with_context(|| format!("cannot read `{}`", against.display()))?;
     let figures = comparison::parse(&bytes, &against.display().to_string())?;
     if figures.is_empty() {
-        bail!("`{}` holds no figure\nhint: its columns are {}", against.display(), comparison::COLUMNS.join(", "));
+        bail!(
+            "`{}` holds no figure\nhint: its columns are {}",
+            against.display(),
+            [&comparison::COLUMNS[..], &comparison::OPTIONAL_COLUMNS].concat().join(", ")
+        );
     }
     let ours = found(results)?;
     let provenance = Provenance::read(results)?;

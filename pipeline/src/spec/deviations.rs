@@ -1,9 +1,12 @@
 //! How the settings of a run differ from those under which reported figures were made.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 use serde_json::Value;
 
-use super::experiment::{Experiment, Pair};
+use super::experiment::{Experiment, Model, Pair};
+use super::interpolation::Interpolation;
 use crate::identity::{PairName, Part};
 
 /// What differs in each pair of `ours` from the same pair of `theirs`, in words; pairs without a difference are left out.
@@ -25,13 +28,12 @@ pub fn deviations(ours: &Experiment, theirs: &Experiment) -> Vec<(PairName, Vec<
                 compare("points on a line", &ours.evaluation.lambdas, &theirs.evaluation.lambdas, &mut found);
                 compare("way of a line", &ours.evaluation.interpolation, &theirs.evaluation.interpolation, &mut found);
             }
-            let parts = |experiment: &Experiment, pair: &Pair| -> Vec<Value> {
-                (0..experiment.models.len()).map(|model| written(&experiment.subset(pair, model))).collect()
-            };
-            let others = reported.map(|reported| parts(theirs, reported)).unwrap_or_default();
-            if parts(ours, pair).iter().any(|part| !others.contains(part)) {
-                found.push("models see other parts of the training images".to_owned());
-            }
+            found.extend(
+                reported
+                    .filter(|reported| see_other_parts((ours, pair), (theirs, reported)))
+                    .map(|_| "models see other parts of the training images".to_owned()),
+            );
+            found.extend(reported.into_iter().flat_map(|reported| other_files(pair, reported)));
             of_models(ours, theirs, &mut found);
             of_methods(ours, theirs, &mut found);
             compare("images replayed of each model", &ours.replay, &theirs.replay, &mut found);
@@ -42,6 +44,27 @@ pub fn deviations(ours: &Experiment, theirs: &Experiment) -> Vec<(PairName, Vec<
         }
     }
     all
+}
+
+/// Whether a model sees another part of the training images than the one of its name; further models may see what any sees.
+fn see_other_parts((ours, pair): (&Experiment, &Pair), (theirs, reported): (&Experiment, &Pair)) -> bool {
+    let parts = |experiment: &Experiment, pair: &Pair| -> Vec<(String, Value)> {
+        let part = |(model, it): (usize, &Model)| (it.name.clone(), written(&experiment.subset(pair, model)));
+        experiment.models.iter().enumerate().map(part).collect()
+    };
+    let others = parts(theirs, reported);
+    parts(ours, pair).iter().any(|(name, part)| match others.iter().find(|(other, _)| other == name) {
+        Some((_, other)) => part != other,
+        None => others.iter().all(|(_, other)| part != other),
+    })
+}
+
+/// Models that are taken from a file on one side alone, or from files of other contents.
+fn other_files(pair: &Pair, reported: &Pair) -> Vec<String> {
+    let names: BTreeSet<&String> = pair.checkpoints.keys().chain(reported.checkpoints.keys()).collect();
+    let file = |pair: &Pair, name: &String| pair.checkpoints.get(name).map(|it| (it.digest.clone(), it.key.clone()));
+    let differ = names.into_iter().filter(|name| file(pair, name) != file(reported, name));
+    differ.map(|name| format!("model {name} is taken from another file, or trained")).collect()
 }
 
 /// How many images are measured, of the splits that both measure.
@@ -60,6 +83,10 @@ fn of_models(ours: &Experiment, theirs: &Experiment, found: &mut Vec<String>) {
         let name = &model.name;
         compare(&format!("training of model {name}"), &model.training, &other.training, found);
         compare(&format!("first weights of model {name}"), &model.first_weights, &other.first_weights, found);
+        let file = |it: &Model| it.checkpoint.as_ref().map(|it| (it.digest.clone(), it.key.clone()));
+        if file(model) != file(other) {
+            found.push(format!("model {name} is taken from another file, or trained"));
+        }
         if model.pruned != other.pruned {
             found.push(format!("model {name} is pruned otherwise"));
         }
@@ -75,8 +102,9 @@ fn of_methods(ours: &Experiment, theirs: &Experiment, found: &mut Vec<String>) {
         compare("matching", &method.matching, &other.matching, &mut differing);
         compare("merging", &method.merging, &other.merging, &mut differing);
         compare("repair", &method.repair, &other.repair, &mut differing);
-        if let (Some(ours), Some(theirs)) = (method.interpolation, other.interpolation) {
-            compare("way of a line", &ours, &theirs, &mut differing);
+        if method.interpolation.is_some() || other.interpolation.is_some() {
+            let way = |it: &Experiment, own: Option<Interpolation>| own.unwrap_or(it.evaluation.interpolation);
+            compare("way of a line", &way(ours, method.interpolation), &way(theirs, other.interpolation), &mut differing);
         }
         compare("fine-tuning", &method.fine_tuning, &other.fine_tuning, &mut differing);
         compare("sequence", &method.sequential, &other.sequential, &mut differing);

@@ -165,6 +165,13 @@ impl Resolver<'_> {
     pub(super) fn enough_images(&self, pair: &Pair, training: &str, models: &[Model], counts: Counts) -> Result<()> {
         let there = self.left(counts.train);
         let (aside, classes) = (counts.train - there, pair.graph.architecture.classes);
+        if self.document.validation.is_some() && there < classes {
+            let message = format!(
+                "`validation` leaves {there} of {} training images of `{}`, expected at least {classes}",
+                counts.train, pair.dataset
+            );
+            return Err(self.wrong(&path(["validation"]), message).hint("0.1 puts a tenth of the training images aside"));
+        }
         if self.document.validation.is_some() && aside < classes {
             let message = format!(
                 "`validation` puts {aside} training image{} of `{}` aside, expected at least {classes}, one for each class",

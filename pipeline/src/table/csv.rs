@@ -98,6 +98,11 @@ impl Csv {
         self.frame.height()
     }
 
+    /// The names of its columns.
+    pub fn names(&self) -> Vec<&str> {
+        self.frame.get_column_names().into_iter().map(|name| name.as_str()).collect()
+    }
+
     /// Whether there is a column of this name.
     pub fn has(&self, name: &str) -> bool {
         self.frame.column(name).is_ok()
@@ -108,10 +113,8 @@ impl Csv {
     /// # Errors
     /// When there is no such column.
     pub fn texts(&self, name: &str) -> Result<Vec<String>> {
-        let column = self.frame.column(name).map_err(|_| {
-            let known: Vec<&str> = self.frame.get_column_names().into_iter().map(|name| name.as_str()).collect();
-            anyhow!("`{}` has no column `{name}`, only {}", self.origin, known.join(", "))
-        })?;
+        let column =
+            self.frame.column(name).map_err(|_| anyhow!("`{}` has no column `{name}`, only {}", self.origin, self.names().join(", ")))?;
         let column = column.cast(&DataType::String)?;
         Ok(column.str()?.iter().map(|cell| cell.unwrap_or_default().to_owned()).collect())
     }

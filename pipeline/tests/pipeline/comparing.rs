@@ -90,6 +90,8 @@ fn whatever_changes_a_figure_is_a_difference() {
     assert_eq!(found("replay = 16"), ["images replayed of each model 16 instead of 50"]);
     assert_eq!(found("validation = 0.5"), ["share of images put aside 0.5 instead of unset"]);
     assert_eq!(found("models.b.first-weights = \"shared\""), ["first weights of model b shared instead of own"]);
+    assert_eq!(found("models.b.subset = 0.5"), ["models see other parts of the training images"]);
+    assert_eq!(found("methods.naive.interpolation = \"spherical\""), ["way of a line spherical instead of linear (naive)"]);
     assert!(found("models.b.training = \"other\"")[0].starts_with("training of model b "));
     assert!(found("methods.tuned.fine-tuning = \"other\"").contains(&"fine-tuning epochs 7 instead of 30 (tuned)".to_owned()));
     assert_eq!(found("methods.tuned.sequential = { onto = \"next\" }"), ["sequence onto next instead of merged (tuned)"]);

@@ -228,6 +228,20 @@ fn a_sweep_runs_every_setting_in_folders_of_its_own_and_writes_one_table_over_al
 }
 
 #[test]
+fn a_sweep_has_no_rows_of_earlier_results_where_a_setting_fails() {
+    let (folder, spec) = folder();
+    let sweep = |more: &[&str]| texts(&onebasin(folder.path(), &[&["run", "small.toml", "--sweep", "seed=1,2"], more].concat()));
+    assert_eq!(sweep(&[]).0, 0);
+    let read = |name: &str| fs::read_to_string(folder.path().join("results/small@sweep=seed").join(name)).unwrap();
+    assert!(read("sweep.csv").contains("accuracy") && !read("sweep.md").contains("Incomplete"));
+    fs::write(&spec, super::command::SPEC.replace("learning-rate = 1e-3", "learning-rate = 1e30")).unwrap();
+    let (code, _, error) = sweep(&["--keep-going"]);
+    assert!(code == 1 && error.contains("2 of 2 settings have no results: `seed = 1`; `seed = 2`"), "{error}");
+    assert!(!read("sweep.csv").contains("accuracy"), "{}", read("sweep.csv"));
+    assert!(read("sweep.md").contains("**Incomplete**: without results are `seed = 1`; `seed = 2`."), "{}", read("sweep.md"));
+}
+
+#[test]
 fn the_table_of_a_sweep_begins_with_end_points_and_keeps_the_order_and_the_splits_of_the_spec() {
     let (folder, spec) = folder();
     let text = super::command::SPEC.replace("\"naive\"", "\"zero\"").replace("lambdas = 3", "lambdas = 3\nsplits = [\"train\", \"test\"]");

@@ -175,6 +175,7 @@ fn curves_that_cannot_be_are_refused_where_they_are_written() {
     refused("validation = 0.2\n", "", "there are none");
     refused("validation = 0.2\n", "validation = 1.0\n", "above 0 and below 1");
     refused("validation = 0.2\n", "validation = 0.001\n", "puts 1 training image of `tiny-glyphs` aside, expected at least 10");
+    refused("validation = 0.2\n", "validation = 0.999\n", "leaves 1 of 400 training images of `tiny-glyphs`, expected at least 10");
     refused("models = [\"b\", \"a\"]", "models = [\"a\", \"joint\", \"b\"]", "a curve is between 2 models: it cannot merge 3");
     refused("models = [\"b\", \"a\"]", "models = [\"a\"]", "names 1 models");
     refused("bends = 2", "bends = 0", "`bends` is `0`");
