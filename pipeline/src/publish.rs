@@ -119,7 +119,7 @@ fn drawn(tables: &[(String, Vec<u8>)], places: &[&Path]) -> Result<Vec<(String, 
 }
 
 /// A folder that is removed when dropped. The system's own folder for such things comes last: nobody chose it.
-fn temporary(places: &[&Path]) -> Result<TempDir> {
+pub fn temporary(places: &[&Path]) -> Result<TempDir> {
     let builder = || {
         let mut builder = tempfile::Builder::new();
         builder.prefix(crate::whole_file::PARTIAL);

@@ -11,7 +11,7 @@ use super::folders::Folders;
 use super::stage_name::cells;
 use crate::console;
 use crate::identity::MethodLabel;
-use crate::publish::quoted;
+use crate::publish::{quoted, temporary};
 use crate::report::draw_sweep;
 use crate::spec::{BarrierOver, Experiment, Sweep};
 use crate::table::Row as _;
@@ -112,7 +112,7 @@ impl SweepTable {
         let number = |(values, results): &&Setting| Some((values.first()?.parse().ok()?, results.clone()));
         let settings: Option<Vec<(usize, PathBuf)>> = there.iter().map(number).collect();
         let Some(settings) = settings.filter(|settings| settings.len() > 1) else { return Ok(()) };
-        let drawn = tempfile::tempdir().context("cannot make a temporary folder for pictures")?;
+        let drawn = temporary(&[&self.folder])?;
         draw_sweep(key, &settings, drawn.path())?;
         for file in fs::read_dir(drawn.path())? {
             let file = file?;
