@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::comparison::{self, Reported};
 use crate::explain;
 use crate::plan::{Plan, Planned};
+use crate::reported::{self, Reported};
 use crate::stage::StageId;
 use crate::store::{Entry, Input};
 use crate::whole_file;
@@ -121,7 +121,7 @@ fn beside(figures: &Path) -> PathBuf {
 pub fn renew(path: &Path, figures: &[Reported], recipes: &Recipes) -> Result<()> {
     let mut text = serde_json::to_vec_pretty(recipes)?;
     text.push(b'\n');
-    for (path, bytes) in [(beside(path), text), (path.to_owned(), comparison::write(figures)?)] {
+    for (path, bytes) in [(beside(path), text), (path.to_owned(), reported::write(figures)?)] {
         whole_file::write(&path, &bytes).with_context(|| format!("cannot write `{}`", path.display()))?;
     }
     Ok(())

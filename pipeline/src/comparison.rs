@@ -1,202 +1,39 @@
-//! Figures that others reported, as data with their sources, and the verdict of ours beside them.
+//! The reported figures of a run, what keeps ours from being compared with them, and the verdict of ours beside them.
 
-use anyhow::{Result, bail};
+use std::fmt::{self, Display, Formatter};
+
 use serde::{Deserialize, Serialize};
 
 use crate::identity::{MethodLabel, PairName, Part};
 use crate::number;
-use crate::table::{Columns as _, Csv, Table, columns};
+use crate::reported::{Moment, Reported};
 
-/// Columns of a file of reported figures.
-pub const COLUMNS: [&str; 10] = ["dataset", "architecture", "method", "models", "metric", "split", "value", "sd", "tolerance", "source"];
-
-/// Columns that such a file may leave out.
-pub const OPTIONAL_COLUMNS: [&str; 2] = ["epoch", "round"];
-
-/// Which networks a figure is of, where not of the finished ones. At most one is there.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Moment {
-    /// After so many epochs of training.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub epoch: Option<usize>,
-    /// After so many rounds of training and merging.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub round: Option<usize>,
-}
-
-columns!(Moment { epoch: Option<usize>, round: Option<usize> });
-
-impl Moment {
-    /// The finished networks.
-    pub const END: Moment = Moment { epoch: None, round: None };
-
-    /// After so many epochs.
-    pub fn epoch(epoch: usize) -> Moment {
-        Moment { epoch: Some(epoch), round: None }
-    }
-
-    /// After so many rounds.
-    pub fn round(round: usize) -> Moment {
-        Moment { epoch: None, round: Some(round) }
-    }
-
-    /// In words, `epoch 5` or `round 5`; nothing of the finished networks.
-    pub fn words(self) -> String {
-        let Moment { epoch, round } = self;
-        epoch.map(|epoch| format!("epoch {epoch}")).or(round.map(|round| format!("round {round}"))).unwrap_or_default()
-    }
-}
-
-/// One reported figure.
+/// A setting that is not the one under which figures were reported.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Reported {
-    /// Names as in the spec that compares itself with it.
-    pub dataset: String,
-    /// As in the spec.
-    pub architecture: String,
-    /// As in the spec; `endpoints` for the mean over the models before merging.
-    pub method: String,
-    /// Number of models merged, or compared.
-    pub models: usize,
-    /// `loss`, `accuracy`, `barrier_line` or `barrier_mean`.
-    pub metric: String,
-    /// `train` or `test`.
-    pub split: String,
-    /// The figure.
-    pub value: f64,
-    /// Its standard deviation, where one was reported.
-    pub sd: Option<f64>,
-    /// How far ours may lie from it, at the same settings, to count as agreeing.
-    pub tolerance: f64,
-    /// Which networks it is of.
-    #[serde(flatten)]
-    pub moment: Moment,
-    /// Paper and figure or table, and how the value was obtained.
-    pub source: String,
+pub struct Deviation {
+    /// The setting with both values, in words.
+    pub what: String,
+    /// The methods that it concerns; all of the pair, and its models, where there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub methods: Vec<String>,
 }
 
-/// Reads reported figures.
-///
-/// # Errors
-/// When a column is missing, a number is none, or a metric or split is unknown; the error names the row.
-pub fn parse(bytes: &[u8], origin: &str) -> Result<Vec<Reported>> {
-    let csv = Csv::parse(bytes, origin)?;
-    let known = || COLUMNS.into_iter().chain(OPTIONAL_COLUMNS);
-    if let Some(name) = csv.names().into_iter().find(|name| !known().any(|known| known == *name)) {
-        let known: Vec<&str> = known().collect();
-        bail!("`{origin}` has a column `{name}` that figures do not have\nhint: its columns are {}, each once", known.join(", "));
+impl Deviation {
+    /// One that concerns everything of a pair.
+    pub fn of_all(what: impl Into<String>) -> Deviation {
+        Deviation { what: what.into(), methods: Vec::new() }
     }
-    let [dataset, architecture, method, metric, split, source] =
-        ["dataset", "architecture", "method", "metric", "split", "source"].map(|name| csv.texts(name));
-    let (dataset, architecture, method, metric, split, source) = (dataset?, architecture?, method?, metric?, split?, source?);
-    let (models, value, sd, tolerance) = (csv.required("models")?, csv.required("value")?, csv.numbers("sd")?, csv.required("tolerance")?);
-    let [epoch, round] = OPTIONAL_COLUMNS.map(|name| moments(&csv, name));
-    let (epoch, round) = (epoch?, round?);
-    let mut figures = Vec::with_capacity(csv.height());
-    for row in 0..csv.height() {
-        if !["loss", "accuracy", "barrier_line", "barrier_mean"].contains(&metric[row].as_str()) {
-            bail!("`{origin}`, row {}: unknown metric `{}`\nhint: use loss, accuracy, barrier_line or barrier_mean", row + 2, metric[row]);
-        }
-        if !["train", "test"].contains(&split[row].as_str()) {
-            bail!("`{origin}`, row {}: unknown split `{}`\nhint: use train or test", row + 2, split[row]);
-        }
-        if source[row].trim().is_empty() {
-            bail!("`{origin}`, row {}: no source\nhint: every reported figure names where it was read", row + 2);
-        }
-        if !value[row].is_finite() || !tolerance[row].is_finite() || tolerance[row] < 0.0 {
-            let (value, tolerance) = (value[row], tolerance[row]);
-            bail!(
-                "`{origin}`, row {}: value `{value}` with tolerance `{tolerance}`, expected a number and one that is not negative",
-                row + 2
-            );
-        }
-        if metric[row] == "accuracy" && !(0.0..=1.0).contains(&value[row]) {
-            bail!("`{origin}`, row {}: accuracy `{}`, expected a share from 0 to 1", row + 2, value[row]);
-        }
-        if sd[row].is_some_and(|sd| !sd.is_finite() || sd < 0.0) {
-            bail!(
-                "`{origin}`, row {}: `sd` is `{}`, expected a number that is not negative, or nothing",
-                row + 2,
-                sd[row].unwrap_or_default()
-            );
-        }
-        let is_of_ends = method[row] == "endpoints";
-        if is_of_ends && (epoch[row].is_some() || round[row].is_some() || metric[row].starts_with("barrier")) {
-            let message = "of `endpoints` there are accuracy and loss of the finished models alone";
-            bail!("`{origin}`, row {}: {message}\nhint: a barrier is of a method", row + 2);
-        }
-        let is_barrier = metric[row].starts_with("barrier");
-        match (epoch[row], round[row]) {
-            (Some(_), Some(_)) => bail!("`{origin}`, row {}: an epoch and a round\nhint: a figure is of one of them", row + 2),
-            (Some(_), None) if !is_barrier => {
-                bail!("`{origin}`, row {}: {} after an epoch\nhint: of an epoch there are barriers alone", row + 2, metric[row]);
-            }
-            (None, Some(_)) if is_barrier => {
-                bail!("`{origin}`, row {}: {} after a round\nhint: of a round there are accuracy and loss alone", row + 2, metric[row]);
-            }
-            _ => {}
-        }
-        let count = models[row];
-        if count.fract() != 0.0 || !(1.0..=1e6).contains(&count) {
-            bail!("`{origin}`, row {}: `models` is `{count}`, expected how many models were merged", row + 2);
-        }
-        figures.push(Reported {
-            dataset: dataset[row].clone(),
-            architecture: architecture[row].clone(),
-            method: method[row].clone(),
-            models: count as usize,
-            metric: metric[row].clone(),
-            split: split[row].clone(),
-            value: value[row],
-            sd: sd[row],
-            tolerance: tolerance[row],
-            moment: Moment { epoch: epoch[row], round: round[row] },
-            source: source[row].clone(),
-        });
-        let cell = |figure: &Reported| {
-            let Reported { dataset, architecture, method, models, metric, split, moment, .. } = figure.clone();
-            (dataset, architecture, method, models, metric, split, moment)
-        };
-        let (last, earlier) = figures.split_last().expect("one was put there");
-        if let Some(first) = earlier.iter().position(|figure| cell(figure) == cell(last)) {
-            bail!("`{origin}`, row {}: the same cell as row {}\nhint: a cell has one reported figure", row + 2, first + 2);
-        }
+
+    fn concerns(&self, method: &str) -> bool {
+        self.methods.is_empty() || self.methods.iter().any(|name| name == method)
     }
-    Ok(figures)
 }
 
-/// A column of whole numbers from 1, empty where there is none of them or no such column.
-fn moments(csv: &Csv, name: &str) -> Result<Vec<Option<usize>>> {
-    if !csv.has(name) {
-        return Ok(vec![None; csv.height()]);
+impl Display for Deviation {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)?;
+        if self.methods.is_empty() { Ok(()) } else { write!(f, " ({})", self.methods.join(", ")) }
     }
-    csv.parsed(name, "a whole number from 1, or nothing", |text| match text {
-        "" => Some(None),
-        _ => text.parse().ok().filter(|number| *number > 0).map(Some),
-    })
-}
-
-/// Writes figures as [`parse`] reads them.
-///
-/// # Errors
-/// When the table cannot be made.
-pub fn write(figures: &[Reported]) -> Result<Vec<u8>> {
-    let mut table = Table::new()
-        .text("dataset", figures.iter().map(|figure| &figure.dataset))
-        .text("architecture", figures.iter().map(|figure| &figure.architecture))
-        .text("method", figures.iter().map(|figure| &figure.method))
-        .whole("models", figures.iter().map(|figure| figure.models));
-    if figures.iter().any(|figure| figure.moment != Moment::END) {
-        table = Moment::add(table, "", figures.iter().map(|figure| &figure.moment));
-    }
-    table
-        .text("metric", figures.iter().map(|figure| &figure.metric))
-        .text("split", figures.iter().map(|figure| &figure.split))
-        .number("value", figures.iter().map(|figure| Some(figure.value)))
-        .number("sd", figures.iter().map(|figure| figure.sd))
-        .number("tolerance", figures.iter().map(|figure| Some(figure.tolerance)))
-        .text("source", figures.iter().map(|figure| &figure.source))
-        .bytes()
 }
 
 /// What a spec compares itself with.
@@ -209,9 +46,9 @@ pub struct Comparison {
     /// The profile whose settings are those of the figures, where the spec names one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub profile: Option<String>,
-    /// How the settings of a pair differ from that profile's, in words.
+    /// How the settings of a pair differ from that profile's.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub deviations: Vec<(PairName, Vec<String>)>,
+    pub deviations: Vec<(PairName, Vec<Deviation>)>,
     /// Pairs whose data set stands in for another, under whose name the figures are.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub stand_ins: Vec<(PairName, String)>,
@@ -226,8 +63,8 @@ impl Comparison {
         self.interchangeable.iter().any(|group| group.iter().any(|name| name == method))
     }
 
-    /// What differs in a pair.
-    pub fn deviations_of(&self, pair: &PairName) -> &[String] {
+    /// What differs in a pair, in any of its methods.
+    pub fn deviations_of(&self, pair: &PairName) -> &[Deviation] {
         self.deviations.iter().find(|(name, _)| name == pair).map_or(&[], |(_, found)| found)
     }
 
@@ -273,11 +110,12 @@ impl Comparison {
             let dataset = self.stood_in_for(pair).unwrap_or(&pair.dataset);
             (dataset, &pair.architecture) == (figure.dataset.as_str(), &figure.architecture)
         };
-        let deviates = self.deviations.iter().any(|(pair, found)| is_of(pair) && !found.is_empty());
+        let mut found = self.deviations.iter().filter(|(pair, _)| is_of(pair)).flat_map(|(_, found)| found);
+        let deviates = found.any(|deviation| deviation.concerns(&figure.method));
         (deviates || !self.differs.is_empty()).then_some("other settings")
     }
 
-    /// The verdict on our value of a pair beside a reported one. A run at other settings never matches a cell.
+    /// The verdict on our value of a pair beside a reported one. A method at other settings never matches a cell.
     pub fn verdict(&self, pair: &PairName, ours: f64, figure: &Reported) -> String {
         if self.is_interchangeable(&figure.method) {
             return "not compared: one of several draws".to_owned();
@@ -285,9 +123,10 @@ impl Comparison {
         if !self.differs.is_empty() {
             return format!("not comparable: {}", self.differs);
         }
-        let deviations = self.deviations_of(pair);
-        if !deviations.is_empty() {
-            return format!("not comparable: {}", deviations.join("; "));
+        let found = self.deviations_of(pair).iter().filter(|deviation| deviation.concerns(&figure.method));
+        let found: Vec<String> = found.map(Deviation::to_string).collect();
+        if !found.is_empty() {
+            return format!("not comparable: {}", found.join("; "));
         }
         let distance = (ours - figure.value).abs();
         let is_within = distance <= figure.tolerance;
@@ -303,6 +142,7 @@ impl Comparison {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::reported::{parse, write};
 
     const HEADER: &str = "dataset,architecture,method,models,metric,split,value,sd,tolerance,source\n";
 
@@ -323,7 +163,7 @@ mod tests {
     fn a_stand_in_is_shown_the_figures_of_what_it_stands_for_and_never_matches_them() {
         let figures = parse(format!("{HEADER}emnist,mlp,c2m3,5,accuracy,test,0.87,,0.02,table 1\n").as_bytes(), "a.csv").unwrap();
         let (pair, method) = (PairName::new("fashion", "mlp"), MethodLabel::method("c2m3"));
-        let deviations = vec![(pair.clone(), vec!["data set fashion instead of emnist".to_owned()])];
+        let deviations = vec![(pair.clone(), vec![Deviation::of_all("data set fashion instead of emnist")])];
         let stand_ins = vec![(pair.clone(), "emnist".to_owned())];
         let comparison = Comparison { figures, deviations, stand_ins, ..Comparison::default() };
         let figure = comparison.find(&pair, &method, 5, "accuracy", Part::Test).unwrap();
@@ -384,7 +224,15 @@ mod tests {
         let comparison = Comparison { interchangeable, ..Comparison::default() };
         let of = |comparison: &Comparison| figures.iter().map(|figure| comparison.not_judged(figure)).collect::<Vec<_>>();
         assert_eq!(of(&comparison), [None, Some("one of several draws")]);
-        let deviations = vec![(PairName::new("mnist", "mlp"), vec!["training epochs 1 instead of 100".to_owned()])];
-        assert_eq!(of(&Comparison { deviations, ..comparison })[0], Some("other settings"));
+        let deviating = |deviation: Deviation| {
+            of(&Comparison { deviations: vec![(PairName::new("mnist", "mlp"), vec![deviation])], ..comparison.clone() })[0]
+        };
+        assert_eq!(deviating(Deviation::of_all("training epochs 1 instead of 100")), Some("other settings"));
+        let of_methods = |methods: &[&str]| Deviation {
+            what: "repair images 9 instead of unset".to_owned(),
+            methods: methods.iter().map(|&name| name.to_owned()).collect(),
+        };
+        assert_eq!(deviating(of_methods(&["c2m3"])), Some("other settings"));
+        assert_eq!(deviating(of_methods(&["naive"])), None, "another method's setting");
     }
 }

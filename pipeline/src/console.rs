@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use clap::ColorChoice;
 use onebasin_datasets::DatasetError;
 
-use crate::comparison::Comparison;
+use crate::comparison::{Comparison, Deviation};
 use crate::dataset_cache::Changed;
 use crate::error_text::error_text;
 use crate::events::{Event, Reporter};
@@ -108,6 +108,7 @@ impl Console {
             note(&line("STANDS IN", &format!("{pair}: for {other}, whose files are not here or not asked for")));
         }
         for (pair, found) in &comparison.deviations {
+            let found: Vec<String> = found.iter().map(Deviation::to_string).collect();
             note(&line("DEVIATES", &format!("{pair}: {}", found.join("; "))));
         }
     }

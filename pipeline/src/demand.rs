@@ -7,8 +7,10 @@ use crate::identity::Part;
 use crate::stage::Demand;
 use crate::task::Task;
 
-/// What a step of a training takes however small the network is, in operations: half a millisecond.
-const STEP: f64 = 2.5e6;
+/// What a step of a training takes however small the network is, in operations: about half a millisecond.
+const STEP: f64 = 2e7;
+/// What the update of a parameter takes, in operations: it waits for memory.
+const UPDATE: f64 = 100.0;
 /// What an image of a forward pass takes besides.
 const IMAGE: f64 = 1e4;
 /// Images that a forward pass holds at once, about.
@@ -17,7 +19,7 @@ const BATCH: usize = 500;
 /// Steps of a training: each a forward pass and two as long backward. Weights, gradients and two moments are held, and what a batch makes.
 pub fn of_training(graph: &Graph, batch: usize, steps: usize, counts: &Counts) -> Demand {
     let memory = bytes_of_images(graph, counts) + 4 * (4 * parameters(graph) + 3 * values(graph) * batch);
-    let of_step = 3.0 * graph.flops() as f64 * batch as f64 + STEP;
+    let of_step = 3.0 * graph.flops() as f64 * batch as f64 + UPDATE * parameters(graph) as f64 + STEP;
     Demand { operations: of_step * steps as f64, memory: memory as u64 }
 }
 

@@ -35,6 +35,7 @@ pub mod plan;
 mod provenance;
 pub mod publish;
 mod report;
+pub mod reported;
 pub mod run_record;
 pub mod runner;
 pub mod slurm;

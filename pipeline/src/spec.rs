@@ -109,17 +109,21 @@ fn resolve_all(
     let (there, mut used) = notices::tables(&layers);
     let bare = Layers::of(layers.spec().clone(), &Overrides::default())?;
     used.extend(notices::tables(&bare).1);
+    let mut measured = notices::moments(&layers);
+    measured.extend(notices::moments(&bare));
     // A fault in a profile is better found before the night on which it is used.
     for profile in layers.profiles() {
         if overrides.profile.as_ref() != Some(&profile) {
             let alone = Overrides { profile: Some(profile), ..Overrides::default() };
             let other = Layers::of(layers.spec().clone(), &alone)?;
             used.extend(notices::tables(&other).1);
+            measured.extend(notices::moments(&other));
             resolve::resolve(&other, folder, places, measurements)?;
         }
     }
     experiment.notices.extend(notices::strangers(&experiment.comparison.figures, &experiment.methods));
     experiment.notices.extend(notices::of_no_pair(&experiment.comparison.figures, &used));
+    experiment.notices.extend(notices::of_no_moment(&experiment.comparison.figures, &measured));
     experiment.notices.extend(notices::unused(&there, &used));
     Ok(experiment)
 }

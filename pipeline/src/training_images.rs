@@ -45,6 +45,12 @@ impl Replay {
         Ok(all.select(&chosen.into_iter().collect::<Vec<_>>()))
     }
 
+    /// How many images these are, about, before labels are read: images that several models see are counted for each.
+    pub fn rough_size(&self, available: usize, classes: usize) -> usize {
+        let seen = |part: &Option<Subset>| part.as_ref().map_or(available, |part| part.rough_size(available, classes));
+        self.models.iter().map(|(part, _)| self.count.unwrap_or_else(|| seen(part))).sum::<usize>().min(available)
+    }
+
     /// As a recipe says it.
     pub fn recipe(&self) -> Value {
         let model = |(part, [shared, own]): &(Option<Subset>, [Stream; 2])| {
@@ -95,6 +101,8 @@ mod tests {
         assert!(first.labels.iter().all(|&label| label < 2));
         assert!(first.pixels.iter().all(|image| both.pixels.contains(image)), "those of earlier models are kept");
         assert_eq!(images(&[[0, 1], [2, 3]], None).unwrap(), all);
+        let about = |count| Replay { models: vec![of([0, 1]), of([2, 2])], count }.rough_size(40, 4);
+        assert_eq!([Some(5), None].map(about), [10, 30]);
         assert!(images(&[[0, 1]], Some(21)).unwrap_err().to_string().contains("at most the 20 images"));
     }
 }

@@ -13,7 +13,7 @@ use crate::whole_file;
 
 const FILE: &str = "rates.json";
 /// What a training gets of what a large product does: small products, activations, images.
-const SHARE: f64 = 0.25;
+const SHARE: f64 = 0.4;
 /// Rows of the product that is timed.
 const ROWS: usize = 256;
 

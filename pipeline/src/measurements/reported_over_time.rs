@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 
-use crate::comparison::Moment;
 use crate::drawing::Canvas;
 use crate::identity::{MethodLabel, PairName, Part};
+use crate::reported::Moment;
 use crate::table::{Row as _, row};
 
 row! {

@@ -132,7 +132,7 @@ impl<'a> PairPlanner<'a, '_> {
             }
             let id = self.after_epoch(epoch, |planner| planner.model(index));
             self.add(whole.until(id.clone(), epoch).after(before));
-            before = Some(id);
+            before = Some((id, epoch));
         }
         self.add(whole.after(before));
     }

@@ -7,10 +7,11 @@ use serde::Serialize;
 
 use super::over_time::{self, OverTime};
 use super::summary::ByModelsRow;
-use crate::comparison::{self, Comparison, Moment, Reported};
+use crate::comparison::Comparison;
 use crate::identity::{MethodLabel, PairName, Part};
 use crate::measurements::{BarrierRow, MergedRow, ModelRow};
 use crate::number;
+use crate::reported::{self, Moment, Reported};
 use crate::statistics::apart_by_chance;
 use crate::table::Row;
 
@@ -60,7 +61,7 @@ impl Compared {
 /// As [`check`].
 pub fn check_reported(results: &Path, against: &Path, comparison: &Comparison) -> Result<Vec<Compared>> {
     let bytes = std::fs::read(against).with_context(|| format!("cannot read `{}`", against.display()))?;
-    let figures = comparison::parse(&bytes, &against.display().to_string())?;
+    let figures = reported::parse(&bytes, &against.display().to_string())?;
     let mut compared = check(results, against, &|_| 1.0)?;
     for (row, figure) in compared.iter_mut().zip(&figures) {
         row.not_judged = comparison.not_judged(figure);
@@ -76,12 +77,12 @@ pub fn check_reported(results: &Path, against: &Path, comparison: &Comparison) -
 /// When a file is absent or malformed.
 pub fn check(results: &Path, against: &Path, widened: &dyn Fn(&[String]) -> f64) -> Result<Vec<Compared>> {
     let bytes = std::fs::read(against).with_context(|| format!("cannot read `{}`", against.display()))?;
-    let figures = comparison::parse(&bytes, &against.display().to_string())?;
+    let figures = reported::parse(&bytes, &against.display().to_string())?;
     if figures.is_empty() {
         bail!(
             "`{}` holds no figure\nhint: its columns are {}",
             against.display(),
-            [&comparison::COLUMNS[..], &comparison::OPTIONAL_COLUMNS].concat().join(", ")
+            [&reported::COLUMNS[..], &reported::OPTIONAL_COLUMNS].concat().join(", ")
         );
     }
     let ours = found(results)?;
@@ -147,7 +148,7 @@ const TOLERANCES: [(&str, f64); 2] = [("accuracy", 0.03), ("loss", 0.1)];
 /// When a file is absent or malformed.
 pub fn renewed(results: &Path, against: &Path) -> Result<(Vec<Reported>, Vec<String>)> {
     let earlier = match std::fs::read(against) {
-        Ok(bytes) => comparison::parse(&bytes, &against.display().to_string())?,
+        Ok(bytes) => reported::parse(&bytes, &against.display().to_string())?,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
         Err(error) => return Err(error).with_context(|| format!("cannot read `{}`", against.display())),
     };
@@ -368,7 +369,7 @@ mod tests {
             (figures[0].tolerance, differences.as_slice()),
             (0.03, &["mnist mlp c2m3 of 5 accuracy test: new, 0.98".to_owned()][..])
         );
-        std::fs::write(&against, comparison::write(&figures).unwrap()).unwrap();
-        assert_eq!(comparison::parse(&std::fs::read(&against).unwrap(), "bands.csv").unwrap(), figures);
+        std::fs::write(&against, reported::write(&figures).unwrap()).unwrap();
+        assert_eq!(reported::parse(&std::fs::read(&against).unwrap(), "bands.csv").unwrap(), figures);
     }
 }

@@ -14,7 +14,7 @@ use super::tabulate::Known;
 use super::to_lose;
 use super::trends::{along_models, along_widths};
 use super::verdicts::verdicts;
-use crate::comparison::Comparison;
+use crate::comparison::{Comparison, Deviation};
 use crate::drawing::{MethodRow, method_rank};
 use crate::identity::{MethodLabel, Part};
 use crate::measurements;
@@ -70,7 +70,7 @@ pub fn render(cells: &[SummaryRow], tables: &Tables, known: &Known) -> String {
 }
 
 /// How the settings differ from the published ones.
-fn deviations(found: &[String]) -> String {
+fn deviations(found: &[Deviation]) -> String {
     if found.is_empty() {
         return String::new();
     }

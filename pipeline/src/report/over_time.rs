@@ -9,10 +9,12 @@ use anyhow::Result;
 
 use super::markdown::figure;
 use super::summary::model_counts;
-use crate::comparison::{Comparison, Moment};
+use super::verdicts::short;
+use crate::comparison::Comparison;
 use crate::drawing::{MethodRow, method_rank};
 use crate::identity::{MethodLabel, PairName, Part, ResultKey};
 use crate::measurements::{EpochRow, ModelRow, OverTimeRow, RoundRow};
+use crate::reported::Moment;
 use crate::statistics::Summary;
 use crate::table::{Row as _, Tables};
 
@@ -114,7 +116,7 @@ pub fn section(tables: &Tables, pair: &PairName, methods: &[MethodRow], deviatin
             .to_owned();
     for row in &rows {
         let [ours, reported] = [row.mean, row.reported].map(|value| figure(&row.metric, value));
-        let verdict = if deviating { "not comparable: other settings" } else { &row.verdict };
+        let verdict = short(&row.verdict, deviating);
         let _ = writeln!(
             text,
             "| {} | {} | {} | {} | {ours} | {reported} | {verdict} |",
@@ -135,7 +137,8 @@ pub fn section(tables: &Tables, pair: &PairName, methods: &[MethodRow], deviatin
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::comparison::{Reported, parse};
+    use crate::comparison::Deviation;
+    use crate::reported::{Reported, parse};
 
     fn reported(rows: &str) -> Vec<Reported> {
         parse(format!("dataset,architecture,method,models,epoch,round,metric,split,value,sd,tolerance,source\n{rows}").as_bytes(), "a.csv")
@@ -152,14 +155,23 @@ mod tests {
         let mut tables = Tables::made_by("maker".to_owned());
         tables.extend([round("c2m3", 0, 1, 0.2), round("c2m3", 1, 1, 0.4), round("c2m3", 0, 2, 0.5), round("naive", 0, 1, 0.1)]);
         let figures = reported("mnist,cnn,c2m3,10,,1,accuracy,test,0.31,,0.02,list\nmnist,cnn,naive,10,,1,accuracy,test,0.3,,0.02,list\n");
-        tabulate(&mut tables, &Comparison { figures, ..Comparison::default() });
+        tabulate(&mut tables, &Comparison { figures: figures.clone(), ..Comparison::default() });
         let rows = tables.of::<OverTimeRow>();
         assert_eq!(rows.iter().map(|row| (row.method.name(), row.replicates)).collect::<Vec<_>>(), [("c2m3", 2), ("naive", 1)]);
         assert!((rows[0].mean - 0.3).abs() < 1e-12 && rows[0].verdict.contains("within 0.02"), "{:?}", rows[0]);
         assert_eq!((rows[0].stage.as_str(), rows[1].stage.as_str()), ("maker", "naive01"));
         assert!(rows[1].verdict.contains("beyond 0.02"));
-        let text = section(&tables, &PairName::new("mnist", "cnn"), &[], true);
+        let pair = PairName::new("mnist", "cnn");
+        let of_one = Deviation { what: "matching rounds 1 instead of 9".to_owned(), methods: vec!["c2m3".to_owned()] };
+        let mut tables = Tables::made_by("maker".to_owned());
+        tables.extend([round("c2m3", 0, 1, 0.3), round("naive", 0, 1, 0.3)]);
+        tabulate(&mut tables, &Comparison { figures, deviations: vec![(pair.clone(), vec![of_one])], ..Comparison::default() });
+        let text = section(&tables, &pair, &[], true);
         assert!(text.contains("| c2m3 | round 1 | accuracy | test | 0.3000 | 0.3100 | not comparable: other settings |\n"), "{text}");
+        assert!(
+            text.contains("| naive | round 1 | accuracy | test | 0.3000 | 0.3000 | comparable: off by 0.0000, within 0.02 |\n"),
+            "{text}"
+        );
         assert!(text.ends_with("\nSources:\n\n- list\n"), "{text}");
     }
 

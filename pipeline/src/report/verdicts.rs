@@ -20,7 +20,7 @@ pub(super) fn verdicts(cells: &[&SummaryRow], methods: &[MethodRow], deviating: 
         .to_owned();
     for cell in &compared {
         let [ours, reported] = [cell.summary.mean, cell.reported.unwrap_or_default()].map(|value| figure(cell.metric, value));
-        let verdict = if deviating { "not comparable: other settings" } else { &cell.verdict };
+        let verdict = short(&cell.verdict, deviating);
         let (method, mark) = (&cell.method, notes.marks_of(cell.models));
         let _ = writeln!(text, "| {method}{mark} | {} | {} | {} | {ours} | {reported} | {verdict} |", cell.models, cell.metric, cell.split);
     }
@@ -30,4 +30,9 @@ pub(super) fn verdicts(cells: &[&SummaryRow], methods: &[MethodRow], deviating: 
         let _ = writeln!(text, "- {source}");
     }
     text
+}
+
+/// A verdict as a cell of a table: what differs in a pair is listed once, above.
+pub(super) fn short(verdict: &str, deviating: bool) -> &str {
+    if deviating && !verdict.starts_with("comparable") { "not comparable: other settings" } else { verdict }
 }

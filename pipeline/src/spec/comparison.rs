@@ -6,7 +6,8 @@ use super::document::Reported;
 use super::error::SpecError;
 use super::experiment::{Method, Pair};
 use super::resolve::{Resolver, Result, path};
-use crate::comparison::{self, Comparison};
+use crate::comparison::Comparison;
+use crate::reported;
 
 impl Resolver<'_> {
     /// What the run is compared with, and the pairs whose data set stands in for another.
@@ -67,13 +68,13 @@ impl Resolver<'_> {
     }
 
     /// The figures of a file that others reported.
-    fn reported(&self, folder: &Path, name: &str) -> Result<Vec<comparison::Reported>> {
+    fn reported(&self, folder: &Path, name: &str) -> Result<Vec<reported::Reported>> {
         let here = path(["reported", "file"]);
         let file = folder.join(name);
         let bytes = std::fs::read(&file).map_err(|error| {
             self.wrong(&here, format!("cannot read the reported figures `{}`: {error}", file.display()))
                 .hint("the path starts at the spec's folder")
         })?;
-        comparison::parse(&bytes, name).map_err(|error| self.layers.placed(&here, SpecError::new(format!("{error:#}"))))
+        reported::parse(&bytes, name).map_err(|error| self.layers.placed(&here, SpecError::new(format!("{error:#}"))))
     }
 }

@@ -7,13 +7,14 @@ use serde_json::Value;
 
 use super::experiment::{Experiment, Model, Pair};
 use super::interpolation::Interpolation;
+use crate::comparison::Deviation;
 use crate::identity::{PairName, Part};
 
-/// What differs in each pair of `ours` from the same pair of `theirs`, in words; pairs without a difference are left out.
+/// What differs in each pair of `ours` from the same pair of `theirs`; pairs without a difference are left out.
 ///
 /// Number of models and replicates, which lines and which splits are no differences: each figure says by itself what it is of. How many
 /// points a line has is one, because a barrier is the highest of them.
-pub fn deviations(ours: &Experiment, theirs: &Experiment) -> Vec<(PairName, Vec<String>)> {
+pub fn deviations(ours: &Experiment, theirs: &Experiment) -> Vec<(PairName, Vec<Deviation>)> {
     let mut all = Vec::new();
     for pair in &ours.pairs {
         let reported =
@@ -35,9 +36,12 @@ pub fn deviations(ours: &Experiment, theirs: &Experiment) -> Vec<(PairName, Vec<
             );
             found.extend(reported.into_iter().flat_map(|reported| other_files(pair, reported)));
             of_models(ours, theirs, &mut found);
-            of_methods(ours, theirs, &mut found);
             compare("images replayed of each model", &ours.replay, &theirs.replay, &mut found);
             compare("share of images put aside", &ours.validation, &theirs.validation, &mut found);
+        }
+        let mut found: Vec<Deviation> = found.into_iter().map(Deviation::of_all).collect();
+        if reported.is_some() {
+            found.extend(of_methods(ours, theirs));
         }
         if !found.is_empty() {
             all.push((pair.name(), found));
@@ -94,8 +98,8 @@ fn of_models(ours: &Experiment, theirs: &Experiment, found: &mut Vec<String>) {
 }
 
 /// What differs in methods of one name; a difference that several share is listed once.
-fn of_methods(ours: &Experiment, theirs: &Experiment, found: &mut Vec<String>) {
-    let mut shared: Vec<(String, Vec<String>)> = Vec::new();
+fn of_methods(ours: &Experiment, theirs: &Experiment) -> Vec<Deviation> {
+    let mut shared: Vec<Deviation> = Vec::new();
     for method in &ours.methods {
         let Some(other) = theirs.methods.iter().find(|other| other.name == method.name) else { continue };
         let mut differing = Vec::new();
@@ -113,14 +117,14 @@ fn of_methods(ours: &Experiment, theirs: &Experiment, found: &mut Vec<String>) {
         };
         compare("models", &names(ours, &method.models), &names(theirs, &other.models), &mut differing);
         compare("distillation", &method.lesson, &other.lesson, &mut differing);
-        for difference in differing {
-            match shared.iter_mut().find(|(known, _)| *known == difference) {
-                Some((_, names)) => names.push(method.name.to_string()),
-                None => shared.push((difference, vec![method.name.to_string()])),
+        for what in differing {
+            match shared.iter_mut().find(|known| known.what == what) {
+                Some(known) => known.methods.push(method.name.to_string()),
+                None => shared.push(Deviation { what, methods: vec![method.name.to_string()] }),
             }
         }
     }
-    found.extend(shared.into_iter().map(|(difference, names)| format!("{difference} ({})", names.join(", "))));
+    shared
 }
 
 fn of_pair(pair: &Pair, reported: &Pair) -> Vec<String> {

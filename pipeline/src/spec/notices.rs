@@ -7,8 +7,8 @@ use figment::value::Value;
 use super::experiment::{Method, Model};
 use super::layers::Layers;
 use super::resolve::{Resolver, path};
-use crate::comparison::Reported;
 use crate::identity::MethodLabel;
+use crate::reported::{Moment, Reported};
 
 /// Tables that pairs name.
 const TABLES: [&str; 4] = ["architectures", "datasets", "subsets", "trainings"];
@@ -92,6 +92,24 @@ pub fn of_no_pair(reported: &[Reported], used: &BTreeSet<Table>) -> Vec<String> 
         (!names.is_empty()).then(|| format!("`reported.file` has figures of {what} {listed}, which no pair of the spec has"))
     });
     words.collect()
+}
+
+/// The epochs and rounds after which networks are measured under these layers.
+pub fn moments(layers: &Layers) -> BTreeSet<Moment> {
+    let numbers =
+        |key: &str| -> Vec<usize> { layers.get(&path(["evaluation", key])).and_then(|value| value.deserialize().ok()).unwrap_or_default() };
+    numbers("epochs").into_iter().map(Moment::epoch).chain(numbers("rounds").into_iter().map(Moment::round)).collect()
+}
+
+/// Words about reported figures of epochs and rounds that are not measured, under any profile.
+pub fn of_no_moment(reported: &[Reported], measured: &BTreeSet<Moment>) -> Vec<String> {
+    let missing = |key: &str, number: fn(&Moment) -> Option<usize>| {
+        let missing = reported.iter().map(|figure| figure.moment).filter(|moment| !measured.contains(moment));
+        let numbers: BTreeSet<usize> = missing.filter_map(|moment| number(&moment)).collect();
+        let listed = numbers.iter().map(usize::to_string).collect::<Vec<_>>().join(", ");
+        (!numbers.is_empty()).then(|| format!("`reported.file` has figures of {key} {listed}, which `evaluation.{key}` does not name"))
+    };
+    [missing("epochs", |moment| moment.epoch), missing("rounds", |moment| moment.round)].into_iter().flatten().collect()
 }
 
 /// Words about tables that no pair uses.

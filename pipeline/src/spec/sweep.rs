@@ -43,6 +43,15 @@ impl Sweep {
         if count > MOST_SETTINGS {
             return Err(SpecError::new(format!("a sweep of {count} settings: expected at most {MOST_SETTINGS}")));
         }
+        for (key, values) in &self.0 {
+            // As `--set` reads them: `x` and `"x"` are one value.
+            let read: Vec<_> =
+                values.iter().map(|value| Assignment::set(&format!("{key}={value}")).ok().map(|it| json!(it.value()))).collect();
+            if let Some(second) = (1..values.len()).find(|&index| read[index].is_some() && read[..index].contains(&read[index])) {
+                let message = format!("a sweep gives `{key}` the value `{}` twice", values[second]);
+                return Err(SpecError::new(message).hint("each value is a run of its own, in a folder of its own"));
+            }
+        }
         Ok(self)
     }
 
@@ -196,6 +205,15 @@ mod tests {
         let sets: Vec<String> = sweep.settings().iter().map(|setting| sweep.sets(setting).join(" ")).collect();
         assert_eq!(sets, ["a.b=1 c=x", "a.b=1 c=y", "a.b=3 c=x", "a.b=3 c=y"]);
         assert_eq!(parse(&[]).unwrap().settings(), [Vec::<String>::new()]);
+    }
+
+    #[test]
+    fn a_value_that_stands_twice_is_refused() {
+        for twice in ["k=1,2,1", "k=a,\"a\"", "k=[1, 2],[1,2]"] {
+            let error = parse(&[twice]).unwrap_err().to_string();
+            assert!(error.contains("gives `k` the value") && error.contains("twice"), "{twice}: {error}");
+        }
+        assert!(parse(&["k=1,2", "other=1,2"]).is_ok());
     }
 
     #[test]

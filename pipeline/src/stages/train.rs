@@ -51,8 +51,8 @@ pub struct Train {
 enum Start {
     /// Fresh weights.
     Fresh,
-    /// Where the part of the same training before it ended.
-    Part,
+    /// Where the part of the same training before it ended, after so many epochs.
+    Part(usize),
     /// The weights of a model.
     Model,
 }
@@ -91,11 +91,11 @@ impl Train {
         Train { id, until: Some(epoch), ..self.clone() }
     }
 
-    /// The same from where an earlier part ended. Bytes do not depend on it.
+    /// The same from where an earlier part ended, and after which epoch that was. Bytes do not depend on it.
     #[must_use]
-    pub fn after(self, part: Option<StageId>) -> Train {
+    pub fn after(self, part: Option<(StageId, usize)>) -> Train {
         match part {
-            Some(part) => Train { inputs: vec![part], start: Start::Part, ..self },
+            Some((part, epoch)) => Train { inputs: vec![part], start: Start::Part(epoch), ..self },
             None => self,
         }
     }
@@ -201,7 +201,7 @@ impl Stage for Train {
             let networks: Vec<(&Graph, &Weights)> = teachers.iter().map(|(graph, weights)| (graph, weights)).collect();
             run = run.taught_by(&networks, distillation)?;
         }
-        if let (Start::Part, [part]) = (self.start, context.inputs) {
+        if let (Start::Part(_), [part]) = (self.start, context.inputs) {
             run.restore(Snapshot::from_bytes(&files::load_snapshot(part)?, stream.path())?)?;
         }
         let training_loop = TrainingLoop { name: self.id.as_str(), context, checkpoint_seconds: self.checkpoint_seconds };
@@ -218,10 +218,17 @@ impl Stage for Train {
 
     fn demand(&self, places: &SearchPaths) -> Option<Demand> {
         let counts = rough_counts(&self.task.source, places)?;
-        let images = self.subset.as_ref().and_then(|subset| subset.size(counts.train).ok().flatten()).unwrap_or(counts.train);
+        let classes = self.task.graph.architecture.classes;
+        let images = match (&self.replay, &self.subset) {
+            (Some(replay), _) => replay.rough_size(counts.train, classes),
+            (None, Some(subset)) => subset.rough_size(counts.train, classes),
+            (None, None) => counts.train,
+        };
         let Span { steps, steps_per_epoch } = self.training.span(images).ok()?;
         let part = |epochs: usize| epochs.saturating_mul(steps_per_epoch);
-        let demand = demand::of_training(&self.task.trained, self.training.batch, self.until.map_or(steps, part), &counts);
+        let before = if let Start::Part(epoch) = self.start { part(epoch) } else { 0 };
+        let steps = self.until.map_or(steps, part).saturating_sub(before);
+        let demand = demand::of_training(&self.task.trained, self.training.batch, steps, &counts);
         // Images that nothing disturbs stay on a device that computes on its own.
         let stay = self.training.augmentation.is_none() && !["cpu", "ndarray"].contains(&self.task.device.as_str());
         let numbers = images.saturating_mul(self.task.trained.architecture.input.volume());

@@ -136,8 +136,8 @@ impl Stage for TrainPath {
 
     fn demand(&self, places: &SearchPaths) -> Option<Demand> {
         let counts = rough_counts(&self.task.source, places)?;
-        let images = self.replay.as_ref().and_then(|replay| Some(replay.count? * replay.models.len()));
-        let images = images.map_or(counts.train, |images| images.min(counts.train));
+        let classes = self.task.graph.architecture.classes;
+        let images = self.replay.as_ref().map_or(counts.train, |replay| replay.rough_size(counts.train, classes));
         let Span { steps, .. } = self.curve.training.span(images).ok()?;
         Some(demand::of_training(&self.task.graph, self.curve.training.batch, steps, &counts))
     }

@@ -4,8 +4,12 @@ use std::path::Path;
 
 use onebasin::experiment;
 use onebasin::identity::{MethodLabel, PairName, Part};
+use onebasin::reported::Reported;
 use onebasin::spec::{self, BarrierOver, Experiment, Overrides};
+use onebasin_checkpoints::to_pytorch;
 use onebasin_datasets::SearchPaths;
+
+use crate::networks::perceptron;
 
 const SPEC: &str = r#"
 name = "compared"
@@ -46,21 +50,28 @@ evaluation.images = 100
 "#;
 
 fn read(profile: &str, text: &str) -> Result<Experiment, spec::SpecError> {
-    let folder = tempfile::tempdir().unwrap();
     let header = "dataset,architecture,method,models,metric,split,value,sd,tolerance,source\n";
-    let row = "emnist-letters,mlp,naive,2,accuracy,test,0.03,,0.05,somewhere\n";
-    std::fs::write(folder.path().join("reported.csv"), format!("{header}{row}")).unwrap();
+    read_beside(&format!("{header}emnist-letters,mlp,naive,2,accuracy,test,0.03,,0.05,somewhere\n"), profile, text)
+}
+
+fn read_beside(reported: &str, profile: &str, text: &str) -> Result<Experiment, spec::SpecError> {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("reported.csv"), reported).unwrap();
     let overrides = Overrides { profile: Some(profile.to_owned()), ..Overrides::default() };
     experiment::parse(text, &folder.path().join("compared.toml"), &overrides, &SearchPaths::offline([], Path::new("/nonexistent")))
 }
 
+/// What differs in a pair, as a table lists it.
+fn differing(experiment: &Experiment, dataset: &str) -> Vec<String> {
+    experiment.comparison.deviations_of(&PairName::new(dataset, "mlp")).iter().map(ToString::to_string).collect()
+}
+
 #[test]
 fn every_difference_from_the_reported_profile_is_listed_for_its_pair() {
-    let comparison = read("short", SPEC).unwrap().comparison;
     let short =
         ["test images measured 100 instead of all", "training epochs 3 instead of 30", "training images measured 100 instead of all"];
     let short = short.map(str::to_owned);
-    let mut found = comparison.deviations_of(&PairName::new("cifar10", "mlp")).to_vec();
+    let mut found = differing(&read("short", SPEC).unwrap(), "cifar10");
     found.sort();
     assert_eq!(found, short);
 }
@@ -68,7 +79,7 @@ fn every_difference_from_the_reported_profile_is_listed_for_its_pair() {
 #[test]
 fn fewer_points_on_a_line_differ_where_there_are_lines() {
     let fewer = SPEC.replace("evaluation.images = 100", "evaluation.lambdas = 3");
-    let found = |text: &str| read("short", text).unwrap().comparison.deviations_of(&PairName::new("cifar10", "mlp")).to_vec();
+    let found = |text: &str| differing(&read("short", text).unwrap(), "cifar10");
     assert!(found(&fewer).contains(&"points on a line 3 instead of 25".to_owned()), "{:?}", found(&fewer));
     let none = fewer.replace("[reported]", "[evaluation]\npairs = \"none\"\n\n[reported]");
     assert_eq!(found(&none), ["training epochs 3 instead of 30"]);
@@ -83,8 +94,7 @@ fn whatever_changes_a_figure_is_a_difference() {
     let found = |mine: &str| -> Vec<String> {
         // The profile `paper` has the published settings, `mine` those of a run.
         let text = format!("{spec}{other}\n[profiles.mine]\n{mine}\n");
-        let comparison = read("mine", &text).unwrap_or_else(|error| panic!("{error}")).comparison;
-        comparison.deviations.iter().find(|(pair, _)| pair.dataset == "cifar10").map(|(_, found)| found.clone()).unwrap_or_default()
+        differing(&read("mine", &text).unwrap_or_else(|error| panic!("{error}")), "cifar10")
     };
     assert_eq!(found(""), Vec::<String>::new());
     assert_eq!(found("replay = 16"), ["images replayed of each model 16 instead of 50"]);
@@ -99,12 +109,50 @@ fn whatever_changes_a_figure_is_a_difference() {
 }
 
 #[test]
+fn a_setting_of_one_method_keeps_only_its_own_figures_from_being_compared() {
+    let other = "[[methods]]\nname = \"other\"\nmatching = { by = \"git-re-basin\" }\n\n[reported]";
+    let spec = SPEC.replace("stand-in = \"glyphs\"\n", "").replace("emnist-letters", "glyphs").replace("[reported]", other);
+    let comparison =
+        read("mine", &format!("{spec}\n[profiles.mine]\nmethods.other.repair = {{ kind = \"repair\" }}\n")).unwrap().comparison;
+    let pair = PairName::new("glyphs", "mlp");
+    let figure = |method: &str| Reported { method: method.to_owned(), ..comparison.figures[0].clone() };
+    assert_eq!(comparison.verdict(&pair, 0.03, &figure("naive")), "comparable: off by 0.0000, within 0.05");
+    assert_eq!(comparison.verdict(&pair, 0.03, &figure("endpoints")), "comparable: off by 0.0000, within 0.05");
+    let verdict = comparison.verdict(&pair, 0.03, &figure("other"));
+    assert!(verdict.starts_with("not comparable: repair ") && verdict.contains("(other)"), "{verdict}");
+}
+
+#[test]
+fn a_model_of_a_pair_from_another_file_is_a_difference() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, seed) in [("mine", 1), ("theirs", 2), ("copy", 2)] {
+        std::fs::write(folder.path().join(format!("{name}.pt")), to_pytorch(&perceptron(&[3072, 8, 10], seed))).unwrap();
+    }
+    let spec = SPEC.replace("models = 2", "models = [{ name = \"a\" }, { name = \"b\" }]");
+    let file = |name: &str| folder.path().join(format!("{name}.pt")).display().to_string();
+    let taken = |name: &str| {
+        let first = "{ dataset = \"emnist-letters\", stand-in = \"glyphs\", architecture = \"mlp\", training = \"adam\" }";
+        let second = "dataset = \"cifar10\", architecture = \"mlp\", training = \"adam\"";
+        format!("pairs = [{first}, {{ {second}, checkpoints = {{ a = {:?} }} }}]", file(name))
+    };
+    let found = |paper: &str, mine: &str| {
+        let spec = spec.replace("[profiles.paper]", &format!("[profiles.paper]\n{paper}"));
+        let text = format!("{spec}\n[profiles.mine]\n{mine}\n");
+        differing(&read("mine", &text).unwrap_or_else(|error| panic!("{error}")), "cifar10")
+    };
+    let other = ["model a is taken from another file, or trained"];
+    assert_eq!(found("", &taken("mine")), other);
+    assert_eq!(found(&taken("theirs"), &taken("mine")), other);
+    assert_eq!(found(&taken("theirs"), &taken("copy")), Vec::<String>::new(), "the contents count, not the name");
+}
+
+#[test]
 fn at_the_reported_settings_only_a_stand_in_differs() {
     let experiment = read("paper", SPEC).unwrap();
     let comparison = &experiment.comparison;
     assert!(comparison.deviations_of(&PairName::new("cifar10", "mlp")).is_empty());
     let pair = PairName::new("glyphs", "mlp");
-    assert_eq!(comparison.deviations_of(&pair), ["data set glyphs instead of emnist-letters"]);
+    assert_eq!(differing(&experiment, "glyphs"), ["data set glyphs instead of emnist-letters"]);
     let figure = comparison.find(&pair, &MethodLabel::method("naive"), 2, "accuracy", Part::Test).unwrap();
     assert!(comparison.verdict(&pair, 0.03, figure).starts_with("not comparable: data set glyphs"));
     assert_eq!(experiment.pairs[0].name(), pair);
@@ -144,6 +192,22 @@ fn reported_figures_of_a_pair_that_the_spec_does_not_have_are_told() {
         SPEC.replace("emnist-letters", "mnist"),
     );
     assert!(told(&other, "architecture `mlp`") && told(&renamed, "data set `emnist-letters`"));
+}
+
+#[test]
+fn reported_figures_of_epochs_and_rounds_that_are_not_measured_are_told() {
+    let row = |epoch: &str, round: &str, metric: &str| format!("cifar10,mlp,naive,2,{epoch},{round},{metric},test,0.3,,0.05,somewhere\n");
+    let rows = [row("2", "", "barrier_mean"), row("9", "", "barrier_mean"), row("", "3", "loss"), row("", "4", "loss")].concat();
+    let reported = format!("dataset,architecture,method,models,epoch,round,metric,split,value,sd,tolerance,source\n{rows}");
+    let told = |evaluation: &str| -> Vec<String> {
+        let notices = read_beside(&reported, "short", &format!("{SPEC}{evaluation}")).unwrap().notices;
+        notices.into_iter().filter(|notice| notice.contains("does not name")).collect()
+    };
+    let epochs = |numbers: &str| format!("`reported.file` has figures of epochs {numbers}, which `evaluation.epochs` does not name");
+    let rounds = |numbers: &str| format!("`reported.file` has figures of rounds {numbers}, which `evaluation.rounds` does not name");
+    assert_eq!(told(""), [epochs("2, 9"), rounds("3, 4")]);
+    // A profile that measures them is enough.
+    assert_eq!(told("\n[profiles.long]\nevaluation = { epochs = [2], rounds = [1, 3, 4] }\n"), [epochs("9")]);
 }
 
 /// What is said of the test accuracy of five networks merged by C²M³, in the experiment as it stands with `sets` over it.

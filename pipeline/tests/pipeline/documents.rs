@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use clap::CommandFactory;
 use onebasin::cli::Arguments;
-use onebasin::comparison::{COLUMNS, OPTIONAL_COLUMNS};
 use onebasin::experiment::{self, plan};
+use onebasin::reported::{COLUMNS, OPTIONAL_COLUMNS};
 use onebasin::spec::{Experiment, Overrides, SpecError};
 use onebasin_datasets::SearchPaths;
 

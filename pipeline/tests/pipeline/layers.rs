@@ -104,7 +104,7 @@ const INSIDE: [&[&str]; 18] = [
     ],
     &["network_match", "paired_test", "table"],
     &["identity", "maps_file"],
-    &["image_limits", "untrained"],
+    &["image_limits", "reported", "untrained"],
     &["comparison", "drawing", "task"],
     &["dataset_cache", "spec"],
     &["stage"],

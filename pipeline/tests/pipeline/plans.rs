@@ -226,6 +226,38 @@ fn what_a_measurement_demands_grows_with_its_points_its_images_and_its_networks(
 }
 
 #[test]
+fn what_a_training_demands_goes_by_its_own_steps_and_the_images_it_sees() {
+    let nowhere = SearchPaths::offline([], "/nonexistent");
+    let demand = |plan: &Plan, id: &str| plan.find(id).unwrap().stage.demand(&nowhere).unwrap().operations;
+    let whole = demand(&planned(SPEC, &[]), "train/glyphs-mlp/replicate-0/a");
+    // In parts, each from where the one before ended.
+    let parts = planned(SPEC, &["evaluation.epochs=[1, 2]"]);
+    let trainings = parts.stages.iter().filter(|planned| planned.stage.recipe().kind == "train");
+    let of_a: Vec<f64> = trainings
+        .map(|planned| &planned.stage)
+        .filter(|stage| stage.id().as_str().contains("replicate-0/a"))
+        .map(|stage| stage.demand(&nowhere).unwrap().operations)
+        .collect();
+    assert_eq!((of_a.len(), of_a.iter().sum::<f64>()), (3, whole));
+    let few = SPEC.replace("models = 3", "models = 3\nreplay = 40").replace("[evaluation]", FINE_TUNED);
+    let of_subset = ["models=[{ name = \"a\", subset = { parts = [{ labels = [3] }] } }, { name = \"b\" }, { name = \"c\" }]"];
+    let part = demand(&planned(SPEC, &of_subset), "train/glyphs-mlp/replicate-0/a");
+    assert!(part < 0.2 * whole, "a tenth of the images: {part} of {whole}");
+    let plan = planned(&few, &[]);
+    let tuned = plan.stages.iter().find(|planned| planned.stage.id().as_str().contains("tuned") && planned.stage.recipe().kind == "train");
+    let tuned = tuned.unwrap().stage.demand(&nowhere).unwrap().operations;
+    assert!(tuned < 0.2 * whole, "40 images of each: {tuned} of {whole}");
+}
+
+const FINE_TUNED: &str = r#"[[methods]]
+name = "tuned"
+matching = { by = "identity" }
+fine-tuning = "adam"
+sequential = {}
+
+[evaluation]"#;
+
+#[test]
 fn more_models_keep_those_that_are_there() {
     let before = planned(SPEC, &[]);
     let new = changed(&before, &planned(SPEC, &["models=4"]));

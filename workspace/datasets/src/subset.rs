@@ -88,6 +88,14 @@ impl Subset {
         }
     }
 
+    /// How many of `available` images this is, about: as if each of so many classes had as many as any other.
+    pub fn rough_size(&self, available: usize, classes: usize) -> usize {
+        match self.size(available) {
+            Ok(Some(size)) => size,
+            _ => self.parts.iter().map(|part| part.of_even_classes(available, classes)).sum::<usize>().min(available),
+        }
+    }
+
     /// Says whether the labels of parts can be found among so many classes, and whether no two parts share images for certain: those of one
     /// list of labels whose shares overlap, and whole ones with a label in common.
     ///

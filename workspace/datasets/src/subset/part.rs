@@ -80,11 +80,34 @@ impl SubsetPart {
         (self.from, self.to, self.skip.unwrap_or(0), self.count) == (0.0, 1.0, 0, None)
     }
 
+    /// How many images it has where each of so many classes has as many as any other.
+    pub(super) fn of_even_classes(&self, images: usize, classes: usize) -> usize {
+        let named = (0..classes).filter(|&class| u8::try_from(class).is_ok_and(|label| self.has(label))).count();
+        self.range(images * named / classes.max(1)).len()
+    }
+
     /// The places of the part among so many images. Parts that meet at a share meet at an image.
     pub(super) fn range(&self, images: usize) -> std::ops::Range<usize> {
         let place = |share: f64| ((images as f64 * share).round() as usize).min(images);
         let start = self.skip.unwrap_or(place(self.from)).min(images);
         let end = self.count.map_or(place(self.to), |count| start.saturating_add(count)).clamp(start, images);
         start..end
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::SubsetPart;
+    use crate::{Order, Subset};
+
+    #[test]
+    fn how_many_images_parts_by_label_have_is_known_about_before_labels_are_read() {
+        let part = |labels: &[u8], to: f64| SubsetPart { labels: Some(labels.to_vec()), to, ..SubsetPart::default() };
+        let of = |parts: Vec<SubsetPart>| Subset::parts(parts, Order::File).rough_size(1000, 10);
+        assert_eq!(of(vec![part(&[3, 4], 1.0)]), 200);
+        let rest = SubsetPart { except: Some(vec![4]), to: 0.1, ..SubsetPart::default() };
+        assert_eq!(of(vec![part(&[4], 1.0), rest.clone()]), 190);
+        assert_eq!(of(vec![SubsetPart { count: Some(7), ..rest }, part(&[4], 0.5)]), 57);
+        assert_eq!([Subset::share(0.25), Subset::count(9)].map(|subset| subset.rough_size(1000, 10)), [250, 9]);
     }
 }
