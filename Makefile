@@ -11,7 +11,7 @@ RUN = $(PROGRAM) run --profile $(PROFILE) $(if $(JOBS),--jobs $(JOBS))
 EXPERIMENTS = table-1 table-3 table-4 table-5 table-6 figure-2 figure-3 figure-4 figure-5 figure-7b figure-8 figure-9 figure-10 figure-11 \
 	figure-15 figure-17 restarts replicates width dead-networks git-rebasin-mnist git-rebasin-cifar10 git-rebasin-epochs git-rebasin-split \
 	git-rebasin-glyphs git-rebasin-imagenet git-rebasin-width ot-fusion-mnist ot-fusion-widths ot-fusion-pruning ot-fusion-skills ot-fusion-many \
-	ot-fusion-cifar10 repair-mlp-depth repairing federated mpf-published mpf-described mpf-fair cifar10-resnet20 cifar10-vgg11 cifar100-resnet20
+	ot-fusion-cifar10 repair-mlp-depth repairing rematch federated mpf-published mpf-described mpf-fair cifar10-resnet20 cifar10-vgg11 cifar100-resnet20
 
 .DEFAULT_GOAL := help
 .PHONY: help setup build test quickstart smoke $(EXPERIMENTS:%=reproduce-%) reproduce-mpf reproduce-mpf-continual reproduce-figure-7a reproduce-planted-permutation reproduce-counterexample check-accuracies check-tables check-report setup-wgpu test-wgpu device-check device-check-programs test-slurm bench peers python lint docs fuzz ci
@@ -95,12 +95,12 @@ check-accuracies: build
 TABLES = --profile cpu --results target/tables/results --plots target/tables/plots --store target/tables/store $(if $(DATA),--data $(DATA))
 check-tables: build
 	@code=0; \
-	for spec in mnist-mlp table-1; do \
+	for spec in rematch mnist-mlp table-1; do \
 		$(PROGRAM) run experiments/$$spec.toml $(TABLES) $(if $(JOBS),--jobs $(JOBS)) || exit $$?; \
 	done; \
 	echo "figure 7a beside the reported figures:"; \
 	$(PROGRAM) check experiments/mnist-mlp.toml $(TABLES) || code=1; \
-	for spec in mnist-mlp table-1; do \
+	for spec in rematch mnist-mlp table-1; do \
 		echo "$$spec beside its committed bands:"; \
 		$(PROGRAM) check experiments/$$spec.toml --against experiments/expected/$$spec.csv $(RENEW) $(TABLES) || code=1; \
 	done; \

@@ -106,17 +106,25 @@ impl SweepTable {
         Ok(())
     }
 
-    /// Pictures over the values of the key, where there is one and they are whole numbers.
+    /// Pictures over the values of the key, where there is one and they are whole numbers; those of an earlier run that this one does not draw go.
     fn draw(&self, there: &[&Setting]) -> Result<()> {
-        let [key] = self.keys.as_slice() else { return Ok(()) };
         let number = |(values, results): &&Setting| Some((values.first()?.parse().ok()?, results.clone()));
         let settings: Option<Vec<(usize, PathBuf)>> = there.iter().map(number).collect();
-        let Some(settings) = settings.filter(|settings| settings.len() > 1) else { return Ok(()) };
-        let drawn = temporary(&[&self.folder])?;
-        draw_sweep(key, &settings, drawn.path())?;
-        for file in fs::read_dir(drawn.path())? {
+        let mut drawn = BTreeSet::new();
+        if let ([key], Some(settings)) = (self.keys.as_slice(), settings.filter(|settings| settings.len() > 1)) {
+            let made = temporary(&[&self.folder])?;
+            draw_sweep(key, &settings, made.path())?;
+            for file in fs::read_dir(made.path())? {
+                let file = file?;
+                put(&self.plots.join(file.file_name()), &fs::read(file.path())?, "--plots")?;
+                drawn.insert(file.file_name());
+            }
+        }
+        for file in fs::read_dir(&self.plots).into_iter().flatten() {
             let file = file?;
-            put(&self.plots.join(file.file_name()), &fs::read(file.path())?, "--plots")?;
+            if file.file_name().to_string_lossy().starts_with("sweep-") && !drawn.contains(&file.file_name()) {
+                fs::remove_file(file.path()).with_context(|| format!("cannot remove `{}`, of an earlier run", file.path().display()))?;
+            }
         }
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 mod checking;
 mod command;
+mod committed_networks;
 mod comparing;
 mod controls;
 mod devices;

@@ -219,7 +219,7 @@ fn a_sweep_runs_every_setting_in_folders_of_its_own_and_writes_one_table_over_al
         serde_json::from_str::<Value>(&out).unwrap()["entries"].as_array().unwrap().len()
     };
     assert_eq!(entries(&[]), 0, "what a sweep needs stays");
-    for wrong in ["epochs", "trainings.adam.epochs=1,,2", "trainings.adm.epochs=1"] {
+    for wrong in ["epochs", "trainings.adam.epochs=1,,2", "trainings.adm.epochs=1", "seed=1,2,1"] {
         assert_eq!(texts(&onebasin(folder.path(), &["run", "small.toml", "--sweep", wrong])).0, 2, "{wrong}");
     }
     fs::write(&spec, format!("{}\n[sweep]\nseed = 1\n", super::command::SPEC)).unwrap();
@@ -234,11 +234,14 @@ fn a_sweep_has_no_rows_of_earlier_results_where_a_setting_fails() {
     assert_eq!(sweep(&[]).0, 0);
     let read = |name: &str| fs::read_to_string(folder.path().join("results/small@sweep=seed").join(name)).unwrap();
     assert!(read("sweep.csv").contains("accuracy") && !read("sweep.md").contains("Incomplete"));
+    let picture = folder.path().join("plots/small@sweep=seed/sweep-few-glyphs-mlp.svg");
+    assert!(picture.is_file());
     fs::write(&spec, super::command::SPEC.replace("learning-rate = 1e-3", "learning-rate = 1e30")).unwrap();
     let (code, _, error) = sweep(&["--keep-going"]);
     assert!(code == 1 && error.contains("2 of 2 settings have no results: `seed = 1`; `seed = 2`"), "{error}");
     assert!(!read("sweep.csv").contains("accuracy"), "{}", read("sweep.csv"));
     assert!(read("sweep.md").contains("**Incomplete**: without results are `seed = 1`; `seed = 2`."), "{}", read("sweep.md"));
+    assert!(!picture.exists(), "a picture of what is no longer in the table");
 }
 
 #[test]
