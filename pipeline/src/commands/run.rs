@@ -26,7 +26,7 @@ use crate::plan::Plan;
 use crate::publish::{self, Published, publish};
 use crate::run_record::RunRecord;
 use crate::runner::{self, Local, MemoryLimit, Outcome, RunOptions, Status};
-use crate::spec::Sweep;
+use crate::spec::{SpecError, Sweep};
 use crate::stage::StageId;
 use crate::store::{Lookup, Store};
 
@@ -57,6 +57,17 @@ struct Aim {
     publishes: bool,
 }
 
+/// A fault of a setting, which says that it is one of a sweep: a person may have written no `--set`.
+fn of_sweep(failure: Failure, sets: &[String]) -> Failure {
+    match failure {
+        Failure::Input(error) => match error.downcast::<SpecError>() {
+            Ok(error) => Failure::input(error.hint(format!("the sweep sets `{}`", sets.join("`, `")))),
+            Err(error) => Failure::Input(error),
+        },
+        other => other,
+    }
+}
+
 /// Runs every spec, one after the other; all are checked before the first starts.
 pub fn run(arguments: &cli::Run) -> Result<Verdict, Failure> {
     let shared = &arguments.shared;
@@ -83,7 +94,7 @@ pub fn run(arguments: &cli::Run) -> Result<Verdict, Failure> {
         for setting in sweep.settings() {
             let sets = sweep.sets_with(&setting, &shared.sets, settings);
             let shared = Shared { sets, ..shared.clone() };
-            let swept = Session::read(path, &shared, !arguments.offline)?;
+            let swept = Session::read(path, &shared, !arguments.offline).map_err(|failure| of_sweep(failure, &sweep.sets(&setting)))?;
             let (results, plots) = folders.of_setting(&swept.experiment, &[]);
             table.add(setting, &results);
             sessions.push((swept, shared, results, plots));

@@ -222,6 +222,9 @@ fn a_sweep_runs_every_setting_in_folders_of_its_own_and_writes_one_table_over_al
     for wrong in ["epochs", "trainings.adam.epochs=1,,2", "trainings.adm.epochs=1", "seed=1,2,1"] {
         assert_eq!(texts(&onebasin(folder.path(), &["run", "small.toml", "--sweep", wrong])).0, 2, "{wrong}");
     }
+    fs::write(&spec, format!("{}\n[sweep]\ntrainings.adam.epochs = [1, \"x\"]\n", super::command::SPEC)).unwrap();
+    let (code, _, error) = texts(&onebasin(folder.path(), &["run", "small.toml"]));
+    assert!(code == 2 && error.contains("hint: the sweep sets `trainings.adam.epochs=\"x\"`"), "{error}");
     fs::write(&spec, format!("{}\n[sweep]\nseed = 1\n", super::command::SPEC)).unwrap();
     let (code, _, error) = texts(&onebasin(folder.path(), &["plan", "small.toml"]));
     assert!(code == 2 && error.contains("`sweep.seed` should be a list of values"), "{error}");
