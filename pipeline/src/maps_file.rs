@@ -7,7 +7,7 @@ use onebasin_matching::{Alignment, Certificate, Frame, Outcome, UnitMap, UnitMap
 use onebasin_network::{Graph, Permutation, PermutationSpec, Role, Weights};
 use serde_json::{Map, Value, json};
 
-use crate::network_match::Matched;
+use crate::network_match::{Matched, digest};
 use crate::whole_file;
 
 /// Said in the file itself, because the other direction is the commonest mistake of its readers.
@@ -20,6 +20,7 @@ const DIRECTION: &str = "slot i of the frame holds the model's unit p[i]";
 pub fn write(matched: &Matched, spec: &PermutationSpec, path: &Path) -> Result<()> {
     let mut content = matched.summary();
     content["direction"] = json!(DIRECTION);
+    content["digests"] = json!(matched.digests);
     let model = |maps: &UnitMaps| {
         let named = spec.groups.iter().zip(maps).map(|(group, map)| match map {
             UnitMap::Permutation(permutation) => Ok((group.name.clone(), json!(permutation))),
@@ -32,32 +33,58 @@ pub fn write(matched: &Matched, spec: &PermutationSpec, path: &Path) -> Result<(
     whole_file::write(path, text.as_bytes()).with_context(|| format!("cannot write `{}`", path.display()))
 }
 
+/// What a file of maps says.
+pub struct Read {
+    /// Of each model, by group.
+    pub maps: Vec<Vec<Permutation>>,
+    /// The models that the maps were not made of, by name, where the file says of which they were.
+    pub others: Vec<String>,
+}
+
 /// Reads permutations of some models of one network, which are called so in errors.
 ///
 /// # Errors
-/// When the file is none of the forms that are known, or a list in it is no permutation of its group: names model, group and slot.
-pub fn read(path: &Path, graph: &Graph, names: &[String]) -> Result<Vec<Vec<Permutation>>> {
+/// When the file is none of the forms that are known, is of the same models in another order, or a list in it is no permutation of its group: names
+/// model, group and slot.
+pub fn read(path: &Path, graph: &Graph, models: &[(String, &Weights)]) -> Result<Read> {
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display()))?;
     let value: Value = serde_json::from_str(&text).with_context(|| format!("`{}` is no JSON", path.display()))?;
-    in_their_order(&value, names).with_context(|| format!("the maps of `{}`", path.display()))?;
-    parse(&value, graph.spec(), names).with_context(|| format!("the maps of `{}`", path.display()))
+    let place = || format!("the maps of `{}`", path.display());
+    let names: Vec<String> = models.iter().map(|(name, _)| name.clone()).collect();
+    let digests: Vec<String> = models.iter().map(|(_, weights)| digest(weights)).collect();
+    let others = of_these(&value, &names, &digests).with_context(place)?;
+    Ok(Read { maps: parse(&value, graph.spec(), &names).with_context(place)?, others })
 }
 
-/// Refuses maps of the same files in another order. Files that are called otherwise may be the same ones.
-fn in_their_order(maps: &Value, names: &[String]) -> Result<()> {
-    let name = |text: &str| Path::new(text).file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-    let listed = maps.get("files").and_then(Value::as_array).into_iter().flatten();
-    let found: Vec<String> = listed.filter_map(|file| Some(name(file.as_str()?))).collect();
-    let given: Vec<String> = names.iter().map(|file| name(file)).collect();
+/// The models that maps were not made of. Refuses maps of the same ones in another order, by their contents, else by the names of their files, and
+/// another direction.
+fn of_these(maps: &Value, names: &[String], digests: &[String]) -> Result<Vec<String>> {
+    if let Some(direction) = maps.get("direction").filter(|direction| direction.as_str() != Some(DIRECTION)) {
+        bail!(
+            "their direction is {direction}, expected \"{DIRECTION}\"\nhint: invert each list, or leave `direction` out where it is that one"
+        );
+    }
+    let texts = |key: &str| -> Vec<String> {
+        let listed = maps.get(key).and_then(Value::as_array).into_iter().flatten();
+        listed.filter_map(|text| Some(text.as_str()?.to_owned())).collect()
+    };
+    let file = |text: &String| Path::new(text).file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    let (made_of, files) = (texts("digests"), texts("files"));
+    let (short, given): (Vec<String>, Vec<String>) = (files.iter().map(file).collect(), names.iter().map(file).collect());
+    if is_another_order(&made_of, digests) || made_of != digests && is_another_order(&short, &given) {
+        bail!("they are of {}, in this order\nhint: name the files in the order in which they were matched", files.join(", "));
+    }
+    let differs = |place: usize| !made_of.is_empty() && made_of.get(place) != digests.get(place);
+    Ok((0..names.len()).filter(|&place| differs(place)).map(|place| names[place].clone()).collect())
+}
+
+fn is_another_order(known: &[String], given: &[String]) -> bool {
     let sorted = |names: &[String]| {
         let mut names = names.to_vec();
         names.sort_unstable();
         names
     };
-    if found != given && sorted(&found) == sorted(&given) {
-        bail!("they are of {}, in this order\nhint: name the files in the order in which they were matched", found.join(", "));
-    }
-    Ok(())
+    known != given && sorted(known) == sorted(given)
 }
 
 /// The alignment of permutations that are known.
@@ -313,6 +340,28 @@ mod tests {
                 ("stage3.block1.conv2", names[2]),
             ]
         );
+    }
+
+    #[test]
+    fn maps_are_of_the_models_that_they_were_made_of() {
+        let texts = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect::<Vec<_>>();
+        let maps = json!({ "files": ["one/net.pt", "two/net.pt"], "digests": ["1", "2"], "direction": DIRECTION });
+        let of = |maps: &Value, names: &[&str], digests: &[&str]| {
+            of_these(maps, &texts(names), &texts(digests)).map_err(|error| error.to_string())
+        };
+        assert_eq!(of(&maps, &["x.pt", "y.pt"], &["1", "2"]), Ok(vec![]), "whatever they are called");
+        assert!(
+            of(&maps, &["two/net.pt", "one/net.pt"], &["2", "1"])
+                .unwrap_err()
+                .starts_with("they are of one/net.pt, two/net.pt, in this order")
+        );
+        assert_eq!(of(&maps, &["one/net.pt", "z.pt"], &["1", "3"]), Ok(texts(&["z.pt"])));
+        // Maps of other programs, or of an earlier version, have names alone.
+        let named = json!({ "files": ["a.pt", "b.pt"] });
+        assert!(of(&named, &["b.pt", "a.pt"], &["2", "1"]).is_err());
+        assert_eq!(of(&named, &["b.pt", "c.pt"], &["2", "1"]), Ok(vec![]));
+        let back = json!({ "direction": "w[p[i]]" });
+        assert!(of(&back, &["a.pt", "b.pt"], &["1", "2"]).unwrap_err().starts_with("their direction is \"w[p[i]]\", expected"));
     }
 
     #[test]

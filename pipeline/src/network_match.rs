@@ -6,7 +6,7 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use ndarray::{Array2, Array4, Axis};
 use onebasin_matching::{Alignment, Interrupted, Matching, Problem, objective, to_frame};
 use onebasin_network::{Graph, Weights, did_you_mean};
-use onebasin_repro::Stream;
+use onebasin_repro::{Fingerprint, Stream};
 use onebasin_training::{Device, outputs};
 use serde_json::{Value, json};
 
@@ -16,6 +16,8 @@ use crate::function_check::FunctionCheck;
 pub struct Matched {
     /// The files, or what else the networks are called.
     pub names: Vec<String>,
+    /// What tells their weights from others.
+    pub digests: Vec<String>,
     /// What network it is.
     pub family: String,
     /// The method, or the file the maps are from.
@@ -37,9 +39,10 @@ pub struct Matched {
 /// # Errors
 /// When there is none of the name, a key is wrong, or the method looks at images.
 pub fn method(said: &str, options: toml::Table) -> Result<Matching> {
+    let by = options.get("by").and_then(toml::Value::as_str).unwrap_or(said).to_owned();
     let wrong = |error: &dyn std::fmt::Display| {
-        let hint = match did_you_mean(said, Matching::NAMES.iter().copied()) {
-            Some(name) if name != said => format!("did you mean `{name}`?"),
+        let hint = match did_you_mean(&by, Matching::NAMES.iter().copied()) {
+            Some(name) if name != by => format!("did you mean `{name}`?"),
             Some(_) => "experiments/spec.md has the keys of each matching".to_owned(),
             None => format!("use one of {}", Matching::NAMES.join(", ")),
         };
@@ -108,7 +111,8 @@ impl Matched {
             check.ensure_preserved()?;
         }
         let names = networks.iter().map(|(name, _)| name.clone()).collect();
-        Ok(Matched { names, family, method, alignment, models, before, check, seconds })
+        let digests = weights.iter().map(|weights| digest(weights)).collect();
+        Ok(Matched { names, digests, family, method, alignment, models, before, check, seconds })
     }
 
     /// What was found, for a program.
@@ -127,6 +131,12 @@ impl Matched {
             "function-check": self.check,
         })
     }
+}
+
+/// What tells weights from others, whatever file they came in.
+pub fn digest(weights: &Weights) -> String {
+    let numbers = weights.iter().flat_map(|(_, array)| array.iter().flat_map(|value| value.to_le_bytes()));
+    Fingerprint::of_bytes(&numbers.collect::<Vec<u8>>()).short()
 }
 
 /// Inputs to check functions on: a few of independent numbers with mean 0 and variance 1.

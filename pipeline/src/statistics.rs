@@ -22,7 +22,9 @@ impl Summary {
         if count == 0 {
             return None;
         }
-        let mean = values.iter().sum::<f64>() / count as f64;
+        // The sum of equal values may round, and they would seem to spread.
+        let are_equal = values.iter().all(|value| *value == values[0]);
+        let mean = if are_equal { values[0] } else { values.iter().sum::<f64>() / count as f64 };
         let Some(student) = student(count) else { return Some(Summary { count, mean, deviation: None, interval: None }) };
         let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (count - 1) as f64;
         let deviation = variance.sqrt();
@@ -47,6 +49,12 @@ pub fn apart_by_chance(apart: f64, deviations: [f64; 2], count: usize) -> Option
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn equal_values_do_not_spread() {
+        let summary = Summary::of(&[0.19; 6]).unwrap();
+        assert_eq!((summary.mean, summary.deviation, summary.interval), (0.19, Some(0.0), Some((0.19, 0.19))));
+    }
 
     #[test]
     fn quantiles_agree_with_the_printed_tables() {

@@ -14,7 +14,9 @@ pub fn matching(arguments: &cli::Match) -> Result<Verdict, Failure> {
     let Some(aligned) = align(&arguments.files, &arguments.matching, &arguments.network)? else { return Ok(Verdict::No) };
     let matched = &aligned.matched;
     if let Some(out) = &arguments.out {
-        maps_file::write(matched, aligned.networks[0].graph.spec(), out).map_err(unwritable)?;
+        // Plans have no permutations: another method is to be given.
+        let wrong = |error| if matched.alignment.is_hard() { unwritable(error) } else { Failure::Input(error) };
+        maps_file::write(matched, aligned.networks[0].graph.spec(), out).map_err(wrong)?;
         console::note(&format!("matched in {:.1} s; wrote `{}`", matched.seconds, out.display()));
     }
     console::data(&if arguments.json { format!("{:#}", matched.summary()) } else { text(matched) })?;

@@ -5,10 +5,11 @@ use onebasin_matching::{barrier, lambdas};
 use onebasin_training::{Device, Evaluation, evaluate, evaluate_line};
 use serde_json::{Value, json};
 
-use super::networks::{Images, read, tell_assumptions};
+use super::networks::{Images, read, read_each, tell_assumptions};
 use super::{Failure, Verdict};
 use crate::cli;
 use crate::console;
+use crate::weight_file::Network;
 
 /// What is measured: of which network or point of a line, on which split.
 struct Row {
@@ -31,15 +32,17 @@ pub fn measure(arguments: &cli::Measure) -> Result<Verdict, Failure> {
     let mut network = arguments.network.clone();
     let (channels, height, width) = images.dataset.train.shape;
     network.input.get_or_insert_with(|| vec![channels, height, width]);
-    let (networks, fine) = read(&arguments.files, &network)?;
+    let (networks, fine) = if line.is_some() { read(&arguments.files, &network)? } else { read_each(&arguments.files, &network)? };
     if !fine {
         return Ok(Verdict::No);
     }
     tell_assumptions(&networks[0], &network);
     console::note(&images.told());
-    let (outputs, classes) = (networks[0].graph.architecture.classes, images.dataset.test.classes);
-    if outputs != classes {
-        console::note(&format!("warning: the networks have {outputs} outputs, the data set has {classes} classes"));
+    let classes = images.dataset.test.classes;
+    let others = networks.iter().find(|network| network.graph.architecture.classes != classes);
+    if let Some(Network { path, graph, .. }) = others {
+        let outputs = graph.architecture.classes;
+        console::note(&format!("warning: `{}` has {outputs} outputs, the data set has {classes} classes", path.display()));
     }
     let device = Device::select("cpu").map_err(Failure::input)?;
     let graph = &networks[0].graph;
@@ -50,7 +53,8 @@ pub fn measure(arguments: &cli::Measure) -> Result<Verdict, Failure> {
         match &line {
             None => {
                 for network in &networks {
-                    let evaluation = evaluate(graph, &network.weights, &data, &images.normalisation, &device).map_err(Failure::input)?;
+                    let evaluation =
+                        evaluate(&network.graph, &network.weights, &data, &images.normalisation, &device).map_err(Failure::input)?;
                     rows.push(Row { name: network.path.display().to_string(), lambda: None, split, evaluation });
                 }
             }

@@ -19,6 +19,8 @@ use crate::interrupt;
 use crate::weight_file::{self, Network};
 use crate::whole_file;
 
+/// What `--repair` repairs.
+const REPAIRED: RepairedLayers = RepairedLayers::Hidden;
 /// Images in a batch of a repair.
 const BATCH: usize = 100;
 
@@ -89,6 +91,9 @@ fn bytes(network: &Network, weights: &Weights, added: &[AddedBias], arguments: &
         with_tensors(&original, &network.path, arguments.network.key.as_deref(), &dict).map_err(Failure::input)
     } else {
         put_biases(network, &mut dict, added).map_err(Failure::Running)?;
+        let architecture = &network.graph.architecture;
+        let written = if added.is_empty() { architecture.clone() } else { architecture.biased(REPAIRED) };
+        weight_file::say_architecture(&mut dict, &written);
         weight_file::to_bytes(&dict, path).map_err(Failure::Input)
     }
 }
@@ -143,7 +148,7 @@ fn restore(
         let reset = reset_batch_norms(graph, &merged, &sample, &mut watch).map_err(Failure::running)?;
         return Ok((reset, Vec::new()));
     }
-    let layers = RepairedLayers::Hidden;
+    let layers = REPAIRED;
     // Skips stay as they are: a file has no place for convolutions in them.
     let biased = Graph::build(&graph.architecture.biased(layers)).map_err(Failure::running)?;
     let of_biased = |weights: &Weights| repairable_weights(weights, biased.spec()).map_err(Failure::running);
@@ -155,5 +160,7 @@ fn restore(
     let goal = Statistics::mixture(&goals.iter().collect::<Vec<_>>(), &shares, Spread::Deviation).map_err(Failure::running)?;
     let merged = of_biased(&merged)?;
     let repaired = repair(&biased, layers, &merged, &goal, Restores::SpreadAndMean, &sample, &mut watch).map_err(Failure::running)?;
-    without_added_biases(graph, &biased, repaired).map_err(Failure::Running)
+    // A file that says its architecture then says one with all of these biases.
+    let folds = !aligned.networks[0].says_architecture();
+    without_added_biases(graph, &biased, repaired, folds).map_err(Failure::Running)
 }

@@ -85,6 +85,9 @@ pub fn run(arguments: &cli::Run) -> Result<Verdict, Failure> {
             return Err(Failure::Input(message));
         }
         let sweep = if asked.is_empty() { session.experiment.sweep.without(&shared.sets, settings) } else { asked.clone() };
+        if let Some((one, other)) = sweep.overlapping(settings) {
+            return Err(Failure::Input(anyhow!("the sweep gives `{one}` and `{other}`, which set the same\nhint: leave one of them out")));
+        }
         if sweep.is_empty() {
             let (results, plots) = (folders.results_of(&session.experiment), folders.plots_of(&session.experiment));
             sessions.push((session, shared.clone(), results, plots));

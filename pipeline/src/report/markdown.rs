@@ -60,7 +60,7 @@ pub fn render(cells: &[SummaryRow], tables: &Tables, known: &Known) -> String {
             text.push_str(&measurement.section(tables, pair));
         }
         text.push_str(&verdicts(&cells, methods, deviating, &notes));
-        text.push_str(&over_time::section(tables, pair, methods, deviating));
+        text.push_str(&over_time::section(tables, pair, methods, deviating, &notes));
     }
     text.push_str(&along_widths(cells, architectures, methods, &differences));
     if !comparison.differs.is_empty() {

@@ -8,6 +8,7 @@ use std::path::Path;
 use anyhow::Result;
 
 use super::markdown::figure;
+use super::notes::Notes;
 use super::summary::model_counts;
 use super::verdicts::short;
 use crate::comparison::Comparison;
@@ -104,7 +105,7 @@ pub fn tabulate(tables: &mut Tables, comparison: &Comparison) {
 }
 
 /// A table of them, then the sources; nothing where there are none.
-pub fn section(tables: &Tables, pair: &PairName, methods: &[MethodRow], deviating: bool) -> String {
+pub fn section(tables: &Tables, pair: &PairName, methods: &[MethodRow], deviating: bool, notes: &Notes) -> String {
     let mut rows: Vec<&OverTimeRow> = tables.of::<OverTimeRow>().iter().filter(|row| row.pair == *pair).collect();
     if rows.is_empty() {
         return String::new();
@@ -119,8 +120,9 @@ pub fn section(tables: &Tables, pair: &PairName, methods: &[MethodRow], deviatin
         let verdict = short(&row.verdict, deviating);
         let _ = writeln!(
             text,
-            "| {} | {} | {} | {} | {ours} | {reported} | {verdict} |",
+            "| {}{} | {} | {} | {} | {ours} | {reported} | {verdict} |",
             row.method,
+            notes.marks_of(row.models),
             row.moment.words(),
             row.metric,
             row.split
@@ -166,7 +168,7 @@ mod tests {
         let mut tables = Tables::made_by("maker".to_owned());
         tables.extend([round("c2m3", 0, 1, 0.3), round("naive", 0, 1, 0.3)]);
         tabulate(&mut tables, &Comparison { figures, deviations: vec![(pair.clone(), vec![of_one])], ..Comparison::default() });
-        let text = section(&tables, &pair, &[], true);
+        let text = section(&tables, &pair, &[], true, &Notes::default());
         assert!(text.contains("| c2m3 | round 1 | accuracy | test | 0.3000 | 0.3100 | not comparable: other settings |\n"), "{text}");
         assert!(
             text.contains("| naive | round 1 | accuracy | test | 0.3000 | 0.3000 | comparable: off by 0.0000, within 0.02 |\n"),

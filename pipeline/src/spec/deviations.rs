@@ -36,7 +36,6 @@ pub fn deviations(ours: &Experiment, theirs: &Experiment) -> Vec<(PairName, Vec<
             );
             found.extend(reported.into_iter().flat_map(|reported| other_files(pair, reported)));
             of_models(ours, theirs, &mut found);
-            compare("images replayed of each model", &ours.replay, &theirs.replay, &mut found);
             compare("share of images put aside", &ours.validation, &theirs.validation, &mut found);
         }
         let mut found: Vec<Deviation> = found.into_iter().map(Deviation::of_all).collect();
@@ -112,8 +111,13 @@ fn of_methods(ours: &Experiment, theirs: &Experiment) -> Vec<Deviation> {
         }
         compare("fine-tuning", &method.fine_tuning, &other.fine_tuning, &mut differing);
         compare("sequence", &method.sequential, &other.sequential, &mut differing);
+        if method.sequential.is_some() && other.sequential.is_some() {
+            compare("images replayed of each model", &ours.replay, &theirs.replay, &mut differing);
+        }
+        // All models in their order are what a method merges anyway.
         let names = |it: &Experiment, models: &Option<Vec<usize>>| {
-            models.as_ref().map(|models| models.iter().map(|&model| it.models[model].name.clone()).collect::<Vec<_>>())
+            let some = models.as_ref().filter(|models| !models.iter().copied().eq(0..it.models.len()));
+            some.map(|models| models.iter().map(|&model| it.models[model].name.clone()).collect::<Vec<_>>())
         };
         compare("models", &names(ours, &method.models), &names(theirs, &other.models), &mut differing);
         compare("distillation", &method.lesson, &other.lesson, &mut differing);

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use figment::value::Value;
 
-use super::experiment::{Method, Model};
+use super::experiment::{Method, Model, Pair};
 use super::layers::Layers;
 use super::resolve::{Resolver, path};
 use crate::identity::MethodLabel;
@@ -18,10 +18,21 @@ pub type Table = (&'static str, String);
 
 impl Resolver<'_> {
     /// What a person may not have meant, besides tables that nothing uses.
-    pub(super) fn notices(&self, models: &[Model], methods: &[Method]) -> Vec<String> {
+    pub(super) fn notices(&self, models: &[Model], pairs: &[Pair], methods: &[Method]) -> Vec<String> {
         let alone = models.len() == 1 && !methods.is_empty();
         let text = "`models` is 1, so nothing is merged: the methods of the spec are not used";
-        alone.then(|| text.to_owned()).into_iter().collect()
+        let mut words: Vec<String> = alone.then(|| text.to_owned()).into_iter().collect();
+        let is_trained = |pair: &Pair, model: &Model| {
+            model.checkpoint.is_none() && model.pruned.is_none() && !pair.checkpoints.contains_key(&model.name)
+        };
+        for pair in pairs.iter().filter(|pair| self.document.replicates > 1 && !models.iter().any(|model| is_trained(pair, model))) {
+            words.push(format!(
+                "every replicate of `{}` has the same networks, from files, and differs in what is drawn alone: intervals and tests over replicates say \
+                 nothing of other networks; `matching-seeds` draws a matching several times",
+                pair.name()
+            ));
+        }
+        words
     }
 }
 
@@ -74,7 +85,8 @@ pub fn strangers(reported: &[Reported], methods: &[Method]) -> Vec<String> {
         unknown.partition(|name| methods.iter().any(|method| method.name.name == **name));
     let mut words = Vec::new();
     if !strangers.is_empty() {
-        words.push(format!("`reported.file` has figures of {}, which is no method of the spec", listed(&strangers)));
+        let are = if strangers.len() == 1 { "is no method" } else { "are no methods" };
+        words.push(format!("`reported.file` has figures of {}, which {are} of the spec", listed(&strangers)));
     }
     if let Some(first) = drawn.first() {
         let names = listed(&drawn);

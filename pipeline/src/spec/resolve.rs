@@ -55,7 +55,7 @@ pub fn resolve(layers: &Layers, folder: &Path, places: &SearchPaths, measurement
     resolver.several_widths(&pairs, &methods, &evaluation, &models)?;
     let methods = resolver.with_draws(methods)?;
     let comparison = resolver.comparison(folder, &pairs, &methods)?;
-    let notices = resolver.notices(&models, &methods);
+    let notices = resolver.notices(&models, &pairs, &methods);
     let sweep = resolver.sweep()?;
     if let Some((keys, message, hint)) = document.executor.slurm.fault() {
         let here: Vec<String> = path([EXECUTOR, "slurm"]).into_iter().chain(keys).collect();

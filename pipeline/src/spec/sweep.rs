@@ -46,7 +46,7 @@ impl Sweep {
         for (key, values) in &self.0 {
             // As `--set` reads them: `x` and `"x"` are one value.
             let read: Vec<_> =
-                values.iter().map(|value| Assignment::set(&format!("{key}={value}")).ok().map(|it| json!(it.value()))).collect();
+                values.iter().map(|value| Assignment::set(&format!("{key}={value}")).ok().map(|it| in_reals(json!(it.value())))).collect();
             if let Some(second) = (1..values.len()).find(|&index| read[index].is_some() && read[..index].contains(&read[index])) {
                 let message = format!("a sweep gives `{key}` the value `{}` twice", values[second]);
                 return Err(SpecError::new(message).hint("each value is a run of its own, in a folder of its own"));
@@ -68,6 +68,15 @@ impl Sweep {
     pub fn contradicted<'a>(&'a self, sets: &[String], settings: &serde_json::Value) -> Option<&'a str> {
         let given = assignments(sets, settings);
         self.keys().find(|key| given.iter().any(|given| given.sets(key, settings)))
+    }
+
+    /// Two of its keys that mean one place, or of which one lies inside of the other.
+    pub fn overlapping(&self, settings: &serde_json::Value) -> Option<(&str, &str)> {
+        let keys: Vec<&str> = self.keys().collect();
+        let places: Vec<Vec<String>> = keys.iter().map(|key| place(key, settings)).collect();
+        let overlap = |one: usize, other: usize| places[one].starts_with(&places[other]) || places[other].starts_with(&places[one]);
+        let mut pairs = (0..keys.len()).flat_map(|one| (one + 1..keys.len()).map(move |other| (one, other)));
+        pairs.find(|&(one, other)| overlap(one, other)).map(|(one, other)| (keys[one], keys[other]))
     }
 
     /// Whether nothing is swept.
@@ -106,6 +115,16 @@ impl Sweep {
         };
         let (inside, others): (Vec<&String>, Vec<&String>) = sets.iter().partition(is_inside);
         others.into_iter().cloned().chain(self.sets(setting)).chain(inside.into_iter().cloned()).collect()
+    }
+}
+
+/// The same with whole numbers as real ones: `1` and `1.0` are one setting.
+fn in_reals(value: serde_json::Value) -> serde_json::Value {
+    match value {
+        serde_json::Value::Number(number) => json!(number.as_f64()),
+        serde_json::Value::Array(items) => items.into_iter().map(in_reals).collect(),
+        serde_json::Value::Object(entries) => entries.into_iter().map(|(key, value)| (key, in_reals(value))).collect(),
+        other => other,
     }
 }
 
@@ -154,9 +173,8 @@ impl Resolver<'_> {
             let here: Vec<String> = std::iter::once("sweep".to_owned()).chain(steps.iter().cloned()).collect();
             let key = steps.join(".");
             let Some(items) = value.as_array().filter(|items| !items.is_empty()) else {
-                return Err(self
-                    .wrong(&here, format!("`sweep.{key}` should be a list of values"))
-                    .hint("`trainings.adam.epochs = [1, 3, 10]`"));
+                let what = if value.as_array().is_some() { "has no value" } else { "should be a list of values" };
+                return Err(self.wrong(&here, format!("`sweep.{key}` {what}")).hint("`trainings.adam.epochs = [1, 3, 10]`"));
             };
             let text = |item: &Value| toml::Value::try_from(json!(item)).map(|item| item.to_string());
             let values = items.iter().map(text).collect::<std::result::Result<_, _>>();
@@ -209,11 +227,20 @@ mod tests {
 
     #[test]
     fn a_value_that_stands_twice_is_refused() {
-        for twice in ["k=1,2,1", "k=a,\"a\"", "k=[1, 2],[1,2]"] {
+        for twice in ["k=1,2,1", "k=a,\"a\"", "k=[1, 2],[1,2.0]", "k=1,1.0"] {
             let error = parse(&[twice]).unwrap_err().to_string();
             assert!(error.contains("gives `k` the value") && error.contains("twice"), "{twice}: {error}");
         }
         assert!(parse(&["k=1,2", "other=1,2"]).is_ok());
+    }
+
+    #[test]
+    fn keys_that_mean_one_place_overlap() {
+        let settings = json!({ "methods": [{ "name": "x", "matching": { "sweeps": 3 } }], "seed": 1 });
+        let overlapping = |keys: &[&str]| parse(keys).unwrap().overlapping(&settings).is_some();
+        assert!(overlapping(&["methods[0].matching.sweeps=1,2", "methods.x.matching.sweeps=3,4"]));
+        assert!(overlapping(&["methods.x.matching={ sweeps = 1 },{ sweeps = 2 }", "seed=1,2", "methods.x.matching.sweeps=3,4"]));
+        assert!(!overlapping(&["methods.x.matching.sweeps=3,4", "seed=1,2"]));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use onebasin_checkpoints::{Dtype, Format, StateDict, Tensor, from_bytes, read, short_names, to_pytorch, to_safetensors};
-use onebasin_network::{Architecture, Graph, Inferred, Known, Shape, Stored, Weights, bind, infer};
+use onebasin_network::{Architecture, Graph, Inferred, Known, NetworkError, Shape, Stored, Weights, bind, infer};
 
 pub use architecture_file::ArchitectureFile;
 
@@ -217,6 +217,11 @@ impl Network {
         Ok(Network { path: path.to_owned(), dict, inferred, graph, weights, notes })
     }
 
+    /// Whether the file says the architecture of what it holds.
+    pub fn says_architecture(&self) -> bool {
+        self.dict.metadata.iter().any(|(key, _)| key == OWN)
+    }
+
     /// The same file with other numbers: names, order, types, and below the keys of the file's nesting.
     ///
     /// # Errors
@@ -266,9 +271,19 @@ pub fn bytes(path: &Path) -> Result<Vec<u8>> {
 pub fn weights_of(bytes: &[u8], path: &Path, key: Option<&str>, graph: &Graph) -> Result<Weights> {
     let dict = from_bytes(bytes, path, key)?;
     let tensors = stored(&dict, path)?;
-    let inferred =
-        bind(graph, &tensors, &[]).with_context(|| format!("`{}` is not of the architecture that the spec says", path.display()))?;
+    let bound = bind(graph, &tensors, &[]).map_err(|error| in_a_spec(error, path));
+    let inferred = bound.with_context(|| format!("`{}` is not of the architecture that the spec says", path.display()))?;
     Ok(Network::of(path, dict, inferred, Arc::new(graph.clone()))?.weights)
+}
+
+/// A spec has no table of names: there the architecture must be that of the file.
+fn in_a_spec(error: NetworkError, path: &Path) -> NetworkError {
+    let shown = || format!("correct the architecture; `onebasin describe {}` shows the network of the file", path.display());
+    match error {
+        NetworkError::Layer { layer, problem, hint } if hint.contains("`names`") => NetworkError::Layer { layer, problem, hint: shown() },
+        NetworkError::Architecture { problem, hint } if hint.contains("`names`") => NetworkError::Architecture { problem, hint: shown() },
+        other => other,
+    }
 }
 
 /// Reads files that must hold networks of the same layers.
@@ -281,6 +296,27 @@ pub fn read_all(paths: &[PathBuf], hints: &Hints) -> Result<Vec<Network>> {
         let network = match networks.first() {
             None => Network::read(path, hints)?,
             Some(first) => Network::read_like(path, first, hints)?,
+        };
+        networks.push(network);
+    }
+    Ok(networks)
+}
+
+/// Puts an architecture in place of the one that a file says; one that says none stays so.
+pub fn say_architecture(dict: &mut StateDict, architecture: &Architecture) {
+    dict.metadata.iter_mut().filter(|(key, _)| key == OWN).for_each(|(_, json)| *json = architecture.to_json());
+}
+
+/// Reads files that are looked at one by one: where one is of another network than the first, of its own.
+///
+/// # Errors
+/// As [`read_all`], where a file is of no network of its own either.
+pub fn read_each(paths: &[PathBuf], hints: &Hints) -> Result<Vec<Network>> {
+    let mut networks: Vec<Network> = Vec::with_capacity(paths.len());
+    for path in paths {
+        let network = match networks.first() {
+            None => Network::read(path, hints)?,
+            Some(first) => Network::read_like(path, first, hints).or_else(|error| Network::read(path, hints).map_err(|_| error))?,
         };
         networks.push(network);
     }

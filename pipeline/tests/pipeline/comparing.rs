@@ -97,7 +97,7 @@ fn whatever_changes_a_figure_is_a_difference() {
         differing(&read("mine", &text).unwrap_or_else(|error| panic!("{error}")), "cifar10")
     };
     assert_eq!(found(""), Vec::<String>::new());
-    assert_eq!(found("replay = 16"), ["images replayed of each model 16 instead of 50"]);
+    assert_eq!(found("replay = 16"), ["images replayed of each model 16 instead of 50 (tuned)"]);
     assert_eq!(found("validation = 0.5"), ["share of images put aside 0.5 instead of unset"]);
     assert_eq!(found("models.b.first-weights = \"shared\""), ["first weights of model b shared instead of own"]);
     assert_eq!(found("models.b.subset = 0.5"), ["models see other parts of the training images"]);
@@ -105,6 +105,7 @@ fn whatever_changes_a_figure_is_a_difference() {
     assert!(found("models.b.training = \"other\"")[0].starts_with("training of model b "));
     assert!(found("methods.tuned.fine-tuning = \"other\"").contains(&"fine-tuning epochs 7 instead of 30 (tuned)".to_owned()));
     assert_eq!(found("methods.tuned.sequential = { onto = \"next\" }"), ["sequence onto next instead of merged (tuned)"]);
+    assert_eq!(found("methods.naive.models = [\"a\", \"b\", \"c\"]"), Vec::<String>::new(), "all in their order");
     assert_eq!(found("methods.tuned.models = [\"a\", \"c\"]"), [r#"models ["a","c"] instead of ["a","b"] (tuned)"#]);
 }
 
@@ -140,6 +141,18 @@ fn a_model_of_a_pair_from_another_file_is_a_difference() {
         let text = format!("{spec}\n[profiles.mine]\n{mine}\n");
         differing(&read("mine", &text).unwrap_or_else(|error| panic!("{error}")), "cifar10")
     };
+    let of_all = |replicates: usize| {
+        let files = format!(
+            "models = [{{ name = \"a\", checkpoint = {0:?} }}, {{ name = \"b\", checkpoint = {1:?} }}]",
+            file("mine"),
+            file("theirs")
+        );
+        let pairs = "pairs = [{ dataset = \"cifar10\", architecture = \"mlp\" }]";
+        let text = format!("{spec}\n[profiles.mine]\nreplicates = {replicates}\n{files}\n{pairs}\n");
+        let notices = read("mine", &text).unwrap_or_else(|error| panic!("{error}")).notices;
+        notices.iter().any(|notice| notice.starts_with("every replicate of `cifar10-mlp` has the same networks, from files"))
+    };
+    assert_eq!([1, 2].map(of_all), [false, true], "replicates of one set of networks");
     let other = ["model a is taken from another file, or trained"];
     assert_eq!(found("", &taken("mine")), other);
     assert_eq!(found(&taken("theirs"), &taken("mine")), other);

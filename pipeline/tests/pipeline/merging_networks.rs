@@ -1,8 +1,11 @@
 //! What `merge` writes, and what it refuses to write over.
 
 use std::fs;
+use std::path::Path;
 
+use ndarray::ArrayD;
 use onebasin_checkpoints::{Dtype, StateDict, Tensor, from_bytes, read, to_pytorch};
+use onebasin_network::{Blueprint, Checkpoint, Graph, Parameter, Shape, Weights};
 
 use crate::networks::{array, drawn, fixture, perceptron, run, written};
 
@@ -105,6 +108,79 @@ fn a_repair_gives_biases_to_layers_without_and_folds_them_into_batch_norms() {
     assert!(code == 0 && out.contains("4.bias"), "{out}{error}");
     let (code, _, error) = run(folder, &["measure", "merged.pt", "--data", "glyphs", "--images", "50"]);
     assert_eq!(code, 0, "{error}");
+}
+
+/// A checkpoint of this program, which says its architecture: a ResNet8 without biases in its convolutions, for glyphs.
+fn own(path: &Path, norm: &str, seed: u32) {
+    let blueprint = format!(r#"{{"family": "resnet", "depth": 8, "width": 4, "norm": "{norm}"}}"#);
+    let blueprint: Blueprint = serde_json::from_str(&blueprint).unwrap();
+    let architecture = blueprint.build(Shape::new(1, 28, 28), 10).unwrap();
+    let graph = Graph::build(&architecture).unwrap();
+    let drawn = |(place, parameter): (usize, &Parameter)| {
+        let values = drawn(parameter.shape.iter().product(), seed + place as u32);
+        let values = values.into_iter().map(|value| if parameter.shape.len() == 1 { value.abs() + 0.5 } else { value }).collect();
+        (parameter.name.clone(), ArrayD::from_shape_vec(parameter.shape.clone(), values).unwrap())
+    };
+    let weights = Weights::new(graph.spec(), graph.spec().parameters.iter().enumerate().map(drawn).collect()).unwrap();
+    Checkpoint { architecture, weights }.save(path).unwrap();
+}
+
+#[test]
+fn a_repaired_file_that_says_its_architecture_says_the_one_it_then_has() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    for norm in ["layer", "batch"] {
+        own(&folder.join("a.safetensors"), norm, 1);
+        own(&folder.join("b.safetensors"), norm, 500);
+        let files = ["merge", "a.safetensors", "b.safetensors", "--out", "merged.safetensors"];
+        let (code, _, error) = run(folder, &[&files[..], &["--repair", "--data", "glyphs", "--images", "100"]].concat());
+        assert_eq!(code, 0, "{norm}: {error}");
+        // Read again, alone and beside those that it was made of, which have no biases.
+        let (code, _, error) = run(folder, &["describe", "merged.safetensors"]);
+        assert_eq!(code, 0, "{norm}: {error}");
+        let files = ["measure", "a.safetensors", "merged.safetensors", "--data", "glyphs", "--images", "50"];
+        let (code, out, error) = run(folder, &files);
+        assert!(code == 0 && out.contains("merged.safetensors"), "{norm}: {error}");
+        let (code, _, error) = run(folder, &[&files[..], &["--lambdas", "3"]].concat());
+        assert!(code == 2 && error.contains("one network has a bias there"), "{norm}: a line needs one network: {error}");
+    }
+}
+
+#[test]
+fn maps_tell_when_they_are_of_other_weights() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    for (name, seed) in [("one", 1), ("two", 100), ("three", 200)] {
+        fs::create_dir(folder.join(name)).unwrap();
+        written(&folder.join(name), "net.pt", to_pytorch(&perceptron(&[6, 5, 3], seed)));
+    }
+    assert_eq!(run(folder, &["match", "one/net.pt", "two/net.pt", "--out", "maps.json"]).0, 0);
+    let merge = |files: [&str; 2]| run(folder, &[&["merge"], &files[..], &["--maps", "maps.json", "--out", "m.pt"]].concat());
+    let (code, _, error) = merge(["one/net.pt", "two/net.pt"]);
+    assert!(code == 0 && !error.contains("warning"), "{error}");
+    let (code, _, error) = merge(["two/net.pt", "one/net.pt"]);
+    assert!(code == 2 && error.contains("they are of one/net.pt, two/net.pt, in this order"), "{error}");
+    let (code, _, error) = merge(["one/net.pt", "three/net.pt"]);
+    assert!(code == 0 && error.contains("warning: `maps.json` was made of other weights than `three/net.pt`"), "{error}");
+}
+
+#[test]
+fn what_a_method_refuses_is_wrong_input_and_plans_prove_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    for (name, seed) in [("a.pt", 1), ("b.pt", 100)] {
+        written(folder, name, to_pytorch(&perceptron(&[6, 5, 3], seed)));
+    }
+    let matched = |method: &str, more: &[&str]| run(folder, &[&["match", "a.pt", "b.pt", "--method", method], more].concat());
+    let (code, _, error) = matched("{ by = \"git-re-basin\", reference = 2 }", &[]);
+    assert!(code == 2 && error.contains("there are 2 models"), "{error}");
+    let (code, _, error) = matched("{ by = \"c2m3\", iteration = 50 }", &[]);
+    assert!(code == 2 && error.contains("hint: experiments/spec.md has the keys of each matching"), "{error}");
+    let soft = "{ by = \"ot-fusion\", plan = \"sinkhorn\" }";
+    let (code, out, error) = matched(soft, &[]);
+    assert!(code == 0 && out.contains("they change what a network computes") && !out.contains("proves the best"), "{out}{error}");
+    let (code, _, error) = matched(soft, &["--out", "maps.json"]);
+    assert!(code == 2 && error.contains("is a plan, which has no permutation"), "{error}");
 }
 
 #[test]

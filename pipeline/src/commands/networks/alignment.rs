@@ -1,12 +1,14 @@
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 
+use onebasin_matching::MatchingError;
+
 use super::{check_inputs, read, tell_assumptions};
 use crate::cli::{MatchOptions, NetworkOptions};
 use crate::commands::Failure;
 use crate::console;
 use crate::interrupt;
-use crate::maps_file;
+use crate::maps_file::{self, Read};
 use crate::network_match::{self, Matched};
 use crate::weight_file::Network;
 
@@ -29,17 +31,23 @@ pub fn align(files: &[PathBuf], options: &MatchOptions, network: &NetworkOptions
     let graph = networks[0].graph.clone();
     let inputs = check_inputs(&graph, network)?;
     let named: Vec<_> = networks.iter().map(|network| (network.path.display().to_string(), &network.weights)).collect();
-    let names: Vec<String> = named.iter().map(|(name, _)| name.clone()).collect();
     // Maps that are none are the user's input, not a failure of the work.
-    let maps = options.maps.as_deref().map(|path| maps_file::read(path, &graph, &names)).transpose().map_err(Failure::Input)?;
+    let maps = options.maps.as_deref().map(|path| maps_file::read(path, &graph, &named)).transpose().map_err(Failure::Input)?;
+    if let (Some(path), Some(Read { others, .. })) = (&options.maps, maps.as_ref().filter(|read| !read.others.is_empty())) {
+        let others = others.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        console::note(&format!("warning: `{}` was made of other weights than {others}", path.display()));
+    }
     let method = options.maps.as_ref().map_or(options.method.clone(), |path| path.display().to_string());
     let family = networks[0].inferred.family.clone();
     let interrupted = || interrupt::install().load(Ordering::Relaxed);
     let matched = Matched::of(&graph, &named, (family, method), &inputs, |weights| match maps {
-        Some(maps) => Ok(maps_file::alignment(&graph, weights, maps)),
+        Some(maps) => Ok(maps_file::alignment(&graph, weights, maps.maps)),
         None => network_match::seek(&graph, weights, &matching, options.seed, &interrupted),
     });
-    let matched = matched.map_err(Failure::Running)?;
+    // What a method refuses is the user's: a reference that is no model, networks of several widths.
+    let is_refused =
+        |error: &anyhow::Error| error.downcast_ref::<MatchingError>().is_some_and(|it| !matches!(it, MatchingError::Interrupted));
+    let matched = matched.map_err(|error| if is_refused(&error) { Failure::Input(error) } else { Failure::Running(error) })?;
     Ok(Some(Aligned { networks, matched }))
 }
 
@@ -55,7 +63,12 @@ pub fn text(matched: &Matched) -> String {
     if alignment.iterations > 0 {
         let (gap, violation) = (certificate.duality_gap, certificate.worst_violation);
         rows.push(["iterations".to_owned(), format!("{}, {}", alignment.iterations, word(&alignment.outcome))]);
-        rows.push(["assignments".to_owned(), format!("duality gap {gap:.1e}, worst violation {violation:.1e}: 0 proves the best")]);
+        if alignment.is_hard() {
+            rows.push(["assignments".to_owned(), format!("duality gap {gap:.1e}, worst violation {violation:.1e}: 0 proves the best")]);
+        }
+    }
+    if !alignment.is_hard() {
+        rows.push(["maps".to_owned(), "plans that share units out: they change what a network computes".to_owned()]);
     }
     let (error, images, scale) = (check.function_error, check.images, check.scale);
     rows.push(["function".to_owned(), format!("outputs differ by at most {error:.1e} on {images} inputs, for logits of up to {scale:.3}")]);

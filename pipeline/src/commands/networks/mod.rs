@@ -36,11 +36,19 @@ pub fn hints(options: &NetworkOptions) -> Result<Hints, Failure> {
     Ok(Hints { key: options.key.clone(), architecture, input, linear: options.linear })
 }
 
-/// Reads the files, says what was passed over and changed, and holds the first against logits that are given.
+/// Reads files of one network, says what was passed over and changed, and holds the first against logits that are given.
 ///
 /// `false` where these differ.
 pub fn read(paths: &[PathBuf], options: &NetworkOptions) -> Result<(Vec<Network>, bool), Failure> {
-    let networks = weight_file::read_all(paths, &hints(options)?).map_err(Failure::Input)?;
+    told(weight_file::read_all(paths, &hints(options)?).map_err(Failure::Input)?, options)
+}
+
+/// As [`read`], of files that may be of several networks.
+pub fn read_each(paths: &[PathBuf], options: &NetworkOptions) -> Result<(Vec<Network>, bool), Failure> {
+    told(weight_file::read_each(paths, &hints(options)?).map_err(Failure::Input)?, options)
+}
+
+fn told(networks: Vec<Network>, options: &NetworkOptions) -> Result<(Vec<Network>, bool), Failure> {
     for network in &networks {
         tell(network);
     }

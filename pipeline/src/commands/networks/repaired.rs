@@ -11,14 +11,14 @@ pub struct AddedBias {
     values: Vec<f32>,
 }
 
-/// Takes the biases that a repair has added out of the weights again: into the running mean of a batch norm right behind, which subtracts it;
-/// what has none there is given back.
+/// Takes the biases that a repair has added out of the weights again: into the running mean of a batch norm right behind, which subtracts it,
+/// where `folds` says so; what has none there is given back.
 ///
 /// `biased` is the form of `graph` with these biases, and `repaired` are weights of it.
 ///
 /// # Errors
 /// When the weights are of another network.
-pub fn without_added_biases(graph: &Graph, biased: &Graph, repaired: Weights) -> Result<(Weights, Vec<AddedBias>)> {
+pub fn without_added_biases(graph: &Graph, biased: &Graph, repaired: Weights, folds: bool) -> Result<(Weights, Vec<AddedBias>)> {
     let mut arrays = repaired.into_arrays();
     let mut added = Vec::new();
     for parameter in biased.spec().parameters.iter().filter(|parameter| parameter.role == Role::Bias) {
@@ -30,7 +30,7 @@ pub fn without_added_biases(graph: &Graph, biased: &Graph, repaired: Weights) ->
         let place = graph.nodes.iter().position(|node| node.name == layer).with_context(|| format!("there is no layer `{layer}`"))?;
         let mut readers = graph.nodes.iter().filter(|node| node.inputs.contains(&place));
         match (readers.next().map(|node| &node.operation), readers.next()) {
-            (Some(Operation::Norm { mean: Some(mean), .. }), None) => {
+            (Some(Operation::Norm { mean: Some(mean), .. }), None) if folds => {
                 let mean = &graph.spec().parameters[*mean].name;
                 let mean = arrays.get_mut(mean).with_context(|| format!("`{mean}` is missing"))?;
                 mean.iter_mut().zip(&bias).for_each(|(mean, bias)| *mean -= bias);
