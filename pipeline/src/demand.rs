@@ -1,7 +1,7 @@
 //! What stages demand of a machine, told by their settings alone: operations and bytes.
 
 use onebasin_datasets::{Counts, SearchPaths, rough_counts};
-use onebasin_network::Graph;
+use onebasin_network::{Binding, Graph};
 
 use crate::identity::Part;
 use crate::stage::Demand;
@@ -13,6 +13,10 @@ const STEP: f64 = 2e7;
 const UPDATE: f64 = 100.0;
 /// What an image of a forward pass takes besides.
 const IMAGE: f64 = 1e4;
+/// Passes over all groups of units that a matching takes, about.
+const PASSES: f64 = 20.0;
+/// What a merge does with each number of each network.
+const MERGED: f64 = 50.0;
 /// Images that a forward pass holds at once, about.
 const BATCH: usize = 500;
 
@@ -21,6 +25,23 @@ pub fn of_training(graph: &Graph, batch: usize, steps: usize, counts: &Counts) -
     let memory = bytes_of_images(graph, counts) + 4 * (4 * parameters(graph) + 3 * values(graph) * batch);
     let of_step = 3.0 * graph.flops() as f64 * batch as f64 + UPDATE * parameters(graph) as f64 + STEP;
     Demand { operations: of_step * steps as f64, memory: memory as u64 }
+}
+
+/// A matching of so many networks by their weights: each two of them, each array in the order of its units, and an assignment of each group.
+pub fn of_matching(graph: &Graph, networks: usize) -> Demand {
+    let spec = graph.spec();
+    let units = |binding: &Option<Binding>| binding.as_ref().map_or(0, |binding| spec.groups[binding.group].units);
+    let products = spec.parameters.iter().map(|it| it.len() * (units(&it.rows) + units(&it.columns)));
+    let assignments = spec.groups.iter().map(|group| group.units.pow(3));
+    let pairs = networks * networks.saturating_sub(1) / 2;
+    let of_pass: f64 = products.chain(assignments).map(|count| count as f64).sum();
+    Demand { operations: PASSES * pairs as f64 * of_pass, memory: (8 * networks * parameters(graph)) as u64 }
+}
+
+/// The mean of so many networks.
+pub fn of_mean(graph: &Graph, networks: usize) -> Demand {
+    let numbers = networks * parameters(graph);
+    Demand { operations: MERGED * numbers as f64, memory: 8 * numbers as u64 }
 }
 
 /// Forward passes of so many networks over the images that measurements look at.

@@ -19,6 +19,7 @@ use crate::run_record::RunRecord;
 pub fn check(arguments: &cli::Check) -> Result<Verdict, Failure> {
     let session = Session::read(&arguments.spec, &arguments.shared, false)?;
     let results = Folders::of(&arguments.shared).results_of(&session.experiment);
+    session.one_setting(&results)?;
     let against = match &arguments.against {
         Some(file) => file.clone(),
         None => reported(&session)?,

@@ -24,6 +24,7 @@ pub fn report(arguments: &cli::Report) -> Result<Verdict, Failure> {
         let digests = session.digests();
         let plan = session.plan(&digests, &arguments.shared)?;
         let results = folders.results_of(&session.experiment);
+        session.one_setting(&results)?;
         let since = match &arguments.since {
             None => None,
             Some(name) => {

@@ -171,8 +171,9 @@ pub fn run(arguments: &cli::Run) -> Result<Verdict, Failure> {
         verdict = verdict.max(ended);
         if ended != Verdict::Fine && !shared.keep_going {
             for waiting in &jobs[done.len()..] {
-                let (waiting, failed) = (&waiting.session.experiment.name, &job.session.experiment.name);
-                console::note(&format!("`{waiting}` is not run, because `{failed}` is not finished"));
+                // Settings of a sweep have one name, and a folder each.
+                let (waiting, failed) = (waiting.results.display(), job.results.display());
+                console::note(&format!("`{waiting}` is not made, because `{failed}` is not finished"));
             }
             break;
         }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use anyhow::anyhow;
 use onebasin_datasets::{DatasetError, SearchPaths, Source, digest, open, to_unpack};
 
 use super::Failure;
@@ -102,6 +103,14 @@ impl Session {
             }
         }
         Ok(())
+    }
+
+    /// Refuses a spec that sweeps where its own results are asked for: each setting has a folder of its own.
+    pub fn one_setting(&self, results: &Path) -> Result<(), Failure> {
+        let Some(key) = self.experiment.sweep.keys().next().filter(|_| !results.is_dir()) else { return Ok(()) };
+        let (spec, results) = (self.path.display(), results.display());
+        let message = format!("`{spec}` sweeps `{key}`, so that each setting has its own folder, and `{results}` is none of them");
+        Err(Failure::Input(anyhow!("{message}\nhint: `--set {key}=VALUE` chooses a setting")))
     }
 
     /// The plan; stages over absent data get fingerprints that no artifact has.

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 use ndarray::Axis;
+use onebasin_datasets::SearchPaths;
 use onebasin_matching::{Alignment, Matching, Problem, UnitMap, to_frame};
 use onebasin_network::{Graph, Weights};
 use onebasin_repro::Stream;
@@ -16,8 +17,10 @@ use super::files;
 use super::moments::load_moments;
 use super::training_loss::TrainingLoss;
 use crate::dataset_cache;
+use crate::demand;
 use crate::function_check::FunctionCheck;
-use crate::stage::{Context, Recipe, Stage, StageId, Words};
+use crate::identity::Part;
+use crate::stage::{Context, Demand, Recipe, Stage, StageId, Words};
 use crate::task::Task;
 
 /// Test images on which models are compared with themselves in the frame.
@@ -98,6 +101,15 @@ impl Stage for Align {
         // Refinement goes another way since version 2; alignments without it are what they were.
         let refined = matches!(&self.matching, Matching::C2m3(options) if options.refine > 0);
         Recipe { kind: "align", version: if refined { 3 } else { 2 }, settings }
+    }
+
+    fn demand(&self, places: &SearchPaths) -> Option<Demand> {
+        if self.matching.needs_loss() {
+            return None;
+        }
+        let models = self.inputs.len() - usize::from(self.moments.is_some());
+        let checked = demand::of_first(&self.task, Part::Test, Some(CHECKED_IMAGES), 2 * models, places)?;
+        Some(checked.and(demand::of_matching(&self.task.graph, models)))
     }
 
     fn run(&self, context: &Context<'_>) -> Result<()> {

@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
+use onebasin_datasets::SearchPaths;
 use onebasin_matching::{Alignment, interpolate_spherically, mean, rows_to_frame, to_frame_with};
 use onebasin_network::{Graph, Weights};
 use serde_json::json;
 
 use super::files;
+use crate::demand;
 use crate::spec::Columns;
-use crate::stage::{Context, Recipe, Stage, StageId, Words};
+use crate::stage::{Context, Demand, Recipe, Stage, StageId, Words};
 use crate::task::Task;
 
 /// Averages models in the frame of their alignment and saves the mean as `weights.safetensors`.
@@ -74,6 +76,10 @@ impl Stage for Merge {
             settings["columns"] = json!("unaligned");
         }
         Recipe { kind: "merge", version: 1, settings }
+    }
+
+    fn demand(&self, _places: &SearchPaths) -> Option<Demand> {
+        Some(demand::of_mean(&self.task.graph, self.inputs.len().saturating_sub(1)))
     }
 
     fn run(&self, context: &Context<'_>) -> Result<()> {

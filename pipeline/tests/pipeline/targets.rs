@@ -245,6 +245,9 @@ fn a_sweep_has_no_rows_of_earlier_results_where_a_setting_fails() {
     assert!(!read("sweep.csv").contains("accuracy"), "{}", read("sweep.csv"));
     assert!(read("sweep.md").contains("**Incomplete**: without results are `seed = 1`; `seed = 2`."), "{}", read("sweep.md"));
     assert!(!picture.exists(), "a picture of what is no longer in the table");
+    fs::write(&spec, format!("{}\n[sweep]\nseed = [1, 2]\n", super::command::SPEC)).unwrap();
+    let (code, _, error) = texts(&onebasin(folder.path(), &["report", "small.toml"]));
+    assert!(code == 2 && error.contains("`small.toml` sweeps `seed`") && error.contains("hint: `--set seed=VALUE`"), "{error}");
 }
 
 #[test]
