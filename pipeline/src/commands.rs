@@ -40,6 +40,7 @@ use crate::cli::{Arguments, Command};
 use crate::console::{self, OutputError};
 use crate::error_text::error_text;
 use crate::interrupt;
+use crate::spec::SpecError;
 
 /// Why a command did not do its work.
 #[derive(Debug)]
@@ -59,6 +60,17 @@ impl Failure {
     /// For `map_err`.
     pub fn running(error: impl Into<anyhow::Error>) -> Failure {
         Failure::Running(error.into())
+    }
+
+    /// A fault of a spec with one hint more; other failures as they are.
+    fn hint(self, hint: &str) -> Failure {
+        match self {
+            Failure::Input(error) => match error.downcast::<SpecError>() {
+                Ok(error) => Failure::input(error.hint(hint)),
+                Err(error) => Failure::Input(error),
+            },
+            other => other,
+        }
     }
 }
 

@@ -176,21 +176,6 @@ mod tests {
     }
 
     #[test]
-    fn a_figure_without_a_source_or_with_an_unknown_metric_is_refused_by_row() {
-        let wrong = |row: &str| parse(format!("{HEADER}{row}\n").as_bytes(), "a.csv").unwrap_err().to_string();
-        assert!(wrong("mnist,mlp,c2m3,5,accuracy,test,0.9,,0.006,").starts_with("`a.csv`, row 2: no source"));
-        assert!(wrong("mnist,mlp,c2m3,5,top5,test,0.9,,0.006,x").starts_with("`a.csv`, row 2: unknown metric `top5`"));
-        assert!(wrong("mnist,mlp,c2m3,5,loss,valid,0.9,,0.006,x").starts_with("`a.csv`, row 2: unknown split `valid`"));
-        assert!(wrong("mnist,mlp,c2m3,5,loss,test,0.9,,-1,x").contains("tolerance `-1`"));
-        assert!(wrong("mnist,mlp,c2m3,5,loss,test,nan,,0.1,x").contains("value `NaN`"));
-        assert!(wrong("mnist,mlp,c2m3,2.5,loss,test,0.9,,0.1,x").contains("`models` is `2.5`"));
-        assert!(wrong("mnist,mlp,c2m3,five,loss,test,0.9,,0.006,x").contains("expected a number"));
-        assert!(wrong("mnist,mlp,c2m3,5,accuracy,test,1.9,,0.006,x").contains("accuracy `1.9`, expected a share from 0 to 1"));
-        let row = "mnist,mlp,c2m3,5,loss,test,0.9,,0.006,x";
-        assert!(wrong(&format!("{row}\n{row}")).starts_with("`a.csv`, row 3: the same cell as row 2"));
-    }
-
-    #[test]
     fn a_figure_may_be_of_networks_after_an_epoch_or_a_round() {
         const HEADER: &str = "dataset,architecture,method,models,round,metric,split,value,sd,tolerance,source,epoch\n";
         let read = |rows: &str| parse(format!("{HEADER}{rows}\n").as_bytes(), "a.csv");

@@ -73,16 +73,19 @@ pub struct Reported {
     pub source: String,
 }
 
+/// All columns that such a file may have, in words.
+pub fn columns_text() -> String {
+    [&COLUMNS[..], &OPTIONAL_COLUMNS].concat().join(", ")
+}
+
 /// Reads reported figures.
 ///
 /// # Errors
 /// When a column is missing, a number is none, or a metric or split is unknown; the error names the row.
 pub fn parse(bytes: &[u8], origin: &str) -> Result<Vec<Reported>> {
     let csv = Csv::parse(bytes, origin)?;
-    let known = || COLUMNS.into_iter().chain(OPTIONAL_COLUMNS);
-    if let Some(name) = csv.names().into_iter().find(|name| !known().any(|known| known == *name)) {
-        let known: Vec<&str> = known().collect();
-        bail!("`{origin}` has a column `{name}` that figures do not have\nhint: its columns are {}, each once", known.join(", "));
+    if let Some(name) = csv.names().into_iter().find(|name| !COLUMNS.contains(name) && !OPTIONAL_COLUMNS.contains(name)) {
+        bail!("`{origin}` has a column `{name}` that figures do not have\nhint: its columns are {}, each once", columns_text());
     }
     let [dataset, architecture, method, metric, split, source] =
         ["dataset", "architecture", "method", "metric", "split", "source"].map(|name| csv.texts(name));

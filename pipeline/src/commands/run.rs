@@ -26,7 +26,7 @@ use crate::plan::Plan;
 use crate::publish::{self, Published, publish};
 use crate::run_record::RunRecord;
 use crate::runner::{self, Local, MemoryLimit, Outcome, RunOptions, Status};
-use crate::spec::{SpecError, Sweep};
+use crate::spec::Sweep;
 use crate::stage::StageId;
 use crate::store::{Lookup, Store};
 
@@ -55,17 +55,6 @@ struct Aim {
     force: Vec<StageId>,
     /// Whether tables and pictures are among them.
     publishes: bool,
-}
-
-/// A fault of a setting, which says that it is one of a sweep: a person may have written no `--set`.
-fn of_sweep(failure: Failure, sets: &[String]) -> Failure {
-    match failure {
-        Failure::Input(error) => match error.downcast::<SpecError>() {
-            Ok(error) => Failure::input(error.hint(format!("the sweep sets `{}`", sets.join("`, `")))),
-            Err(error) => Failure::Input(error),
-        },
-        other => other,
-    }
 }
 
 /// Runs every spec, one after the other; all are checked before the first starts.
@@ -97,7 +86,10 @@ pub fn run(arguments: &cli::Run) -> Result<Verdict, Failure> {
         for setting in sweep.settings() {
             let sets = sweep.sets_with(&setting, &shared.sets, settings);
             let shared = Shared { sets, ..shared.clone() };
-            let swept = Session::read(path, &shared, !arguments.offline).map_err(|failure| of_sweep(failure, &sweep.sets(&setting)))?;
+            let swept = Session::read(path, &shared, !arguments.offline).map_err(|failure| {
+                // A person may have written no `--set`.
+                failure.hint(&format!("the sweep sets `{}`", sweep.sets(&setting).join("`, `")))
+            })?;
             let (results, plots) = folders.of_setting(&swept.experiment, &[]);
             table.add(setting, &results);
             sessions.push((swept, shared, results, plots));

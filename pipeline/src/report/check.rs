@@ -89,11 +89,7 @@ fn compare(
     let bytes = std::fs::read(against).with_context(|| format!("cannot read `{}`", against.display()))?;
     let figures = reported::parse(&bytes, &against.display().to_string())?;
     if figures.is_empty() {
-        bail!(
-            "`{}` holds no figure\nhint: its columns are {}",
-            against.display(),
-            [&reported::COLUMNS[..], &reported::OPTIONAL_COLUMNS].concat().join(", ")
-        );
+        bail!("`{}` holds no figure\nhint: its columns are {}", against.display(), reported::columns_text());
     }
     let ours = found(results)?;
     let provenance = Provenance::read(results)?;

@@ -110,6 +110,13 @@ fn a_repair_gives_biases_to_layers_without_and_folds_them_into_batch_norms() {
     assert_eq!(code, 0, "{error}");
 }
 
+/// `a.pt` and `b.pt`.
+fn two_perceptrons(folder: &Path) {
+    for (name, seed) in [("a.pt", 1), ("b.pt", 100)] {
+        written(folder, name, to_pytorch(&perceptron(&[6, 5, 3], seed)));
+    }
+}
+
 /// A checkpoint of this program, which says its architecture: a ResNet8 without biases in its convolutions, for glyphs.
 fn own(path: &Path, norm: &str, seed: u32) {
     let blueprint = format!(r#"{{"family": "resnet", "depth": 8, "width": 4, "norm": "{norm}"}}"#);
@@ -168,9 +175,7 @@ fn maps_tell_when_they_are_of_other_weights() {
 fn what_a_method_refuses_is_wrong_input_and_plans_prove_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    for (name, seed) in [("a.pt", 1), ("b.pt", 100)] {
-        written(folder, name, to_pytorch(&perceptron(&[6, 5, 3], seed)));
-    }
+    two_perceptrons(folder);
     let matched = |method: &str, more: &[&str]| run(folder, &[&["match", "a.pt", "b.pt", "--method", method], more].concat());
     let (code, _, error) = matched("{ by = \"git-re-basin\", reference = 2 }", &[]);
     assert!(code == 2 && error.contains("there are 2 models"), "{error}");
@@ -187,9 +192,7 @@ fn what_a_method_refuses_is_wrong_input_and_plans_prove_nothing() {
 fn maps_of_the_same_files_in_another_order_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    for (name, seed) in [("a.pt", 1), ("b.pt", 100)] {
-        written(folder, name, to_pytorch(&perceptron(&[6, 5, 3], seed)));
-    }
+    two_perceptrons(folder);
     assert_eq!(run(folder, &["match", "a.pt", "b.pt", "--out", "maps.json"]).0, 0);
     assert_eq!(run(folder, &["merge", "a.pt", "b.pt", "--maps", "maps.json", "--out", "m.pt"]).0, 0);
     let (code, _, error) = run(folder, &["merge", "b.pt", "a.pt", "--maps", "maps.json", "--out", "wrong.pt"]);
