@@ -16,16 +16,40 @@ pub struct Deviation {
     /// The methods that it concerns; all of the pair, and its models, where there are none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub methods: Vec<String>,
+    /// Which of their figures it moves.
+    #[serde(skip)]
+    pub reach: Reach,
+}
+
+/// Which figures a setting moves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reach {
+    /// All of them.
+    #[default]
+    All,
+    /// Those along lines between models.
+    Barriers,
+    /// Those measured on a split.
+    Split(Part),
 }
 
 impl Deviation {
     /// One that concerns everything of a pair.
     pub fn of_all(what: impl Into<String>) -> Deviation {
-        Deviation { what: what.into(), methods: Vec::new() }
+        Deviation { what: what.into(), methods: Vec::new(), reach: Reach::All }
     }
 
     fn concerns(&self, method: &str) -> bool {
         self.methods.is_empty() || self.methods.iter().any(|name| name == method)
+    }
+
+    fn moves(&self, figure: &Reported) -> bool {
+        self.concerns(&figure.method)
+            && match self.reach {
+                Reach::All => true,
+                Reach::Barriers => figure.metric.starts_with("barrier"),
+                Reach::Split(part) => figure.split == part.name(),
+            }
     }
 }
 
@@ -106,13 +130,23 @@ impl Comparison {
         if self.is_interchangeable(&figure.method) {
             return Some("one of several draws");
         }
-        let is_of = |pair: &PairName| {
-            let dataset = self.stood_in_for(pair).unwrap_or(&pair.dataset);
-            (dataset, &pair.architecture) == (figure.dataset.as_str(), &figure.architecture)
-        };
-        let mut found = self.deviations.iter().filter(|(pair, _)| is_of(pair)).flat_map(|(_, found)| found);
-        let deviates = found.any(|deviation| deviation.concerns(&figure.method));
+        let mut found = self.deviations.iter().filter(|(pair, _)| self.is_of(figure, pair)).flat_map(|(_, found)| found);
+        let deviates = found.any(|deviation| deviation.moves(figure));
         (deviates || !self.differs.is_empty()).then_some("other settings")
+    }
+
+    /// Whether some figure is judged although a setting of its method differs: one that does not move it.
+    pub fn judges_at_other_settings(&self) -> bool {
+        self.figures.iter().any(|figure| {
+            let mut of_pair = self.deviations.iter().filter(|(pair, _)| self.is_of(figure, pair)).flat_map(|(_, found)| found);
+            of_pair.any(|deviation| deviation.concerns(&figure.method)) && self.not_judged(figure).is_none()
+        })
+    }
+
+    /// Whether a figure is reported for a pair.
+    fn is_of(&self, figure: &Reported, pair: &PairName) -> bool {
+        let dataset = self.stood_in_for(pair).unwrap_or(&pair.dataset);
+        (dataset, &pair.architecture) == (figure.dataset.as_str(), &figure.architecture)
     }
 
     /// The verdict on our value of a pair beside a reported one. A method at other settings never matches a cell.
@@ -123,9 +157,11 @@ impl Comparison {
         if !self.differs.is_empty() {
             return format!("not comparable: {}", self.differs);
         }
-        let found = self.deviations_of(pair).iter().filter(|deviation| deviation.concerns(&figure.method));
-        let found: Vec<String> = found.map(Deviation::to_string).collect();
-        if !found.is_empty() {
+        let found = self.deviations_of(pair);
+        if found.iter().any(|deviation| deviation.moves(figure)) {
+            // All of the method's, so that one text stands beside all of its figures.
+            let found = found.iter().filter(|deviation| deviation.concerns(&figure.method));
+            let found: Vec<String> = found.map(Deviation::to_string).collect();
             return format!("not comparable: {}", found.join("; "));
         }
         let distance = (ours - figure.value).abs();
@@ -216,8 +252,33 @@ mod tests {
         let of_methods = |methods: &[&str]| Deviation {
             what: "repair images 9 instead of unset".to_owned(),
             methods: methods.iter().map(|&name| name.to_owned()).collect(),
+            reach: Reach::All,
         };
         assert_eq!(deviating(of_methods(&["c2m3"])), Some("other settings"));
         assert_eq!(deviating(of_methods(&["naive"])), None, "another method's setting");
+    }
+
+    #[test]
+    fn a_setting_of_lines_or_of_a_split_leaves_other_figures_judged() {
+        let rows = "mnist,mlp,c2m3,5,accuracy,test,0.9,,0.006,x\nmnist,mlp,c2m3,5,accuracy,train,0.9,,0.006,x\n\
+                    mnist,mlp,c2m3,2,barrier_mean,test,0.9,,0.006,x\nmnist,mlp,c2m3,2,barrier_line,train,0.9,,0.006,x\n";
+        let figures = parse(format!("{HEADER}{rows}").as_bytes(), "a.csv").unwrap();
+        let pair = PairName::new("mnist", "mlp");
+        let at = |reach: Reach| {
+            let deviation = Deviation { reach, ..Deviation::of_all("points on a line 3 instead of 25") };
+            let deviations = vec![(pair.clone(), vec![deviation])];
+            let comparison = Comparison { figures: figures.clone(), deviations, ..Comparison::default() };
+            let judged = figures.iter().map(|figure| {
+                let verdict = comparison.verdict(&pair, 0.9, figure);
+                assert_eq!(verdict.starts_with("comparable"), comparison.not_judged(figure).is_none(), "table and check agree");
+                verdict.starts_with("comparable")
+            });
+            let judged: Vec<bool> = judged.collect();
+            assert_eq!(comparison.judges_at_other_settings(), judged.contains(&true));
+            judged
+        };
+        assert_eq!(at(Reach::All), [false; 4]);
+        assert_eq!(at(Reach::Barriers), [true, true, false, false]);
+        assert_eq!(at(Reach::Split(Part::Train)), [true, false, true, false]);
     }
 }

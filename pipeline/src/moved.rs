@@ -28,6 +28,9 @@ impl Moved {
     /// For a line.
     pub fn text(&self) -> String {
         let [one, two] = self.means;
+        // As many decimals as tell the means apart.
+        let decimals = (4..12).find(|&decimals| format!("{one:.decimals$}") != format!("{two:.decimals$}")).unwrap_or(4);
+        let short = |number: f64| format!("{number:.decimals$}");
         let beside = match (self.spread, self.is_beyond()) {
             (Some(spread), Some(true)) => format!("beyond the spread {} over replicates", short(spread)),
             (Some(spread), _) => format!("within the spread {} over replicates", short(spread)),
@@ -37,10 +40,6 @@ impl Moved {
         let sign = if moved >= 0.0 { "+" } else { "" };
         format!("{}: {} {} to {} ({sign}{}), {beside}", self.key.join(" "), self.column, short(one), short(two), short(moved))
     }
-}
-
-fn short(number: f64) -> String {
-    format!("{number:.4}")
 }
 
 /// Rows of one table, without the cell of the replicate, by what they are about: for each column, the figure of each replicate.

@@ -1,6 +1,8 @@
 //! Figures that others reported, as a file of data with their sources.
 
-use anyhow::{Result, bail};
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
 use crate::table::{Columns as _, Csv, Table, columns};
@@ -76,6 +78,15 @@ pub struct Reported {
 /// All columns that such a file may have, in words.
 pub fn columns_text() -> String {
     [&COLUMNS[..], &OPTIONAL_COLUMNS].concat().join(", ")
+}
+
+/// Reads the reported figures of a file.
+///
+/// # Errors
+/// When it cannot be read; as [`parse`].
+pub fn read(file: &Path) -> Result<Vec<Reported>> {
+    let bytes = std::fs::read(file).with_context(|| format!("cannot read `{}`", file.display()))?;
+    parse(&bytes, &file.display().to_string())
 }
 
 /// Reads reported figures.

@@ -46,6 +46,7 @@ pub(crate) use fault::{shown, whole};
 pub use interpolation::Interpolation;
 pub use layers::Overrides;
 pub use limits::MOST_STAGES;
+pub use notices::unknown_names;
 pub use origin::{Origin, Override};
 pub use repair::{Endpoints, Renormalise, Repair, Reset};
 pub use sequence::{Onto, Sequence};
@@ -60,6 +61,9 @@ pub use schema::schema;
 
 use layers::Layers;
 use text::Text;
+
+/// The key that names reported figures, as notices call their file.
+const REPORTED: &str = "reported.file";
 
 /// Reads a spec with what is laid over it, and checks it together with each of its profiles. `measurements` own keys of `[evaluation]`.
 ///
@@ -121,8 +125,8 @@ fn resolve_all(
             resolve::resolve(&other, folder, places, measurements)?;
         }
     }
-    experiment.notices.extend(notices::strangers(&experiment.comparison.figures, &experiment.methods));
-    experiment.notices.extend(notices::of_no_pair(&experiment.comparison.figures, &used));
+    experiment.notices.extend(notices::strangers(&experiment.comparison.figures, REPORTED, &experiment.methods));
+    experiment.notices.extend(notices::of_no_pair(&experiment.comparison.figures, REPORTED, &used));
     experiment.notices.extend(notices::of_no_moment(&experiment.comparison.figures, &measured));
     experiment.notices.extend(notices::unused(&there, &used));
     Ok(experiment)

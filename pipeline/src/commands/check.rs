@@ -13,7 +13,9 @@ use crate::cli;
 use crate::console::{self, columns};
 use crate::plan::Plan;
 use crate::report::{self, Compared};
+use crate::reported;
 use crate::run_record::RunRecord;
+use crate::spec;
 
 /// Compares the results of a spec with a file; says no when a figure is out of its band, and what may have moved it.
 pub fn check(arguments: &cli::Check) -> Result<Verdict, Failure> {
@@ -50,6 +52,11 @@ pub fn check(arguments: &cli::Check) -> Result<Verdict, Failure> {
         None => report::check_reported(&results, &against, &session.experiment.comparison),
     };
     let mut compared = compared.map_err(Failure::Input)?;
+    // Those that the spec names itself are looked at with the spec.
+    if let Some(file) = &arguments.against {
+        let figures = reported::read(file).map_err(Failure::Input)?;
+        console::notices(&spec::unknown_names(&figures, &file.display().to_string(), &session.experiment));
+    }
     if foreign(&compared) {
         console::note(&format!("warning: {elsewhere}"));
         // What is reported is of the settings that the spec has now; earlier figures are of whatever made them.

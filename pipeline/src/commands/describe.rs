@@ -94,7 +94,7 @@ fn seen(session: &Session, pair: &Pair) -> Result<Vec<(String, Vec<usize>)>, Fai
             .map_err(Failure::Input)?;
         Ok((model.name.clone(), class_counts(&images.labels, dataset.train.classes)))
     };
-    experiment.models.iter().enumerate().map(count).collect()
+    experiment.models.iter().enumerate().filter(|(index, _)| experiment.knows_images_of(pair, *index)).map(count).collect()
 }
 
 /// Whether a file is no file of weights: a TOML by its name, or text by its content.

@@ -89,6 +89,9 @@ fn of_stage(arguments: &cli::Why, folder: &Path, entry: &Entry, store: &Store, r
     let mut lines = vec![format!("stage        {}", entry.stage), format!("fingerprint  {}", entry.fingerprint)];
     lines.extend(store.receipt(&entry.fingerprint).iter().flat_map(explain::made_by));
     lines.extend(command(arguments, folder, record, entry).map(|command| format!("again by     {command}")));
+    if let Some(record) = record.filter(|record| spec_of(folder, record).is_none()) {
+        lines.push(format!("             with the path of `{}`, which does not lie above the results", record.spec));
+    }
     lines.push(format!("kind         {} (version {})", entry.kind, entry.version));
     lines.push("settings".to_owned());
     lines.extend(format!("{:#}", entry.settings).lines().map(|line| format!("  {line}")));

@@ -1,6 +1,6 @@
 //! The points of curves that validation images choose: `best-points.csv`, a section of `table.md`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use anyhow::Result;
@@ -8,11 +8,11 @@ use serde::Serialize;
 
 use super::Measurement;
 use crate::drawing::method_rank;
-use crate::identity::{MethodLabel, PairName, ResultKey};
+use crate::identity::{MethodLabel, ModelNames, PairName, ResultKey};
 use crate::number;
 use crate::plan::{MergeSet, PairPlanner, Record};
 use crate::spec::{Asked, At, Curve, Merging, Method, SpecError};
-use crate::stage::Artifact;
+use crate::stage::{Artifact, StageId};
 use crate::stages::files::read_json;
 use crate::stages::path_point::{ARTIFACT, Chosen};
 use crate::statistics::Summary;
@@ -23,11 +23,13 @@ pub struct BestPoints;
 
 row! {
     /// The point of a curve that is a merged model: a row of `best-points.csv`.
-    struct BestPointRow in "best-points.csv", order |a, b| (&a.key, a.models).cmp(&(&b.key, b.models));
+    struct BestPointRow in "best-points.csv", order |a, b| (&a.key, &a.models, a.step).cmp(&(&b.key, &b.models, b.step));
     {
         key: ResultKey,
-        /// How many models.
-        models: usize,
+        /// The models, joined with a plus sign.
+        models: String,
+        /// How many of them a step of a sequence has merged.
+        step: Option<usize>,
         /// 0 at the first model, 1 at the second.
         t: f64,
         /// There, in nats.
@@ -40,7 +42,8 @@ row! {
 #[derive(Serialize)]
 struct BestPointRecord {
     key: ResultKey,
-    models: usize,
+    models: ModelNames,
+    step: Option<usize>,
 }
 
 impl Record for BestPointRecord {
@@ -49,16 +52,17 @@ impl Record for BestPointRecord {
     fn collect(&self, artifact: &Artifact, stage: &str, tables: &mut Tables) -> Result<()> {
         let Chosen { t, validation } = read_json(artifact, ARTIFACT)?;
         let validation_loss = validation.into_iter().min_by(f64::total_cmp).unwrap_or(f64::NAN);
-        tables.extend([BestPointRow { key: self.key.clone(), models: self.models, t, validation_loss, stage: stage.to_owned() }]);
+        let BestPointRecord { key, models, step } = self;
+        let (key, models, stage) = (key.clone(), models.sum(), stage.to_owned());
+        tables.extend([BestPointRow { key, models, step: *step, t, validation_loss, stage }]);
         Ok(())
     }
 }
 
-/// The curve of a method whose merged model is its best point. Of models that are merged one after the other there is one for each step, which
-/// are not told.
+/// The curve of a method whose merged model is its best point. Of models that are merged one after the other there is one for each step.
 fn curve(method: &Method) -> Option<&Curve> {
     match &method.merging {
-        Merging::Curve(curve) if curve.at == At::Best && method.sequential.is_none() => Some(curve),
+        Merging::Curve(curve) if curve.at == At::Best => Some(curve),
         _ => None,
     }
 }
@@ -73,19 +77,25 @@ impl Measurement for BestPoints {
     fn plan((): &(), planner: &mut PairPlanner<'_, '_>) {
         let experiment = planner.experiment();
         for (method, curve) in experiment.methods.iter().filter_map(|method| Some((method, curve(method)?))) {
-            for set in MergeSet::counted(&experiment.evaluation, method) {
-                let stage = planner.point(method, &set, curve);
-                let record = BestPointRecord { key: planner.key(Some(method)), models: set.models().len() };
-                planner.record(stage, record);
+            for set in MergeSet::apart(&experiment.evaluation, method) {
+                let (key, models) = (planner.key(Some(method)), planner.names(&set.models()));
+                let chosen: Vec<(StageId, Option<usize>)> = match method.sequential {
+                    None => vec![(planner.point(method, &set, curve), None)],
+                    Some(_) => (2..=models.0.len()).map(|step| (planner.of_step("point", method, &set, step), Some(step))).collect(),
+                };
+                for (stage, step) in chosen {
+                    planner.record(stage, BestPointRecord { key: key.clone(), models: models.clone(), step });
+                }
             }
         }
     }
 
     /// Where the points lie, over replicates.
     fn section(tables: &Tables, pair: &PairName) -> String {
-        let mut points: BTreeMap<(usize, &MethodLabel), Vec<f64>> = BTreeMap::new();
+        let mut points: BTreeMap<(usize, &MethodLabel, &str, Option<usize>), Vec<f64>> = BTreeMap::new();
         for row in tables.of::<BestPointRow>().iter().filter(|row| row.key.pair == *pair) {
-            points.entry((method_rank(tables.of(), row.key.method.name()), &row.key.method)).or_default().push(row.t);
+            let rank = method_rank(tables.of(), row.key.method.name());
+            points.entry((rank, &row.key.method, &row.models, row.step)).or_default().push(row.t);
         }
         if points.is_empty() {
             return String::new();
@@ -93,11 +103,14 @@ impl Measurement for BestPoints {
         let mut text = "\n### Best points of curves\n\nThe point of the least loss on the validation images, over replicates.\n\n\
                         | method | t | least | greatest |\n| --- | ---: | ---: | ---: |\n"
             .to_owned();
-        for ((_, method), values) in points {
+        let several = points.keys().map(|(_, _, models, _)| models).collect::<BTreeSet<_>>().len() > 1;
+        for ((_, method, models, step), values) in points {
             let Some(Summary { mean, .. }) = Summary::of(&values) else { continue };
             let [least, greatest] = [f64::min as fn(f64, f64) -> f64, f64::max].map(|of| values.iter().copied().fold(mean, of));
             let [mean, least, greatest] = [mean, least, greatest].map(number::shown);
-            let _ = writeln!(text, "| {method} | {mean} | {least} | {greatest} |");
+            let of = if several { format!(", {models}") } else { String::new() };
+            let after = step.map(|step| format!(", after {step} models")).unwrap_or_default();
+            let _ = writeln!(text, "| {method}{of}{after} | {mean} | {least} | {greatest} |");
         }
         text
     }

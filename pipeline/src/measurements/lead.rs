@@ -77,6 +77,9 @@ struct Wanted {
 struct LeadRecord {
     pair: PairName,
     request: LeadRequest,
+    /// Nothing is tested.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    one_replicate: bool,
 }
 
 impl Record for LeadRecord {
@@ -132,7 +135,8 @@ impl Measurement for Lead {
     fn plan(request: &LeadRequest, planner: &mut PairPlanner<'_, '_>) {
         if planner.key(None).replicate == 0 {
             let (pair, request) = (planner.pair().name(), request.clone());
-            planner.record(planner.model(0), LeadRecord { pair, request });
+            let one_replicate = planner.experiment().replicates < 2;
+            planner.record(planner.model(0), LeadRecord { pair, request, one_replicate });
         }
     }
 
@@ -232,6 +236,9 @@ fn sentence(lead: &LeadRow, controls: &[&LeadRow]) -> String {
         }
     }
     let over = format!("`{}` has {} points more than `{}`", lead.method, points(lead.difference), lead.other);
+    if lead.replicates < 2 {
+        return format!("{over} in one replicate; nothing is tested, which takes two.");
+    }
     format!("{over}; beside what is given the same it is {}.", parts.join(", "))
 }
 
@@ -306,5 +313,7 @@ mod tests {
             sentence(lead, &controls.iter().collect::<Vec<_>>()),
             "`mpf` has 39.97 points more than `avg`; beside what is given the same it is ahead of `random`, behind `tuned`, not told apart from `joint`."
         );
+        let alone = LeadRow { replicates: 1, ..(*lead).clone() };
+        assert_eq!(sentence(&alone, &[]), "`mpf` has 39.97 points more than `avg` in one replicate; nothing is tested, which takes two.");
     }
 }

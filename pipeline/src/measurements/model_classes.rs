@@ -73,6 +73,9 @@ impl Measurement for ModelClasses {
 
     fn plan((): &(), planner: &mut PairPlanner<'_, '_>) {
         for (index, model) in planner.experiment().models.iter().enumerate() {
+            if !planner.experiment().knows_images_of(planner.pair(), index) {
+                continue;
+            }
             let ResultKey { pair, replicate, .. } = planner.key(None);
             let (id, streams) = (planner.id("seen", None, &model.name), planner.model_streams(index));
             let subset = planner.experiment().subset(planner.pair(), index).cloned();

@@ -122,7 +122,7 @@ impl Measurement for Norms {
         if !asked.is_set("norms")? {
             return Ok(None);
         }
-        asked.several_models("norms")?;
+        asked.mean_of_all("norms")?;
         Ok(Some(()))
     }
 

@@ -103,7 +103,7 @@ impl Measurement for Variances {
         let Some(images) = asked.optional::<usize>("variances")? else { return Ok(None) };
         asked.within(&asked.at(["variances"]), images, 2..=1_000_000, "1000 training images tell enough")?;
         asked.enough_training_images(&asked.at(["variances"]), images)?;
-        asked.several_models("variances")?;
+        asked.mean_of_all("variances")?;
         Ok(Some(images))
     }
 

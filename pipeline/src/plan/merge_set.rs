@@ -37,6 +37,12 @@ impl MergeSet {
         evaluation.subsets.iter().flat_map(of).collect()
     }
 
+    /// All merges that an evaluation asks for of a method, but those in the frame of all models.
+    pub fn apart(evaluation: &Evaluation, method: &Method) -> Vec<MergeSet> {
+        let chosen = MergeSet::chosen(evaluation, method).into_iter().filter(|set| set.positions().is_none());
+        MergeSet::counted(evaluation, method).into_iter().chain(chosen).collect()
+    }
+
     /// The models.
     pub fn models(&self) -> Vec<usize> {
         match self {

@@ -187,8 +187,7 @@ impl<'a> PairPlanner<'a, '_> {
 
     /// The file that a model, given by index, is taken from; none where it is trained.
     pub fn checkpoint(&self, index: usize) -> Option<&'a Checkpoint> {
-        let model = &self.experiment().models[index];
-        self.pair.checkpoints.get(&model.name).or(model.checkpoint.as_ref())
+        self.experiment().checkpoint(self.pair, index)
     }
 
     /// The stage that makes a model, given by index.
@@ -299,8 +298,11 @@ impl<'a> PairPlanner<'a, '_> {
         Some(id)
     }
 
-    /// The curve of a method between two models in its frame.
+    /// The curve of a method between two models in its frame; of a sequence, that of its last step.
     pub fn curve(&mut self, method: &Method, set: &MergeSet, curve: &Curve) -> StageId {
+        if method.sequential.is_some() {
+            return self.of_step("curve", method, set, set.models().len());
+        }
         let path = set.path(&self.names(&set.models()));
         let (models, positions) = (set.models(), set.positions());
         let alignment = self.merge_aligned(method, set);

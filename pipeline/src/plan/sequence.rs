@@ -14,7 +14,6 @@ impl PairPlanner<'_, '_> {
             return Vec::new();
         }
         let models = set.models();
-        let path = set.path(&self.names(&models));
         let mut merged: Vec<StageId> = Vec::with_capacity(models.len());
         for (place, &model) in models.iter().enumerate() {
             let next = self.model(model);
@@ -22,11 +21,23 @@ impl PairPlanner<'_, '_> {
                 None => merged.push(next),
                 Some(before) => {
                     let replay = self.replay(&models[..=place]);
-                    merged.push(self.step(method, &format!("{path}/step-{}", place + 1), (before, next, place + 1), &replay));
+                    let step = self.step_path(set, place + 1);
+                    merged.push(self.step(method, &step, (before, next, place + 1), &replay));
                 }
             }
         }
         merged
+    }
+
+    /// The stage of a kind in the step of a sequence that merges its `count`-th model.
+    pub fn of_step(&mut self, kind: &str, method: &Method, set: &MergeSet, count: usize) -> StageId {
+        self.sequence(method, set);
+        self.id(kind, Some(method), &self.step_path(set, count))
+    }
+
+    /// The last part of the names of a step's stages.
+    fn step_path(&self, set: &MergeSet, count: usize) -> String {
+        format!("{}/step-{count}", set.path(&self.names(&set.models())))
     }
 
     /// The images of models that further trainings see.

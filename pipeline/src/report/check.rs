@@ -86,8 +86,7 @@ fn compare(
     widened: &dyn Fn(&[String]) -> f64,
     name: &dyn Fn(&Reported) -> String,
 ) -> Result<Vec<(Reported, Compared)>> {
-    let bytes = std::fs::read(against).with_context(|| format!("cannot read `{}`", against.display()))?;
-    let figures = reported::parse(&bytes, &against.display().to_string())?;
+    let figures = reported::read(against)?;
     if figures.is_empty() {
         bail!("`{}` holds no figure\nhint: its columns are {}", against.display(), reported::columns_text());
     }

@@ -22,6 +22,9 @@ use crate::number;
 use crate::spec::Lost;
 use crate::table::Tables;
 
+/// What a table begins with that lacks rows.
+pub const INCOMPLETE: &str = "**Incomplete**";
+
 /// Writes the cells as Markdown: a table a pair, in the order of the spec, one over the number of models where it varies, then verdicts
 /// with their sources.
 pub fn render(cells: &[SummaryRow], tables: &Tables, known: &Known) -> String {
@@ -31,7 +34,7 @@ pub fn render(cells: &[SummaryRow], tables: &Tables, known: &Known) -> String {
         let _ = write!(text, "\nRun with {origin}.\n");
     }
     if !lost.is_empty() {
-        text.push_str("\n**Incomplete**: these have no rows, because a stage failed.\n\n");
+        let _ = write!(text, "\n{INCOMPLETE}: these have no rows, because a stage failed.\n\n");
         for Lost { pair, method, stage } in lost {
             let method = method.as_ref().map_or_else(String::new, |method| format!(", {method}"));
             let _ = writeln!(text, "- {pair}{method}: `{stage}`");

@@ -33,6 +33,7 @@ mod widths_picture;
 pub use architectures::ArchitectureRow;
 pub use check::{Compared, check, check_reported, made, renewed};
 pub use draw::draw_timings;
+pub use markdown::INCOMPLETE;
 pub use methods::method_rows;
 pub use plot::Plot;
 pub use sweep_picture::draw_sweep;

@@ -164,7 +164,7 @@ mod tests {
         assert_eq!((rows[0].stage.as_str(), rows[1].stage.as_str()), ("maker", "naive01"));
         assert!(rows[1].verdict.contains("beyond 0.02"));
         let pair = PairName::new("mnist", "cnn");
-        let of_one = Deviation { what: "matching rounds 1 instead of 9".to_owned(), methods: vec!["c2m3".to_owned()] };
+        let of_one = Deviation { methods: vec!["c2m3".to_owned()], ..Deviation::of_all("matching rounds 1 instead of 9") };
         let mut tables = Tables::made_by("maker".to_owned());
         tables.extend([round("c2m3", 0, 1, 0.3), round("naive", 0, 1, 0.3)]);
         tabulate(&mut tables, &Comparison { figures, deviations: vec![(pair.clone(), vec![of_one])], ..Comparison::default() });

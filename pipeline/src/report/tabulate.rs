@@ -96,6 +96,9 @@ impl Stage for Tabulate {
         if merges_fewer {
             settings["main-table"] = json!("most-merged");
         }
+        if comparison.judges_at_other_settings() {
+            settings["judged"] = json!("where-no-setting-moves-it");
+        }
         if !lost.is_empty() {
             settings["lost"] = json!(lost);
         }

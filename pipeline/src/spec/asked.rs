@@ -12,7 +12,7 @@ use schemars::{Schema, SchemaGenerator};
 use serde::de::DeserializeOwned;
 
 use super::error::SpecError;
-use super::experiment::{Method, Model, Pair};
+use super::experiment::{Merging, Method, Model, Pair};
 use super::resolve::{Resolver, Result};
 use crate::identity::Part;
 
@@ -187,6 +187,34 @@ impl Asked<'_> {
     /// There is no such model, or one is named twice.
     pub fn positions(&self, here: &[String], names: &[String]) -> Result<Vec<usize>> {
         self.resolver.positions(here, names, self.models)
+    }
+
+    /// Refuses what is measured of the mean of all models where no method makes one, or one cannot.
+    ///
+    /// # Errors
+    /// No method that merges weights takes all models, or one weighs another number of them.
+    pub fn mean_of_all(&self, key: &str) -> Result<()> {
+        self.several_models(key)?;
+        let here = self.at([key]);
+        let takes_all = |method: &&Method| method.merging.averages() && method.models.is_none() && method.sequential.is_none();
+        let mut means = self.methods.iter().filter(takes_all).peekable();
+        if means.peek().is_none() {
+            let message = format!("`evaluation.{key}` looks at the mean of all models, but no method makes one");
+            return Err(self
+                .wrong(&here, message)
+                .hint("add a method that merges by \"mean\", without `models` and `sequential`, or leave it out"));
+        }
+        let all = self.models.len();
+        let narrow = means.find_map(|method| match &method.merging {
+            Merging::Spherical if all != 2 => Some((method, 2)),
+            Merging::Mean { coefficients: Some(factors), .. } if factors.len() != all => Some((method, factors.len())),
+            _ => None,
+        });
+        if let Some((method, count)) = narrow {
+            let message = format!("`evaluation.{key}` looks at the mean of all {all} models, but `{}` merges {count}", method.name);
+            return Err(self.wrong(&here, message).hint(format!("name {count} `models` in the method, or leave `{key}` out")));
+        }
+        Ok(())
     }
 
     /// Refuses a comparison of models where there is one model.

@@ -2,6 +2,7 @@
 
 use onebasin_repro::Fingerprint;
 
+use super::SpecError;
 use super::experiment::{Checkpoint, Model, Pair};
 use super::resolve::{Resolver, Result, path};
 use crate::error_text::error_text;
@@ -18,10 +19,7 @@ impl Resolver<'_> {
     ) -> Result<Option<Checkpoint>> {
         let at = |key: &str| path(["models", index, key]);
         match file {
-            Some(_) if has_subset => {
-                let message = "a model from a file sees no training images: `subset` has no meaning beside `checkpoint`";
-                Err(self.wrong(&at("subset"), message).hint("leave one of the two out"))
-            }
+            Some(_) if has_subset && !self.asks_what_files_saw() => Err(self.sees_nothing(&at("subset"))),
             Some(file) => {
                 let without_meaning = ["training", "first-weights"].into_iter().find(|key| self.layers.get(&at(key)).is_some());
                 if let Some(key) = without_meaning {
@@ -35,6 +33,18 @@ impl Resolver<'_> {
             }
             None => Ok(None),
         }
+    }
+
+    /// Whether something asks which training images a model from a file saw, or sees later.
+    pub(super) fn asks_what_files_saw(&self) -> bool {
+        let of_evaluation = ["tasks", "rounds"].iter().any(|key| self.layers.get(&path(["evaluation", key])).is_some());
+        of_evaluation || self.document.methods.iter().any(|method| method.sequential.is_some())
+    }
+
+    /// The fault of a subset, at `here`, of a model from a file.
+    pub(super) fn sees_nothing(&self, here: &[String]) -> SpecError {
+        let message = "a model from a file sees no training images: `subset` has no meaning beside `checkpoint`";
+        self.wrong(here, message).hint("leave one of the two out: `tasks`, `rounds` and methods with `sequential` alone ask what it saw")
     }
 
     /// A file of weights, which is relative to the spec. Its content enters recipes, so it is read here.

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::experiment::{Experiment, Model, Pair};
 use super::interpolation::Interpolation;
-use crate::comparison::Deviation;
+use crate::comparison::{Deviation, Reach};
 use crate::identity::{PairName, Part};
 
 /// What differs in each pair of `ours` from the same pair of `theirs`; pairs without a difference are left out.
@@ -19,29 +19,24 @@ pub fn deviations(ours: &Experiment, theirs: &Experiment) -> Vec<(PairName, Vec<
     for pair in &ours.pairs {
         let reported =
             theirs.pairs.iter().find(|other| other.reported_as() == pair.reported_as() && other.architecture == pair.architecture);
-        let mut found = match reported {
-            None => vec!["no such pair in the reported settings".to_owned()],
-            Some(reported) => of_pair(pair, reported),
-        };
-        if reported.is_some() {
-            of_images(ours, theirs, &mut found);
-            if ours.evaluation.needs.lines && theirs.evaluation.needs.lines {
-                compare("points on a line", &ours.evaluation.lambdas, &theirs.evaluation.lambdas, &mut found);
-                compare("way of a line", &ours.evaluation.interpolation, &theirs.evaluation.interpolation, &mut found);
+        let found = match reported {
+            None => vec![Deviation::of_all("no such pair in the reported settings")],
+            Some(reported) => {
+                let mut of_networks = Vec::new();
+                if see_other_parts((ours, pair), (theirs, reported)) {
+                    of_networks.push("models see other parts of the training images".to_owned());
+                }
+                of_networks.extend(other_files(pair, reported));
+                of_models(ours, theirs, &mut of_networks);
+                compare("share of images put aside", &ours.validation, &theirs.validation, &mut of_networks);
+                let mut found: Vec<Deviation> = of_reach(Reach::All, of_pair(pair, reported)).collect();
+                found.extend(of_images(ours, theirs));
+                found.extend(of_lines(ours, theirs));
+                found.extend(of_reach(Reach::All, of_networks));
+                found.extend(of_methods(ours, theirs));
+                found
             }
-            found.extend(
-                reported
-                    .filter(|reported| see_other_parts((ours, pair), (theirs, reported)))
-                    .map(|_| "models see other parts of the training images".to_owned()),
-            );
-            found.extend(reported.into_iter().flat_map(|reported| other_files(pair, reported)));
-            of_models(ours, theirs, &mut found);
-            compare("share of images put aside", &ours.validation, &theirs.validation, &mut found);
-        }
-        let mut found: Vec<Deviation> = found.into_iter().map(Deviation::of_all).collect();
-        if reported.is_some() {
-            found.extend(of_methods(ours, theirs));
-        }
+        };
         if !found.is_empty() {
             all.push((pair.name(), found));
         }
@@ -70,13 +65,32 @@ fn other_files(pair: &Pair, reported: &Pair) -> Vec<String> {
     differ.map(|name| format!("model {name} is taken from another file, or trained")).collect()
 }
 
+fn of_reach(reach: Reach, found: Vec<String>) -> impl Iterator<Item = Deviation> {
+    found.into_iter().map(move |what| Deviation { reach, ..Deviation::of_all(what) })
+}
+
 /// How many images are measured, of the splits that both measure.
-fn of_images(ours: &Experiment, theirs: &Experiment, found: &mut Vec<String>) {
+fn of_images(ours: &Experiment, theirs: &Experiment) -> Vec<Deviation> {
     let all = [(Part::Train, "training images measured"), (Part::Test, "test images measured")];
-    for (part, what) in all.into_iter().filter(|(part, _)| ours.evaluation.parts.contains(part) && theirs.evaluation.parts.contains(part)) {
+    let of_part = |(part, what): (Part, &str)| {
         let count = |it: &Experiment| it.evaluation.images.of(part).map_or_else(|| "all".to_owned(), |count| count.to_string());
-        compare(what, &count(ours), &count(theirs), found);
+        let mut found = Vec::new();
+        if [ours, theirs].iter().all(|it| it.evaluation.parts.contains(&part)) {
+            compare(what, &count(ours), &count(theirs), &mut found);
+        }
+        of_reach(Reach::Split(part), found)
+    };
+    all.into_iter().flat_map(of_part).collect()
+}
+
+/// What differs in the lines between models, where both measure some.
+fn of_lines(ours: &Experiment, theirs: &Experiment) -> impl Iterator<Item = Deviation> {
+    let mut found = Vec::new();
+    if ours.evaluation.needs.lines && theirs.evaluation.needs.lines {
+        compare("points on a line", &ours.evaluation.lambdas, &theirs.evaluation.lambdas, &mut found);
+        compare("way of a line", &ours.evaluation.interpolation, &theirs.evaluation.interpolation, &mut found);
     }
+    of_reach(Reach::Barriers, found)
 }
 
 /// What differs in models of one name: how they begin, and how they are trained where not as their pair says.
@@ -101,13 +115,13 @@ fn of_methods(ours: &Experiment, theirs: &Experiment) -> Vec<Deviation> {
     let mut shared: Vec<Deviation> = Vec::new();
     for method in &ours.methods {
         let Some(other) = theirs.methods.iter().find(|other| other.name == method.name) else { continue };
-        let mut differing = Vec::new();
+        let (mut differing, mut of_lines) = (Vec::new(), Vec::new());
         compare("matching", &method.matching, &other.matching, &mut differing);
         compare("merging", &method.merging, &other.merging, &mut differing);
         compare("repair", &method.repair, &other.repair, &mut differing);
         if method.interpolation.is_some() || other.interpolation.is_some() {
             let way = |it: &Experiment, own: Option<Interpolation>| own.unwrap_or(it.evaluation.interpolation);
-            compare("way of a line", &way(ours, method.interpolation), &way(theirs, other.interpolation), &mut differing);
+            compare("way of a line", &way(ours, method.interpolation), &way(theirs, other.interpolation), &mut of_lines);
         }
         compare("fine-tuning", &method.fine_tuning, &other.fine_tuning, &mut differing);
         compare("sequence", &method.sequential, &other.sequential, &mut differing);
@@ -121,10 +135,10 @@ fn of_methods(ours: &Experiment, theirs: &Experiment) -> Vec<Deviation> {
         };
         compare("models", &names(ours, &method.models), &names(theirs, &other.models), &mut differing);
         compare("distillation", &method.lesson, &other.lesson, &mut differing);
-        for what in differing {
-            match shared.iter_mut().find(|known| known.what == what) {
+        for found in of_reach(Reach::All, differing).chain(of_reach(Reach::Barriers, of_lines)) {
+            match shared.iter_mut().find(|known| known.what == found.what) {
                 Some(known) => known.methods.push(method.name.to_string()),
-                None => shared.push(Deviation { what, methods: vec![method.name.to_string()] }),
+                None => shared.push(Deviation { methods: vec![method.name.to_string()], ..found }),
             }
         }
     }
@@ -176,7 +190,28 @@ fn plain(value: &Value) -> String {
     match value {
         Value::Null => "unset".to_owned(),
         Value::String(text) => text.clone(),
+        value if holds_a_table(value) => as_in_a_spec(value).map_or_else(|| value.to_string(), |value| value.to_string()),
         value => value.to_string(),
+    }
+}
+
+fn holds_a_table(value: &Value) -> bool {
+    match value {
+        Value::Object(_) => true,
+        Value::Array(values) => values.iter().any(holds_a_table),
+        _ => false,
+    }
+}
+
+/// As TOML, which leaves out what is unset.
+fn as_in_a_spec(value: &Value) -> Option<toml::Value> {
+    match value {
+        Value::Object(table) => {
+            let set = table.iter().filter(|(_, value)| !value.is_null());
+            set.map(|(key, value)| Some((key.clone(), as_in_a_spec(value)?))).collect::<Option<toml::Table>>().map(toml::Value::Table)
+        }
+        Value::Array(values) => values.iter().map(as_in_a_spec).collect::<Option<Vec<_>>>().map(toml::Value::Array),
+        value => toml::Value::try_from(value).ok(),
     }
 }
 
@@ -196,5 +231,17 @@ mod tests {
             &mut found,
         );
         assert_eq!(found, ["training epochs 4 instead of 250", "training clip unset instead of 10.0"]);
+    }
+
+    #[test]
+    fn a_whole_table_is_written_as_in_a_spec() {
+        let mut found = Vec::new();
+        compare("merging", &json!({ "by": "curve", "bends": [{ "at": 0.5, "of": null }], "widths": [16, 32] }), &Value::Null, &mut found);
+        compare("repair", &Value::Null, &json!([{ "kind": "flip" }]), &mut found);
+        let tables = [
+            "merging { bends = [{ at = 0.5 }], by = \"curve\", widths = [16, 32] } instead of unset",
+            "repair unset instead of [{ kind = \"flip\" }]",
+        ];
+        assert_eq!(found, tables);
     }
 }

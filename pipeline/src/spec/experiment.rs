@@ -352,6 +352,18 @@ impl Experiment {
         pair.subsets.get(&model).or(self.models[model].subset.as_ref())
     }
 
+    /// The file that a model, given by index, is taken from in a pair.
+    pub fn checkpoint<'a>(&'a self, pair: &'a Pair, model: usize) -> Option<&'a Checkpoint> {
+        let model = &self.models[model];
+        pair.checkpoints.get(&model.name).or(model.checkpoint.as_ref())
+    }
+
+    /// Whether it is known which training images a model, given by index, sees in a pair: of one from a file where the spec says it.
+    pub fn knows_images_of(&self, pair: &Pair, model: usize) -> bool {
+        let is_trained = self.checkpoint(pair, model).is_none() && self.models[model].pruned.is_none();
+        is_trained || self.subset(pair, model).is_some()
+    }
+
     /// How a model, given by index, is trained in a pair.
     pub fn training(&self, pair: &Pair, model: usize) -> Training {
         pair.adapted(self.models[model].training.as_ref().unwrap_or(&pair.training))

@@ -76,6 +76,7 @@ impl Resolver<'_> {
                 })?;
             }
             self.fine_tunings(pair, methods)?;
+            self.replays(pair, models, methods)?;
             self.batches_of_repairs(pair, methods)?;
             let training = self.document.pairs[index].training.as_deref().unwrap_or_default();
             for (key, count) in [("epochs", pair.training.epochs), ("steps", pair.training.steps)] {
@@ -108,6 +109,31 @@ impl Resolver<'_> {
                 return Err(of_pair(
                     self.wrong(&here, format!("`{}` would be trained on for {steps} steps, expected at most {MOST_STEPS}", method.name)),
                 ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses more images replayed of a model than it sees, where that is known before labels are read.
+    fn replays(&self, pair: &Pair, models: &[Model], methods: &[Method]) -> Result<()> {
+        let Some(images) = counts(&pair.source, self.places).map(|counts| self.left(counts.train)) else { return Ok(()) };
+        let Some(replay) = self.document.replay else { return Ok(()) };
+        let trains = |method: &&Method| matches!(method.merging, Merging::Curve(_)) || method.fine_tuning.is_some();
+        for method in methods.iter().filter(|method| method.sequential.is_some()).filter(trains) {
+            let all = || (0..models.len()).collect();
+            for index in method.models.clone().unwrap_or_else(all) {
+                let seen = match pair.subsets.get(&index).or(models[index].subset.as_ref()) {
+                    None => Some(images),
+                    // What is wrong with it is said elsewhere.
+                    Some(subset) => subset.size(images).ok().flatten(),
+                };
+                if let Some(seen) = seen.filter(|&seen| replay > seen) {
+                    let message = format!(
+                        "`replay` is {replay}, but model `{}`, which `{}` merges, sees {seen} training images of `{}`",
+                        models[index].name, method.name, pair.dataset
+                    );
+                    return Err(self.wrong(&path(["replay"]), message).hint("lower it, or leave it out to replay all"));
+                }
             }
         }
         Ok(())
@@ -183,9 +209,10 @@ impl Resolver<'_> {
                 .wrong(&path(["validation"]), message)
                 .hint(format!("`{}` has {} training images: from {share:.2} on", pair.dataset, counts.train)));
         }
-        // A model from a file is not trained.
-        let trained =
-            models.iter().enumerate().filter(|(_, model)| model.checkpoint.is_none() && !pair.checkpoints.contains_key(&model.name));
+        // A model from a file is trained in rounds alone.
+        let is_trained = |model: &Model| model.checkpoint.is_none() && !pair.checkpoints.contains_key(&model.name);
+        let has_rounds = self.layers.get(&path(["evaluation", "rounds"])).is_some();
+        let trained = models.iter().enumerate().filter(|(_, model)| has_rounds || is_trained(model));
         for (index, model) in trained {
             let own = self.model_training(index);
             let training_name = own.as_deref().unwrap_or(training);

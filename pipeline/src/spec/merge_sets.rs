@@ -6,7 +6,7 @@ use figment::value::Value;
 use onebasin_matching::Matching;
 use serde::Deserialize;
 
-use super::experiment::{Evaluation, Method, Model};
+use super::experiment::{Evaluation, Merging, Method, Model};
 use super::fault::{explain, shown, whole};
 use super::resolve::{Resolver, Result, path};
 use crate::identity::MethodName;
@@ -63,8 +63,10 @@ impl Resolver<'_> {
     /// Whether each reference is among the models that are merged.
     pub(super) fn references(&self, methods: &[Method], evaluation: &Evaluation, models: &[Model]) -> Result<()> {
         for (index, method) in methods.iter().enumerate() {
-            // The first model may be left out of a subset, whose own first model takes its place: it is what nobody needs to ask for.
-            let Some(reference) = method.matching.reference().filter(|&reference| reference > 0) else { continue };
+            // The first model may be left out of a subset, whose own first model takes its place: it is what nobody needs to ask for. A sequence
+            // has no reference.
+            let reference = method.matching.reference().filter(|&reference| reference > 0 && method.sequential.is_none());
+            let Some(reference) = reference else { continue };
             let here = path(["methods", &index.to_string(), "matching", "reference"]);
             let Some(model) = models.get(reference) else {
                 let message = format!("`{}` is {reference}, but there are {} models, counted from 0", shown(&here), models.len());
@@ -166,6 +168,36 @@ impl Resolver<'_> {
             }
         }
         Ok((counts.into_iter().collect(), subsets))
+    }
+
+    /// Refuses names in another order than the spec's `models`, by which they are taken, where a method weighs or takes models by their places.
+    pub(super) fn orders(&self, methods: &[Method], models: &[Model]) -> Result<()> {
+        let by_place = |method: &Method| match &method.merging {
+            Merging::Mean { coefficients: Some(_), .. } | Merging::Ensemble { coefficients: Some(_), .. } => Some("weighs"),
+            _ => method.sequential.map(|_| "merges"),
+        };
+        let in_order = |here: Vec<String>, method: &Method, does: &str| {
+            let names: Vec<String> = self.layers.read_at(&here)?;
+            let mut positions = self.positions(&here, &names, models)?;
+            if positions.is_sorted() {
+                return Ok(());
+            }
+            positions.sort_unstable();
+            let sorted: Vec<String> = positions.iter().map(|&model| format!("\"{}\"", models[model].name)).collect();
+            let message = format!("`{}` {does} models in the order of the spec's `models`, and these are named in another", method.name);
+            Err(self.wrong(&here, message).hint(format!("write [{}], or change the order of `models`", sorted.join(", "))))
+        };
+        let lists = self.evaluation.merges.iter().flatten().enumerate().filter(|(_, value)| matches!(value, Value::Array(..)));
+        let lists: Vec<Vec<String>> = lists.map(|(index, _)| path(["evaluation", "merges", &index.to_string()])).collect();
+        for (index, method) in methods.iter().enumerate() {
+            let Some(does) = by_place(method) else { continue };
+            if method.models.is_some() {
+                in_order(path(["methods", &index.to_string(), "models"]), method, does)?;
+            } else {
+                lists.iter().try_for_each(|here| in_order(here.clone(), method, does))?;
+            }
+        }
+        Ok(())
     }
 
     /// The `listed` choices of models, then every other choice of the numbers that `evaluation.subsets` holds.

@@ -1,10 +1,10 @@
 //! What is right and still worth a word: tables that nothing uses, methods that have nothing to merge.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use figment::value::Value;
 
-use super::experiment::{Method, Model, Pair};
+use super::experiment::{Experiment, Method, Model, Pair};
 use super::layers::Layers;
 use super::resolve::{Resolver, path};
 use crate::identity::MethodLabel;
@@ -32,8 +32,25 @@ impl Resolver<'_> {
                 pair.name()
             ));
         }
+        for pair in pairs {
+            words.extend(twice_one_file(pair, models));
+        }
         words
     }
+}
+
+/// Models of a pair that are one and the same network: there is nothing to match.
+fn twice_one_file(pair: &Pair, models: &[Model]) -> Option<String> {
+    let mut by_content: BTreeMap<(&str, Option<&str>), Vec<&str>> = BTreeMap::new();
+    for model in models {
+        if let Some(file) = pair.checkpoints.get(&model.name).or(model.checkpoint.as_ref()) {
+            by_content.entry((&file.digest, file.key.as_deref())).or_default().push(&model.name);
+        }
+    }
+    let mut groups: Vec<String> = by_content.values().filter(|names| names.len() > 1).map(|names| names.join(", ")).collect();
+    groups.sort();
+    let listed = groups.join("; ");
+    (!groups.is_empty()).then(|| format!("models of `{}` are the same file, byte for byte: {listed}", pair.name()))
 }
 
 /// The tables that a spec has under these layers, and those of them that its pairs and methods use.
@@ -76,7 +93,7 @@ pub fn tables(layers: &Layers) -> (BTreeSet<Table>, BTreeSet<Table>) {
 
 /// Words about reported figures of methods that a spec does not have: the names are a slip of the pen, or the file is another spec's. The figures of a
 /// method with several draws stand under the names of these.
-pub fn strangers(reported: &[Reported], methods: &[Method]) -> Vec<String> {
+pub fn strangers(reported: &[Reported], file: &str, methods: &[Method]) -> Vec<String> {
     let listed = |names: &BTreeSet<&str>| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
     let labels: BTreeSet<String> = methods.iter().map(|method| MethodLabel::Method(method.name.clone()).to_string()).collect();
     let unknown =
@@ -86,24 +103,34 @@ pub fn strangers(reported: &[Reported], methods: &[Method]) -> Vec<String> {
     let mut words = Vec::new();
     if !strangers.is_empty() {
         let are = if strangers.len() == 1 { "is no method" } else { "are no methods" };
-        words.push(format!("`reported.file` has figures of {}, which {are} of the spec", listed(&strangers)));
+        words.push(format!("`{file}` has figures of {}, which {are} of the spec", listed(&strangers)));
     }
     if let Some(first) = drawn.first() {
         let names = listed(&drawn);
-        words.push(format!("`reported.file` has figures of {names}, which are compared with nothing: its draws are `{first}#1` and so on"));
+        words.push(format!("`{file}` has figures of {names}, which are compared with nothing: its draws are `{first}#1` and so on"));
     }
     words
 }
 
-/// Words about reported figures of data sets and architectures that no pair has, under any profile.
-pub fn of_no_pair(reported: &[Reported], used: &BTreeSet<Table>) -> Vec<String> {
+/// Words about reported figures of data sets and architectures that no pair has among those `used`.
+pub fn of_no_pair(reported: &[Reported], file: &str, used: &BTreeSet<Table>) -> Vec<String> {
     let words = [("datasets", "data set"), ("architectures", "architecture")].into_iter().filter_map(|(table, what)| {
         let name = |figure: &Reported| if table == "datasets" { figure.dataset.clone() } else { figure.architecture.clone() };
         let names: BTreeSet<String> = reported.iter().map(name).filter(|name| !used.contains(&(table, name.clone()))).collect();
         let listed = names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-        (!names.is_empty()).then(|| format!("`reported.file` has figures of {what} {listed}, which no pair of the spec has"))
+        (!names.is_empty()).then(|| format!("`{file}` has figures of {what} {listed}, which no pair of the spec has"))
     });
     words.collect()
+}
+
+/// Words about figures of a `file` that the spec has nothing of, at its settings: methods, data sets, architectures.
+pub fn unknown_names(figures: &[Reported], file: &str, experiment: &Experiment) -> Vec<String> {
+    let of_pair = |pair: &Pair| {
+        let (dataset, other) = (pair.dataset.clone(), pair.reported_as().to_owned());
+        [("datasets", dataset), ("datasets", other), ("architectures", pair.architecture.clone())]
+    };
+    let used = experiment.pairs.iter().flat_map(of_pair).collect();
+    [strangers(figures, file, &experiment.methods), of_no_pair(figures, file, &used)].concat()
 }
 
 /// The epochs and rounds after which networks are measured under these layers.

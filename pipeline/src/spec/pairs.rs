@@ -28,7 +28,11 @@ impl Resolver<'_> {
         for (name, of_models) in &self.document.subsets {
             self.name(&path(["subsets", name]), name)?;
             for model in of_models.keys() {
-                self.position(&path(["subsets", name, model]), model, models)?;
+                let here = path(["subsets", name, model]);
+                let place = self.position(&here, model, models)?;
+                if models[place].checkpoint.is_some() && !self.asks_what_files_saw() {
+                    return Err(self.sees_nothing(&here));
+                }
             }
         }
         for (table, entries) in tables {
@@ -68,6 +72,10 @@ impl Resolver<'_> {
                 }
             };
             let parts = written.subsets.as_ref().map(|name| self.subsets_of(&at("subsets"), name, models)).transpose()?;
+            let mut parts = parts.unwrap_or_default();
+            if !self.asks_what_files_saw() {
+                parts.retain(|&model, _| !written.checkpoints.contains_key(&models[model].name));
+            }
             let of_dataset = |error: &dyn std::error::Error| match sources.contains_key(dataset.as_str()) {
                 true => self.library(&path(["datasets", dataset]), error),
                 false => self.wrong(&at(key), chain(error)),
@@ -129,7 +137,7 @@ impl Resolver<'_> {
                 widths,
                 training,
                 augmentation: written.augmentation.clone(),
-                subsets: parts.unwrap_or_default(),
+                subsets: parts,
             };
             self.checkpoints_fit(index, &pair, models)?;
             if let Some(counts) = counts {

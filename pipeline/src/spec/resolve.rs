@@ -50,6 +50,7 @@ pub fn resolve(layers: &Layers, folder: &Path, places: &SearchPaths, measurement
     let evaluation = resolver.evaluation(&models, &pairs, &methods, measurements)?;
     resolver.coefficients(&methods, &evaluation)?;
     resolver.references(&methods, &evaluation, &models)?;
+    resolver.orders(&methods, &models)?;
     resolver.sequences(&methods)?;
     resolver.lessons(&methods)?;
     resolver.several_widths(&pairs, &methods, &evaluation, &models)?;

@@ -22,8 +22,12 @@ impl Experiment {
             .methods
             .iter()
             .filter(|method| merges && method.repair.is_none() && method.merging.averages() && method.name.is_first())
+            .filter(|method| method.sequential.is_none())
             .map(|method| format!("`{}`", method.name.name))
             .collect();
+        let steps =
+            self.methods.iter().filter(|method| method.sequential.is_some() && method.merging.averages() && method.fine_tuning.is_none());
+        let steps: Vec<String> = steps.map(|method| format!("`{}`", method.name)).collect();
         let mut warnings = Vec::new();
         for (place, pair) in self.pairs.iter().enumerate() {
             if pair.has_batch_norms() && !bare.is_empty() {
@@ -33,6 +37,15 @@ impl Experiment {
                     pair.architecture,
                     bare.join(", "),
                     if bare.len() == 1 { "merges" } else { "merge" }
+                ));
+            }
+            if pair.has_batch_norms() && !steps.is_empty() {
+                warnings.push(format!(
+                    "`{}` has batch norms, and {} {} it step by step without new running statistics\nhint: no step of a sequence is repaired; \
+                     `fine-tuning` estimates them as it trains",
+                    pair.architecture,
+                    steps.join(", "),
+                    if steps.len() == 1 { "merges" } else { "merge" }
                 ));
             }
             let is_first = self.pairs[..place].iter().all(|earlier| earlier.dataset != pair.dataset);

@@ -16,8 +16,11 @@ fn check_says_no_when_a_figure_is_out_of_its_band_or_not_there() {
     let (code, out, _) = check();
     assert!(code == 0 && out.starts_with("fine     few-glyphs mlp naive of 2 accuracy test"), "{out}");
     bands("few-glyphs,mlp,naive,2,loss,test,99,,0.1,too high\nfew-glyphs,mlp,other,2,accuracy,test,0.5,,0.5,no such method\n");
-    let (code, out, _) = check();
+    let (code, out, error) = check();
     assert!(code == 1 && out.starts_with("OUT      few-glyphs") && out.ends_with("0 fine, 1 out, 1 not run\n"), "{out}");
+    assert!(error.contains("`bands.csv` has figures of `other`, which is no method of the spec"), "{error}");
+    bands("few-glyphs,mpl,naive,2,loss,test,99,,0.1,a slip of the pen\n");
+    assert!(check().2.contains("`bands.csv` has figures of architecture `mpl`, which no pair of the spec has"), "{}", check().2);
 }
 
 #[test]

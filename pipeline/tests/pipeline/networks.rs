@@ -338,7 +338,7 @@ fn models_from_files_and_trained_ones_are_merged_in_one_experiment_and_a_changed
     let without = without.replace(&pair, "");
     fs::write(folder.join("files.toml"), &without).unwrap();
     let (code, _, error) = run(folder, &["run", "files.toml"]);
-    assert_eq!(code, 0, "{error}");
+    assert!(code == 0 && error.contains("models of `few-glyphs-mlp` are the same file, byte for byte: a, b"), "{error}");
     fs::write(folder.join("trained.toml"), without.replace(r#"name = "b", checkpoint = "runs/a.pt""#, r#"name = "b""#)).unwrap();
     let (code, _, error) = run(folder, &["plan", "trained.toml"]);
     assert!(code == 2 && error.contains("the pair names no `training`, and `b` is trained"), "{error}");
@@ -357,4 +357,43 @@ fn models_from_files_and_trained_ones_are_merged_in_one_experiment_and_a_changed
         let (code, _, error) = run(folder, &["plan", "wrong.toml"]);
         assert!(code == 2 && error.contains(words), "{words}: {error}");
     }
+}
+
+#[test]
+fn what_a_model_from_a_file_saw_is_said_where_something_asks_for_it_and_never_assumed() {
+    let (folder, _) = crate::command::folder();
+    let folder = folder.path();
+    written(folder, "a.pt", to_pytorch(&perceptron(&[144, 8, 10], 1)));
+    let halves = |a: &str| {
+        let of_labels = |labels: &str| format!("subset = {{ parts = [{{ labels = [{labels}] }}] }}");
+        let list = format!("models = [{{ name = \"a\", checkpoint = \"a.pt\"{a} }}, {{ name = \"b\", {} }}]", of_labels("5, 6, 7, 8, 9"));
+        crate::command::SPEC.replace("models = 2", &list)
+    };
+    let described = |spec: String| {
+        fs::write(folder.join("files.toml"), spec).unwrap();
+        let (code, out, error) = run(folder, &["describe", "files.toml", "--json"]);
+        assert_eq!(code, 0, "{error}");
+        let seen = serde_json::from_str::<Value>(&out).unwrap()[0]["seen"].clone();
+        seen.as_array().unwrap().iter().map(|row| row["model"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(described(halves("")), ["b"], "nothing says which images the file's network saw");
+    let own = ", subset = { parts = [{ labels = [0, 1, 2, 3, 4] }] }";
+    let with_tasks = |spec: String| spec.replace("[evaluation]\n", "[evaluation]\ntasks = [\"a\", \"b\"]\n");
+    assert_eq!(described(with_tasks(halves(own))), ["a", "b"]);
+    let by_pair = |spec: String| {
+        let table = "[subsets.digits]\na = { parts = [{ labels = [0, 1] }] }\n\n[[pairs]]\nsubsets = \"digits\"\n";
+        spec.replace("[[pairs]]\n", table)
+    };
+    for spec in [halves(own), by_pair(halves(""))] {
+        fs::write(folder.join("files.toml"), &spec).unwrap();
+        let (code, _, error) = run(folder, &["plan", "files.toml"]);
+        assert!(code == 2 && error.contains("a model from a file sees no training images") && error.contains("`tasks`"), "{error}\n{spec}");
+    }
+    let (code, _, error) = {
+        fs::write(folder.join("files.toml"), with_tasks(halves(own))).unwrap();
+        run(folder, &["run", "files.toml"])
+    };
+    assert_eq!(code, 0, "{error}");
+    let tasks = fs::read_to_string(folder.join("results/small/tasks.csv")).unwrap();
+    assert!(tasks.lines().count() > 1, "{tasks}");
 }

@@ -51,6 +51,10 @@ merges = [2, 3]
 epochs = 1
 "#;
 
+/// The methods of the sound spec, from the first one's matching on.
+const BOTH_METHODS: &str =
+    "matching = { by = \"identity\" }\n\n[[methods]]\nname = \"matched\"\nmatching = { by = \"c2m3\" }\n\n[evaluation]";
+
 fn parse(text: &str, overrides: &Overrides) -> Result<spec::Experiment, spec::SpecError> {
     experiment::parse(text, Path::new("table-1.toml"), overrides, &SearchPaths::offline([], "/nonexistent"))
 }
@@ -238,6 +242,38 @@ fn every_fault_of_a_spec_is_told_with_file_line_key_and_hint() {
         ("a plane without a middle", "merges = [2, 3]", "plane = { points = 20 }"),
         ("a plane larger than memory", "merges = [2, 3]", "plane = { points = 100001 }"),
         ("an unknown key of a plane", "merges = [2, 3]", "plane = { image = 500 }"),
+        (
+            "a plane without a frame",
+            "matching = { by = \"c2m3\" }\n\n[evaluation]",
+            "matching = { by = \"identity\" }\n\n[evaluation]\nplane = {}",
+        ),
+        ("cycles without lines", BOTH_METHODS, "merging = { by = \"ensemble\" }\n\n[evaluation]\ncycles = [[\"a\", \"b\", \"c\"]]"),
+        ("norms without a mean", BOTH_METHODS, "merging = { by = \"ensemble\" }\n\n[evaluation]\nnorms = true"),
+        (
+            "variances of a mean of other models",
+            "matching = { by = \"c2m3\" }\n\n[evaluation]\nlambdas = 25\nmerges = [2, 3]",
+            "matching = { by = \"c2m3\" }\nmerging = { by = \"mean\", coefficients = [0.5, 0.5] }\n\n[evaluation]\nmerges = [2]\nvariances = 100",
+        ),
+        (
+            "weights of models in another order",
+            "matching = { by = \"c2m3\" }\n\n[evaluation]\nlambdas = 25\nmerges = [2, 3]",
+            "matching = { by = \"c2m3\" }\nmerging = { by = \"mean\", coefficients = [1.0, 0.0] }\n\n[evaluation]\nmerges = [[\"c\", \"b\"]]",
+        ),
+        (
+            "a part without an image",
+            "models = 3",
+            "models = [{ name = \"a\", subset = { parts = [{ skip = 20000 }] } }, { name = \"b\" }, { name = \"c\" }]",
+        ),
+        (
+            "a part without a label",
+            "models = 3",
+            "models = [{ name = \"a\", subset = { parts = [{ except = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9] }] } }, { name = \"b\" }, { name = \"c\" }]",
+        ),
+        (
+            "a subset said twice",
+            "models = 3",
+            "models = [{ name = \"a\", subset = { share = 0.5, count = 9 } }, { name = \"b\" }, { name = \"c\" }]",
+        ),
         ("no iterates", "merges = [2, 3]", "iterates = 0"),
         ("iterates of an unknown group", "merges = [2, 3]", "iterates = { group = \"fc3\" }"),
         ("iterates of an unknown model", "merges = [2, 3]", "iterates = { model = \"d\" }"),

@@ -60,7 +60,7 @@ pub enum DatasetError {
         hint: String,
     },
     /// A setting of a data set or subset that makes no sense.
-    #[error("key `{key}`: expected {expected}, got `{got}`\nhint: {hint}")]
+    #[error("key `{key}`: expected {expected}, got {}\nhint: {hint}", quoted(.got))]
     Setting {
         /// The key as a spec writes it.
         key: &'static str,
@@ -153,6 +153,12 @@ impl DatasetError {
     pub fn is_usage(&self) -> bool {
         matches!(self, DatasetError::UnknownName { .. } | DatasetError::Setting { .. } | DatasetError::NotFetchable { .. })
     }
+}
+
+/// A value as it is written, between marks; words about one as they are.
+fn quoted(got: &str) -> String {
+    let are_words = got.contains([' ', '`']) && !got.starts_with('[');
+    if are_words { got.to_owned() } else { format!("`{got}`") }
 }
 
 /// The error and its causes in one text.

@@ -80,11 +80,19 @@ impl Subset {
             ),
             (None, None, parts @ [_, ..]) => {
                 parts.iter().try_for_each(SubsetPart::check)?;
+                if let Some(place) = parts.iter().position(|part| part.range(available).is_empty()) {
+                    let hint = "`from` and `to` are shares of the images with its labels, `skip` and `count` numbers of them";
+                    return wrong("subset.parts", "parts with images", format!("no image of {available} in part {place}"), hint);
+                }
                 let whole = parts.iter().all(|part| part.labels.is_none() && part.except.is_none());
                 Ok(whole.then(|| parts.iter().map(|part| part.range(available).len()).sum()))
             }
             (None, None, []) => wrong("subset", "`share`, `count` or `parts`", "neither".into(), "write `subset = { share = 0.5 }`"),
-            _ => wrong("subset", "`share`, `count` or `parts`", "several".into(), "keep one of them"),
+            (share, count, parts) => {
+                let there = [("`share`", share.is_some()), ("`count`", count.is_some()), ("`parts`", !parts.is_empty())];
+                let names: Vec<&str> = there.into_iter().filter_map(|(name, there)| there.then_some(name)).collect();
+                wrong("subset", "one of `share`, `count` and `parts`", names.join(" beside "), "keep one of them")
+            }
         }
     }
 
@@ -114,7 +122,11 @@ impl Subset {
             }
             let labels: Vec<usize> = (0..classes).filter(|&label| part.has(label as u8)).collect();
             if labels.is_empty() {
-                return wrong("parts with labels", format!("none in part {place}"), "leave `labels` and `except` out to take every label");
+                let got = match &part.except {
+                    Some(_) => format!("every label in `except` of part {place}, which leaves none"),
+                    None => format!("no label in part {place}"),
+                };
+                return wrong("parts with labels", got, "leave `labels` and `except` out to take every label");
             }
             let overlaps = |(other, theirs): &(&SubsetPart, Vec<usize>)| {
                 // How many images there are is not known here, so only shares can be compared.
@@ -289,8 +301,8 @@ mod tests {
             (Subset::count(0), ["`subset.count`", "whole number from 1, got `0`"]),
             (Subset::count(101), ["from 1 to 100", "`101`"]),
             (Subset::default().stratified(), ["`share`, `count` or `parts`", "`neither`"]),
-            (Subset { count: Some(3), ..Subset::share(0.5) }, ["`share`, `count` or `parts`", "`several`"]),
-            (Subset { parts: vec![SubsetPart::default()], ..Subset::count(3) }, ["`share`, `count` or `parts`", "`several`"]),
+            (Subset { count: Some(3), ..Subset::share(0.5) }, ["one of `share`, `count` and `parts`", "got `share` beside `count`"]),
+            (Subset { parts: vec![SubsetPart::default()], ..Subset::count(3) }, ["one of", "got `count` beside `parts`"]),
             (of(&[SubsetPart { from: 0.5, to: 0.5, ..SubsetPart::default() }]), ["`from` below `to`", "0.5 and 0.5"]),
             (of(&[SubsetPart { from: f64::NAN, ..SubsetPart::default() }]), ["`from` below `to`", "NaN"]),
             (of(&[SubsetPart { labels: Some(vec![2]), ..SubsetPart::default() }]), ["parts with images", "none by part 0"]),
@@ -339,8 +351,8 @@ mod tests {
         let except = |labels: &[u8]| SubsetPart { except: Some(labels.to_vec()), ..SubsetPart::default() };
         for (parts, words) in [
             (vec![labelled(&[12])], "12 in part 0"),
-            (vec![labelled(&[])], "none in part 0"),
-            (vec![labelled(&[0]), except(&[0, 1, 2, 3])], "none in part 1"),
+            (vec![labelled(&[])], "got no label in part 0"),
+            (vec![labelled(&[0]), except(&[0, 1, 2, 3])], "every label in `except` of part 1"),
             (vec![labelled(&[1, 2]), labelled(&[2, 3])], "parts 0 and 1"),
             (vec![labelled(&[1]), SubsetPart::default()], "parts 0 and 1"),
             (vec![SubsetPart { to: 0.5, ..labelled(&[1]) }, labelled(&[0]), from(0.4, labelled(&[1]))], "parts 0 and 2"),

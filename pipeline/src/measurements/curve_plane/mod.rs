@@ -14,8 +14,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 
 use super::Measurement;
-use crate::drawing::Canvas;
-use crate::identity::{Part, ResultKey};
+use crate::drawing::{Canvas, list};
+use crate::identity::{PairName, Part, ResultKey};
 use crate::plan::{MergeSet, PairPlanner, Record};
 use crate::spec::{Asked, Merging, SpecError};
 use crate::stage::Artifact;
@@ -76,6 +76,9 @@ row! {
     }
 }
 
+/// A curve whose control points lie on a line, so that no plane is theirs.
+struct OnALine(ResultKey);
+
 /// Which curve an artifact is about.
 #[derive(Serialize)]
 struct CurvePlaneRecord {
@@ -87,6 +90,9 @@ impl Record for CurvePlaneRecord {
 
     fn collect(&self, artifact: &Artifact, stage: &str, tables: &mut Tables) -> Result<()> {
         let places: Vec<Place> = read_json(artifact, ARTIFACT)?;
+        if places.is_empty() {
+            tables.keep(OnALine(self.key.clone()));
+        }
         tables.extend(places.into_iter().map(|Place { split, mark, x, y, loss, accuracy }| CurvePlaneRow {
             key: self.key.clone(),
             split,
@@ -151,12 +157,22 @@ impl Measurement for CurvePlane {
         }
         for method in experiment.methods.iter().filter(|method| method.name.is_first() && request.methods.contains(&method.name.name)) {
             let Merging::Curve(curve) = &method.merging else { continue };
-            let Some(set) = MergeSet::counted(&experiment.evaluation, method).into_iter().next() else { continue };
+            let Some(set) = MergeSet::apart(&experiment.evaluation, method).into_iter().next() else { continue };
             let trained = planner.curve(method, &set, curve);
             let id = planner.id("curve-plane", Some(method), &set.path(&planner.names(&set.models())));
             let stage = CurvePlaneStage::new(id, trained, planner.task(), curve.path, (request.points, request.margin), request.part);
             planner.measure(stage, CurvePlaneRecord { key: planner.key(Some(method)) });
         }
+    }
+
+    /// The curves without a plane.
+    fn section(tables: &Tables, pair: &PairName) -> String {
+        let flat = tables.kept::<OnALine>().iter().filter(|OnALine(key)| key.pair == *pair);
+        let flat: Vec<String> = flat.map(|OnALine(key)| format!("`{}`", key.method)).collect();
+        if flat.is_empty() {
+            return String::new();
+        }
+        format!("\n### Planes of curves\n\nWithout a plane: {}. The bend lies on the line through both ends.\n", list(flat))
     }
 
     fn draw(canvas: &Canvas) -> Result<()> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, bail};
 use onebasin_datasets::SearchPaths;
 use onebasin_matching::mean;
 use onebasin_network::{PermutationSpec, Weights};
@@ -72,6 +72,11 @@ impl Plane {
         Plane { across: chord.sqrt(), up: (slant - foot * along).max(0.0).sqrt(), foot }
     }
 
+    /// Whether the bend lies on the line through both ends, but for rounding; two equal ends span no plane either.
+    fn is_a_line(&self) -> bool {
+        self.up <= 1e-6 * self.across
+    }
+
     /// The shares of the three networks at a place: `along` the chord, where the ends are 0 and 1, and across, where the bend is 1.
     fn shares(&self, along: f64, across: f64) -> [f64; 3] {
         let last = along - across * self.foot;
@@ -122,7 +127,9 @@ impl Stage for CurvePlaneStage {
         let controls = files::load_controls(context.inputs.first().context("a plane of no curve")?, graph, self.path.bends + 2)?;
         let [first, bend, last] = controls.as_slice() else { bail!("a plane has three control points, not {}", controls.len()) };
         let plane = Plane::through(graph.spec(), [first, bend, last]);
-        ensure!(plane.across > 0.0 && plane.up > 0.0, "the control points lie on a line\nhint: measure no plane of this curve");
+        if plane.is_a_line() {
+            return files::write_json(&context.out.join(ARTIFACT), &Vec::<Place>::new());
+        }
         let dataset = context.datasets.of(&self.task)?;
         let normalisation = dataset_cache::normalisation(&self.task, &dataset);
         let images = dataset_cache::measured(&self.task, &dataset, self.part);
@@ -169,6 +176,10 @@ mod tests {
         let controls = [[1.0, 1.0], [2.0, 4.0], [5.0, 1.0]].map(|values| network(&graph, values));
         let plane = Plane::through(graph.spec(), controls.each_ref());
         assert_eq!(plane, Plane { across: 4.0, up: 3.0, foot: 0.25 });
+        assert!(!plane.is_a_line());
+        let on_a_line = [[1.0, 1.0], [2.0, 1.0], [5.0, 1.0]].map(|values| network(&graph, values));
+        assert!(Plane::through(graph.spec(), on_a_line.each_ref()).is_a_line());
+        assert!(Plane::through(graph.spec(), [&controls[0]; 3]).is_a_line());
         assert_eq!(plane.shares(0.0, 0.0), [1.0, 0.0, 0.0]);
         assert_eq!(plane.shares(1.0, 0.0), [0.0, 0.0, 1.0]);
         assert_eq!(plane.shares(0.25, 1.0), [0.0, 1.0, 0.0]);

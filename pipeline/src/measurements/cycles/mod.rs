@@ -70,6 +70,10 @@ impl Record for CycleRecord {
     }
 }
 
+fn has_cycles(method: &Method) -> bool {
+    method.has_lines() && method.models.is_none()
+}
+
 impl Measurement for Cycles {
     /// Models by index; the first of each is mapped around.
     type Request = Vec<Vec<usize>>;
@@ -96,6 +100,10 @@ impl Measurement for Cycles {
             }
             cycles.push(cycle);
         }
+        if !cycles.is_empty() && !asked.methods.iter().any(has_cycles) {
+            let message = "`evaluation.cycles` maps models around, but no method has lines between all of them";
+            return Err(asked.wrong(&asked.at(["cycles"]), message).hint("add a method that merges by \"mean\", or leave it out"));
+        }
         Ok(Some(cycles).filter(|cycles| !cycles.is_empty()))
     }
 
@@ -105,7 +113,7 @@ impl Measurement for Cycles {
 
     fn plan(cycles: &Vec<Vec<usize>>, planner: &mut PairPlanner<'_, '_>) {
         let experiment = planner.experiment();
-        for method in experiment.methods.iter().filter(|method| method.has_lines() && method.models.is_none()) {
+        for method in experiment.methods.iter().filter(|method| has_cycles(method)) {
             for cycle in cycles {
                 let (alignments, steps) = around(planner, method, cycle);
                 let names = planner.names(cycle);

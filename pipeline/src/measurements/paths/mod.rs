@@ -5,7 +5,7 @@
 mod picture;
 mod stage;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use anyhow::Result;
@@ -38,7 +38,7 @@ row! {
     };
     {
         key: ResultKey,
-        /// The two models, joined with a plus sign.
+        /// The two models, joined with a plus sign; of a sequence all that it merges, and the curve is that of its last step.
         models: String,
         split: Part,
         /// From 0, at the first model, to 1.
@@ -155,7 +155,7 @@ impl Measurement for Paths {
             if experiment.methods[..place].iter().any(|earlier| has_curve_of(earlier, method)) {
                 continue;
             }
-            for set in MergeSet::counted(&experiment.evaluation, method) {
+            for set in MergeSet::apart(&experiment.evaluation, method) {
                 let trained = planner.curve(method, &set, curve);
                 let names = planner.names(&set.models());
                 let id = planner.id("path", Some(method), &set.path(&names));
@@ -171,10 +171,10 @@ impl Measurement for Paths {
         let of_pair: Vec<&PathRow> = tables.of::<PathRow>().iter().filter(|row| row.key.pair == *pair).collect();
         let split = shown_part(of_pair.iter().map(|row| row.split));
         let rows: Vec<PathRow> = of_pair.into_iter().filter(|row| row.split == split).cloned().collect();
-        let mut profiles: BTreeMap<(usize, &MethodLabel), Vec<Profile>> = BTreeMap::new();
+        let mut profiles: BTreeMap<(usize, &MethodLabel, &str), Vec<Profile>> = BTreeMap::new();
         for path in rows.chunk_by(PathRow::is_on_path_of) {
-            let method = &path[0].key.method;
-            profiles.entry((method_rank(tables.of(), method.name()), method)).or_default().push(Profile::of(path));
+            let (method, models) = (&path[0].key.method, path[0].models.as_str());
+            profiles.entry((method_rank(tables.of(), method.name()), method, models)).or_default().push(Profile::of(path));
         }
         if profiles.is_empty() {
             return String::new();
@@ -187,7 +187,8 @@ impl Measurement for Paths {
              | --- |{}\n",
             " ---: |".repeat(10)
         );
-        for ((_, method), profiles) in profiles {
+        let several = profiles.keys().map(|(_, _, models)| models).collect::<BTreeSet<_>>().len() > 1;
+        for ((_, method, models), profiles) in profiles {
             let mean = |of: fn(&Profile) -> f64| profiles.iter().map(of).sum::<f64>() / profiles.len() as f64;
             let shares = [
                 mean(|profile| profile.ends[0].1),
@@ -204,7 +205,8 @@ impl Measurement for Paths {
                 mean(|profile| profile.best.0),
             ];
             let cells: Vec<String> = shares.map(number::share).into_iter().chain(others.map(number::shown)).collect();
-            let _ = writeln!(text, "| {method} | {} |", cells.join(" | "));
+            let of = if several { format!(", {models}") } else { String::new() };
+            let _ = writeln!(text, "| {method}{of} | {} |", cells.join(" | "));
         }
         text
     }
@@ -217,8 +219,11 @@ impl Measurement for Paths {
 /// Whether two methods train the same curve.
 fn has_curve_of(one: &Method, other: &Method) -> bool {
     let (Merging::Curve(curve), Merging::Curve(theirs)) = (&one.merging, &other.merging) else { return false };
-    let trained = |curve: &Curve| Curve { at: At::Best, ..curve.clone() };
-    let frame = |method: &Method| (method.matching.clone(), method.models.clone(), method.name.draw);
+    // Which point is taken matters to the next step of a sequence, as does what is trained on in between.
+    let of_steps = |method: &Method| method.sequential.map(|sequence| (sequence, method.fine_tuning.clone()));
+    let is_alone = one.sequential.is_none();
+    let trained = |curve: &Curve| if is_alone { Curve { at: At::Best, ..curve.clone() } } else { curve.clone() };
+    let frame = |method: &Method| (method.matching.clone(), method.models.clone(), method.name.draw, of_steps(method));
     trained(curve) == trained(theirs) && frame(one) == frame(other)
 }
 

@@ -120,6 +120,12 @@ impl Measurement for Plane {
     fn check(asked: &Asked<'_>) -> Result<Option<PlaneRequest>, SpecError> {
         let Some(keys) = asked.optional::<Keys>("plane")? else { return Ok(None) };
         let at = |key: &str| asked.at(["plane", key]);
+        if !asked.methods.iter().any(|method| method.is_measured_in_its_frame()) {
+            let message = "`evaluation.plane` looks at models in the frame of a method, but none brings all of them into one";
+            return Err(asked
+                .wrong(&asked.at(["plane"]), message)
+                .hint("add a method that matches models and merges by \"mean\", or leave it out"));
+        }
         let corners = match &keys.models {
             Some(names) => asked.positions(&at("models"), names)?,
             None => (0..asked.models.len().min(3)).collect(),

@@ -131,4 +131,53 @@ fn sequences_that_cannot_be_are_refused_where_they_are_written() {
     refused("tasks = [\"t1\", \"t2\"]", "tasks = [\"t1\"]", "at least 2 models");
     refused("tasks = [\"t1\", \"t2\"]", "tasks = [\"t1\", \"joint\"]", "no `labels` in its `subset`");
     refused("replay = 20", "replay = 2000", "key `replay`: expected at most the 180 images that a model sees, got `2000`");
+    refused(
+        "replay = 20\nmodels = [\n  { name = \"t1\", subset = { parts = [{ labels = [0, 1, 2] }] },",
+        "replay = 301\nmodels = [\n  { name = \"t1\", subset = 0.5,",
+        "`replay` is 301, but model `t1`, which `tuned` merges, sees 300 training images of `tiny-glyphs`",
+    );
+    refused(
+        "name = \"all\"\nmodels = [\"t1\", \"t2\", \"t3\"]",
+        "name = \"all\"\nmodels = [\"t2\", \"t1\", \"t3\"]",
+        "`all` merges models in the order of the spec's `models`, and these are named in another\n",
+    );
+}
+
+/// Tasks whose models are joined by curves, one after the other.
+const CURVES: &str = r#"
+[[methods]]
+name = "mode"
+models = ["t1", "t2", "t3"]
+matching = { by = "identity" }
+merging = { by = "curve", training = "sgd", at = 0.25 }
+sequential = {}
+
+[[methods]]
+name = "best"
+models = ["t1", "t2", "t3"]
+matching = { by = "identity" }
+merging = { by = "curve", training = "sgd", at = "best" }
+sequential = {}
+
+[evaluation]
+path = 5
+curve-plane = { methods = ["mode"], points = 3 }
+"#;
+
+#[test]
+fn along_a_sequence_the_curve_that_is_measured_is_the_one_that_is_merged() {
+    let spec = SPEC.replace("replay = 20\n", "replay = 20\nvalidation = 0.1\n").replace("[evaluation]\n", CURVES);
+    let place = Place::with(&spec);
+    place.complete(&[]);
+    let (merged, paths) = (Rows::read(&place, "merged.csv"), Rows::read(&place, "paths.csv"));
+    let rows = paths.with(&[("method", "mode"), ("models", "t1+t2+t3"), ("split", "test")]);
+    let at = rows.iter().find(|row| (paths.number(row, "t") - 0.25).abs() < 1e-9).unwrap();
+    let loss = merged.number(merged.with(&[("method", "mode"), ("split", "test")])[0], "loss");
+    assert_eq!(rows.len(), 5);
+    assert!((paths.number(at, "loss") - loss).abs() < 1e-6, "{} {loss}", paths.number(at, "loss"));
+    let best = Rows::read(&place, "best-points.csv");
+    let steps: Vec<&str> = best.with(&[("method", "best"), ("models", "t1+t2+t3")]).into_iter().map(|row| best.text(row, "step")).collect();
+    assert_eq!((steps, best.rows.len()), (vec!["2", "3"], 2));
+    assert!(std::fs::read_to_string(place.result("table.md")).unwrap().contains("| best, after 3 models |"));
+    assert_eq!(Rows::read(&place, "curve-plane.csv").rows.len(), 9 + 4);
 }

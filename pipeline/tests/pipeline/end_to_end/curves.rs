@@ -162,6 +162,21 @@ fn curves_lead_from_one_model_to_the_other_through_better_ones() {
 }
 
 #[test]
+fn a_curve_between_models_of_a_list_is_measured_as_any_other() {
+    let spec = SPEC.replace("models = [\"b\", \"a\"]\n", "").replace("[evaluation]\n", "[evaluation]\nmerges = [2, [\"joint\", \"b\"]]\n");
+    let spec = spec.replacen("\"curve\", training = \"short\" }", "\"curve\", training = \"short\", at = \"best\" }", 1);
+    let place = Place::with(&spec);
+    place.complete(&[]);
+    let (paths, best) = (Rows::read(&place, "paths.csv"), Rows::read(&place, "best-points.csv"));
+    for models in ["a+joint", "joint+b"] {
+        assert_eq!(paths.with(&[("method", "curve"), ("models", models), ("split", "test")]).len(), 5, "{models}");
+        assert_eq!(best.with(&[("method", "curve"), ("models", models), ("step", "")]).len(), 1, "{models}");
+    }
+    let table = fs::read_to_string(place.result("table.md")).unwrap();
+    assert_eq!(table.matches("| curve, joint+b |").count(), 2, "{table}");
+}
+
+#[test]
 fn curves_that_cannot_be_are_refused_where_they_are_written() {
     let refused = |from: &str, to: &str, expected: &str| {
         let ended = Place::with(&SPEC.replacen(from, to, 1)).run(&[]);

@@ -137,5 +137,5 @@ fn keys_are_checked_and_shape_and_classes_need_no_file() {
     assert!(text.contains("`classes`") && text.contains("`257`"), "{text}");
     let one = Normalisation { mean: vec![0.5], deviation: vec![0.5] };
     let text = house.error(&Source::Cifar(Cifar { normalisation: Some(one), ..two_and_one() }));
-    assert!(text.contains("3 means and 3 deviations") && text.contains("`1 and 1`"), "{text}");
+    assert!(text.contains("3 means and 3 deviations") && text.contains("got 1 and 1"), "{text}");
 }
