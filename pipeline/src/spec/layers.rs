@@ -1,6 +1,6 @@
 //! The layers of settings, each over the one before: defaults, the spec, one of its profiles, the environment, `--set`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::path::Path;
 
@@ -252,12 +252,35 @@ impl Layers {
 
     /// A fault of the value at a path.
     pub fn fault(&self, path: &[String], end: End, message: impl Into<String>) -> SpecError {
-        SpecError::new(message).at(self.place(path, end))
+        self.with_others(path, SpecError::new(message).at(self.place(path, end)))
     }
 
     /// Places a fault that has no place yet.
     pub fn placed(&self, path: &[String], error: SpecError) -> SpecError {
-        if error.is_placed() { error } else { error.at(self.place(path, End::Value)) }
+        if error.is_placed() { error } else { self.with_others(path, error.at(self.place(path, End::Value))) }
+    }
+
+    /// The error with what sets a part of the table at a path, where the table is of the spec and the part is not.
+    fn with_others(&self, path: &[String], error: SpecError) -> SpecError {
+        let own = self.layer(path);
+        let mut found = BTreeSet::new();
+        if let Some(value) = self.get(path).filter(|_| !path.is_empty() && [SPEC, PROFILE].contains(&own.as_str())) {
+            self.layers_of(value, &mut found);
+        }
+        let above = found.into_iter().filter(|layer| ![SPEC, DEFAULTS_LAYER, PROFILE, own.as_str()].contains(&layer.as_str()));
+        above.fold(error, |error, layer| {
+            let name = if layer.starts_with("--set") { format!("`{layer}`") } else { layer };
+            error.hint(format!("{name} sets a part of it"))
+        })
+    }
+
+    /// The layers that set a value or a part of it.
+    fn layers_of(&self, value: &Value, found: &mut BTreeSet<String>) {
+        match value {
+            Value::Dict(_, entries) => entries.values().for_each(|value| self.layers_of(value, found)),
+            Value::Array(_, items) => items.iter().for_each(|value| self.layers_of(value, found)),
+            value => found.extend(self.figment.get_metadata(value.tag()).map(|metadata| metadata.name.to_string())),
+        }
     }
 
     /// Where the value at a path was set: the layer, and the line where the layer is a file.

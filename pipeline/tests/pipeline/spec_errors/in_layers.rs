@@ -40,6 +40,12 @@ fn a_fault_in_a_layer_names_the_layer() {
             "architecture = \"pooled\"\ntraining = \"adam\"\n\n[architectures.pooled]\nlayers = [{ op = \"flatten\" }]",
             set("architectures.pooled.family=layers"),
         ),
+        (
+            "--set that does not go with what the spec has",
+            "models = 3",
+            "models = [{ name = \"a\", subset = { parts = [{ to = 0.5 }] } }, { name = \"b\" }, { name = \"c\" }]",
+            set("models.a.subset.count=30"),
+        ),
         ("an unknown profile", "seed = 42", "seed = 42", profile("cup")),
         ("a fault in the profile that is used", spoiled_profile.0, spoiled_profile.1, profile("cpu")),
         ("a fault in a profile that is not used", spoiled_profile.0, spoiled_profile.1, Overrides::default()),
