@@ -165,7 +165,7 @@ impl Comparison {
             return format!("not comparable: {}", found.join("; "));
         }
         let distance = (ours - figure.value).abs();
-        let is_within = distance <= figure.tolerance;
+        let is_within = figure.allows(ours, figure.tolerance);
         let distance = number::share(distance);
         if is_within {
             format!("comparable: off by {distance}, within {}", figure.tolerance)
@@ -190,6 +190,10 @@ mod tests {
         let figure = comparison.find(&pair, &method, 5, "accuracy", Part::Test).unwrap().clone();
         assert_eq!(comparison.verdict(&pair, 0.98, &figure), "comparable: off by 0.0032, within 0.006");
         assert_eq!(comparison.verdict(&pair, 0.97, &figure), "comparable: off by 0.0132, beyond 0.006");
+        for (value, tolerance, ours) in [(0.375, 0.02, 0.395), (0.5475, 0.02, 0.5275), (0.71, 0.405, 0.305)] {
+            let edge = Reported { value, tolerance, ..figure.clone() };
+            assert!(comparison.verdict(&pair, ours, &edge).contains("within"), "{value} {tolerance} {ours}");
+        }
         comparison.differs = "trained for 10 epochs, not 85".to_owned();
         assert_eq!(comparison.verdict(&pair, 0.9832, &figure), "not comparable: trained for 10 epochs, not 85");
         assert!(comparison.find(&pair, &method, 4, "accuracy", Part::Test).is_none());

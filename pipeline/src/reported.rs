@@ -75,6 +75,13 @@ pub struct Reported {
     pub source: String,
 }
 
+impl Reported {
+    /// Whether a figure lies within a tolerance of it. At its edge, where shares of images often lie, rounding says nothing.
+    pub fn allows(&self, ours: f64, tolerance: f64) -> bool {
+        (ours - self.value).abs() <= tolerance + 1e-9 * self.value.abs().max(1.0)
+    }
+}
+
 /// All columns that such a file may have, in words.
 pub fn columns_text() -> String {
     [&COLUMNS[..], &OPTIONAL_COLUMNS].concat().join(", ")

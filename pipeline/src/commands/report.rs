@@ -10,6 +10,7 @@ use super::{Failure, Verdict, unwritable};
 use crate::cli;
 use crate::console;
 use crate::page;
+use crate::report::gaps;
 use crate::run_record::RunRecord;
 use crate::store::Store;
 use crate::whole_file;
@@ -41,7 +42,12 @@ pub fn report(arguments: &cli::Report) -> Result<Verdict, Failure> {
             results: &results,
             since: since.as_ref(),
         };
-        if RunRecord::read(&results).is_some_and(|record| !page::is_of_plan(&source, &record)) {
+        if !gaps(&results).is_empty() {
+            console::note(&format!(
+                "warning: a stage failed on the way to `{}`: `table.md` says which rows are not there",
+                results.display()
+            ));
+        } else if RunRecord::read(&results).is_some_and(|record| !page::is_of_plan(&source, &record)) {
             let results = results.display();
             console::note(&format!("warning: the results in `{results}` were made at other settings than these, or by another version"));
         }

@@ -12,7 +12,7 @@ use super::stage_name::cells;
 use crate::console;
 use crate::identity::MethodLabel;
 use crate::publish::{quoted, temporary};
-use crate::report::{INCOMPLETE, draw_sweep};
+use crate::report::{INCOMPLETE, draw_sweep, gaps};
 use crate::spec::{BarrierOver, Experiment, Sweep};
 use crate::table::Row as _;
 use crate::untrained::{SIGN, UntrainedRow};
@@ -50,11 +50,6 @@ pub struct SweepTable {
 struct Row {
     values: Vec<String>,
     cells: Vec<String>,
-}
-
-/// Whether a stage failed on the way to some rows of a folder.
-fn lacks_rows(results: &Path) -> bool {
-    fs::read_to_string(results.join("table.md")).is_ok_and(|text| text.lines().any(|line| line.starts_with(INCOMPLETE)))
 }
 
 /// Writes a file whole, where its bytes change.
@@ -103,7 +98,8 @@ impl SweepTable {
         if !missing.is_empty() {
             let _ = write!(markdown, "\n{INCOMPLETE}: without results are {}.\n", missing.join("; "));
         }
-        let partial: Vec<String> = there.iter().filter(|(_, results)| lacks_rows(results)).map(|(values, _)| self.named(values)).collect();
+        let partial: Vec<String> =
+            there.iter().filter(|(_, results)| !gaps(results).is_empty()).map(|(values, _)| self.named(values)).collect();
         if !partial.is_empty() {
             let _ =
                 write!(markdown, "\n{INCOMPLETE}: without some rows, which `table.md` of the setting names, are {}.\n", partial.join("; "));

@@ -123,6 +123,18 @@ impl Measurement for Lead {
                 return Err(asked.wrong(&here, format!("`{control}` is compared with `{of}` already")).hint("name each method once"));
             }
         }
+        let counts =
+            |name: &str| asked.methods.iter().find(|method| method.name.name == name).map_or_else(BTreeSet::new, |it| asked.counts(it));
+        let of_counts = counts(&of);
+        let place = |(place, name)| (asked.at(["lead", "controls", &usize::to_string(&place)]), name);
+        let others = std::iter::once((asked.at(["lead", "over"]), &over)).chain(controls.iter().enumerate().map(place));
+        for (here, other) in others {
+            if counts(other).is_disjoint(&of_counts) {
+                let message = format!("`{of}` and `{other}` never merge equally many models, so nothing can be compared");
+                let hint = "let `merges` hold a number, lists do not count, that both merge, or give both methods `models`";
+                return Err(asked.wrong(&here, message).hint(hint));
+            }
+        }
         if !asked.splits().contains(&Part::Test) {
             return Err(asked
                 .wrong(&asked.at(["lead"]), "`evaluation.lead` compares on test, and `splits` has no \"test\"")
@@ -236,6 +248,7 @@ fn sentence(lead: &LeadRow, controls: &[&LeadRow]) -> String {
         }
     }
     let over = format!("`{}` has {} points more than `{}`", lead.method, points(lead.difference), lead.other);
+    let over = if lead.p.is_none_or(|p| p < LEVEL) { over } else { format!("{over}, which is not told apart from it") };
     if lead.replicates < 2 {
         return format!("{over} in one replicate; nothing is tested, which takes two.");
     }
@@ -313,6 +326,8 @@ mod tests {
             sentence(lead, &controls.iter().collect::<Vec<_>>()),
             "`mpf` has 39.97 points more than `avg`; beside what is given the same it is ahead of `random`, behind `tuned`, not told apart from `joint`."
         );
+        let uncertain = sentence(&LeadRow { p: Some(0.22), ..(*lead).clone() }, &controls.iter().collect::<Vec<_>>());
+        assert!(uncertain.starts_with("`mpf` has 39.97 points more than `avg`, which is not told apart from it; beside"), "{uncertain}");
         let alone = LeadRow { replicates: 1, ..(*lead).clone() };
         assert_eq!(sentence(&alone, &[]), "`mpf` has 39.97 points more than `avg` in one replicate; nothing is tested, which takes two.");
     }

@@ -20,12 +20,15 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use serde_json::Value;
 
 use crate::drawing::{MethodRow, MethodStyles};
+use crate::identity::PairName;
 use crate::moved::Moved;
 use crate::plan::Plan;
+use crate::report::gaps;
 use crate::run_record::RunRecord;
 use crate::spec::Experiment;
 use crate::store::Store;
 use crate::table::{Csv, Row};
+use crate::untrained::{SIGN, UntrainedRow, named};
 
 use stages::Stages;
 
@@ -96,6 +99,8 @@ pub fn bytes(source: &Source<'_>) -> Result<Vec<u8>> {
     let panels = charts::sections(&tables)?;
     let machine: Value =
         fs::read(folder.join("machine.json")).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
+    let gaps = gaps(folder);
+    let untrained = untrained(folder)?;
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -111,9 +116,15 @@ pub fn bytes(source: &Source<'_>) -> Result<Vec<u8>> {
                 header {
                     h1 { (record.name) }
                     p { (record.settings_text().replace('`', "")) ". Seed " (record.settings["seed"]) ". What is underlined, a curve, a dot and a bar tell how they were made." }
-                    @if !is_of_plan(source, &record) {
+                    @if !gaps.is_empty() {
+                        div.stale role="alert" {
+                            p { "A stage failed, and these have no rows:" }
+                            ul { @for gap in &gaps { li { (gap) } } }
+                        }
+                    } @else if !is_of_plan(source, &record) {
                         p.stale role="alert" { "These tables were made at other settings than the spec has now, or by another version: stages and recipes below are those of the spec." }
                     }
+                    @for (pair, names) in &untrained { p.stale role="alert" { (SIGN) " " (pair) ": " (names) " did not train, and figures that use them say nothing of a method." } }
                     (deviations(source.experiment))
                     nav aria-label="Sections" {
                         a href="#overview" { "Overview" } a href="#figures" { "All figures" }
@@ -154,6 +165,12 @@ pub fn bytes(source: &Source<'_>) -> Result<Vec<u8>> {
 /// Whether the tables are those of the plan, and not of the spec before it was edited.
 pub fn is_of_plan(source: &Source<'_>, record: &RunRecord) -> bool {
     source.plan.find("tabulate").is_some_and(|planned| planned.fingerprint.short() == record.tabulate)
+}
+
+/// The networks of each pair that did not train.
+fn untrained(folder: &Path) -> Result<Vec<(PairName, String)>> {
+    let rows = UntrainedRow::read_if_present(folder)?;
+    Ok(rows.chunk_by(|one, other| one.pair == other.pair).map(|rows| (rows[0].pair.clone(), named(rows))).collect())
 }
 
 /// How the settings differ from the published ones: first of all, since it says what figures can be compared with.

@@ -15,6 +15,7 @@ use crate::identity::{MethodLabel, PairName, Part};
 use crate::number;
 use crate::run_record::RunRecord;
 use crate::table::{Row, row};
+use crate::untrained::{SIGN, UntrainedRow};
 
 row! {
     /// A method on a pair in one of the folders: a row of `beside.csv`.
@@ -45,6 +46,8 @@ pub struct Beside {
     methods: Vec<MethodRow>,
     /// What each folder's spec says of its data sets, by name.
     datasets: Vec<BTreeMap<String, Value>>,
+    /// The networks of each folder that did not train, where there are some.
+    untrained: Vec<(String, UntrainedRow)>,
 }
 
 impl Beside {
@@ -61,7 +64,7 @@ impl Beside {
 /// # Errors
 /// A folder that holds no results, or two of one name.
 pub fn read(folders: &[PathBuf]) -> Result<Beside> {
-    let mut found = Beside { folders: Vec::new(), rows: Vec::new(), methods: Vec::new(), datasets: Vec::new() };
+    let mut found = Beside { folders: Vec::new(), rows: Vec::new(), methods: Vec::new(), datasets: Vec::new(), untrained: Vec::new() };
     for folder in folders {
         let name = folder.file_name().map_or_else(|| folder.display().to_string(), |name| name.to_string_lossy().into_owned());
         ensure!(
@@ -88,6 +91,7 @@ pub fn read(folders: &[PathBuf]) -> Result<Beside> {
             let (setting, pair, method, models) = (name.clone(), row.pair.clone(), row.method.clone(), row.models);
             BesideRow { setting, pair, method, models, split, replicates, mean, sd, low, high, reported, reported_sd, stage }
         }));
+        found.untrained.extend(UntrainedRow::read_if_present(folder)?.into_iter().map(|row| (name.clone(), row)));
         let datasets = RunRecord::read(folder).map(|record| record.settings["datasets"].clone());
         found.datasets.push(datasets.and_then(|tables| serde_json::from_value(tables).ok()).unwrap_or_default());
         found.folders.push((name, folder.clone()));
@@ -121,6 +125,12 @@ fn text(found: &Beside) -> String {
             pairs.push(&row.pair);
         }
     }
+    let mut folders: Vec<&str> = found.untrained.iter().map(|(folder, _)| folder.as_str()).collect();
+    folders.dedup();
+    if !folders.is_empty() {
+        let listed = folders.iter().map(|folder| format!("`{folder}`")).collect::<Vec<_>>().join(", ");
+        let _ = write!(text, "\n{SIGN} Some of the networks did not train: `{}` names them, in {listed}.\n", UntrainedRow::FILE);
+    }
     for pair in pairs {
         let of_pair = || found.rows.iter().filter(|row| row.pair == *pair);
         let split = of_pair().next().map_or(Part::Test, |row| row.split);
@@ -143,7 +153,9 @@ fn text(found: &Beside) -> String {
             let _ = write!(text, "| {method}{fewer} |");
             for name in &names {
                 let value = rows().find(|row| row.setting == *name).map(|row| (row.mean, row.sd));
-                let _ = write!(text, " {} |", cell(value));
+                let is_marked = value.is_some() && found.untrained.iter().any(|(folder, row)| folder == name && row.pair == *pair);
+                let mark = if is_marked { format!(" {SIGN}") } else { String::new() };
+                let _ = write!(text, " {}{mark} |", cell(value));
             }
             let reported = rows().find_map(|row| Some((row.reported?, row.reported_sd)));
             let _ = writeln!(text, " {} |", cell(reported));
@@ -179,10 +191,25 @@ mod tests {
             rows: vec![row("one", "naive", 3), row("one", "curve", 2), row("two", "naive", 3)],
             methods: Vec::new(),
             datasets: [100, 100].map(|train| BTreeMap::from([("own".to_owned(), json!({ "train": train }))])).to_vec(),
+            untrained: Vec::new(),
         };
         let shown = text(&found);
         assert!(shown.contains("| naive | 0.5000 | 0.5000 |") && shown.contains("| curve, 2 models | 0.5000 |  |"), "{shown}");
         assert!(!shown.contains("not the same data set"), "{shown}");
+        let dead = UntrainedRow {
+            pair: PairName::new("own", "mlp"),
+            replicate: 0,
+            model: "a".to_owned(),
+            loss: 2.3,
+            classes: 10,
+            stage: String::new(),
+        };
+        found.untrained.push(("two".to_owned(), dead));
+        let marked = text(&found);
+        assert!(
+            marked.contains("| naive | 0.5000 | 0.5000 † |") && marked.contains("did not train: `untrained.csv` names them, in `two`"),
+            "{marked}"
+        );
         found.datasets[1].insert("own".to_owned(), json!({ "train": 200 }));
         assert!(text(&found).contains("`own` is not the same data set in all folders"));
     }

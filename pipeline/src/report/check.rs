@@ -99,8 +99,7 @@ fn compare(
         let allowed = widened(&stages) * figure.tolerance;
         let chance = found.and_then(|ours| apart_by_chance(allowed, [ours.figure.sd?, figure.sd?], ours.replicates));
         let (low, high) = (figure.value - allowed, figure.value + allowed);
-        // As the verdicts of tables: at the edge of a band the sum may round to the other side.
-        let holds = value.is_some_and(|value| (value - figure.value).abs() <= allowed);
+        let holds = value.is_some_and(|value| figure.allows(value, allowed));
         let row = Compared { ours: value, low, high, holds, stages, cell: cell(&figure), chance, not_judged: None };
         (figure, row)
     });

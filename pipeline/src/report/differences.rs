@@ -10,6 +10,7 @@ use crate::identity::{MethodLabel, PairName, Part};
 use crate::measurements::Outcomes;
 use crate::paired_test::{Difference, LEVEL, holm, mcnemar, paired_t};
 use crate::table::{Tables, row};
+use crate::untrained::UntrainedRow;
 
 /// Reported accuracies are rounded to two digits: those closer than this have no order.
 const ROUNDING: f64 = 0.0101;
@@ -148,7 +149,12 @@ pub fn differences(tables: &Tables, cells: &[SummaryRow], architectures: &[Archi
         let side = Side { pair: outcomes.key.pair.clone(), method: outcomes.key.method.clone(), models: outcomes.models };
         sides.entry(side).or_default().insert(outcomes.key.replicate, outcomes);
     }
+    let untrained: BTreeSet<&PairName> = tables.of::<UntrainedRow>().iter().map(|row| &row.pair).collect();
     let reported = |side: &Side| -> Option<f64> {
+        // Of networks that did not train nothing is held or reversed.
+        if untrained.contains(&side.pair) {
+            return None;
+        }
         let is_of = |cell: &&SummaryRow| {
             (&cell.pair, &cell.method, cell.models) == (&side.pair, &side.method, side.models)
                 && cell.metric == "accuracy"

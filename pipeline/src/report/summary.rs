@@ -254,9 +254,10 @@ pub fn summarise(tables: &Tables, comparison: &Comparison) -> Result<Vec<Summary
 
 /// Adds the rows of `summary.csv` (all models merged) and `by-models.csv` (every number of models merged).
 pub fn tabulate(rows: &[SummaryRow], differences: &Differences<'_>, methods: &[MethodRow], tables: &mut Tables) {
-    let mut largest: BTreeMap<(&PairName, &MethodLabel), usize> = BTreeMap::new();
+    // A barrier is of all models there are, an accuracy of those that are merged: the most of each.
+    let mut largest: BTreeMap<(&PairName, &MethodLabel, &str), usize> = BTreeMap::new();
     for row in rows {
-        let most = largest.entry((&row.pair, &row.method)).or_default();
+        let most = largest.entry((&row.pair, &row.method, row.metric)).or_default();
         *most = row.models.max(*most);
     }
     let leaders = Leaders::of(rows, methods);
@@ -265,7 +266,7 @@ pub fn tabulate(rows: &[SummaryRow], differences: &Differences<'_>, methods: &[M
         ByModelsRow { pair, method, models: row.models, figures }
     });
     let by_models: Vec<ByModelsRow> = by_models.collect();
-    let whole = by_models.iter().filter(|row| largest[&(&row.pair, &row.method)] == row.models);
+    let whole = by_models.iter().filter(|row| largest[&(&row.pair, &row.method, row.figures.metric.as_str())] == row.models);
     let whole = whole.map(|ByModelsRow { pair, method, figures, .. }| WholeRow {
         pair: pair.clone(),
         method: method.clone(),
@@ -283,6 +284,28 @@ mod tests {
 
     fn pair() -> PairName {
         PairName::new("glyphs", "mlp")
+    }
+
+    #[test]
+    fn accuracies_of_the_most_models_merged_stand_beside_barriers_between_all() {
+        let cell = |metric: &'static str, models: usize| SummaryRow {
+            pair: pair(),
+            method: MethodLabel::method("naive"),
+            models,
+            metric,
+            split: Part::Train,
+            summary: Summary::of(&[0.5]).unwrap(),
+            reported: None,
+            reported_sd: None,
+            verdict: String::new(),
+            source: String::new(),
+            stage: String::new(),
+        };
+        let mut tables = Tables::default();
+        let cells = [cell("accuracy", 2), cell("accuracy", 3), cell("barrier_line", 4)];
+        tabulate(&cells, &Differences::default(), &[], &mut tables);
+        let metrics: Vec<&str> = tables.of::<WholeRow>().iter().map(|row| row.figures.metric.as_str()).collect();
+        assert_eq!(metrics, ["accuracy", "barrier_line"]);
     }
 
     #[test]

@@ -94,7 +94,8 @@ impl Stage for Tabulate {
             "barriers": barriers,
         });
         if merges_fewer {
-            settings["main-table"] = json!("most-merged");
+            let has_lines = cells.iter().any(|cell| !cell["line"].is_null());
+            settings["main-table"] = json!(if has_lines { "most-merged-of-each-metric" } else { "most-merged" });
         }
         if comparison.judges_at_other_settings() {
             settings["judged"] = json!("where-no-setting-moves-it");

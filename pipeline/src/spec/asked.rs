@@ -1,7 +1,7 @@
 //! What a measurement reads of `[evaluation]`: its keys, checked against models, pairs and methods.
 
 use std::any::Any;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -187,6 +187,18 @@ impl Asked<'_> {
     /// There is no such model, or one is named twice.
     pub fn positions(&self, here: &[String], names: &[String]) -> Result<Vec<usize>> {
         self.resolver.positions(here, names, self.models)
+    }
+
+    /// How many models a method merges, in each of its merges but those of lists.
+    pub fn counts(&self, method: &Method) -> BTreeSet<usize> {
+        match (&method.models, &self.resolver.evaluation.merges) {
+            (Some(models), _) => [models.len()].into(),
+            (None, None) => [self.models.len()].into(),
+            (None, Some(written)) => {
+                let number = |value: &Value| value.deserialize::<usize>().ok();
+                written.iter().filter_map(number).collect()
+            }
+        }
     }
 
     /// Refuses what is measured of the mean of all models where no method makes one, or one cannot.

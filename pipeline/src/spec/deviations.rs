@@ -27,7 +27,7 @@ pub fn deviations(ours: &Experiment, theirs: &Experiment) -> Vec<(PairName, Vec<
                     of_networks.push("models see other parts of the training images".to_owned());
                 }
                 of_networks.extend(other_files(pair, reported));
-                of_models(ours, theirs, &mut of_networks);
+                of_models((ours, pair), (theirs, reported), &mut of_networks);
                 compare("share of images put aside", &ours.validation, &theirs.validation, &mut of_networks);
                 let mut found: Vec<Deviation> = of_reach(Reach::All, of_pair(pair, reported)).collect();
                 found.extend(of_images(ours, theirs));
@@ -94,11 +94,17 @@ fn of_lines(ours: &Experiment, theirs: &Experiment) -> impl Iterator<Item = Devi
 }
 
 /// What differs in models of one name: how they begin, and how they are trained where not as their pair says.
-fn of_models(ours: &Experiment, theirs: &Experiment, found: &mut Vec<String>) {
+fn of_models((ours, pair): (&Experiment, &Pair), (theirs, reported): (&Experiment, &Pair), found: &mut Vec<String>) {
     for model in &ours.models {
         let Some(other) = theirs.models.iter().find(|other| other.name == model.name) else { continue };
         let name = &model.name;
-        compare(&format!("training of model {name}"), &model.training, &other.training, found);
+        match (&model.training, &other.training) {
+            (None, None) => {}
+            (ours, theirs) => {
+                let [ours, theirs] = [(ours, pair), (theirs, reported)].map(|(own, pair)| own.as_ref().unwrap_or(&pair.training));
+                compare(&format!("training of model {name}"), ours, theirs, found);
+            }
+        }
         compare(&format!("first weights of model {name}"), &model.first_weights, &other.first_weights, found);
         let file = |it: &Model| it.checkpoint.as_ref().map(|it| (it.digest.clone(), it.key.clone()));
         if file(model) != file(other) {
@@ -190,6 +196,10 @@ fn plain(value: &Value) -> String {
     match value {
         Value::Null => "unset".to_owned(),
         Value::String(text) => text.clone(),
+        // What is kept in single precision has more digits as a double than were written.
+        Value::Number(number) if number.as_f64().is_some_and(|it| it.fract() != 0.0 && f64::from(it as f32) == it) => {
+            (number.as_f64().unwrap_or_default() as f32).to_string()
+        }
         value if holds_a_table(value) => as_in_a_spec(value).map_or_else(|| value.to_string(), |value| value.to_string()),
         value => value.to_string(),
     }

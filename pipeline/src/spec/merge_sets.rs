@@ -170,6 +170,17 @@ impl Resolver<'_> {
         Ok((counts.into_iter().collect(), subsets))
     }
 
+    /// Refuses merges that are asked of every method but those with `models` of their own, where there are no others.
+    pub(super) fn asked_of_some(&self, methods: &[Method]) -> Result<()> {
+        let keys = [("merges", self.evaluation.merges.is_some()), ("subsets", self.evaluation.subsets.is_some())];
+        let Some((key, _)) = keys.into_iter().find(|(_, there)| *there) else { return Ok(()) };
+        if methods.is_empty() || methods.iter().any(|method| method.models.is_none()) {
+            return Ok(());
+        }
+        let message = format!("`evaluation.{key}` is for methods without `models` of their own, and there is none");
+        Err(self.wrong(&path(["evaluation", key]), message).hint("leave it out, or the `models` of a method"))
+    }
+
     /// Refuses names in another order than the spec's `models`, by which they are taken, where a method weighs or takes models by their places.
     pub(super) fn orders(&self, methods: &[Method], models: &[Model]) -> Result<()> {
         let by_place = |method: &Method| match &method.merging {

@@ -51,6 +51,7 @@ pub fn resolve(layers: &Layers, folder: &Path, places: &SearchPaths, measurement
     resolver.coefficients(&methods, &evaluation)?;
     resolver.references(&methods, &evaluation, &models)?;
     resolver.orders(&methods, &models)?;
+    resolver.asked_of_some(&methods)?;
     resolver.sequences(&methods)?;
     resolver.lessons(&methods)?;
     resolver.several_widths(&pairs, &methods, &evaluation, &models)?;

@@ -53,6 +53,7 @@ impl Experiment {
                 pair.classes.iter().filter(|class| class.test == 0).map(|class| format!("`{}`", class.folder)).collect();
             if is_first {
                 warnings.extend(self.unmeasured(pair));
+                warnings.extend(self.sampled(pair));
             }
             if is_first && !empty.is_empty() {
                 warnings.push(format!(
@@ -70,18 +71,7 @@ impl Experiment {
     /// Classes without an image among those that are measured: the first ones, and a folder of pictures is read class by class.
     fn unmeasured(&self, pair: &Pair) -> Option<String> {
         let limits = self.evaluation.images;
-        let parts = self.evaluation.parts.iter().filter_map(|part| {
-            let images = limits.of(*part)?;
-            let count = |class: &Class| if *part == Part::Train { class.train } else { class.test };
-            let mut before = 0;
-            let shown = pair.classes.iter().filter(|class| {
-                let is_reached = before < images && count(class) > 0;
-                before += count(class);
-                is_reached
-            });
-            let (shown, all) = (shown.count(), pair.classes.iter().filter(|class| count(class) > 0).count());
-            (shown < all).then(|| format!("{shown} of {} classes on {part}", pair.classes.len()))
-        });
+        let parts = self.evaluation.parts.iter().filter_map(|part| shown(pair, *part, limits.of(*part)?));
         let parts: Vec<String> = parts.collect();
         (!parts.is_empty()).then(|| {
             format!(
@@ -93,4 +83,44 @@ impl Experiment {
             )
         })
     }
+
+    /// The same of the first training images that repairs, matchings and measurements look at.
+    fn sampled(&self, pair: &Pair) -> Option<String> {
+        let of_methods = self.methods.iter().filter(|method| method.name.is_first()).flat_map(|method| {
+            let name = &method.name.name;
+            let repaired = method.repair.as_ref().and_then(|repair| Some((format!("the repair of `{name}`"), repair.images()?)));
+            let needed = method.matching.needs().filter(|activations| !activations.drawn);
+            let matched = needed.and_then(|activations| Some((format!("the matching of `{name}`"), activations.images?)));
+            repaired.into_iter().chain(matched)
+        });
+        let settings = &self.origin.settings["evaluation"];
+        let features = if settings["features"] == true { Some(1000) } else { settings["features"]["images"].as_u64() };
+        let measured = [("`variances`", settings["variances"].as_u64()), ("`features`", features)];
+        let measured = measured.into_iter().filter_map(|(key, images)| Some((key.to_owned(), usize::try_from(images?).ok()?)));
+        let few: Vec<String> = of_methods
+            .chain(measured)
+            .filter_map(|(what, images)| Some(format!("{what}: {}", shown(pair, Part::Train, images)?)))
+            .collect();
+        (!few.is_empty()).then(|| {
+            format!(
+                "data set `{}` is read class by class, and its first images show only some of them: {}\nhint: take more images, or all; `drawn` \
+                 draws those of a matching",
+                pair.dataset,
+                few.join("; ")
+            )
+        })
+    }
+}
+
+/// `3 of 10 classes on train`, where the first so many images of a split show no more of a folder of pictures.
+fn shown(pair: &Pair, part: Part, images: usize) -> Option<String> {
+    let count = |class: &Class| if part == Part::Train { class.train } else { class.test };
+    let mut before = 0;
+    let shown = pair.classes.iter().filter(|class| {
+        let is_reached = before < images && count(class) > 0;
+        before += count(class);
+        is_reached
+    });
+    let (shown, all) = (shown.count(), pair.classes.iter().filter(|class| count(class) > 0).count());
+    (shown < all).then(|| format!("{shown} of {} classes on {part}", pair.classes.len()))
 }

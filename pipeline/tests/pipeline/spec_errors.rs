@@ -260,6 +260,17 @@ fn every_fault_of_a_spec_is_told_with_file_line_key_and_hint() {
             "matching = { by = \"c2m3\" }\nmerging = { by = \"mean\", coefficients = [1.0, 0.0] }\n\n[evaluation]\nmerges = [[\"c\", \"b\"]]",
         ),
         (
+            "merges of methods with models of their own",
+            BOTH_METHODS,
+            "models = [\"a\", \"b\"]\nmatching = { by = \"identity\" }\n\n[evaluation]",
+        ),
+        (
+            "a lead over what is never merged alike",
+            "merges = [2, 3]",
+            "merges = [[\"a\", \"b\"]]\nlead = { of = \"naive\", over = \"matched\", controls = [\"third\"] }\n\n\
+             [[methods]]\nname = \"third\"\nmatching = { by = \"merge-many\" }",
+        ),
+        (
             "a part without an image",
             "models = 3",
             "models = [{ name = \"a\", subset = { parts = [{ skip = 20000 }] } }, { name = \"b\" }, { name = \"c\" }]",

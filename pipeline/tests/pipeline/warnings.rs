@@ -109,6 +109,11 @@ fn images_that_do_not_show_every_class_are_a_warning_a_table_and_a_note() {
     let warning = "warning: `evaluation.images = 3` measures the first images of data set `set`, which show only 2 of 4 classes on train and \
                    2 of 4 classes on test\nhint: ";
     assert!(code == 0 && error.contains(warning), "{error}");
+    let sampled = spec(PLAIN, "repair = { kind = \"repair\", images = 3 }").replace("lambdas = 3", "lambdas = 3\nvariances = 3");
+    let (_, _, error) = texts(&onebasin(crate::warnings::folder(&sampled).path(), &["plan", "warned.toml"]));
+    let few =
+        "its first images show only some of them: the repair of `naive`: 2 of 4 classes on train; `variances`: 2 of 4 classes on train";
+    assert!(error.contains(few), "{error}");
     let results = folder.path().join("results/warned");
     let classes = fs::read_to_string(results.join("measured-classes.csv")).unwrap();
     let rows: Vec<&str> = classes.lines().skip(1).map(|line| line.rsplit_once(',').unwrap().0).collect();

@@ -13,7 +13,7 @@ use super::Measurement;
 use crate::drawing::Canvas;
 use crate::identity::ResultKey;
 use crate::plan::{PairPlanner, Record};
-use crate::spec::{Asked, Either, SpecError, whole};
+use crate::spec::{Asked, Either, Method, SpecError, whole};
 use crate::stage::Artifact;
 use crate::stages::files::read_json;
 use crate::table::{Tables, row};
@@ -137,10 +137,14 @@ impl Measurement for Iterates {
                     .hint("`iterates = 6`, or `iterates = { count = 6, group = \"fc1\", model = \"a\" }`"));
             }
         };
-        if asked.models.len() < 2 || !asked.methods.iter().any(|method| matches!(method.matching, Matching::C2m3(_))) {
+        let ascends = |method: &Method| method.is_measured_in_its_frame() && matches!(method.matching, Matching::C2m3(_));
+        if asked.models.len() < 2 || !asked.methods.iter().any(ascends) {
             return Err(asked
-                .wrong(&here, "`evaluation.iterates` shows the ascent of C²M³, but no models are matched by it")
-                .hint("add a method with `matching = { by = \"c2m3\" }`, or leave it out"));
+                .wrong(
+                    &here,
+                    "`evaluation.iterates` shows the ascent of C²M³ on all models, but no method merges the mean of all matched by it",
+                )
+                .hint("add a method with `matching = { by = \"c2m3\" }`, without `models` and `sequential`, or leave it out"));
         }
         let model = match &keys.model {
             Some(name) => asked.position(&at("model"), name)?,

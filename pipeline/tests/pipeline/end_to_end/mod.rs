@@ -1,6 +1,7 @@
 //! The command itself, on the smallest shipped experiment.
 
 mod columns;
+mod combinations;
 mod continual;
 mod curves;
 mod ends;
