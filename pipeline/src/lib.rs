@@ -21,6 +21,7 @@ pub mod events;
 pub mod experiment;
 pub mod explain;
 pub mod function_check;
+mod gaps;
 pub mod identity;
 pub mod image_limits;
 pub mod interrupt;

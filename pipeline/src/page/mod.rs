@@ -20,10 +20,10 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use serde_json::Value;
 
 use crate::drawing::{MethodRow, MethodStyles};
+use crate::gaps::gaps;
 use crate::identity::PairName;
 use crate::moved::Moved;
 use crate::plan::Plan;
-use crate::report::gaps;
 use crate::run_record::RunRecord;
 use crate::spec::Experiment;
 use crate::store::Store;

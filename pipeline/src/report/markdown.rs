@@ -16,14 +16,12 @@ use super::trends::{along_models, along_widths};
 use super::verdicts::verdicts;
 use crate::comparison::{Comparison, Deviation};
 use crate::drawing::{MethodRow, method_rank};
+use crate::gaps::INCOMPLETE;
 use crate::identity::{MethodLabel, Part};
 use crate::measurements;
 use crate::number;
 use crate::spec::Lost;
 use crate::table::Tables;
-
-/// What a table begins with that lacks rows.
-pub const INCOMPLETE: &str = "**Incomplete**";
 
 /// Writes the cells as Markdown: a table a pair, in the order of the spec, one over the number of models where it varies, then verdicts
 /// with their sources.

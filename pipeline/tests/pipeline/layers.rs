@@ -93,6 +93,7 @@ const INSIDE: [&[&str]; 18] = [
         "devices",
         "error_text",
         "function_check",
+        "gaps",
         "interrupt",
         "moved",
         "number",

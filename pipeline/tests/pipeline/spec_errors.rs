@@ -243,34 +243,6 @@ fn every_fault_of_a_spec_is_told_with_file_line_key_and_hint() {
         ("a plane larger than memory", "merges = [2, 3]", "plane = { points = 100001 }"),
         ("an unknown key of a plane", "merges = [2, 3]", "plane = { image = 500 }"),
         (
-            "a plane without a frame",
-            "matching = { by = \"c2m3\" }\n\n[evaluation]",
-            "matching = { by = \"identity\" }\n\n[evaluation]\nplane = {}",
-        ),
-        ("cycles without lines", BOTH_METHODS, "merging = { by = \"ensemble\" }\n\n[evaluation]\ncycles = [[\"a\", \"b\", \"c\"]]"),
-        ("norms without a mean", BOTH_METHODS, "merging = { by = \"ensemble\" }\n\n[evaluation]\nnorms = true"),
-        (
-            "variances of a mean of other models",
-            "matching = { by = \"c2m3\" }\n\n[evaluation]\nlambdas = 25\nmerges = [2, 3]",
-            "matching = { by = \"c2m3\" }\nmerging = { by = \"mean\", coefficients = [0.5, 0.5] }\n\n[evaluation]\nmerges = [2]\nvariances = 100",
-        ),
-        (
-            "weights of models in another order",
-            "matching = { by = \"c2m3\" }\n\n[evaluation]\nlambdas = 25\nmerges = [2, 3]",
-            "matching = { by = \"c2m3\" }\nmerging = { by = \"mean\", coefficients = [1.0, 0.0] }\n\n[evaluation]\nmerges = [[\"c\", \"b\"]]",
-        ),
-        (
-            "merges of methods with models of their own",
-            BOTH_METHODS,
-            "models = [\"a\", \"b\"]\nmatching = { by = \"identity\" }\n\n[evaluation]",
-        ),
-        (
-            "a lead over what is never merged alike",
-            "merges = [2, 3]",
-            "merges = [[\"a\", \"b\"]]\nlead = { of = \"naive\", over = \"matched\", controls = [\"third\"] }\n\n\
-             [[methods]]\nname = \"third\"\nmatching = { by = \"merge-many\" }",
-        ),
-        (
             "a part without an image",
             "models = 3",
             "models = [{ name = \"a\", subset = { parts = [{ skip = 20000 }] } }, { name = \"b\" }, { name = \"c\" }]",

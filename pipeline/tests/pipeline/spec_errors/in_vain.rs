@@ -1,6 +1,8 @@
 //! What is asked for in vain, or twice: nothing of it is left unread.
 
-use super::{SOUND, parse, shown};
+use std::fmt::Write;
+
+use super::{BOTH_METHODS, SOUND, parse, shown};
 use onebasin::spec::Overrides;
 
 #[test]
@@ -46,6 +48,45 @@ fn what_can_have_no_effect_or_no_meaning_is_refused() {
         let error = shown(from, to, &Overrides::default());
         assert!(error.contains(says) && error.contains("hint: "), "{error}");
     }
+}
+
+#[test]
+fn a_measurement_that_no_method_has_is_refused_where_it_is_asked_for() {
+    let cases = [
+        (
+            "a plane without a frame",
+            "matching = { by = \"c2m3\" }\n\n[evaluation]",
+            "matching = { by = \"identity\" }\n\n[evaluation]\nplane = {}",
+        ),
+        ("cycles without lines", BOTH_METHODS, "merging = { by = \"ensemble\" }\n\n[evaluation]\ncycles = [[\"a\", \"b\", \"c\"]]"),
+        ("norms without a mean", BOTH_METHODS, "merging = { by = \"ensemble\" }\n\n[evaluation]\nnorms = true"),
+        (
+            "variances of a mean of other models",
+            "matching = { by = \"c2m3\" }\n\n[evaluation]\nlambdas = 25\nmerges = [2, 3]",
+            "matching = { by = \"c2m3\" }\nmerging = { by = \"mean\", coefficients = [0.5, 0.5] }\n\n[evaluation]\nmerges = [2]\nvariances = 100",
+        ),
+        (
+            "weights of models in another order",
+            "matching = { by = \"c2m3\" }\n\n[evaluation]\nlambdas = 25\nmerges = [2, 3]",
+            "matching = { by = \"c2m3\" }\nmerging = { by = \"mean\", coefficients = [1.0, 0.0] }\n\n[evaluation]\nmerges = [[\"c\", \"b\"]]",
+        ),
+        (
+            "merges of methods with models of their own",
+            BOTH_METHODS,
+            "models = [\"a\", \"b\"]\nmatching = { by = \"identity\" }\n\n[evaluation]",
+        ),
+        (
+            "a lead over what is never merged alike",
+            "merges = [2, 3]",
+            "merges = [[\"a\", \"b\"]]\nlead = { of = \"naive\", over = \"matched\", controls = [\"third\"] }\n\n\
+             [[methods]]\nname = \"third\"\nmatching = { by = \"merge-many\" }",
+        ),
+    ];
+    let mut texts = String::new();
+    for (title, from, to) in cases {
+        write!(texts, "## {title}\n\n{}\n\n", shown(from, to, &Overrides::default())).unwrap();
+    }
+    insta::assert_snapshot!("in_vain", texts);
 }
 
 #[test]

@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use super::markdown::INCOMPLETE;
+/// What a table begins with that lacks rows.
+pub const INCOMPLETE: &str = "**Incomplete**";
 
 /// The rows that a results folder lacks because a stage failed: what they are of, and the stage. Nothing of a whole one.
 pub fn gaps(results: &Path) -> Vec<String> {
