@@ -188,6 +188,9 @@ fn a_method_that_fails_loses_its_own_rows_and_is_marked() {
     assert!(table.contains(&format!("- few-glyphs-mlp, extrapolated: `{stage}`")), "{table}");
     assert!(table.contains("\n| extrapolated | failed |") && table.contains("\n| naive "), "{table}");
     assert!(folder.path().join("plots/small").read_dir().unwrap().count() > 0);
+    let (code, _, told) = texts(&onebasin(folder.path(), &["report", "small.toml"]));
+    assert!(code == 0 && told.contains("warning: a stage failed on the way to `results/small`"), "{told}");
+    assert!(read("report.html").contains(&format!("few-glyphs-mlp, extrapolated: {stage}")), "the page names what is not there");
     // The counts agree: the failed stage, and tables and pictures that need it.
     assert!(error.contains("SKIPPED           2 stages that need it") && error.contains("1 failed, 2 skipped"), "{error}");
 }

@@ -38,6 +38,11 @@ fn a_training_that_ends_where_it_began_is_told_whenever_it_is_used() {
         }
     }
     assert!(pictures >= 3, "{pictures}");
+    let still = ["--set", "trainings.adam.optimizer.learning-rate=1e-12", "--results", "results"];
+    let (code, _, error) = texts(&onebasin(folder.path(), &[&["report", "small.toml"], &still[..]].concat()));
+    assert_eq!(code, 0, "{error}");
+    let page = fs::read_to_string(results.join("report.html")).unwrap();
+    assert!(page.contains("† few-glyphs-mlp: a and b (training loss 2."), "the page says so first");
 }
 
 #[test]
