@@ -118,6 +118,9 @@ impl Console {
         if self.bars {
             Bars::shared().end_run();
         }
+        for (folder, files) in published.map(|published| lines::by_folder(&published.removed)).unwrap_or_default() {
+            note(&line("REMOVED", &format!("`{}`: tables of an earlier run: {files}", folder.display())));
+        }
         for (folder, files) in published.map(|published| lines::by_folder(&published.stale)).unwrap_or_default() {
             note(&line("STALE", &format!("`{}`: written by an earlier run: {files}", folder.display())));
         }
@@ -272,7 +275,7 @@ impl Reporter for Console {
 
 /// Says that results of other settings are about to go.
 pub fn replaces(results: &Path, earlier: &str, now: &str) {
-    note(&line("REPLACES", &format!("`{}`: results with {earlier}; now with {now}", results.display())));
+    note(&line("REPLACES", &format!("`{}`: results {earlier}; now {now}", results.display())));
 }
 
 /// Standard output could not be written.

@@ -1,12 +1,12 @@
 //! From the store to the folders a person looks into: tables to `results/NAME`, pictures to `plots/NAME`.
 
 mod links;
+mod optional;
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use tempfile::TempDir;
 
 use crate::number;
 use crate::page;
@@ -16,9 +16,10 @@ use crate::report::draw_timings;
 use crate::run_record::{self, RunRecord};
 use crate::stage::{Artifact, StageId};
 use crate::store::{Lookup, Store};
-use crate::whole_file::{WholeFile, is_partial};
+use crate::whole_file::{WholeFile, is_partial, temporary};
 
 use links::with_links;
+pub use optional::OPTIONAL;
 
 const TABLES: &str = "tabulate";
 const PICTURES: &str = "plot";
@@ -35,12 +36,14 @@ pub fn targets() -> Vec<StageId> {
 pub struct Published {
     /// Files whose bytes changed or that are new.
     pub written: Vec<PathBuf>,
-    /// Files in the folders that an earlier run wrote and this one does not. They stay.
+    /// Tables of an earlier run that this one does not write: they are gone, so that nothing reads them as this run's.
+    pub removed: Vec<PathBuf>,
+    /// Other files in the folders that this run did not write. They stay.
     pub stale: Vec<PathBuf>,
 }
 
 /// Copies tables and pictures of a finished run, writes `timings.csv` and `machine.json` from the receipts of all stages at hand, draws the
-/// pictures of the former, and writes `run.json` where a record is given.
+/// pictures of the former, and writes `run.json` where a record is given. Tables of an earlier run that this one does not make are removed.
 ///
 /// Receipts hold times, so none of these is an artifact. Files with the right bytes are not touched, so a fully
 /// cached run writes nothing. The others are all written beside their places first and then renamed, while both folders are locked: of
@@ -72,7 +75,8 @@ pub fn publish(plan: &Plan, store: &Store, results: &Path, plots: &Path, record:
         published.written.push(path);
     }
     for folder in &folders {
-        published.stale.append(&mut folder.stale());
+        published.removed.append(&mut folder.remove_tables()?);
+        published.stale.append(&mut folder.stale(&published.written));
     }
     Ok(published)
 }
@@ -118,22 +122,6 @@ fn drawn(tables: &[(String, Vec<u8>)], places: &[&Path]) -> Result<Vec<(String, 
     draw().with_context(|| format!("cannot draw the pictures of seconds in `{}`", folder.path().display()))
 }
 
-/// A folder that is removed when dropped. The system's own folder for such things comes last: nobody chose it.
-pub fn temporary(places: &[&Path]) -> Result<TempDir> {
-    let builder = || {
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(crate::whole_file::PARTIAL);
-        builder
-    };
-    if let Some(folder) = places.iter().find_map(|place| builder().tempdir_in(place).ok()) {
-        return Ok(folder);
-    }
-    builder().tempdir().with_context(|| {
-        let places: Vec<String> = places.iter().map(|place| format!("`{}`", place.display())).collect();
-        format!("cannot make a temporary folder in {} or `{}`", places.join(", "), std::env::temp_dir().display())
-    })
-}
-
 /// Keeps other runs from publishing into these folders for as long as the locks live. Where a system has no locks, none are taken.
 fn lock(folders: [&Path; 2]) -> Vec<File> {
     let mut folders = folders.map(|folder| (fs::create_dir_all(folder), fs::canonicalize(folder)).1).map(|path| path.unwrap_or_default());
@@ -175,10 +163,23 @@ impl Folder<'_> {
         Ok(())
     }
 
-    /// The files that are there and do not belong there.
-    fn stale(&self) -> Vec<PathBuf> {
+    /// Removes the tables that another run wrote and this one has no reason to.
+    fn remove_tables(&self) -> Result<Vec<PathBuf>> {
+        let is_written = |name: &str| self.files.iter().any(|(known, _)| known == name);
+        let left = OPTIONAL.into_iter().filter(|name| !is_written(name)).map(|name| self.path.join(name)).filter(|path| path.is_file());
+        let left: Vec<PathBuf> = left.collect();
+        for path in &left {
+            fs::remove_file(path).with_context(|| format!("cannot remove `{}`, of an earlier run", path.display()))?;
+        }
+        Ok(left)
+    }
+
+    /// The files that are there and do not belong there. A page of these results belongs there for as long as no table was `written` since.
+    fn stale(&self, written: &[PathBuf]) -> Vec<PathBuf> {
         let present = fs::read_dir(self.path).map(|present| present.flatten().collect::<Vec<_>>()).unwrap_or_default();
-        let known = |name: &std::ffi::OsStr| name == page::FILE || self.files.iter().any(|(known, _)| name.to_str() == Some(known));
+        let has_moved = written.iter().any(|path| path.parent() == Some(self.path) && !path.ends_with(TIMINGS));
+        let known =
+            |name: &std::ffi::OsStr| (name == page::FILE && !has_moved) || self.files.iter().any(|(known, _)| name.to_str() == Some(known));
         let stale = present.iter().filter(|item| !known(&item.file_name()) && !is_partial(&item.path()) && item.path().is_file());
         let mut stale: Vec<PathBuf> = stale.map(fs::DirEntry::path).collect();
         stale.sort();

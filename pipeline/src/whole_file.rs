@@ -5,7 +5,8 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use tempfile::NamedTempFile;
+use anyhow::{Context, Result};
+use tempfile::{NamedTempFile, TempDir};
 
 /// How the name of a file being written starts.
 pub const PARTIAL: &str = ".partial-";
@@ -58,6 +59,22 @@ impl WholeFile {
 /// As [`WholeFile::stage`] and [`WholeFile::publish`].
 pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     WholeFile::stage(path, bytes)?.publish()
+}
+
+/// A folder that is removed when dropped. The system's own folder for such things comes last: nobody chose it.
+pub fn temporary(places: &[&Path]) -> Result<TempDir> {
+    let builder = || {
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(PARTIAL);
+        builder
+    };
+    if let Some(folder) = places.iter().find_map(|place| builder().tempdir_in(place).ok()) {
+        return Ok(folder);
+    }
+    builder().tempdir().with_context(|| {
+        let places: Vec<String> = places.iter().map(|place| format!("`{}`", place.display())).collect();
+        format!("cannot make a temporary folder in {} or `{}`", places.join(", "), std::env::temp_dir().display())
+    })
 }
 
 /// Whether a file is one that this module has not moved to its place yet. One that a killed process left is removed.

@@ -34,6 +34,7 @@ pub fn check(arguments: &cli::Check) -> Result<Verdict, Failure> {
     let foreign = |rows: &[Compared]| known && rows.iter().flat_map(|row| &row.stages).any(|stage| !Recipes::plans(&plan, stage));
     let record = RunRecord::read(&results);
     let made = record.as_ref().map(|record| format!(" (with {})", record.settings_text())).unwrap_or_default();
+    let is_edited = record.as_ref().is_some_and(|record| record.settings != session.experiment.origin.settings);
     let elsewhere = format!("the results in `{}` were made at other settings than these{made}, or by another version", results.display());
     if arguments.renew {
         if foreign(&report::made(&results).map_err(Failure::Input)?) {
@@ -58,6 +59,12 @@ pub fn check(arguments: &cli::Check) -> Result<Verdict, Failure> {
         console::notices(&spec::unknown_names(&figures, &file.display().to_string(), &session.experiment));
     }
     if foreign(&compared) {
+        // A verdict on figures of another spec says nothing of this one. Another version or another kind of device is what is asked about.
+        if arguments.against.is_some() && is_edited {
+            return Err(Failure::Input(anyhow!(
+                "{elsewhere}\nhint: run the spec, or give the profile and the `--set` that they were made with"
+            )));
+        }
         console::note(&format!("warning: {elsewhere}"));
         // What is reported is of the settings that the spec has now; earlier figures are of whatever made them.
         if arguments.against.is_none() {

@@ -1,19 +1,24 @@
 //! `onebasin compare`: the accuracies of several results folders side by side.
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 
 use super::{Failure, Verdict, unwritable};
 use crate::cli;
 use crate::console;
+use crate::drawing::MethodRow;
 use crate::report::beside;
+use crate::table::Row;
 
 /// Writes `beside.csv`, `beside.md` and a picture.
 pub fn compare(arguments: &cli::Compare) -> Result<Verdict, Failure> {
+    let to = &arguments.to;
+    if beside::holds_results(to) {
+        let problem = format!("`{}` holds the results of a run, and `{}` among them would be written over", to.display(), MethodRow::FILE);
+        return Err(Failure::Input(anyhow!("{problem}\nhint: choose another folder with `--to DIR`")));
+    }
     let read = beside::read(&arguments.folders).map_err(Failure::Input)?;
-    std::fs::create_dir_all(&arguments.to)
-        .with_context(|| format!("cannot make the folder `{}`", arguments.to.display()))
-        .map_err(unwritable)?;
-    beside::write(&read, &arguments.to).map_err(unwritable)?;
-    console::note(&format!("the tables are in `{}`", arguments.to.display()));
+    std::fs::create_dir_all(to).with_context(|| format!("cannot make the folder `{}`", to.display())).map_err(unwritable)?;
+    beside::write(&read, to).map_err(unwritable)?;
+    console::note(&format!("the tables are in `{}`", to.display()));
     Ok(Verdict::Fine)
 }

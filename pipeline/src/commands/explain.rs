@@ -62,10 +62,10 @@ pub fn explain(arguments: &cli::Explain) -> Result<Verdict, Failure> {
     lines.extend(receipt.iter().flat_map(made_by));
     lines.push(format!("kind         {} (version {})", recipe.kind, recipe.version));
     lines.push("settings".to_owned());
-    lines.extend(format!("{:#}", recipe.settings).lines().map(|line| format!("  {line}")));
+    lines.extend(shortened(format!("{:#}", recipe.settings).lines().map(|line| format!("  {line}"))));
     if !inputs.is_empty() {
         lines.push("inputs".to_owned());
-        lines.extend(inputs.iter().map(|(id, fingerprint)| format!("  {}  {id}", fingerprint.short())));
+        lines.extend(shortened(inputs.iter().map(|(id, fingerprint)| format!("  {}  {id}", fingerprint.short()))));
     }
     if let Some(descent) = descent {
         lines.extend(descent.lines());
@@ -83,6 +83,20 @@ pub fn explain(arguments: &cli::Explain) -> Result<Verdict, Failure> {
     }
     console::data(&lines.join("\n"))?;
     Ok(Verdict::Fine)
+}
+
+/// More lines than this of one thing are for programs.
+const MOST: usize = 300;
+
+/// The first of many lines, and how many there are: the recipe of tables names every number that they hold.
+pub fn shortened(lines: impl Iterator<Item = String>) -> Vec<String> {
+    let mut lines: Vec<String> = lines.collect();
+    if lines.len() > MOST {
+        let more = lines.len() - MOST;
+        lines.truncate(MOST);
+        lines.push(format!("  ... and {more} more lines, which `--json` has"));
+    }
+    lines
 }
 
 /// Which program made an artifact, when, in what time, on what machine.

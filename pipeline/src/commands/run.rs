@@ -298,9 +298,12 @@ impl Job {
         let statuses = &self.statuses;
         if self.aim.publishes {
             let record = RunRecord::new(&session.experiment, plan, &session.device);
-            let earlier = RunRecord::read(results).map(|earlier| earlier.settings_text());
-            if let Some(earlier) = earlier.filter(|earlier| *earlier != record.settings_text()) {
-                console::replaces(results, &earlier, &record.settings_text());
+            if let Some(earlier) = RunRecord::read(results) {
+                let of = |it: &RunRecord| if earlier.spec == record.spec { String::new() } else { format!("of `{}` ", it.spec) };
+                let [before, now] = [&earlier, &record].map(|it| format!("{}with {}", of(it), it.settings_text()));
+                if before != now {
+                    console::replaces(results, &before, &now);
+                }
             }
             if results.file_name().is_some_and(|folder| folder.to_string_lossy().contains('@')) {
                 console::note(&format!("results of these settings go to `{}`, plots to `{}`", results.display(), plots.display()));

@@ -48,6 +48,13 @@ pub fn find<'a>(plan: &'a Plan, text: &str) -> Result<&'a Planned, Failure> {
         );
         return Err(Failure::Input(short));
     }
+    let beginning: Vec<&str> =
+        plan.stages.iter().map(|planned| planned.stage.id().as_str()).filter(|id| !text.is_empty() && id.starts_with(text)).collect();
+    if let [one, other, ..] = beginning.as_slice() {
+        let several =
+            anyhow!("`{text}` is the beginning of the names of {} stages\nhint: say more of one: `{one}`, `{other}`", beginning.len());
+        return Err(Failure::Input(several));
+    }
     let known = plan.stages.iter().map(|planned| planned.stage.id().as_str());
     let hint = match did_you_mean(text, known) {
         Some(likely) => format!("did you mean `{likely}`?"),

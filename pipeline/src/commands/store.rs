@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use anyhow::anyhow;
 use serde_json::{Value, json};
 
 use super::gc::gc;
@@ -13,9 +14,17 @@ use crate::store::{Holding, Store};
 
 /// Shows the store, or removes something from it.
 pub fn store(arguments: &cli::Store) -> Result<Verdict, Failure> {
+    let store = Store::new(folders::store(arguments.store.as_deref()));
+    if let Some(chosen) = arguments.store.as_ref().filter(|chosen| !chosen.is_dir()) {
+        let error = anyhow!(
+            "there is no store at `{}`\nhint: a run makes one; without `--store` the nearest `.store` above is meant",
+            chosen.display()
+        );
+        return Err(Failure::Input(error));
+    }
     match &arguments.action {
-        None => summary(arguments),
-        Some(StoreAction::Gc(options)) => gc(options, &Store::new(folders::store(arguments.store.as_deref())), arguments.json),
+        None => summary(arguments, &store),
+        Some(StoreAction::Gc(options)) => gc(options, &store, arguments.json),
     }
 }
 
@@ -26,8 +35,7 @@ struct Sum {
     bytes: u64,
 }
 
-fn summary(arguments: &cli::Store) -> Result<Verdict, Failure> {
-    let store = Store::new(folders::store(arguments.store.as_deref()));
+fn summary(arguments: &cli::Store, store: &Store) -> Result<Verdict, Failure> {
     let holdings = store.holdings().map_err(Failure::Running)?;
     let mut kinds: BTreeMap<&str, Sum> = BTreeMap::new();
     for holding in &holdings {

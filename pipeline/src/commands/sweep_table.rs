@@ -12,12 +12,12 @@ use super::stage_name::cells;
 use crate::console;
 use crate::gaps::{INCOMPLETE, gaps};
 use crate::identity::MethodLabel;
-use crate::publish::{quoted, temporary};
+use crate::publish::quoted;
 use crate::report::draw_sweep;
 use crate::spec::{BarrierOver, Experiment, Sweep};
 use crate::table::Row as _;
 use crate::untrained::{SIGN, UntrainedRow};
-use crate::whole_file;
+use crate::whole_file::{self, temporary};
 
 /// The table whose rows are joined.
 const SUMMARY: &str = "summary.csv";
@@ -35,6 +35,8 @@ type Setting = (Vec<String>, PathBuf);
 /// The settings of a sweep and the results of each.
 pub struct SweepTable {
     name: String,
+    /// The profile and what is laid over all settings, in words; may be empty.
+    origin: String,
     keys: Vec<String>,
     /// Methods in the order of the spec.
     methods: Vec<String>,
@@ -68,7 +70,8 @@ impl SweepTable {
         let keys: Vec<String> = sweep.keys().map(str::to_owned).collect();
         let (folder, plots) = folders.of_setting(experiment, &[format!("sweep=\"{}\"", keys.join(","))]);
         let methods = experiment.methods.iter().map(|method| method.name.name.clone()).collect();
-        SweepTable { name: experiment.name.clone(), keys, methods, barriers: experiment.barriers(), folder, plots, settings: Vec::new() }
+        let (name, origin) = (experiment.name.clone(), experiment.origin.text());
+        SweepTable { name, origin, keys, methods, barriers: experiment.barriers(), folder, plots, settings: Vec::new() }
     }
 
     /// One more setting.
@@ -168,6 +171,9 @@ impl SweepTable {
         let place = |name: &str| header.iter().position(|column| column == name);
         let cell = |row: &Row, name: &str| place(name).and_then(|place| row.cells.get(place)).cloned().unwrap_or_default();
         let mut text = format!("# {}: sweep\n", self.name);
+        if !self.origin.is_empty() {
+            let _ = write!(text, "\nRun with {}.\n", self.origin);
+        }
         let mut marked = false;
         let mut pairs: Vec<(String, String)> = Vec::new();
         for row in rows {

@@ -7,14 +7,16 @@ use serde_json::{Value, json};
 use super::folders::Folders;
 use super::session::Session;
 use super::{Failure, Verdict};
-use crate::cli;
+use crate::cli::{self, Shared};
 use crate::console;
+use crate::devices;
 use crate::error_text::error_text;
 use crate::plan::Planned;
 use crate::store::{Lookup, Store};
 
 /// Reads every artifact of the specs; says no when one is damaged. Runs nothing and repairs nothing.
 pub fn verify(arguments: &cli::Verify) -> Result<Verdict, Failure> {
+    devices::known(&arguments.shared.device).map_err(Failure::Input)?;
     let store = Store::new(Folders::of(&arguments.shared).store);
     if !store.root().exists() {
         console::note(&format!("there is no store at `{}`: nothing has run here", store.root().display()));
@@ -22,10 +24,9 @@ pub fn verify(arguments: &cli::Verify) -> Result<Verdict, Failure> {
     let mut verdict = Verdict::Fine;
     let mut reports: Vec<Value> = Vec::new();
     let mut lines = Vec::new();
-    for path in &arguments.specs {
-        let session = Session::read(path, &arguments.shared, false)?;
+    for (name, session, shared) in settings(arguments)? {
         let digests = session.digests();
-        let plan = session.plan(&digests, &arguments.shared)?;
+        let plan = session.plan(&digests, &shared)?;
         for error in digests.absent.values() {
             console::note(&error_text(&anyhow::anyhow!("{error}")).replacen("error:", "warning:", 1));
         }
@@ -47,7 +48,6 @@ pub fn verify(arguments: &cli::Verify) -> Result<Verdict, Failure> {
         if !damaged.is_empty() {
             verdict = Verdict::No;
         }
-        let name = &session.experiment.name;
         for (planned, problem) in &damaged {
             lines.push(format!("{}  {}  {}: {problem}", console::word("DAMAGED"), planned.fingerprint.short(), planned.stage.id()));
         }
@@ -72,4 +72,28 @@ pub fn verify(arguments: &cli::Verify) -> Result<Verdict, Failure> {
         console::note("hint: `onebasin run SPEC --verify` makes damaged artifacts anew");
     }
     Ok(verdict)
+}
+
+/// Every setting that a run of the specs makes, named as the folder of its results.
+fn settings(arguments: &cli::Verify) -> Result<Vec<(String, Session, Shared)>, Failure> {
+    let shared = &arguments.shared;
+    let folders = Folders::of(shared);
+    let mut found = Vec::new();
+    for path in &arguments.specs {
+        let session = Session::read(path, shared, false)?;
+        let settings = &session.experiment.origin.settings;
+        let sweep = session.experiment.sweep.without(&shared.sets, settings);
+        if sweep.is_empty() {
+            found.push((session.experiment.name.clone(), session, shared.clone()));
+            continue;
+        }
+        for setting in sweep.settings() {
+            let shared = Shared { sets: sweep.sets_with(&setting, &shared.sets, settings), ..shared.clone() };
+            let session = Session::read(path, &shared, false)?;
+            let folder = folders.of_setting(&session.experiment, &[]).0;
+            let name = folder.file_name().map_or_else(|| session.experiment.name.clone(), |name| name.to_string_lossy().into_owned());
+            found.push((name, session, shared));
+        }
+    }
+    Ok(found)
 }

@@ -1,21 +1,24 @@
 //! `onebasin why`: how a number of a table was made, from the table, `run.json` beside it, and the store.
 
+mod origin;
+
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, anyhow, bail};
-use onebasin_datasets::SearchPaths;
 use onebasin_network::did_you_mean;
+use onebasin_repro::Fingerprint;
 use serde_json::{Value, json};
 
-use super::session::Session;
 use super::stage_name::cells;
 use super::{Failure, Verdict, explain, folders};
 use crate::cli;
 use crate::console;
-use crate::run_record::RunRecord;
-use crate::spec::Overrides;
-use crate::store::{Entry, Store};
+use crate::stage::StageId;
+use crate::store::{Entry, Input, Store};
+
+use origin::{Origin, folder_of, parent};
 
 /// More rows than this are not told one by one.
 const MOST: usize = 20;
@@ -36,39 +39,41 @@ pub fn why(arguments: &cli::Why) -> Result<Verdict, Failure> {
     let column = column
         .with_context(|| format!("`{}` has no column `stage`\nhint: `merged.csv` and `barriers.csv` have one", arguments.file.display()));
     let column = column.map_err(Failure::Input)?;
-    let folder = arguments.file.parent().unwrap_or(Path::new(""));
-    let record = RunRecord::read(folder);
-    let store = Store::new(arguments.store.clone().unwrap_or_else(|| folders::store_above(folder)));
+    let store = Store::new(arguments.store.clone().unwrap_or_else(|| folders::store_above(parent(&arguments.file))));
     let entries = store.entries();
+    // Rows of a sweep are of several folders.
+    let mut origins: BTreeMap<PathBuf, Origin> = BTreeMap::new();
     let mut told = Vec::new();
     for row in &rows {
         let short = &row.cells[column];
         let entry = entries.iter().find(|entry| !short.is_empty() && entry.fingerprint.to_string().starts_with(short.as_str()));
-        told.push((row, short, entry));
+        let folder = folder_of(&arguments.file, &header, &row.cells);
+        origins.entry(folder.clone()).or_insert_with(|| Origin::of(&folder));
+        told.push((row, short, entry, folder));
     }
     if arguments.json {
         let rows: Vec<Value> = told
             .iter()
-            .map(|(row, short, entry)| {
+            .map(|(row, short, entry, folder)| {
                 let values: serde_json::Map<String, Value> = header.iter().cloned().zip(row.cells.iter().map(|cell| json!(cell))).collect();
                 let receipt = entry.and_then(|entry| store.receipt(&entry.fingerprint).ok());
-                let command = entry.and_then(|entry| command(arguments, folder, record.as_ref(), entry));
+                let command = entry.and_then(|entry| origins[folder].command(entry, &arguments.store));
                 json!({ "line": row.line, "row": values, "stage": short, "recipe": entry, "receipt": receipt, "command": command })
             })
             .collect();
         console::data(&format!("{:#}", json!(rows)))?;
     } else {
-        let changed = record.as_ref().and_then(|record| changed(folder, record));
         let mut lines = Vec::new();
-        for (place, (row, short, entry)) in told.iter().enumerate() {
+        for (place, (row, short, entry, folder)) in told.iter().enumerate() {
             if place > 0 {
                 lines.push(String::new());
             }
+            let origin = &origins[folder];
             lines.push(format!("row          {}:{}", arguments.file.display(), row.line));
             let values = header.iter().zip(&row.cells).filter(|(name, cell)| !cell.is_empty() && *name != "stage");
             lines.extend(values.map(|(name, cell)| format!("  {name:<22} {cell}")));
-            lines.extend(record.iter().map(|record| format!("made with    {}, {}", record.spec, record.settings_text())));
-            lines.extend(changed.clone());
+            lines.extend(origin.made_with());
+            lines.extend(origin.since());
             match entry {
                 None => lines.push(format!(
                     "stage        {short}, which the store `{}` does not hold\nhint: `onebasin explain SPEC {}:{}` tells its recipe from the spec; `--store DIR` names another store",
@@ -76,7 +81,7 @@ pub fn why(arguments: &cli::Why) -> Result<Verdict, Failure> {
                     arguments.file.display(),
                     row.line
                 )),
-                Some(entry) => lines.extend(of_stage(arguments, folder, entry, &store, record.as_ref())),
+                Some(entry) => lines.extend(of_stage(origin, entry, &store, &arguments.store)),
             }
         }
         console::data(&lines.join("\n"))?;
@@ -85,47 +90,21 @@ pub fn why(arguments: &cli::Why) -> Result<Verdict, Failure> {
 }
 
 /// The recipe of a stage, what made it, and the command that makes it again.
-fn of_stage(arguments: &cli::Why, folder: &Path, entry: &Entry, store: &Store, record: Option<&RunRecord>) -> Vec<String> {
-    let mut lines = vec![format!("stage        {}", entry.stage), format!("fingerprint  {}", entry.fingerprint)];
+fn of_stage(origin: &Origin, entry: &Entry, store: &Store, chosen: &Option<PathBuf>) -> Vec<String> {
+    // By its name in the spec as it is now, where there is one: methods change names, and what they make stays.
+    let name = |fingerprint: &Fingerprint, earlier: &StageId| origin.name_of(fingerprint).unwrap_or(earlier).to_string();
+    let mut lines = vec![format!("stage        {}", name(&entry.fingerprint, &entry.stage)), format!("fingerprint  {}", entry.fingerprint)];
     lines.extend(store.receipt(&entry.fingerprint).iter().flat_map(explain::made_by));
-    lines.extend(command(arguments, folder, record, entry).map(|command| format!("again by     {command}")));
-    if let Some(record) = record.filter(|record| spec_of(folder, record).is_none()) {
-        lines.push(format!("             with the path of `{}`, which does not lie above the results", record.spec));
-    }
+    lines.extend(origin.again(entry, chosen));
     lines.push(format!("kind         {} (version {})", entry.kind, entry.version));
     lines.push("settings".to_owned());
-    lines.extend(format!("{:#}", entry.settings).lines().map(|line| format!("  {line}")));
+    lines.extend(explain::shortened(format!("{:#}", entry.settings).lines().map(|line| format!("  {line}"))));
     if !entry.inputs.is_empty() {
         lines.push("inputs".to_owned());
-        lines.extend(entry.inputs.iter().map(|input| format!("  {}  {}", input.fingerprint.short(), input.stage)));
+        let input = |input: &Input| format!("  {}  {}", input.fingerprint.short(), name(&input.fingerprint, &input.stage));
+        lines.extend(explain::shortened(entry.inputs.iter().map(input)));
     }
     lines
-}
-
-/// What makes just this number again, as far as `run.json` tells.
-fn command(arguments: &cli::Why, folder: &Path, record: Option<&RunRecord>, entry: &Entry) -> Option<String> {
-    let record = record?;
-    let spec = spec_of(folder, record).unwrap_or_else(|| record.spec.clone().into());
-    let spec = spec.display();
-    let store = arguments.store.as_ref().map(|store| format!(" --store {}", store.display())).unwrap_or_default();
-    Some(format!("onebasin run {spec}{}{store} --only {1} --force {1}", record.options(), entry.stage))
-}
-
-/// The spec of a results folder. The record has its name alone, so that it is the same on every machine; specs lie above their results, or in a
-/// folder there.
-fn spec_of(folder: &Path, record: &RunRecord) -> Option<PathBuf> {
-    let places = folder.ancestors().flat_map(|above| [above.join("experiments"), above.to_owned()]);
-    places.chain(["experiments".into()]).map(|place| place.join(&record.spec)).find(|place| place.is_file())
-}
-
-/// Says so where the spec is another one than the results were made of.
-fn changed(folder: &Path, record: &RunRecord) -> Option<String> {
-    let spec = spec_of(folder, record)?;
-    let sets = record.overrides.iter().map(|given| format!("{}={}", given.key, given.value)).collect();
-    let overrides = Overrides { profile: record.profile.clone(), sets, environment: false };
-    let session = Session::load(&spec, &overrides, SearchPaths::standard(None, false)).ok()?;
-    let is_changed = session.experiment.origin.settings != record.settings;
-    is_changed.then(|| format!("since then   `{}` has other settings, and may make other numbers", spec.display()))
 }
 
 /// `FILE:LINE`, as `explain` has it, in its two parts.

@@ -15,7 +15,7 @@ mod timeline;
 use std::fs;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use serde_json::Value;
 
@@ -92,8 +92,12 @@ impl Tables<'_> {
 /// When the folder has no results, or a table in it is malformed.
 pub fn bytes(source: &Source<'_>) -> Result<Vec<u8>> {
     let folder = source.results;
-    let record = RunRecord::read(folder)
-        .with_context(|| format!("`{}` holds no results\nhint: `onebasin run {}` makes them", folder.display(), source.spec))?;
+    let options = RunRecord::new(source.experiment, source.plan, "cpu").options();
+    let hint = format!("hint: `onebasin run {}{options}` makes them", source.spec);
+    let record = RunRecord::read(folder).with_context(|| format!("`{}` holds no results\n{hint}", folder.display()))?;
+    for name in ["summary.csv", "by-models.csv"] {
+        ensure!(folder.join(name).is_file(), "`{}` holds no `{name}`\n{hint}", folder.display());
+    }
     let tables = Tables { folder, styles: MethodStyles::new(MethodRow::read_from(folder)?) };
     let stages = Stages::of(source, &record);
     let panels = charts::sections(&tables)?;

@@ -10,12 +10,17 @@ use serde_json::Value;
 
 use super::overview_picture;
 use super::summary::{ByModelsRow, Figures};
-use crate::drawing::{Canvas, MethodRow, method_rank, shown_part};
+use crate::drawing::{Canvas, MethodRow, list, method_rank, shown_part};
+use crate::gaps::{INCOMPLETE, gaps};
 use crate::identity::{MethodLabel, PairName, Part};
 use crate::number;
-use crate::run_record::RunRecord;
+use crate::run_record::{self, RunRecord};
 use crate::table::{Row, row};
 use crate::untrained::{SIGN, UntrainedRow};
+use crate::whole_file::{WholeFile, temporary};
+
+/// What a folder holds that is about the settings of a sweep.
+const SWEEP: &str = "sweep.csv";
 
 row! {
     /// A method on a pair in one of the folders: a row of `beside.csv`.
@@ -39,23 +44,49 @@ row! {
 }
 
 /// What the folders hold.
+#[derive(Default)]
 pub struct Beside {
     folders: Vec<(String, PathBuf)>,
     rows: Vec<BesideRow>,
     /// Each once, in the order of the folders.
     methods: Vec<MethodRow>,
-    /// What each folder's spec says of its data sets, by name.
-    datasets: Vec<BTreeMap<String, Value>>,
+    /// Every key of each folder's spec.
+    settings: Vec<Value>,
     /// The networks of each folder that did not train, where there are some.
     untrained: Vec<(String, UntrainedRow)>,
+    /// The folders that lack rows because a stage failed.
+    incomplete: Vec<String>,
 }
 
 impl Beside {
-    /// Data sets of one name that are not the same in all folders.
-    fn unlike(&self) -> BTreeSet<&str> {
-        let names = self.rows.iter().map(|row| row.pair.dataset.as_str());
-        let settings = |name: &str| self.datasets.iter().filter_map(|of_folder| of_folder.get(name)).collect::<Vec<_>>();
-        names.filter(|name| settings(name).windows(2).any(|two| two[0] != two[1])).collect()
+    /// What stands under one name in a table of several specs and is not the same in all of them.
+    fn unlike(&self, table: &str) -> BTreeSet<String> {
+        let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for settings in &self.settings {
+            let named: Vec<(String, &Value)> = match &settings[table] {
+                Value::Object(items) => items.iter().map(|(name, item)| (name.clone(), item)).collect(),
+                Value::Array(items) => items.iter().filter_map(|item| Some((item["name"].as_str()?.to_owned(), item))).collect(),
+                _ => Vec::new(),
+            };
+            for (name, item) in named {
+                found.entry(name).or_default().insert(item.to_string());
+            }
+        }
+        found.into_iter().filter(|(_, items)| items.len() > 1).map(|(name, _)| name).collect()
+    }
+
+    /// The same in a sentence, but for data sets; nothing where all are the same.
+    fn other_settings(&self) -> String {
+        let told = ["methods", "architectures", "trainings", "subsets"].into_iter().filter_map(|table| {
+            let names: Vec<String> = self.unlike(table).into_iter().map(|name| format!("`{name}`")).collect();
+            (!names.is_empty()).then(|| format!("{table} {}", list(&names)))
+        });
+        let told: Vec<String> = told.collect();
+        if told.is_empty() {
+            String::new()
+        } else {
+            format!("\nNot the same in all folders, as `run.json` of each says: {}.\n", told.join("; "))
+        }
     }
 }
 
@@ -64,15 +95,21 @@ impl Beside {
 /// # Errors
 /// A folder that holds no results, or two of one name.
 pub fn read(folders: &[PathBuf]) -> Result<Beside> {
-    let mut found = Beside { folders: Vec::new(), rows: Vec::new(), methods: Vec::new(), datasets: Vec::new(), untrained: Vec::new() };
+    let mut found = Beside::default();
     for folder in folders {
         let name = folder.file_name().map_or_else(|| folder.display().to_string(), |name| name.to_string_lossy().into_owned());
         ensure!(
             found.folders.iter().all(|(other, _)| *other != name),
             "two folders are called `{name}`\nhint: their names tell the columns apart"
         );
-        let hint =
-            || format!("`{}` holds no results\nhint: name folders that `onebasin run` wrote, such as results/smoke", folder.display());
+        let hint = || {
+            let instead = if folder.join(SWEEP).is_file() {
+                "it is the overview of a sweep: name the folders of its settings, which lie beside it"
+            } else {
+                "name folders that `onebasin run` wrote, such as results/smoke"
+            };
+            format!("`{}` holds no results\nhint: {instead}", folder.display())
+        };
         let by_models = ByModelsRow::read_from(folder).with_context(hint)?;
         for method in MethodRow::read_from(folder).with_context(hint)? {
             if found.methods.iter().all(|known| known.method != method.method) {
@@ -92,33 +129,48 @@ pub fn read(folders: &[PathBuf]) -> Result<Beside> {
             BesideRow { setting, pair, method, models, split, replicates, mean, sd, low, high, reported, reported_sd, stage }
         }));
         found.untrained.extend(UntrainedRow::read_if_present(folder)?.into_iter().map(|row| (name.clone(), row)));
-        let datasets = RunRecord::read(folder).map(|record| record.settings["datasets"].clone());
-        found.datasets.push(datasets.and_then(|tables| serde_json::from_value(tables).ok()).unwrap_or_default());
+        if !gaps(folder).is_empty() {
+            found.incomplete.push(name.clone());
+        }
+        found.settings.push(RunRecord::read(folder).map(|record| record.settings).unwrap_or_default());
         found.folders.push((name, folder.clone()));
     }
     Ok(found)
 }
 
-/// Writes them into a folder that is there.
+/// Whether a folder holds what a run has written.
+pub fn holds_results(folder: &Path) -> bool {
+    [run_record::FILE, ByModelsRow::FILE].iter().any(|name| folder.join(name).exists())
+}
+
+/// Writes them into a folder that is there. Every file is made before the first is put in its place.
 ///
 /// # Errors
 /// When a file cannot be written.
 pub fn write(found: &Beside, to: &Path) -> Result<()> {
-    let file = |name: &str| to.join(name);
-    let put = |path: PathBuf, bytes: &[u8]| std::fs::write(&path, bytes).with_context(|| format!("cannot write `{}`", path.display()));
-    put(file(BesideRow::FILE), &BesideRow::table(&found.rows).bytes()?)?;
-    put(file(MethodRow::FILE), &MethodRow::table(&found.methods).bytes()?)?;
-    put(file("beside.md"), text(found).as_bytes())?;
-    overview_picture::draw_beside(&Canvas::new(to, to)?, &found.folders)
+    let made = temporary(&[to])?;
+    BesideRow::table(&found.rows).write(&made.path().join(BesideRow::FILE))?;
+    MethodRow::table(&found.methods).write(&made.path().join(MethodRow::FILE))?;
+    std::fs::write(made.path().join("beside.md"), text(found)).context("cannot write `beside.md`")?;
+    overview_picture::draw_beside(&Canvas::new(made.path(), made.path())?, &found.folders)?;
+    let mut staged = Vec::new();
+    for file in std::fs::read_dir(made.path())? {
+        let file = file?;
+        let path = to.join(file.file_name());
+        let stage = || WholeFile::stage(&path, &std::fs::read(file.path())?);
+        staged.push(stage().with_context(|| format!("cannot write `{}`", path.display()))?);
+    }
+    staged.into_iter().try_for_each(WholeFile::publish).with_context(|| format!("cannot write into `{}`", to.display()))
 }
 
 /// A table for each pair: a row a method, a column a folder, and the reported figure where there is one.
 fn text(found: &Beside) -> String {
     let names: Vec<&str> = found.folders.iter().map(|(name, _)| name.as_str()).collect();
     let mut text = "# Side by side\n\nAccuracies, the mean over replicates ± the standard deviation (n - 1); in the last column those reported, with their own.\n".to_owned();
-    for dataset in found.unlike() {
+    for dataset in found.unlike("datasets").iter().filter(|name| found.rows.iter().any(|row| row.pair.dataset == **name)) {
         let _ = write!(text, "\n**`{dataset}` is not the same data set in all folders: its figures are of different images.**\n");
     }
+    text.push_str(&found.other_settings());
     let mut pairs: Vec<&PairName> = Vec::new();
     for row in &found.rows {
         if !pairs.contains(&&row.pair) {
@@ -130,6 +182,10 @@ fn text(found: &Beside) -> String {
     if !folders.is_empty() {
         let listed = folders.iter().map(|folder| format!("`{folder}`")).collect::<Vec<_>>().join(", ");
         let _ = write!(text, "\n{SIGN} Some of the networks did not train: `{}` names them, in {listed}.\n", UntrainedRow::FILE);
+    }
+    if !found.incomplete.is_empty() {
+        let listed = found.incomplete.iter().map(|folder| format!("`{folder}`")).collect::<Vec<_>>().join(", ");
+        let _ = write!(text, "\n{INCOMPLETE}: without some rows, which the folder's own `table.md` names, are {listed}.\n");
     }
     for pair in pairs {
         let of_pair = || found.rows.iter().filter(|row| row.pair == *pair);
@@ -169,6 +225,15 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    /// A spec with so many images and epochs, of which one method knows as well.
+    fn settings(train: usize, epochs: usize) -> Value {
+        json!({
+            "datasets": { "own": { "train": train } },
+            "trainings": { "adam": { "epochs": epochs } },
+            "methods": [{ "name": "naive", "fine-tuning": { "epochs": epochs } }, { "name": "c2m3" }],
+        })
+    }
+
     #[test]
     fn methods_that_merge_fewer_models_and_data_sets_of_one_name_are_told_apart() {
         let row = |setting: &str, method: &str, models| BesideRow {
@@ -190,8 +255,9 @@ mod tests {
             folders: ["one", "two"].map(|name| (name.to_owned(), PathBuf::from(name))).to_vec(),
             rows: vec![row("one", "naive", 3), row("one", "curve", 2), row("two", "naive", 3)],
             methods: Vec::new(),
-            datasets: [100, 100].map(|train| BTreeMap::from([("own".to_owned(), json!({ "train": train }))])).to_vec(),
+            settings: [3, 3].map(|epochs| settings(100, epochs)).to_vec(),
             untrained: Vec::new(),
+            incomplete: Vec::new(),
         };
         let shown = text(&found);
         assert!(shown.contains("| naive | 0.5000 | 0.5000 |") && shown.contains("| curve, 2 models | 0.5000 |  |"), "{shown}");
@@ -210,7 +276,11 @@ mod tests {
             marked.contains("| naive | 0.5000 | 0.5000 † |") && marked.contains("did not train: `untrained.csv` names them, in `two`"),
             "{marked}"
         );
-        found.datasets[1].insert("own".to_owned(), json!({ "train": 200 }));
+        found.settings[1] = settings(200, 3);
         assert!(text(&found).contains("`own` is not the same data set in all folders"));
+        // Neither is a method or a training that other settings stand behind.
+        assert!(!text(&found).contains("Not the same"));
+        found.settings[1] = settings(100, 4);
+        assert!(text(&found).contains("Not the same in all folders, as `run.json` of each says: methods `naive`; trainings `adam`.\n"));
     }
 }

@@ -140,7 +140,7 @@ const TOLERANCES: [(&str, f64); 2] = [("accuracy", 0.03), ("loss", 0.1)];
 
 /// The figures of a results folder as a file of expected ones, and how they differ from those in `against` now, if there are any.
 ///
-/// Tolerances and sources of `against` stay. A barrier, and a figure of an epoch or a round, is expected only where `against` expects it.
+/// Tolerances of `against` stay, and so do the sources of values that do. A barrier, and a figure of an epoch or a round, is expected only where `against` expects it.
 ///
 /// # Errors
 /// When a file is absent or malformed.
@@ -157,7 +157,9 @@ pub fn renewed(results: &Path, against: &Path) -> Result<(Vec<Reported>, Vec<Str
         let tolerance = TOLERANCES.iter().find(|(metric, _)| *metric == ours.metric && ours.moment == Moment::END);
         let tolerance = tolerance.map(|(_, tolerance)| *tolerance);
         let figure = match (before, tolerance) {
-            (Some(before), _) => Reported { value: ours.value, ..before.clone() },
+            (Some(before), _) if before.value == ours.value => before.clone(),
+            // Another value is ours, and so are its source and its spread.
+            (Some(before), _) => Reported { tolerance: before.tolerance, sd: before.sd.and(ours.sd), ..ours },
             (None, Some(tolerance)) => Reported { tolerance, sd: None, ..ours },
             (None, None) => continue,
         };
@@ -378,13 +380,15 @@ mod tests {
     }
 
     #[test]
-    fn renewing_keeps_tolerances_and_tells_what_changes() {
+    fn renewing_keeps_tolerances_and_the_sources_of_values_that_stay_and_tells_what_changes() {
         let folder = results();
         let against = bands(folder.path(), &[("c2m3", 0.9), ("naive", 0.5)]);
         let (figures, differences) = renewed(folder.path(), &against).unwrap();
         assert_eq!(figures.len(), 1);
-        assert_eq!((figures[0].value, figures[0].tolerance, figures[0].source.as_str()), (0.98, 0.006, "kept"));
+        assert_eq!((figures[0].value, figures[0].tolerance, figures[0].source.as_str()), (0.98, 0.006, EARLIER));
         assert_eq!(differences, ["mnist mlp c2m3 of 5 accuracy test: 0.9 to 0.98", "mnist mlp naive of 5 accuracy test: gone, was 0.5"]);
+        let (figures, differences) = renewed(folder.path(), &bands(folder.path(), &[("c2m3", 0.98)])).unwrap();
+        assert_eq!((figures[0].source.as_str(), differences.len()), ("kept", 0), "a value that stays is still its source's");
         std::fs::remove_file(&against).unwrap();
         let (figures, differences) = renewed(folder.path(), &against).unwrap();
         assert_eq!(

@@ -218,7 +218,7 @@ fn main_table(cells: &[&SummaryRow], tables: &Tables, known: &Known, best: &Best
     let cell = |label: &MethodLabel, column: Column| -> Option<Cell> {
         match column {
             Figure(metric, split) => {
-                find(label, metric, split).map(|cell| Cell::of(cell, merges(label, methods) && !notes.is_chance(label), best))
+                find(label, metric, split).map(|cell| Cell::of(cell, merges(label, methods) && notes.takes_part(label, metric), best))
             }
             Kept(_) if label.is_endpoints() => None,
             Kept(split) => {

@@ -6,6 +6,7 @@ mod check;
 mod differences;
 mod draw;
 mod interchangeable;
+mod line_sets;
 mod main_columns;
 mod markdown;
 mod merged_picture;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::line_sets;
 use super::tabulate::Known;
 use crate::drawing::{list, method_rank};
 use crate::identity::{MethodLabel, PairName, Part};
@@ -35,6 +36,8 @@ pub struct Notes {
     chance: BTreeSet<String>,
     /// The least number of models among which one did not learn.
     least: Option<usize>,
+    /// Methods whose barriers are of other pairs of models than those of the rest.
+    fewer_lines: BTreeSet<String>,
 }
 
 impl Notes {
@@ -52,6 +55,9 @@ impl Notes {
         notes.texts.extend(untested(pair, tables));
         notes.texts.extend(unmeasured(pair, tables, known.images));
         notes.texts.extend(arcs(pair, tables, known.interpolation));
+        let (fewer, most) = line_sets::fewer(pair, tables);
+        notes.texts.extend(line_sets::note(&fewer, most));
+        notes.fewer_lines = fewer.keys().map(ToString::to_string).collect();
         notes
     }
 
@@ -69,6 +75,12 @@ impl Notes {
     /// Whether half of the end points of a method are at chance, so that no figure is better than another.
     pub fn is_chance(&self, label: &MethodLabel) -> bool {
         self.chance.contains(&label.to_string())
+    }
+
+    /// Whether a figure of a method compares with those of others in its column.
+    pub fn takes_part(&self, label: &MethodLabel, metric: &str) -> bool {
+        let is_over_fewer_lines = metric.starts_with("barrier") && self.fewer_lines.contains(&label.to_string());
+        !self.is_chance(label) && !is_over_fewer_lines
     }
 
     /// Whether a method uses an end point that did not learn.

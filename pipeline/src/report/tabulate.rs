@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::architectures::ArchitectureRow;
 use super::differences::{DifferenceRow, Differences, differences};
-use super::{markdown, over_time, summary};
+use super::{line_sets, markdown, over_time, summary};
 use crate::comparison::Comparison;
 use crate::drawing::MethodRow;
 use crate::identity::PairName;
@@ -96,6 +96,9 @@ impl Stage for Tabulate {
         if merges_fewer {
             let has_lines = cells.iter().any(|cell| !cell["line"].is_null());
             settings["main-table"] = json!(if has_lines { "most-merged-of-each-metric" } else { "most-merged" });
+        }
+        if line_sets::has_fewer(&cells) {
+            settings["fewer-lines"] = json!("compared-with-none");
         }
         if comparison.judges_at_other_settings() {
             settings["judged"] = json!("where-no-setting-moves-it");

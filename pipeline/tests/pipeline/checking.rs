@@ -81,8 +81,11 @@ fn check_tells_which_recipe_moved_a_figure_and_renews_only_on_demand() {
     let set = ["--set", "trainings.adam.epochs=60"];
     let (code, out, error) = check(&[&set[..], &["--renew"]].concat());
     assert!(code == 2 && out.is_empty() && error.contains("other settings") && error.contains("hint: run the spec"), "{error}");
-    let (code, _, error) = check(&set);
-    assert!(code == 0 && error.contains("warning: the results in"), "{error}");
+    let (code, out, error) = check(&set);
+    assert!(
+        code == 2 && out.is_empty() && error.contains("were made at other settings") && error.contains("hint: run the spec"),
+        "{error}"
+    );
     run(&set);
     let (code, out, error) = check(&set);
     assert!(code == 1 && error == "overridden: trainings.adam.epochs = 60 (--set)\n", "{out}{error}");

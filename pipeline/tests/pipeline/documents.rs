@@ -154,6 +154,16 @@ fn every_committed_results_file_stands_in_the_readme() {
     assert!(missing.is_empty(), "files that the section `Results files` of README.md does not tell: {missing:?}");
 }
 
+#[test]
+fn tables_that_only_some_runs_write_are_those_that_an_earlier_run_may_leave() {
+    let text = fs::read_to_string(root().join("README.md")).unwrap();
+    let section = text.split("\n## Results files\n").nth(1).unwrap().split("\n## ").next().unwrap();
+    let rows = section.lines().filter(|line| line.starts_with("| `")).map(|row| row.split(" | ").collect::<Vec<_>>());
+    let is_of_some_runs = |written: &str| written.starts_with("where ") || written.starts_with("with ") && !written.contains("sweep");
+    let names = rows.filter(|row| is_of_some_runs(row[2])).map(|row| row[0].trim_matches(['|', '`', ' ']).to_owned());
+    assert_eq!(names.collect::<BTreeSet<_>>(), onebasin::publish::OPTIONAL.map(str::to_owned).into());
+}
+
 /// The links of a Markdown text: a path, and a heading or nothing.
 fn links(text: &str) -> Vec<(&str, &str)> {
     let targets = text.split("](").skip(1).filter_map(|rest| rest.split(')').next()).filter(|target| !target.contains("://"));

@@ -23,7 +23,12 @@ fn json(folder: &Path, arguments: &[&str]) -> Value {
 
 /// The entry of a stage.
 fn entry(folder: &Path, stage: &str) -> PathBuf {
-    let plan = json(folder, &["plan", "small.toml"]);
+    entry_at(folder, stage, &[])
+}
+
+/// The same at other settings.
+fn entry_at(folder: &Path, stage: &str, settings: &[&str]) -> PathBuf {
+    let plan = json(folder, &[&["plan", "small.toml"], settings].concat());
     let stages = plan["stages"].as_array().unwrap();
     let found = stages.iter().find(|found| found["stage"] == stage).unwrap();
     folder.join(".store").join(found["fingerprint"].as_str().unwrap())
@@ -56,6 +61,30 @@ fn verify_finds_damage_anywhere_and_a_verifying_run_makes_it_anew() {
     // What was made of it stays, since it comes out the same; what changes has times.
     assert!(code == 0 && error.contains("DAMAGED") && error.contains(": 1 run, ") && error.contains(" changed"), "{error}");
     assert_eq!(texts(&onebasin(folder.path(), &["verify", "small.toml"])).0, 0);
+}
+
+#[test]
+fn verify_reads_the_artifacts_of_every_setting_of_a_sweep() {
+    let (folder, spec) = super::command::folder();
+    fs::write(&spec, format!("{}\n[sweep]\ntrainings.adam.epochs = [2, 3]\n", super::command::SPEC)).unwrap();
+    let run = |more: &[&str]| texts(&onebasin(folder.path(), &[&["run", "small.toml"], more].concat()));
+    assert_eq!(run(&["--until", "train"]).0, 0);
+    let verify = || texts(&onebasin(folder.path(), &["verify", "small.toml"]));
+    let (code, out, error) = verify();
+    assert!(code == 0 && out.lines().count() == 2 && out.starts_with("small@trainings.adam.epochs=2: "), "{out}{error}");
+    damage(&entry_at(folder.path(), MODEL, &["--set", "trainings.adam.epochs=3"]).join("weights.safetensors"));
+    let (code, out, _) = verify();
+    assert!(code == 1 && out.contains("DAMAGED") && out.contains("small@trainings.adam.epochs=3: "), "{out}");
+}
+
+#[test]
+fn a_store_that_is_not_there_is_an_error_and_none_is_made() {
+    let folder = finished();
+    for action in [&["store"][..], &["store", "gc", "small.toml"]] {
+        let (code, out, error) = texts(&onebasin(folder.path(), &[action, &["--store", "nowhere"]].concat()));
+        assert!(code == 2 && out.is_empty() && error.contains("there is no store at `nowhere`") && error.contains("hint: "), "{error}");
+    }
+    assert!(!folder.path().join("nowhere").exists());
 }
 
 #[test]

@@ -97,6 +97,11 @@ fn results_of_other_settings_in_a_folder_are_replaced_with_a_word() {
     let expected = "results with profile `long`; now with no profile, `trainings.adam.epochs = 3`\n";
     assert!(error.contains(expected), "{error}");
     assert!(!run(folder.path(), &["--set", "trainings.adam.epochs=3", "--results", "results"]).contains("REPLACES"));
+    // Another spec of the same name.
+    run(folder.path(), &[]);
+    fs::write(folder.path().join("twin.toml"), SPEC).unwrap();
+    let (_, _, error) = texts(&onebasin(folder.path(), &["run", "twin.toml"]));
+    assert!(error.contains("results of `small.toml` with no profile; now of `twin.toml` with no profile\n"), "{error}");
 }
 
 #[test]

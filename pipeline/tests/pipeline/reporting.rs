@@ -85,6 +85,16 @@ fn a_page_of_what_was_not_run_is_refused() {
     let (code, _, stderr) = texts(&onebasin(place.path(), &["report", "smoke.toml"]));
     assert!(code == 2 && stderr.contains("holds no results") && stderr.contains("hint: `onebasin run smoke.toml`"), "{stderr}");
     assert!(!place.result("report.html").exists());
+    let (_, _, stderr) = texts(&onebasin(place.path(), &["report", "smoke.toml", "--set", "seed=7"]));
+    assert!(stderr.contains("hint: `onebasin run smoke.toml --set 'seed=7'` makes them"), "{stderr}");
+}
+
+#[test]
+fn a_page_without_the_table_of_its_overview_is_refused() {
+    let place = smoke().place.copy();
+    fs::remove_file(place.result("summary.csv")).unwrap();
+    let (code, _, stderr) = texts(&onebasin(place.path(), &["report", "smoke.toml"]));
+    assert!(code == 2 && stderr.contains("summary.csv") && stderr.contains("hint: `onebasin run smoke.toml`"), "{stderr}");
 }
 
 #[test]
@@ -108,24 +118,67 @@ fn a_number_tells_its_stage_its_inputs_and_the_command_that_makes_it_again() {
     let (code, _, stderr) = texts(&onebasin(again.path(), &["run", "smoke.toml", "--only", stage, "--force", stage]));
     assert!(code == 0 && stderr.contains("same bytes"), "{stderr}");
 
-    // Where the store was said and networks ran on another kind of device, the command says both.
+    // Where the store was said, the command says it; on another kind of device the spec makes something else.
+    let stored = || texts(&onebasin(again.path(), &["why", "results/smoke/merged.csv", "2", "--store", ".store"])).1;
+    assert!(stored().contains("again by     onebasin run smoke.toml --store .store --only "), "{}", stored());
     let record = again.result("run.json");
     let text = std::fs::read_to_string(&record).unwrap();
-    std::fs::write(&record, text.replace("\"device\": \"cpu\"", "\"device\": \"cpu,wgpu\"")).unwrap();
-    let (_, stdout, _) = texts(&onebasin(again.path(), &["why", "results/smoke/merged.csv", "2", "--store", ".store"]));
-    assert!(stdout.contains("again by     onebasin run smoke.toml --device cpu,wgpu --store .store --only "), "{stdout}");
+    std::fs::write(&record, text.replace("\"device\": \"cpu\"", "\"device\": \"wgpu\"")).unwrap();
+    assert!(stored().contains("again by     nothing: no stage of `smoke.toml`, as it is now, makes this"), "{}", stored());
+    assert!(stored().contains("since then   data, a file that `smoke.toml` names, or the program changed"), "{}", stored());
 
     // From elsewhere, by the name that `explain` takes, and of a table that has names of stages beside fingerprints.
     let file = place.result("timings.csv").canonicalize().unwrap();
     let (code, timed, _) = texts(&onebasin(std::path::Path::new("/"), &["why", &format!("{}:2", file.display())]));
     assert!(code == 0 && timed.contains("stage        train/tiny-glyphs-mlp/replicate-0/a\n"), "{timed}");
-    let spec = place.path().canonicalize().unwrap().join("smoke.toml");
-    assert!(timed.contains(&format!("again by     onebasin run {} --only", spec.display())), "{timed}");
+    let above = place.path().canonicalize().unwrap();
+    let command =
+        format!("again by     onebasin run {} --store {} --only", above.join("smoke.toml").display(), above.join(".store").display());
+    assert!(timed.contains(&command), "{timed}");
 
     let (_, by_line, _) = why(&["2", "--json"]);
     let rows: Value = serde_json::from_str(&by_line).unwrap();
     assert_eq!((&rows[0]["line"], &rows[0]["row"]["dataset"]), (&2.into(), &"tiny-glyphs".into()));
     assert!(rows[0]["recipe"]["inputs"][0]["stage"].as_str().unwrap().starts_with("merge/"));
+}
+
+#[test]
+fn a_number_whose_method_has_another_name_by_now_tells_the_stage_that_makes_it() {
+    let place = smoke().place.copy();
+    let row = |stdout: &str, word: &str| stdout.lines().find_map(|line| line.strip_prefix(word)).unwrap_or_default().trim().to_owned();
+    let why = || texts(&onebasin(place.path(), &["why", "results/smoke/merged.csv", "--where", "method=c2m3,models=3,split=test"])).1;
+    let fingerprint = row(&why(), "fingerprint");
+    place.edit("name = \"c2m3\"", "name = \"ours\"");
+    let renamed = why();
+    assert_eq!(row(&renamed, "stage "), "predict/tiny-glyphs-mlp/ours/replicate-0/3");
+    assert!(
+        renamed.contains("since then   `smoke.toml` has other settings") && renamed.contains("merge/tiny-glyphs-mlp/ours/"),
+        "{renamed}"
+    );
+    let command = row(&renamed, "again by");
+    let words: Vec<&str> = command.split(' ').skip(1).collect();
+    let (code, _, stderr) = texts(&onebasin(place.path(), &words));
+    assert!(code == 0 && stderr.contains("same bytes"), "{command}: {stderr}");
+    assert_eq!(row(&why(), "fingerprint"), fingerprint);
+    // What no stage makes any more has no command.
+    place.edit("seed = 42", "seed = 43");
+    let gone = why();
+    assert_eq!(row(&gone, "again by"), "nothing: no stage of `smoke.toml`, as it is now, makes this", "{gone}");
+    assert_eq!(row(&gone, "stage "), "predict/tiny-glyphs-mlp/c2m3/replicate-0/3", "by the name that it was made under");
+}
+
+#[test]
+fn a_row_of_a_sweep_tells_the_setting_that_made_it() {
+    let (folder, _) = crate::command::folder();
+    let run = |more: &[&str]| texts(&onebasin(folder.path(), &[&["run", "small.toml"], more].concat()));
+    assert_eq!(run(&["--sweep", "trainings.adam.epochs=1,2"]).0, 0);
+    let table = folder.path().join("results/small@sweep=trainings.adam.epochs/sweep.csv");
+    let text = fs::read_to_string(&table).unwrap();
+    let line = 1 + text.lines().position(|line| line.starts_with("2,") && line.contains(",endpoints,accuracy,test,")).unwrap();
+    let (code, stdout, stderr) = texts(&onebasin(folder.path(), &["why", table.to_str().unwrap(), &line.to_string()]));
+    assert_eq!(code, 0, "{stderr}");
+    assert!(stdout.contains("made with    small.toml, no profile, `trainings.adam.epochs = 2`"), "{stdout}");
+    assert!(stdout.contains("again by     onebasin run ") && stdout.contains(" --set 'trainings.adam.epochs=2' --only "), "{stdout}");
 }
 
 #[test]

@@ -165,6 +165,26 @@ fn results_are_put_side_by_side() {
         let (code, out, error) = compare(wrong);
         assert!(code == 2 && out.is_empty() && error.contains("error: "), "{error}");
     }
+    // Results are never written over, and what is written is whole.
+    let methods = fs::read(folder.path().join("results/small/methods.csv")).unwrap();
+    let (code, _, error) = compare(&["results/small", other, "--to", "results/small"]);
+    assert!(code == 2 && error.contains("`results/small` holds the results of a run") && error.contains("hint: choose another"), "{error}");
+    assert_eq!(fs::read(folder.path().join("results/small/methods.csv")).unwrap(), methods);
+    fs::create_dir(folder.path().join("blocked")).unwrap();
+    fs::create_dir_all(folder.path().join("blocked/beside.md/in-the-way")).unwrap();
+    let (code, _, error) = compare(&["results/small", other, "--to", "blocked"]);
+    assert!(code != 0 && error.contains("cannot write"), "{error}");
+    fs::create_dir(folder.path().join("results/small@sweep=seed")).unwrap();
+    fs::write(folder.path().join("results/small@sweep=seed/sweep.csv"), "").unwrap();
+    let (code, _, error) = compare(&["results/small", "results/small@sweep=seed"]);
+    assert!(code == 2 && error.contains("it is the overview of a sweep"), "{error}");
+    // A table that lacks rows is called so.
+    let table = folder.path().join("results/small/table.md");
+    let whole = fs::read_to_string(&table).unwrap();
+    fs::write(&table, format!("**Incomplete**: a stage failed.\n\n- naive of few-glyphs, mlp\n\n{whole}")).unwrap();
+    assert_eq!(compare(&["results/small", other, "--to", "beside"]).0, 0);
+    let text = fs::read_to_string(folder.path().join("beside/beside.md")).unwrap();
+    assert!(text.contains("**Incomplete**: without some rows, which the folder's own `table.md` names, are `small`."), "{text}");
 }
 
 #[test]

@@ -83,16 +83,26 @@ fn seconds_are_drawn_from_the_receipts_and_not_again_while_those_stay() {
 }
 
 #[test]
-fn files_of_earlier_runs_stay_and_are_named() {
+fn files_of_earlier_runs_stay_and_are_named_but_tables_that_would_be_read_as_this_runs_go() {
     let world = World::new();
     let (results, plots) = (world.folder.path().join("results"), world.folder.path().join("plots"));
     fs::create_dir_all(&plots).unwrap();
+    fs::create_dir_all(&results).unwrap();
     fs::write(plots.join("old.svg"), "old").unwrap();
+    for name in ["own.csv", "rounds.csv", "untrained.csv", "report.html"] {
+        fs::write(results.join(name), "old").unwrap();
+    }
     let plan = experiment("1");
     world.run(&plan);
     let published = publish(&plan, &world.store, &results, &plots, None).unwrap();
-    assert_eq!(published.stale, [plots.join("old.svg")]);
-    assert!(plots.join("old.svg").exists());
+    // A page of earlier tables is as old as they are.
+    assert_eq!(published.stale, [results.join("own.csv"), results.join("report.html"), plots.join("old.svg")]);
+    assert!(plots.join("old.svg").exists() && results.join("own.csv").exists());
+    // Tables that commands find by their names would be read as this run's.
+    assert_eq!(published.removed, [results.join("untrained.csv"), results.join("rounds.csv")]);
+    assert!(!results.join("untrained.csv").exists() && !results.join("rounds.csv").exists());
+    let again = publish(&plan, &world.store, &results, &plots, None).unwrap();
+    assert!(again.removed.is_empty() && !again.stale.contains(&results.join("report.html")), "{again:?}");
 }
 
 #[test]

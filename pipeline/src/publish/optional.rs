@@ -1,0 +1,31 @@
+//! The tables that some runs write and others have no reason to.
+
+/// Their names. Where an earlier run left one that this run does not write, it would be read as this run's: commands find tables by name.
+pub const OPTIONAL: [&str; 26] = [
+    "untrained.csv",
+    "model-classes.csv",
+    "measured-classes.csv",
+    "epochs.csv",
+    "pairwise.csv",
+    "seeds.csv",
+    "subsets.csv",
+    "cycles.csv",
+    "similarity.csv",
+    "norms.csv",
+    "variances.csv",
+    "calibration.csv",
+    "reliability.csv",
+    "reported-over-time.csv",
+    "rounds.csv",
+    "class-accuracy.csv",
+    "features.csv",
+    "plane.csv",
+    "paths.csv",
+    "best-points.csv",
+    "curve-plane.csv",
+    "lead.csv",
+    "tasks.csv",
+    "continual.csv",
+    "iterates.csv",
+    "margins.csv",
+];
