@@ -22,7 +22,7 @@ help:
 	@echo "make test                run every test"
 	@echo "make smoke               every method on tiny networks, in seconds"
 	@echo "make check-accuracies    hold the figures of a small experiment against their committed bands"
-	@echo "make check-tables        hold figure 7a and the small table 1 against their bands, in an hour and a half"
+	@echo "make check-tables        hold rematch, figure 7a and the small table 1 against their bands, in an hour and a half"
 	@echo "make check-report        use the page of a finished quickstart in headless Chromium, which comes from Debian's packages"
 	@echo "make test-slurm          run stages as jobs of a real Slurm of two nodes on this machine, which comes from Debian's packages"
 	@echo "make setup-wgpu          install a Vulkan that computes on the processor"
