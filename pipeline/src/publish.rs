@@ -74,9 +74,14 @@ pub fn publish(plan: &Plan, store: &Store, results: &Path, plots: &Path, record:
         file.publish().with_context(|| cannot_write(&path, option))?;
         published.written.push(path);
     }
-    for folder in &folders {
-        published.removed.append(&mut folder.remove_tables()?);
-        published.stale.append(&mut folder.stale(&published.written));
+    let [tables, pictures] = &folders;
+    published.removed = tables.remove_tables()?;
+    // Tables and pictures may lie in one folder.
+    if tables.path == pictures.path {
+        let files = tables.files.iter().chain(&pictures.files).cloned().collect();
+        published.stale = Folder { files, ..*tables }.stale(&published.written);
+    } else {
+        published.stale = [tables, pictures].iter().flat_map(|folder| folder.stale(&published.written)).collect();
     }
     Ok(published)
 }

@@ -106,6 +106,21 @@ fn files_of_earlier_runs_stay_and_are_named_but_tables_that_would_be_read_as_thi
 }
 
 #[test]
+fn tables_and_pictures_may_lie_in_one_folder() {
+    let world = World::new();
+    let folder = world.folder.path().join("all");
+    let tabulate = mock("tabulate", &[]).first(|context| Ok(fs::write(context.out.join("lead.csv"), "method\n")?));
+    let draw = mock("plot", &["tabulate"]).first(|context| Ok(fs::write(context.out.join("table.svg"), "<svg/>")?));
+    let plan = plan(vec![tabulate, draw]);
+    world.run(&plan);
+    for _ in 0..2 {
+        let published = publish(&plan, &world.store, &folder, &folder, None).unwrap();
+        assert!(published.removed.is_empty() && published.stale.is_empty(), "{published:?}");
+        assert!(folder.join("lead.csv").exists() && folder.join("table.svg").exists());
+    }
+}
+
+#[test]
 fn a_folder_that_cannot_be_written_is_an_error_with_a_hint_and_nothing_is_published_before_the_run_is_whole() {
     let world = World::new();
     let file = world.folder.path().join("file");
