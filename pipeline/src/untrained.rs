@@ -1,5 +1,7 @@
 //! Networks that did not train: their training ended at about the loss of guessing evenly.
 
+use std::collections::BTreeMap;
+
 use onebasin_training::CurvePoint;
 
 use crate::identity::PairName;
@@ -61,6 +63,15 @@ pub fn untrained(curve: &[CurvePoint], classes: usize) -> Option<f64> {
     let loss = sum / count;
     let learned = loss <= SHARE * (classes as f64).ln();
     (!learned).then_some(loss)
+}
+
+/// The rows of each pair.
+pub fn by_pair(rows: &[UntrainedRow]) -> BTreeMap<&PairName, Vec<&UntrainedRow>> {
+    let mut pairs: BTreeMap<&PairName, Vec<&UntrainedRow>> = BTreeMap::new();
+    for row in rows {
+        pairs.entry(&row.pair).or_default().push(row);
+    }
+    pairs
 }
 
 /// `d (training loss 2.303 of ln 10 = 2.303)`: some of these networks by name, and how many others.

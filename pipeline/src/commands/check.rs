@@ -16,6 +16,8 @@ use crate::report::{self, Compared};
 use crate::reported;
 use crate::run_record::RunRecord;
 use crate::spec;
+use crate::table::Row as _;
+use crate::untrained::{self, UntrainedRow};
 
 /// Compares the results of a spec with a file; says no when a figure is out of its band, and what may have moved it.
 pub fn check(arguments: &cli::Check) -> Result<Verdict, Failure> {
@@ -77,6 +79,9 @@ pub fn check(arguments: &cli::Check) -> Result<Verdict, Failure> {
             "{moved} of {} figures are of another kind of device, which rounds otherwise: their bands are twice as wide",
             compared.len()
         ));
+    }
+    for (pair, rows) in untrained::by_pair(&UntrainedRow::read_if_present(&results).map_err(Failure::Input)?) {
+        console::note(&format!("warning: of {pair}, not trained: {}", untrained::named(rows)));
     }
     let reasons: Vec<Vec<Changed>> = compared.iter().map(|row| reasons(row, recipes.as_ref(), &plan)).collect();
     let count = |standing: &str| compared.iter().filter(|row| row.standing() == standing).count();

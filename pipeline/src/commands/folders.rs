@@ -1,7 +1,11 @@
 //! Where a command keeps artifacts, tables and pictures.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
+use anyhow::Context;
+
+use super::Failure;
 use crate::cli::Shared;
 use crate::spec::Experiment;
 
@@ -58,6 +62,25 @@ impl Folders {
     }
 }
 
+/// Finds out whether files can be written into a folder, which `--{option}` chooses. It is made for that, and is gone again where it was not there: a
+/// run that fails leaves no empty folder.
+///
+/// # Errors
+/// When they cannot.
+pub fn writable(folder: &Path, option: &str) -> Result<(), Failure> {
+    let made: Vec<&Path> = folder.ancestors().take_while(|above| fs::symlink_metadata(above).is_err()).collect();
+    let tried = fs::create_dir_all(folder).and_then(|()| tempfile::tempfile_in(folder).map(drop));
+    for folder in made.into_iter().filter(|folder| !folder.as_os_str().is_empty()) {
+        // Another run may have written into it since: then it stays.
+        if fs::remove_dir(folder).is_err() {
+            break;
+        }
+    }
+    tried
+        .with_context(|| format!("cannot write into `{}`\nhint: choose another folder with `--{option} DIR`", folder.display()))
+        .map_err(Failure::Input)
+}
+
 /// The store that commands without a spec use.
 pub fn store(chosen: Option<&Path>) -> PathBuf {
     chosen.map_or_else(|| root(&std::env::current_dir().unwrap_or_default()).join(STORE), Path::to_owned)
@@ -91,5 +114,18 @@ mod tests {
         assert_eq!(root(&below), Path::new("../.."));
         std::fs::create_dir_all(below.join(STORE).join("locks")).unwrap();
         assert_eq!(root(&below), Path::new(""));
+    }
+
+    #[test]
+    fn whether_a_folder_can_be_written_to_is_found_out_without_leaving_one() {
+        let folder = tempfile::tempdir().unwrap();
+        writable(&folder.path().join("results/small"), "results").unwrap();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "made and removed");
+        fs::create_dir_all(folder.path().join("own")).unwrap();
+        writable(&folder.path().join("own"), "results").unwrap();
+        assert!(folder.path().join("own").is_dir(), "it was there");
+        fs::write(folder.path().join("file"), "").unwrap();
+        let Err(Failure::Input(error)) = writable(&folder.path().join("file/small"), "plots") else { panic!("a file is no folder") };
+        assert!(error.to_string().contains("hint: choose another folder with `--plots DIR`"), "{error}");
     }
 }

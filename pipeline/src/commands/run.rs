@@ -3,14 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow};
+use anyhow::anyhow;
 use serde_json::{Value, json};
 
 use super::budget::{cores, refuse};
 use super::cluster;
-use super::folders::Folders;
+use super::folders::{Folders, writable};
 use super::session::{Digests, Session};
 use super::stage_name::{find, of_kind};
 use super::sweep_table::SweepTable;
@@ -172,7 +173,12 @@ pub fn run(arguments: &cli::Run) -> Result<Verdict, Failure> {
     }
     if jobs.iter().all(|job| job.aim.publishes) {
         for table in &sweeps {
-            table.publish(&fresh).map_err(unwritable)?;
+            // As of one experiment: what is there of an unfinished one is published where that is asked for.
+            if table.is_whole(&fresh) || (shared.keep_going && !options.interrupted.load(Ordering::Relaxed)) {
+                table.publish(&fresh).map_err(unwritable)?;
+            } else {
+                table.leave(&fresh);
+            }
         }
     }
     if arguments.json {
@@ -387,11 +393,4 @@ impl Job {
             "written": published.map(|published| published.written.iter().map(|path| text(path)).collect::<Vec<_>>()),
         })
     }
-}
-
-fn writable(folder: &Path, option: &str) -> Result<(), Failure> {
-    std::fs::create_dir_all(folder)
-        .and_then(|()| tempfile::tempfile_in(folder).map(drop))
-        .with_context(|| format!("cannot write into `{}`\nhint: choose another folder with `--{option} DIR`", folder.display()))
-        .map_err(Failure::Input)
 }

@@ -79,6 +79,29 @@ impl SweepTable {
         self.settings.push((values, results.to_owned()));
     }
 
+    /// Whether every setting has results among the `fresh` ones.
+    pub fn is_whole(&self, fresh: &BTreeSet<PathBuf>) -> bool {
+        self.settings.iter().all(|(_, results)| fresh.contains(results))
+    }
+
+    /// Says that nothing is written, and which settings lack results.
+    pub fn leave(&self, fresh: &BTreeSet<PathBuf>) {
+        let folder = self.folder.display();
+        let what = if self.folder.is_dir() { format!("`{folder}` stays as it was") } else { format!("`{folder}` is not made") };
+        console::note(&format!("{what}: {}; `--keep-going` writes a table of the others", self.lacking(fresh)));
+    }
+
+    /// `1 of 2 settings have no results: ...`.
+    fn lacking(&self, fresh: &BTreeSet<PathBuf>) -> String {
+        let missing = self.missing(fresh);
+        format!("{} of {} settings have no results: {}", missing.len(), self.settings.len(), missing.join("; "))
+    }
+
+    /// Settings without results among the `fresh` ones, in words.
+    fn missing(&self, fresh: &BTreeSet<PathBuf>) -> Vec<String> {
+        self.settings.iter().filter(|(_, results)| !fresh.contains(results)).map(|(values, _)| self.named(values)).collect()
+    }
+
     /// Writes the table of every setting whose results are among the `fresh` ones. Those of earlier runs may be of other settings.
     ///
     /// # Errors
@@ -86,7 +109,7 @@ impl SweepTable {
     pub fn publish(&self, fresh: &BTreeSet<PathBuf>) -> Result<()> {
         let mut header: Vec<String> = Vec::new();
         let mut rows: Vec<Row> = Vec::new();
-        let (there, absent): (Vec<&Setting>, Vec<&Setting>) = self.settings.iter().partition(|(_, results)| fresh.contains(results));
+        let there: Vec<&Setting> = self.settings.iter().filter(|(_, results)| fresh.contains(results)).collect();
         for (values, results) in &there {
             let path = results.join(SUMMARY);
             let text = fs::read_to_string(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
@@ -94,9 +117,9 @@ impl SweepTable {
             header = cells(lines.next().unwrap_or_default());
             rows.extend(lines.map(|line| Row { values: values.clone(), cells: cells(line) }));
         }
-        let missing: Vec<String> = absent.iter().map(|(values, _)| self.named(values)).collect();
+        let missing = self.missing(fresh);
         if !missing.is_empty() {
-            console::note(&format!("{} of {} settings have no results: {}", missing.len(), self.settings.len(), missing.join("; ")));
+            console::note(&self.lacking(fresh));
         }
         let mut markdown = self.markdown(&header, &rows, &self.untrained(&there)?);
         if !missing.is_empty() {

@@ -43,6 +43,10 @@ fn a_training_that_ends_where_it_began_is_told_whenever_it_is_used() {
     assert_eq!(code, 0, "{error}");
     let page = fs::read_to_string(results.join("report.html")).unwrap();
     assert!(page.contains("† few-glyphs-mlp: a and b (training loss 2."), "the page says so first");
+    let header = "dataset,architecture,method,models,metric,split,value,sd,tolerance,source\n";
+    fs::write(folder.path().join("bands.csv"), format!("{header}few-glyphs,mlp,naive,2,accuracy,test,0.5,,0.5,anything\n")).unwrap();
+    let (code, out, error) = texts(&onebasin(folder.path(), &[&["check", "small.toml", "--against", "bands.csv"], &still[..]].concat()));
+    assert!(code == 0 && out.starts_with("fine") && error.contains("warning: of few-glyphs-mlp, not trained: a and b (training"), "{error}");
 }
 
 #[test]
