@@ -23,6 +23,7 @@ mod plan_graph;
 mod report;
 mod revision;
 mod run;
+mod run_settings;
 mod schema;
 mod session;
 mod spec_keys;
@@ -70,6 +71,14 @@ impl Failure {
                 Err(error) => Failure::Input(error),
             },
             other => other,
+        }
+    }
+
+    /// How a command ends that goes on with other work, and the text for a person.
+    fn told(&self) -> (Verdict, String) {
+        match self {
+            Failure::Running(error) => (Verdict::No, error_text(error)),
+            Failure::Input(error) => (Verdict::BadInput, error_text(error)),
         }
     }
 }
@@ -137,13 +146,10 @@ pub fn execute(arguments: Arguments) -> ExitCode {
         Ok(Verdict::Fine) => return ExitCode::SUCCESS,
         Ok(Verdict::No) => 1,
         Ok(Verdict::BadInput) => 2,
-        Err(Failure::Running(error)) => {
-            console::error(&error_text(&error));
-            1
-        }
-        Err(Failure::Input(error)) => {
-            console::error(&error_text(&error));
-            2
+        Err(failure) => {
+            let (verdict, text) = failure.told();
+            console::error(&text);
+            if verdict == Verdict::BadInput { 2 } else { 1 }
         }
     };
     ExitCode::from(interrupt::exit_code().unwrap_or(code))

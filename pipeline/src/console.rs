@@ -119,7 +119,7 @@ impl Console {
             Bars::shared().end_run();
         }
         for (folder, files) in published.map(|published| lines::by_folder(&published.removed)).unwrap_or_default() {
-            note(&line("REMOVED", &format!("`{}`: tables of an earlier run: {files}", folder.display())));
+            note(&line("REMOVED", &format!("`{}`: of an earlier run, and not of this one: {files}", folder.display())));
         }
         for (folder, files) in published.map(|published| lines::by_folder(&published.stale)).unwrap_or_default() {
             note(&line("STALE", &format!("`{}`: written by an earlier run: {files}", folder.display())));

@@ -46,6 +46,13 @@ fn watch_signals(second_ends: bool) -> Watch {
     watch
 }
 
+/// A file that outgrows the limit of the process (`ulimit -f`) is then an error of writing it, and not the end of the process without a word.
+pub fn outlive_file_limits() {
+    if let Err(error) = flag::register(signal_hook::consts::SIGXFSZ, Arc::default()) {
+        tracing::warn!(%error, "files that outgrow the limit end the process");
+    }
+}
+
 /// 128 and the number of the signal that asked the process to end, as shells have it; `None` if none did.
 pub fn exit_code() -> Option<u8> {
     let signal = WATCH.get()?.signal.load(Ordering::SeqCst);

@@ -6,6 +6,7 @@
 
 pub mod baseline;
 pub mod checkpoint_file;
+mod checksums;
 pub mod cli;
 pub mod commands;
 pub mod comparison;
@@ -39,6 +40,7 @@ mod report;
 pub mod reported;
 pub mod run_record;
 pub mod runner;
+mod shell;
 pub mod slurm;
 pub mod spec;
 pub mod stage;

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use onebasin::{cli, commands, console};
+use onebasin::{cli, commands, console, interrupt};
 use tracing_subscriber::EnvFilter;
 
 #[global_allocator]
@@ -11,8 +11,11 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let arguments = match cli::parse(std::env::args_os()) {
         Ok(arguments) => arguments,
-        Err(error) => error.exit(),
+        // Help and the version are written too, and may have nowhere to go.
+        Err(error) if error.print().is_err() => return ExitCode::FAILURE,
+        Err(error) => return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2)),
     };
+    interrupt::outlive_file_limits();
     let output = &arguments.output;
     console::configure(output.verbosity(), output.color);
     let filter = if output.verbose > 1 { "warn,onebasin=debug" } else { "warn" };

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
+use crate::checksums::{self, Checksums};
 use crate::number;
 use crate::page;
 use crate::plan::Plan;
@@ -18,7 +19,7 @@ use crate::stage::{Artifact, StageId};
 use crate::store::{Lookup, Store};
 use crate::whole_file::{WholeFile, is_partial, temporary};
 
-use links::with_links;
+use links::{relative, with_links};
 pub use optional::OPTIONAL;
 
 const TABLES: &str = "tabulate";
@@ -36,7 +37,7 @@ pub fn targets() -> Vec<StageId> {
 pub struct Published {
     /// Files whose bytes changed or that are new.
     pub written: Vec<PathBuf>,
-    /// Tables of an earlier run that this one does not write: they are gone, so that nothing reads them as this run's.
+    /// Tables and pictures of an earlier run that this one does not make: they are gone, so that nothing and nobody takes them for this run's.
     pub removed: Vec<PathBuf>,
     /// Other files in the folders that this run did not write. They stay.
     pub stale: Vec<PathBuf>,
@@ -45,7 +46,7 @@ pub struct Published {
 /// Copies tables and pictures of a finished run, writes `timings.csv` and `machine.json` from the receipts of all stages at hand, draws the
 /// pictures of the former, and writes `run.json` where a record is given. Tables of an earlier run that this one does not make are removed.
 ///
-/// Receipts hold times, so none of these is an artifact. Files with the right bytes are not touched, so a fully
+/// Receipts hold times, so none of these is an artifact. `SHA256SUMS` has the digests of all that is the same in equal runs. Files with the right bytes are not touched, so a fully
 /// cached run writes nothing. The others are all written beside their places first and then renamed, while both folders are locked: of
 /// two runs that publish into the same folders, the files of one stay, not a mixture.
 ///
@@ -61,6 +62,9 @@ pub fn publish(plan: &Plan, store: &Store, results: &Path, plots: &Path, record:
         let names = pictures.iter().map(|(name, _)| name.as_str());
         *text = with_links(&String::from_utf8_lossy(text), names, results, plots).into_bytes();
     }
+    let way = relative(results, plots);
+    let earlier = checksums::read(results);
+    tables.push((checksums::FILE.to_owned(), checksums::bytes(&checksums_of(&tables, &pictures, &way))));
     pictures.extend(drawn(&tables, &[plots, results, store.root()])?);
     let folders = [Folder { path: results, option: "results", files: tables }, Folder { path: plots, option: "plots", files: pictures }];
     let _locks = lock([results, plots]);
@@ -75,7 +79,7 @@ pub fn publish(plan: &Plan, store: &Store, results: &Path, plots: &Path, record:
         published.written.push(path);
     }
     let [tables, pictures] = &folders;
-    published.removed = tables.remove_tables()?;
+    published.removed = [tables.remove_tables()?, pictures.remove_pictures(&earlier, &way)?].concat();
     // Tables and pictures may lie in one folder.
     if tables.path == pictures.path {
         let files = tables.files.iter().chain(&pictures.files).cloned().collect();
@@ -84,6 +88,13 @@ pub fn publish(plan: &Plan, store: &Store, results: &Path, plots: &Path, record:
         published.stale = [tables, pictures].iter().flat_map(|folder| folder.stale(&published.written)).collect();
     }
     Ok(published)
+}
+
+/// The digests of what is the same in equal runs.
+fn checksums_of(tables: &[(String, Vec<u8>)], pictures: &[(String, Vec<u8>)], way: &str) -> Checksums {
+    let tables = tables.iter().filter(|(name, _)| ![TIMINGS, provenance::FILE].contains(&name.as_str()));
+    let tables = tables.map(|(name, bytes)| (name.clone(), checksums::digest(bytes)));
+    tables.chain(pictures.iter().map(|(name, bytes)| (format!("{way}/{name}"), checksums::digest(bytes)))).collect()
 }
 
 /// The files of a stage's artifact, by name.
@@ -175,6 +186,21 @@ impl Folder<'_> {
         let left: Vec<PathBuf> = left.collect();
         for path in &left {
             fs::remove_file(path).with_context(|| format!("cannot remove `{}`, of an earlier run", path.display()))?;
+        }
+        Ok(left)
+    }
+
+    /// Removes the pictures that an earlier run drew here and this one does not, as long as they are as that run left them.
+    fn remove_pictures(&self, earlier: &Checksums, way: &str) -> Result<Vec<PathBuf>> {
+        let mut left = Vec::new();
+        for (path, digest) in earlier {
+            let Some(name) = path.strip_prefix(way).and_then(|rest| rest.strip_prefix('/')) else { continue };
+            let is_drawn = self.files.iter().any(|(known, _)| known == name);
+            let path = self.path.join(name);
+            if !is_drawn && !name.contains('/') && fs::read(&path).is_ok_and(|bytes| checksums::digest(&bytes) == *digest) {
+                fs::remove_file(&path).with_context(|| format!("cannot remove `{}`, of an earlier run", path.display()))?;
+                left.push(path);
+            }
         }
         Ok(left)
     }

@@ -1,5 +1,6 @@
 //! `run.json`: everything that decides the numbers of a results folder, the same on every machine.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -7,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::devices;
 use crate::plan::Plan;
+use crate::shell::quoted;
 use crate::spec::{Experiment, Override};
 use crate::version;
 
@@ -30,13 +32,16 @@ pub struct RunRecord {
     pub program: String,
     /// The stage that made the tables: the first characters of its fingerprint, which names everything that went into them.
     pub tabulate: String,
+    /// The digest of each data set; none in records of earlier versions.
+    #[serde(default)]
+    pub data: BTreeMap<String, String>,
     /// Every key of the spec as all layers leave it.
     pub settings: serde_json::Value,
 }
 
 impl RunRecord {
-    /// That of a plan.
-    pub fn new(experiment: &Experiment, plan: &Plan, device: &str) -> RunRecord {
+    /// That of a plan over data of these digests.
+    pub fn new(experiment: &Experiment, plan: &Plan, device: &str, data: &BTreeMap<String, String>) -> RunRecord {
         let origin = experiment.origin.clone();
         RunRecord {
             name: experiment.name.clone(),
@@ -45,7 +50,8 @@ impl RunRecord {
             overrides: origin.overrides,
             device: devices::written(device),
             program: version::VERSION.to_owned(),
-            tabulate: plan.find("tabulate").map(|planned| planned.fingerprint.short()).unwrap_or_default(),
+            tabulate: tabulate(plan),
+            data: data.clone(),
             settings: origin.settings,
         }
     }
@@ -55,6 +61,17 @@ impl RunRecord {
         serde_json::from_slice(&fs::read(results.join(FILE)).ok()?).ok()
     }
 
+    /// Whether the tables are those of the plan, and not of the spec before it was edited.
+    pub fn is_of(&self, plan: &Plan) -> bool {
+        self.tabulate == tabulate(plan)
+    }
+
+    /// The data sets that have other images than these digests tell, as far as both are known.
+    pub fn other_data<'a>(&self, data: &'a BTreeMap<String, String>) -> Vec<&'a str> {
+        let is_other = |(name, digest): &(&'a String, &String)| self.data.get(*name).is_some_and(|known| known != *digest);
+        data.iter().filter(is_other).map(|(name, _)| name.as_str()).collect()
+    }
+
     /// The file's bytes.
     pub fn bytes(&self) -> Vec<u8> {
         format!("{:#}\n", serde_json::json!(self)).into_bytes()
@@ -62,8 +79,8 @@ impl RunRecord {
 
     /// What follows the spec on a command line that asks for the same: each option behind a space.
     pub fn options(&self) -> String {
-        let profile = self.profile.as_ref().map(|profile| format!(" --profile {profile}")).unwrap_or_default();
-        let sets: String = self.overrides.iter().map(|given| format!(" --set '{}={}'", given.key, given.value)).collect();
+        let profile = self.profile.as_ref().map(|profile| format!(" --profile {}", quoted(profile))).unwrap_or_default();
+        let sets: String = self.overrides.iter().map(|given| format!(" --set {}", quoted(&given.set()))).collect();
         let device = if self.device == "cpu" { String::new() } else { format!(" --device {}", self.device) };
         format!("{profile}{sets}{device}")
     }
@@ -75,4 +92,9 @@ impl RunRecord {
         let given = self.overrides.iter().map(|given| format!("`{} = {}`", given.key, given.value));
         std::iter::once(profile).chain(given).chain(device).collect::<Vec<_>>().join(", ")
     }
+}
+
+/// The first characters of the fingerprint of the stage that makes the tables.
+fn tabulate(plan: &Plan) -> String {
+    plan.find("tabulate").map(|planned| planned.fingerprint.short()).unwrap_or_default()
 }

@@ -30,6 +30,7 @@ use anyhow::{Context, Result};
 use onebasin_repro::Fingerprint;
 
 use crate::stage::Artifact;
+use crate::whole_file::make_folder;
 
 use receipt::read_file;
 
@@ -155,7 +156,7 @@ impl Store {
     pub fn prepare(&self) -> Result<InUse> {
         let failure = || format!("cannot write into the store `{}`\nhint: choose another folder with `--store DIR`", self.root.display());
         for folder in [self.temporary(), self.locks().join("alive"), self.checkpoints()] {
-            fs::create_dir_all(&folder).with_context(failure)?;
+            make_folder(&folder).with_context(failure)?;
         }
         tempfile::tempfile_in(self.temporary()).with_context(failure)?;
         let in_use = self.share()?;

@@ -27,7 +27,7 @@ impl WholeFile {
     /// When the folder cannot be made or written to.
     pub fn stage(path: &Path, bytes: &[u8]) -> io::Result<WholeFile> {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        fs::create_dir_all(folder)?;
+        make_folder(folder)?;
         let mut builder = tempfile::Builder::new();
         // Private by default, but results are for everyone whom the folder is for.
         #[cfg(unix)]
@@ -61,6 +61,18 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     WholeFile::stage(path, bytes)?.publish()
 }
 
+/// Makes a folder, and those above it.
+///
+/// # Errors
+/// When it cannot be made; what is in the way is named.
+pub fn make_folder(folder: &Path) -> io::Result<()> {
+    let Err(error) = fs::create_dir_all(folder) else { return Ok(()) };
+    let in_the_way = folder.ancestors().find(|place| fs::symlink_metadata(place).is_ok() && !place.is_dir());
+    let Some(place) = in_the_way else { return Err(error) };
+    let what = if place.exists() { "is a file" } else { "is a link to nothing" };
+    Err(io::Error::new(error.kind(), format!("`{}` {what}", place.display())))
+}
+
 /// A folder that is removed when dropped. The system's own folder for such things comes last: nobody chose it.
 pub fn temporary(places: &[&Path]) -> Result<TempDir> {
     let builder = || {
@@ -92,6 +104,21 @@ pub fn is_partial(path: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_in_the_way_of_a_folder_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        make_folder(&folder.path().join("a/b")).unwrap();
+        fs::write(folder.path().join("file"), "").unwrap();
+        let error = make_folder(&folder.path().join("file/b")).unwrap_err().to_string();
+        assert!(error.ends_with("/file` is a file"), "{error}");
+        #[cfg(unix)]
+        {
+            std::os::unix::fs::symlink("nowhere", folder.path().join("link")).unwrap();
+            let error = make_folder(&folder.path().join("link")).unwrap_err().to_string();
+            assert!(error.ends_with("/link` is a link to nothing"), "{error}");
+        }
+    }
 
     #[test]
     fn a_file_is_at_its_place_once_published_and_leaves_nothing_when_dropped() {

@@ -9,6 +9,7 @@ use super::folders::Folders;
 use super::session::Session;
 use super::{Failure, Verdict};
 use crate::baseline::{self, Changed, Recipes};
+use crate::checksums;
 use crate::cli;
 use crate::console::{self, columns};
 use crate::plan::Plan;
@@ -37,9 +38,15 @@ pub fn check(arguments: &cli::Check) -> Result<Verdict, Failure> {
     let record = RunRecord::read(&results);
     let made = record.as_ref().map(|record| format!(" (with {})", record.settings_text())).unwrap_or_default();
     let is_edited = record.as_ref().is_some_and(|record| record.settings != session.experiment.origin.settings);
+    // A row may be made by the very stage that the plan has, and be another method's or of fewer replicates than it has now.
+    let has_moved = known && is_edited && record.as_ref().is_some_and(|record| !record.is_of(&plan));
+    let other_data = record.as_ref().map(|record| record.other_data(&digests.found)).unwrap_or_default();
+    if let Some(altered) = checksums::altered_text(&results) {
+        return Err(Failure::Input(anyhow!("{altered}\nhint: run the spec again: it writes the tables anew")));
+    }
     let elsewhere = format!("the results in `{}` were made at other settings than these{made}, or by another version", results.display());
     if arguments.renew {
-        if foreign(&report::made(&results).map_err(Failure::Input)?) {
+        if has_moved || foreign(&report::made(&results).map_err(Failure::Input)?) {
             return Err(Failure::Input(anyhow!("{elsewhere}\nhint: run the spec with the same profile, `--set` and `--device` first")));
         }
         let (figures, differences) = report::renewed(&results, &against).map_err(Failure::Input)?;
@@ -60,7 +67,13 @@ pub fn check(arguments: &cli::Check) -> Result<Verdict, Failure> {
         let figures = reported::read(file).map_err(Failure::Input)?;
         console::notices(&spec::unknown_names(&figures, &file.display().to_string(), &session.experiment));
     }
-    if foreign(&compared) {
+    if let ([name, ..], Some(_)) = (other_data.as_slice(), &arguments.against) {
+        return Err(Failure::Input(anyhow!(
+            "the results in `{}` are of other images of `{name}`\nhint: run the spec first",
+            results.display()
+        )));
+    }
+    if has_moved || foreign(&compared) {
         // A verdict on figures of another spec says nothing of this one. Another version or another kind of device is what is asked about.
         if arguments.against.is_some() && is_edited {
             return Err(Failure::Input(anyhow!(

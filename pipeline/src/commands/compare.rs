@@ -8,6 +8,7 @@ use crate::console;
 use crate::drawing::MethodRow;
 use crate::report::beside;
 use crate::table::Row;
+use crate::whole_file::make_folder;
 
 /// Writes `beside.csv`, `beside.md` and a picture.
 pub fn compare(arguments: &cli::Compare) -> Result<Verdict, Failure> {
@@ -17,7 +18,7 @@ pub fn compare(arguments: &cli::Compare) -> Result<Verdict, Failure> {
         return Err(Failure::Input(anyhow!("{problem}\nhint: choose another folder with `--to DIR`")));
     }
     let read = beside::read(&arguments.folders).map_err(Failure::Input)?;
-    std::fs::create_dir_all(to).with_context(|| format!("cannot make the folder `{}`", to.display())).map_err(unwritable)?;
+    make_folder(to).with_context(|| format!("cannot make the folder `{}`", to.display())).map_err(unwritable)?;
     beside::write(&read, to).map_err(unwritable)?;
     console::note(&format!("the tables are in `{}`", to.display()));
     Ok(Verdict::Fine)

@@ -207,10 +207,14 @@ pub fn diff(arguments: &cli::Diff) -> Result<Verdict, Failure> {
 /// What differs in the settings, where both folders say theirs.
 fn settings(first: &Path, second: &Path) -> Vec<Change> {
     let Some((first, second)) = RunRecord::read(first).zip(RunRecord::read(second)) else { return Vec::new() };
-    // Neither is a key of a spec, and both decide numbers.
+    // None of these is a key of a spec, and all decide numbers.
+    let know_data = !first.data.is_empty() && !second.data.is_empty();
     let whole = |record: RunRecord| {
         let mut whole = record.settings;
         (whole["device"], whole["program"]) = (json!(record.device), json!(record.program));
+        if know_data {
+            whole["data"] = json!(record.data);
+        }
         whole
     };
     explain::value_changes(&whole(first), &whole(second))

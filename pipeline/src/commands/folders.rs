@@ -8,6 +8,7 @@ use anyhow::Context;
 use super::Failure;
 use crate::cli::Shared;
 use crate::spec::Experiment;
+use crate::whole_file::make_folder;
 
 /// The name of the store's folder.
 const STORE: &str = ".store";
@@ -69,7 +70,7 @@ impl Folders {
 /// When they cannot.
 pub fn writable(folder: &Path, option: &str) -> Result<(), Failure> {
     let made: Vec<&Path> = folder.ancestors().take_while(|above| fs::symlink_metadata(above).is_err()).collect();
-    let tried = fs::create_dir_all(folder).and_then(|()| tempfile::tempfile_in(folder).map(drop));
+    let tried = make_folder(folder).and_then(|()| tempfile::tempfile_in(folder).map(drop));
     for folder in made.into_iter().filter(|folder| !folder.as_os_str().is_empty()) {
         // Another run may have written into it since: then it stays.
         if fs::remove_dir(folder).is_err() {
@@ -89,15 +90,21 @@ pub fn store(chosen: Option<&Path>) -> PathBuf {
 /// The store at or above a folder, or the one that commands use here where there is none.
 pub fn store_above(folder: &Path) -> PathBuf {
     let whole = std::path::absolute(folder).unwrap_or_default();
-    let found = whole.ancestors().find(|above| above.join(STORE).join("locks").is_dir());
+    let found = whole.ancestors().find(|above| has_store(above));
     found.map_or_else(|| store(None), |above| above.join(STORE))
 }
 
 /// The way from a folder to the nearest one at or above it that has a store: `""`, `..`, `../..`.
 fn root(here: &Path) -> PathBuf {
-    // Another program's folder of this name has no locks in it.
-    let depth = here.ancestors().position(|folder| folder.join(STORE).join("locks").is_dir());
+    let depth = here.ancestors().position(has_store);
     (0..depth.unwrap_or(0)).map(|_| "..").collect()
+}
+
+/// Whether the store is in a folder: one that commands have filled, or an empty folder, which someone made for it. Another program's folder of this name
+/// has no locks in it.
+fn has_store(folder: &Path) -> bool {
+    let store = folder.join(STORE);
+    store.join("locks").is_dir() || fs::read_dir(store).is_ok_and(|mut files| files.next().is_none())
 }
 
 #[cfg(test)]
@@ -105,15 +112,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_nearest_store_above_is_found_and_a_folder_of_that_name_alone_is_none() {
+    fn the_nearest_store_above_is_found_and_another_programs_folder_of_that_name_is_none() {
         let folder = tempfile::tempdir().unwrap();
         let below = folder.path().join("a/b");
-        std::fs::create_dir_all(below.join(STORE)).unwrap();
+        std::fs::create_dir_all(below.join(STORE).join("of-another-program")).unwrap();
         assert_eq!(root(&below), Path::new(""));
         std::fs::create_dir_all(folder.path().join(STORE).join("locks")).unwrap();
         assert_eq!(root(&below), Path::new("../.."));
         std::fs::create_dir_all(below.join(STORE).join("locks")).unwrap();
         assert_eq!(root(&below), Path::new(""));
+        let empty = folder.path().join("a/c");
+        std::fs::create_dir_all(empty.join(STORE)).unwrap();
+        assert_eq!(root(&empty), Path::new(""), "someone made it for artifacts");
     }
 
     #[test]

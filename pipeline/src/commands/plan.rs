@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::budget::cores;
 use super::folders::Folders;
 use super::plan_graph::Graph;
-use super::session::Session;
+use super::session::{Digests, Session};
 use super::spec_keys::in_spec_keys;
 use super::{Failure, Verdict};
 use crate::cli::{self, Format};
@@ -74,7 +74,7 @@ pub fn plan(arguments: &cli::Plan) -> Result<Verdict, Failure> {
     let format = if arguments.json { Format::Json } else { arguments.format };
     console::data(&match format {
         Format::Text => text(&plan, &rows),
-        Format::Json => json(&session, &plan, &rows, &forecast),
+        Format::Json => json(&session, &digests, &plan, &rows, &forecast),
         Format::Dot => Graph::of(&plan, &standings(&rows), arguments.full).dot(),
         Format::Mermaid => Graph::of(&plan, &standings(&rows), arguments.full).mermaid(),
     })?;
@@ -182,7 +182,7 @@ fn text(plan: &Plan, rows: &[Row]) -> String {
     lines.join("\n")
 }
 
-fn json(session: &Session, plan: &Plan, rows: &[Row], forecast: &Forecast) -> String {
+fn json(session: &Session, digests: &Digests, plan: &Plan, rows: &[Row], forecast: &Forecast) -> String {
     let stages: Vec<Value> = plan
         .stages
         .iter()
@@ -202,7 +202,7 @@ fn json(session: &Session, plan: &Plan, rows: &[Row], forecast: &Forecast) -> St
         })
         .collect();
     // With every key as all layers leave it.
-    let run = RunRecord::new(&session.experiment, plan, &session.device);
+    let run = RunRecord::new(&session.experiment, plan, &session.device, &digests.found);
     let Forecast { wall, cores, memory, .. } = forecast;
     let estimate = json!({ "seconds": wall, "core_seconds": cores, "memory": memory });
     format!("{:#}", json!({ "name": session.experiment.name, "run": run, "estimate": estimate, "stages": stages }))

@@ -7,6 +7,7 @@ use super::folders::Folders;
 use super::revision::results_folder;
 use super::session::Session;
 use super::{Failure, Verdict, unwritable};
+use crate::checksums;
 use crate::cli;
 use crate::console;
 use crate::gaps::gaps;
@@ -47,9 +48,12 @@ pub fn report(arguments: &cli::Report) -> Result<Verdict, Failure> {
                 "warning: a stage failed on the way to `{}`: `table.md` says which rows are not there",
                 results.display()
             ));
-        } else if RunRecord::read(&results).is_some_and(|record| !page::is_of_plan(&source, &record)) {
+        } else if RunRecord::read(&results).is_some_and(|record| !record.is_of(&plan)) {
             let results = results.display();
             console::note(&format!("warning: the results in `{results}` were made at other settings than these, or by another version"));
+        }
+        if let Some(altered) = checksums::altered_text(&results) {
+            console::note(&format!("warning: {altered}"));
         }
         let bytes = page::bytes(&source).map_err(Failure::Input)?;
         let path = results.join(page::FILE);

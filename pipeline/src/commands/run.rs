@@ -12,9 +12,9 @@ use serde_json::{Value, json};
 use super::budget::{cores, refuse};
 use super::cluster;
 use super::folders::{Folders, writable};
+use super::run_settings::{self, RunSetting};
 use super::session::{Digests, Session};
 use super::stage_name::{find, of_kind};
-use super::sweep_table::SweepTable;
 use super::{Failure, Verdict, unwritable};
 use crate::cli::{self, ExecutorKind, ExecutorOptions, Shared};
 use crate::console::{self, Console, Failed};
@@ -27,7 +27,6 @@ use crate::plan::Plan;
 use crate::publish::{self, Published, publish};
 use crate::run_record::RunRecord;
 use crate::runner::{self, Local, MemoryLimit, Outcome, RunOptions, Status};
-use crate::spec::Sweep;
 use crate::stage::StageId;
 use crate::store::{Lookup, Store};
 
@@ -64,43 +63,11 @@ pub fn run(arguments: &cli::Run) -> Result<Verdict, Failure> {
     devices::known(&shared.device).map_err(Failure::Input)?;
     let folders = Folders::of(shared);
     let mut jobs: Vec<Job> = Vec::with_capacity(arguments.specs.len());
-    let asked = Sweep::parse(&arguments.sweep).map_err(Failure::input)?;
-    let mut sweeps = Vec::new();
-    let mut sessions = Vec::new();
-    for path in &arguments.specs {
-        let session = Session::read(path, shared, !arguments.offline)?;
-        let settings = &session.experiment.origin.settings;
-        if let Some(key) = asked.contradicted(&shared.sets, settings) {
-            let message = anyhow!("`--sweep` and `--set` both give `{key}`\nhint: leave one of them out");
-            return Err(Failure::Input(message));
-        }
-        let sweep = if asked.is_empty() { session.experiment.sweep.without(&shared.sets, settings) } else { asked.clone() };
-        if let Some((one, other)) = sweep.overlapping(settings) {
-            return Err(Failure::Input(anyhow!("the sweep gives `{one}` and `{other}`, which set the same\nhint: leave one of them out")));
-        }
-        if sweep.is_empty() {
-            let (results, plots) = (folders.results_of(&session.experiment), folders.plots_of(&session.experiment));
-            sessions.push((session, shared.clone(), results, plots));
-            continue;
-        }
-        let mut table = SweepTable::new(&sweep, &folders, &session.experiment);
-        for setting in sweep.settings() {
-            let sets = sweep.sets_with(&setting, &shared.sets, settings);
-            let shared = Shared { sets, ..shared.clone() };
-            let swept = Session::read(path, &shared, !arguments.offline).map_err(|failure| {
-                // A person may have written no `--set`.
-                failure.hint(&format!("the sweep sets `{}`", sweep.sets(&setting).join("`, `")))
-            })?;
-            let (results, plots) = folders.of_setting(&swept.experiment, &[]);
-            table.add(setting, &results);
-            sessions.push((swept, shared, results, plots));
-        }
-        sweeps.push(table);
-    }
+    let (settings, sweeps) = run_settings::of(arguments, &folders)?;
     let store = Store::new(&folders.store);
     // Read once, and only where something runs.
     let mut costs: Option<Costs> = None;
-    for (session, shared, results, plots) in sessions {
+    for RunSetting { session, shared, results, plots } in settings {
         let digests = session.complete()?;
         let plan = session.plan(&digests, &shared)?;
         let aim = aim(arguments, &plan)?;
@@ -156,7 +123,19 @@ pub fn run(arguments: &cli::Run) -> Result<Verdict, Failure> {
         let memory = bounded.then(|| job.memory_limit(arguments.memory));
         let options = RunOptions { datasets, targets, force, memory, ..options.clone() };
         let known = if job.bill.items.is_empty() { None } else { costs.take() };
-        let Ran { report, ended, published } = job.run(&arguments.executor, &store, &options, known)?;
+        let Ran { report, ended, published } = match job.run(&arguments.executor, &store, &options, known) {
+            Ok(ran) => ran,
+            // One setting's folder may be in the way, and the others are asked for all the same.
+            Err(failure) if shared.keep_going && jobs.len() > 1 => {
+                let (ended, text) = failure.told();
+                console::error(&text);
+                Ran { report: json!({ "name": job.session.experiment.name, "error": text }), ended, published: false }
+            }
+            Err(failure) => {
+                sweeps.iter().for_each(|table| table.leave(&fresh));
+                return Err(failure);
+            }
+        };
         if published {
             fresh.insert(job.results.clone());
         }
@@ -260,7 +239,7 @@ impl Job {
             console::note(&format!("warning: {warning}"));
         }
         let outcome = runner::run(plan, store, options, &console).map_err(Failure::Running)?;
-        let record = RunRecord::new(&session.experiment, plan, &shared.device);
+        let record = RunRecord::new(&session.experiment, plan, &shared.device, &digests.found);
         let published = match () {
             () if !self.aim.publishes => None,
             () if outcome.is_complete() => Some(publish(plan, store, results, plots, Some(&record)).map_err(unwritable)?),
@@ -271,7 +250,7 @@ impl Job {
                     // Tables and pictures of what is left: seconds, wherever the rest ran.
                     let options = RunOptions { force: Vec::new(), executor: Arc::new(Local), ..options.clone() };
                     let outcome = runner::run(&plan, store, &options, &console).map_err(Failure::Running)?;
-                    let record = RunRecord::new(&rest.experiment, &plan, &shared.device);
+                    let record = RunRecord::new(&rest.experiment, &plan, &shared.device, &digests.found);
                     if outcome.is_complete() {
                         Some(publish(&plan, store, results, plots, Some(&record)).map_err(unwritable)?)
                     } else {
@@ -303,7 +282,7 @@ impl Job {
         let Job { session, plan, results, plots, .. } = self;
         let statuses = &self.statuses;
         if self.aim.publishes {
-            let record = RunRecord::new(&session.experiment, plan, &session.device);
+            let record = RunRecord::new(&session.experiment, plan, &session.device, &self.digests.found);
             if let Some(earlier) = RunRecord::read(results) {
                 let of = |it: &RunRecord| if earlier.spec == record.spec { String::new() } else { format!("of `{}` ", it.spec) };
                 let [before, now] = [&earlier, &record].map(|it| format!("{}with {}", of(it), it.settings_text()));

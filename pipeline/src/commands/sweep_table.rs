@@ -12,6 +12,7 @@ use super::stage_name::cells;
 use crate::console;
 use crate::gaps::{INCOMPLETE, gaps};
 use crate::identity::MethodLabel;
+use crate::number;
 use crate::publish::quoted;
 use crate::report::draw_sweep;
 use crate::spec::{BarrierOver, Experiment, Sweep};
@@ -233,7 +234,10 @@ impl SweepTable {
                     let found =
                         rows.iter().find(|other| other.values == row.values && cell(other, "method") == method && is(other, column));
                     let mean = found.and_then(|row| cell(row, "mean").parse::<f64>().ok());
-                    text.push_str(&mean.map_or_else(|| " |".to_owned(), |mean| format!(" {mean:.4} |")));
+                    text.push_str(&mean.map_or_else(
+                        || " |".to_owned(),
+                        |mean| format!(" {} |", if mean.abs() < 1e4 { format!("{mean:.4}") } else { number::shown(mean) }),
+                    ));
                 }
             }
             text.push('\n');

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::stage_name::cells;
 use super::{Failure, Verdict, explain, folders};
+use crate::checksums;
 use crate::cli;
 use crate::console;
 use crate::stage::StageId;
@@ -72,6 +73,7 @@ pub fn why(arguments: &cli::Why) -> Result<Verdict, Failure> {
             lines.push(format!("row          {}:{}", arguments.file.display(), row.line));
             let values = header.iter().zip(&row.cells).filter(|(name, cell)| !cell.is_empty() && *name != "stage");
             lines.extend(values.map(|(name, cell)| format!("  {name:<22} {cell}")));
+            lines.extend(altered(folder, &arguments.file));
             lines.extend(origin.made_with());
             lines.extend(origin.since());
             match entry {
@@ -87,6 +89,13 @@ pub fn why(arguments: &cli::Why) -> Result<Verdict, Failure> {
         console::data(&lines.join("\n"))?;
     }
     Ok(Verdict::Fine)
+}
+
+/// Says so where the table is not as its run wrote it: then the stage may have made other numbers.
+fn altered(folder: &Path, file: &Path) -> Option<String> {
+    let name = file.file_name()?.to_string_lossy();
+    let is_other = checksums::altered(folder).iter().any(|other| *other == name);
+    is_other.then(|| format!("warning      `{name}` is not as the run wrote it: these numbers may be no stage's"))
 }
 
 /// The recipe of a stage, what made it, and the command that makes it again.

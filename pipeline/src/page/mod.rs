@@ -12,6 +12,7 @@ mod plane;
 mod stages;
 mod timeline;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -19,6 +20,7 @@ use anyhow::{Context, Result, ensure};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use serde_json::Value;
 
+use crate::checksums;
 use crate::drawing::{MethodRow, MethodStyles};
 use crate::gaps::gaps;
 use crate::identity::PairName;
@@ -92,7 +94,7 @@ impl Tables<'_> {
 /// When the folder has no results, or a table in it is malformed.
 pub fn bytes(source: &Source<'_>) -> Result<Vec<u8>> {
     let folder = source.results;
-    let options = RunRecord::new(source.experiment, source.plan, "cpu").options();
+    let options = RunRecord::new(source.experiment, source.plan, "cpu", &BTreeMap::new()).options();
     let hint = format!("hint: `onebasin run {}{options}` makes them", source.spec);
     let record = RunRecord::read(folder).with_context(|| format!("`{}` holds no results\n{hint}", folder.display()))?;
     for name in ["summary.csv", "by-models.csv"] {
@@ -125,9 +127,10 @@ pub fn bytes(source: &Source<'_>) -> Result<Vec<u8>> {
                             p { "A stage failed, and these have no rows:" }
                             ul { @for gap in &gaps { li { (gap) } } }
                         }
-                    } @else if !is_of_plan(source, &record) {
+                    } @else if !record.is_of(source.plan) {
                         p.stale role="alert" { "These tables were made at other settings than the spec has now, or by another version: stages and recipes below are those of the spec." }
                     }
+                    @if let Some(altered) = checksums::altered_text(folder) { p.stale role="alert" { (altered.replace('`', "")) "." } }
                     @for (pair, names) in &untrained { p.stale role="alert" { (SIGN) " " (pair) ": " (names) " did not train, and figures that use them say nothing of a method." } }
                     (deviations(source.experiment))
                     nav aria-label="Sections" {
@@ -164,11 +167,6 @@ pub fn bytes(source: &Source<'_>) -> Result<Vec<u8>> {
         }
     };
     Ok(page.into_string().into_bytes())
-}
-
-/// Whether the tables are those of the plan, and not of the spec before it was edited.
-pub fn is_of_plan(source: &Source<'_>, record: &RunRecord) -> bool {
-    source.plan.find("tabulate").is_some_and(|planned| planned.fingerprint.short() == record.tabulate)
 }
 
 /// The networks of each pair that did not train.

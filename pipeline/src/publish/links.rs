@@ -16,7 +16,7 @@ pub fn with_links<'a>(table: &str, pictures: impl Iterator<Item = &'a str>, resu
 }
 
 /// The way from one folder to another.
-fn relative(from: &Path, to: &Path) -> String {
+pub fn relative(from: &Path, to: &Path) -> String {
     let parts = |path: &Path| -> Vec<String> {
         let whole = absolute(path).unwrap_or_else(|_| path.to_owned());
         let named = whole.components().filter(|part| !matches!(part, Component::RootDir | Component::CurDir));

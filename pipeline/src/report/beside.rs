@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::overview_picture;
 use super::summary::{ByModelsRow, Figures};
+use crate::checksums::altered_text;
 use crate::drawing::{Canvas, MethodRow, list, method_rank, shown_part};
 use crate::gaps::{INCOMPLETE, gaps};
 use crate::identity::{MethodLabel, PairName, Part};
@@ -52,6 +53,12 @@ pub struct Beside {
     methods: Vec<MethodRow>,
     /// Every key of each folder's spec.
     settings: Vec<Value>,
+    /// The digests of each folder's data.
+    data: Vec<BTreeMap<String, String>>,
+    /// The folders without `run.json`: nothing is known of their settings.
+    unknown: Vec<String>,
+    /// What is not as the run wrote it.
+    altered: Vec<String>,
     /// The networks of each folder that did not train, where there are some.
     untrained: Vec<(String, UntrainedRow)>,
     /// The folders that lack rows because a stage failed.
@@ -73,6 +80,31 @@ impl Beside {
             }
         }
         found.into_iter().filter(|(_, items)| items.len() > 1).map(|(name, _)| name).collect()
+    }
+
+    /// The data sets of one name that are not the same images in all folders.
+    fn unlike_data(&self) -> BTreeSet<String> {
+        let mut found = self.unlike("datasets");
+        let digests = |name: &String| self.data.iter().filter_map(|data| data.get(name)).collect::<BTreeSet<&String>>();
+        found.extend(self.data.iter().flat_map(BTreeMap::keys).filter(|name| digests(name).len() > 1).cloned());
+        found
+    }
+
+    /// What is not as its run wrote it, what is not known, and numbers of replicates that differ, in sentences.
+    fn doubts(&self) -> String {
+        let mut text: String = self.altered.iter().map(|altered| format!("\n**{altered}.**\n")).collect();
+        if !self.unknown.is_empty() {
+            let names: Vec<String> = self.unknown.iter().map(|name| format!("`{name}`")).collect();
+            let what = "whether settings and data are those of the others cannot be told";
+            let _ = write!(text, "\n**Without `{}`: {}; {what}.**\n", run_record::FILE, list(&names));
+        }
+        let of = |name: &str| self.rows.iter().filter(|row| row.setting == name).map(|row| row.replicates).max();
+        let counts: Vec<(&str, usize)> = self.folders.iter().filter_map(|(name, _)| Some((name.as_str(), of(name)?))).collect();
+        if counts.iter().any(|(_, count)| *count != counts[0].1) {
+            let told: Vec<String> = counts.iter().map(|(name, count)| format!("`{name}` {count}")).collect();
+            let _ = write!(text, "\nMeans over unlike numbers of replicates: {}.\n", told.join(", "));
+        }
+        text
     }
 
     /// The same in a sentence, but for data sets; nothing where all are the same.
@@ -132,7 +164,14 @@ pub fn read(folders: &[PathBuf]) -> Result<Beside> {
         if !gaps(folder).is_empty() {
             found.incomplete.push(name.clone());
         }
-        found.settings.push(RunRecord::read(folder).map(|record| record.settings).unwrap_or_default());
+        match RunRecord::read(folder) {
+            Some(record) => {
+                found.settings.push(record.settings);
+                found.data.push(record.data);
+            }
+            None => found.unknown.push(name.clone()),
+        }
+        found.altered.extend(altered_text(folder));
         found.folders.push((name, folder.clone()));
     }
     Ok(found)
@@ -167,7 +206,8 @@ pub fn write(found: &Beside, to: &Path) -> Result<()> {
 fn text(found: &Beside) -> String {
     let names: Vec<&str> = found.folders.iter().map(|(name, _)| name.as_str()).collect();
     let mut text = "# Side by side\n\nAccuracies, the mean over replicates ± the standard deviation (n - 1); in the last column those reported, with their own.\n".to_owned();
-    for dataset in found.unlike("datasets").iter().filter(|name| found.rows.iter().any(|row| row.pair.dataset == **name)) {
+    text.push_str(&found.doubts());
+    for dataset in found.unlike_data().iter().filter(|name| found.rows.iter().any(|row| row.pair.dataset == **name)) {
         let _ = write!(text, "\n**`{dataset}` is not the same data set in all folders: its figures are of different images.**\n");
     }
     text.push_str(&found.other_settings());
@@ -256,8 +296,7 @@ mod tests {
             rows: vec![row("one", "naive", 3), row("one", "curve", 2), row("two", "naive", 3)],
             methods: Vec::new(),
             settings: [3, 3].map(|epochs| settings(100, epochs)).to_vec(),
-            untrained: Vec::new(),
-            incomplete: Vec::new(),
+            ..Beside::default()
         };
         let shown = text(&found);
         assert!(shown.contains("| naive | 0.5000 | 0.5000 |") && shown.contains("| curve, 2 models | 0.5000 |  |"), "{shown}");

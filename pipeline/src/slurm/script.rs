@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::record::{Batch, RunFolder};
+use crate::shell::quoted;
 use crate::spec::{Resources, parse_bytes};
 
 /// How a job calls this program.
@@ -96,12 +97,6 @@ exit "$code""#,
 /// A path in an option of `sbatch`, which takes `%` and `\` for its own.
 fn escaped(path: &Path) -> String {
     path.display().to_string().replace("%a.log", "\u{0}").replace('%', "%%").replace('\u{0}', "%a.log")
-}
-
-/// A word of a shell, whatever is in it.
-fn quoted(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=,:+@%".contains(c);
-    if !text.is_empty() && text.chars().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
 #[cfg(test)]

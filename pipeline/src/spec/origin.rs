@@ -37,6 +37,11 @@ pub struct Override {
 }
 
 impl Override {
+    /// `models=3`, as an argument of `--set`.
+    pub fn set(&self) -> String {
+        format!("{}={}", self.key, self.value)
+    }
+
     /// `models = 3 (environment variable ONEBASIN_MODELS)`.
     pub fn text(&self) -> String {
         format!("{} = {} ({})", self.key, self.value, self.layer)

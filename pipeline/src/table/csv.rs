@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use polars::prelude::{
     Column, CsvParseOptions, CsvReadOptions, CsvWriter, DataFrame, DataType, IntoColumn, NamedFrom, SerReader, SerWriter, Series,
 };
@@ -69,12 +69,14 @@ pub struct Csv {
 }
 
 impl Csv {
-    /// Reads a CSV file with a header.
+    /// Reads a CSV file with a header, as [`Table::write`] writes it.
     ///
     /// # Errors
-    /// When the file is absent or no CSV.
+    /// When the file is absent, no CSV, or cut off.
     pub fn read(path: &Path) -> Result<Csv> {
         let bytes = std::fs::read(path).with_context(|| format!("cannot read `{}`", path.display()))?;
+        // Half a number is a number too.
+        ensure!(bytes.ends_with(b"\n"), "`{}` is cut off: its last line has no end\nhint: make it anew", path.display());
         Csv::parse(&bytes, &path.display().to_string())
     }
 
@@ -83,6 +85,7 @@ impl Csv {
     /// # Errors
     /// When the bytes are no CSV.
     pub fn parse(bytes: &[u8], origin: &str) -> Result<Csv> {
+        even(bytes, origin)?;
         // Every column as text: the readers below say which cell is wrong, which polars' own inference cannot.
         let frame = CsvReadOptions::default()
             .with_infer_schema_length(Some(0))
@@ -159,6 +162,34 @@ impl Csv {
     }
 }
 
+/// Fails where a line has more or fewer cells than the first one: polars fills in what is not there.
+fn even(bytes: &[u8], origin: &str) -> Result<()> {
+    let (mut line, mut begins, mut cells, mut is_quoted, mut is_empty) = (1, 1, 1, false, true);
+    let mut expected = None;
+    let last = (!bytes.ends_with(b"\n")).then_some(&b'\n');
+    for byte in bytes.iter().chain(last) {
+        match byte {
+            b'"' => is_quoted = !is_quoted,
+            b',' if !is_quoted => cells += 1,
+            b'\n' if !is_quoted => {
+                let expected = *expected.get_or_insert(cells);
+                if cells != expected && !is_empty {
+                    let cut = if cells < expected { ": the file may be cut off" } else { "" };
+                    let found = if cells == 1 { "1 cell".to_owned() } else { format!("{cells} cells") };
+                    bail!("line {begins} of `{origin}` has {found}, expected {expected}{cut}");
+                }
+                (cells, is_empty, line) = (1, true, line + 1);
+                begins = line;
+                continue;
+            }
+            b'\n' => line += 1,
+            _ => {}
+        }
+        is_empty &= *byte == b'\r';
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -178,6 +209,19 @@ mod tests {
         let csv = Csv::read(&path).unwrap();
         assert_eq!(csv.texts("name").unwrap(), ["b", "a,c"]);
         assert_eq!(csv.numbers("value").unwrap(), [Some(0.5), None]);
+    }
+
+    #[test]
+    fn a_row_that_lacks_cells_is_no_row() {
+        let error = |text: &str| Csv::parse(text.as_bytes(), "a.csv").err().map(|error| error.to_string());
+        assert_eq!(error("a,b\n1,2\n\"x,\ny\",2\n").as_deref(), None, "what is quoted parts nothing");
+        assert_eq!(error("a,b\r\n1,2\r\n\r\n").as_deref(), None);
+        assert_eq!(error("a,b\n1,2\n0").unwrap(), "line 3 of `a.csv` has 1 cell, expected 2: the file may be cut off");
+        assert_eq!(error("a,b\n1,2,3\n").unwrap(), "line 2 of `a.csv` has 3 cells, expected 2");
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.csv");
+        std::fs::write(&path, "a,b\n1,0.5").unwrap();
+        assert!(Csv::read(&path).err().unwrap().to_string().contains("is cut off: its last line has no end"));
     }
 
     #[test]

@@ -209,3 +209,18 @@ fn stages_that_share_their_work_are_counted_alike_by_plan_and_run() {
     assert_eq!(planned, format!("{stages} stages: 0 hit, {ran} would run, {shared} the same as others"));
     assert!(error.contains(&format!(": {ran} run, 0 cached, {shared} the same as others; ")), "{error}");
 }
+
+#[test]
+#[cfg(target_os = "linux")]
+fn what_cannot_be_written_is_told_and_not_a_death_without_a_word() {
+    let (folder, _) = folder();
+    let script = format!("ulimit -f 0 && exec '{}' run small.toml", env!("CARGO_BIN_EXE_onebasin"));
+    let ended = std::process::Command::new("sh").args(["-c", &script]).current_dir(folder.path()).output().unwrap();
+    let (code, _, error) = texts(&ended);
+    assert!([1, 2].contains(&code) && error.contains("error: cannot write"), "{code}: {error}");
+    let full = || std::fs::File::options().write(true).open("/dev/full").unwrap();
+    for arguments in [&["--version"][..], &["--help"], &["schema"]] {
+        let ended = super::command::command(folder.path(), arguments).stdout(full()).output().unwrap();
+        assert_eq!(ended.status.code(), Some(1), "{arguments:?}");
+    }
+}

@@ -1,6 +1,7 @@
 //! Tests of the whole package, through its library and through its command.
 
 mod checking;
+mod checksums;
 mod command;
 mod committed_networks;
 mod comparing;
@@ -26,6 +27,7 @@ mod settings;
 mod slurm;
 mod spec_errors;
 mod spec_keys;
+mod sweeps;
 mod targets;
 mod telling;
 mod untrained;

@@ -46,7 +46,10 @@ fn a_training_that_ends_where_it_began_is_told_whenever_it_is_used() {
     let header = "dataset,architecture,method,models,metric,split,value,sd,tolerance,source\n";
     fs::write(folder.path().join("bands.csv"), format!("{header}few-glyphs,mlp,naive,2,accuracy,test,0.5,,0.5,anything\n")).unwrap();
     let (code, out, error) = texts(&onebasin(folder.path(), &[&["check", "small.toml", "--against", "bands.csv"], &still[..]].concat()));
-    assert!(code == 0 && out.starts_with("fine") && error.contains("warning: of few-glyphs-mlp, not trained: a and b (training"), "{error}");
+    assert!(
+        code == 0 && out.starts_with("fine") && error.contains("warning: of few-glyphs-mlp, not trained: a and b (training"),
+        "{error}"
+    );
 }
 
 #[test]

@@ -12,7 +12,8 @@ use crate::experiment;
 use crate::gaps::gaps;
 use crate::plan::Plan;
 use crate::run_record::RunRecord;
-use crate::spec::Overrides;
+use crate::shell;
+use crate::spec::{Override, Overrides};
 use crate::stage::StageId;
 use crate::store::Entry;
 
@@ -53,12 +54,13 @@ impl Origin {
         let (record, now) = (self.record.as_ref()?, self.now.as_ref()?);
         let spec = now.spec.display();
         if now.has_other_settings {
-            return Some(format!("since then   `{spec}` has other settings, and may make other numbers"));
+            return Some(format!("the spec     `{spec}` has other settings than the run had, and may make other numbers"));
         }
         // Tables that lack what failed are of no whole plan.
-        let tables = now.plan.as_ref()?.find("tabulate")?.fingerprint.short();
-        let has_moved = tables != record.tabulate && gaps(&self.folder).is_empty();
-        has_moved.then(|| format!("since then   data, a file that `{spec}` names, or the program changed, and may make other numbers"))
+        let has_moved = !record.is_of(now.plan.as_ref()?) && gaps(&self.folder).is_empty();
+        has_moved.then(|| {
+            format!("the spec     is as it was, and data, a file that `{spec}` names, or the program changed, and may make other numbers")
+        })
     }
 
     /// The name that the spec as it is now gives to what has this fingerprint.
@@ -76,8 +78,9 @@ impl Origin {
         };
         let spec = spec_of(&self.folder, record).unwrap_or_else(|| record.spec.clone().into());
         let store = chosen.clone().or_else(|| elsewhere(&self.folder));
-        let store = store.map(|store| format!(" --store {}", store.display())).unwrap_or_default();
-        Some(format!("onebasin run {}{}{store} --only {name} --force {name}", spec.display(), record.options()))
+        let store = store.map(|store| format!(" --store {}", shell::path(&store))).unwrap_or_default();
+        let name = shell::quoted(name.as_str());
+        Some(format!("onebasin run {}{}{store} --only {name} --force {name}", shell::path(&spec), record.options()))
     }
 
     /// The same as lines of text, and what must be known of it.
@@ -101,7 +104,7 @@ impl Origin {
 
 fn now(folder: &Path, record: &RunRecord) -> Option<Now> {
     let spec = spec_of(folder, record)?;
-    let sets = record.overrides.iter().map(|given| format!("{}={}", given.key, given.value)).collect();
+    let sets = record.overrides.iter().map(Override::set).collect();
     let overrides = Overrides { profile: record.profile.clone(), sets, environment: false };
     let session = Session::load(&spec, &overrides, SearchPaths::standard(None, false)).ok()?;
     let has_other_settings = session.experiment.origin.settings != record.settings;

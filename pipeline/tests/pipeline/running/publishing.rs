@@ -28,8 +28,8 @@ fn only_files_whose_bytes_differ_are_written() {
     let first = experiment("1");
     world.run_with(&first, |options| options.targets = targets());
     let published = publish(&first, &world.store, &results, &plots, None).unwrap();
-    assert_eq!(published.written.len(), 6);
-    assert_eq!(names(&results), ["machine.json", "models.csv", "text", "timings.csv"]);
+    assert_eq!(published.written.len(), 7);
+    assert_eq!(names(&results), ["SHA256SUMS", "machine.json", "models.csv", "text", "timings.csv"]);
     assert_eq!(names(&plots), ["barriers.svg", "text"]);
     let before = modified(&plots.join("barriers.svg"));
     assert_eq!(publish(&first, &world.store, &results, &plots, None).unwrap().written, Vec::<std::path::PathBuf>::new());
