@@ -142,9 +142,33 @@ fn parse(value: &Value, spec: &PermutationSpec, names: &[String]) -> Result<Vec<
             let maps = of_model(maps, spec).with_context(|| format!("model `{name}`"))?;
             Ok(maps.iter().map(Permutation::inverse).collect())
         };
-        return object.iter().map(universe).collect();
+        let keys: Vec<&String> = object.keys().collect();
+        let order = by_name(&keys, names)?;
+        let maps: Vec<Vec<Permutation>> = object.iter().map(universe).collect::<Result<_>>()?;
+        return Ok(order.into_iter().map(|place| maps[place].clone()).collect());
     }
-    pairs(object, spec, count)
+    pairs(object, spec, names)
+}
+
+/// For each file the place of its model among these names: by the name of the file, and where none of them is one, one after the other.
+fn by_name(models: &[&String], files: &[String]) -> Result<Vec<usize>> {
+    let stem = |file: &String| Path::new(file).file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
+    let stems: Vec<String> = files.iter().map(stem).collect();
+    let place = |file: usize| models.iter().position(|model| **model == stems[file] || **model == files[file]);
+    let found: Vec<Option<usize>> = (0..files.len()).map(place).collect();
+    if found.iter().all(Option::is_none) {
+        return Ok((0..files.len()).collect());
+    }
+    found
+        .into_iter()
+        .zip(files)
+        .map(|(place, file)| {
+            place.with_context(|| {
+                let named = models.iter().map(|model| format!("`{model}`")).collect::<Vec<_>>().join(", ");
+                format!("they are of {named}, and none of these is `{file}`\nhint: name the files that they are of")
+            })
+        })
+        .collect()
 }
 
 fn identities(spec: &PermutationSpec) -> Vec<Permutation> {
@@ -152,7 +176,8 @@ fn identities(spec: &PermutationSpec) -> Vec<Permutation> {
 }
 
 /// Permutations of pairs: of the model of the outer name, those of the model of the inner name onto it. The first model is the frame.
-fn pairs(object: &Map<String, Value>, spec: &PermutationSpec, count: usize) -> Result<Vec<Vec<Permutation>>> {
+fn pairs(object: &Map<String, Value>, spec: &PermutationSpec, names: &[String]) -> Result<Vec<Vec<Permutation>>> {
+    let count = names.len();
     let mut found: Vec<(&String, &String, Vec<Permutation>)> = Vec::new();
     for (onto, others) in object {
         for (from, maps) in others.as_object().into_iter().flatten() {
@@ -168,6 +193,7 @@ fn pairs(object: &Map<String, Value>, spec: &PermutationSpec, count: usize) -> R
         }
     }
     ensure!(models.len() == count, "permutations between {} models, expected {count}, one for each file", models.len());
+    let models: Vec<&String> = by_name(&models, names)?.into_iter().map(|place| models[place]).collect();
     let mut maps: Vec<Option<Vec<Permutation>>> = vec![None; count];
     maps[0] = Some(identities(spec));
     let place = |name: &String| models.iter().position(|model| *model == name).unwrap_or_default();
@@ -299,6 +325,20 @@ mod tests {
         assert_eq!(read(r#"{"a": {"b": {"P_0": [1,2,0], "P_1": [1,0]}}}"#, 2), both);
         let universe = read(r#"{"a": {"P_0": [0,1,2], "P_1": [0,1]}, "b": {"P_0": [2,0,1], "P_1": [1,0]}}"#, 2);
         assert_eq!(universe, Ok(vec![same, turned]));
+    }
+
+    #[test]
+    fn models_go_by_the_names_of_their_files_whatever_the_order_of_either() {
+        let [same, turned] = [r#"{"P_0": [0,1,2], "P_1": [0,1]}"#, r#"{"P_0": [2,0,1], "P_1": [1,0]}"#];
+        let first = |text: String| read(&text, 3).map(|maps| maps.iter().map(|maps| maps[0][0]).collect::<Vec<u32>>());
+        let universe = |names: [&str; 3]| first(format!(r#"{{"{}": {turned}, "{}": {same}, "{}": {same}}}"#, names[0], names[1], names[2]));
+        assert_eq!(universe(["b", "c", "a"]), Ok(vec![0, 1, 0]));
+        assert_eq!(universe(["b.pt", "c.pt", "a.pt"]), Ok(vec![0, 1, 0]));
+        assert_eq!(universe(["x", "y", "z"]), Ok(vec![1, 0, 0]), "no name is a file's");
+        let error = universe(["a", "b", "z"]).unwrap_err();
+        assert!(error.contains("they are of `a`, `b`, `z`, and none of these is `c.pt`\nhint: "), "{error}");
+        let pairs = first(format!(r#"{{"c": {{"b": {turned}}}, "a": {{"c": {same}}}}}"#));
+        assert_eq!(pairs, Ok(vec![0, 2, 0]), "the first file is the frame");
     }
 
     #[test]

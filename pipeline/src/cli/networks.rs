@@ -92,7 +92,7 @@ pub struct Merge {
     /// Write the merged network here; the ending says the format: .safetensors, .pt
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
-    /// Write each network in the common frame beside it too: NAME.aligned-0.safetensors and so on
+    /// Write each network in the common frame beside it too: NAME.aligned-0.safetensors, or .pt as NAME has it, and so on
     #[arg(long)]
     pub aligned: bool,
     /// Restore the statistics of activations by the training images of `--data`

@@ -106,10 +106,19 @@ fn tell_others(network: &Network, added: &[AddedBias], path: &Path) {
         let more = names.len().saturating_sub(8);
         format!("{}{}", shown.join(", "), if more > 0 { format!(" and {more} more") } else { String::new() })
     };
-    let beside = &network.dict.beside;
+    let keeps = keeps_others(network, added, path);
+    let (sharing, beside): (Vec<String>, Vec<String>) =
+        network.dict.beside.iter().cloned().partition(|name| keeps && network.dict.sharing.contains(name));
     if !beside.is_empty() {
-        let fate = if keeps_others(network, added, path) { "as in" } else { "left out; see" };
-        console::note(&format!("`{out}`: what stands beside the network, {}, is {fate} `{first}`", listed(beside)));
+        let fate = if keeps { "as in" } else { "left out; see" };
+        console::note(&format!("`{out}`: what stands beside the network, {}, is {fate} `{first}`", listed(&beside)));
+    }
+    if !sharing.is_empty() {
+        let hint = "hint: where it is to stay, save the file with `copy.deepcopy` of it";
+        console::note(&format!(
+            "warning: `{out}`: of what stands beside the network, these share its numbers and change with them: {}\n{hint}",
+            listed(&sharing)
+        ));
     }
     if !added.is_empty() {
         let layers: Vec<String> = added.iter().map(|added| added.layer.clone()).collect();
@@ -160,6 +169,8 @@ fn restore(
     let goal = Statistics::mixture(&goals.iter().collect::<Vec<_>>(), &shares, Spread::Deviation).map_err(Failure::running)?;
     let merged = of_biased(&merged)?;
     let repaired = repair(&biased, layers, &merged, &goal, Restores::SpreadAndMean, &sample, &mut watch).map_err(Failure::running)?;
+    // In the pass of the repair, spreads are those inside of a batch, a little larger than what the weights then give.
+    let repaired = reset_batch_norms(&biased, &repaired, &sample, &mut watch).map_err(Failure::running)?;
     // A file that says its architecture then says one with all of these biases.
     let folds = !aligned.networks[0].says_architecture();
     without_added_biases(graph, &biased, repaired, folds).map_err(Failure::Running)

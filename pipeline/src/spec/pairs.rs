@@ -156,9 +156,12 @@ impl Resolver<'_> {
 
     /// What stands for the training of a pair that names none, which is right where nothing trains by it.
     fn no_training(&self, at: &[String], written: &document::Pair, models: &[Model]) -> Result<Training> {
-        let trained = models
-            .iter()
-            .find(|model| model.checkpoint.is_none() && model.training.is_none() && !written.checkpoints.contains_key(&model.name));
+        let trained = models.iter().find(|model| {
+            model.checkpoint.is_none()
+                && model.training.is_none()
+                && model.pruned.is_none()
+                && !written.checkpoints.contains_key(&model.name)
+        });
         if let Some(model) = trained {
             let message = format!("the pair names no `training`, and `{}` is trained", model.name);
             let hint = "write `training = \"NAME\"` for a table `[trainings.NAME]`, or give every model a `checkpoint`";

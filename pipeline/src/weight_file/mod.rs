@@ -2,14 +2,16 @@
 
 mod architecture_file;
 mod differences;
+mod shards;
+mod suggestions;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use onebasin_checkpoints::{Dtype, Format, StateDict, Tensor, from_bytes, read, short_names, to_pytorch, to_safetensors};
-use onebasin_network::{Architecture, Graph, Inferred, Known, NetworkError, Shape, Stored, Weights, bind, infer};
+use onebasin_network::{Architecture, Graph, Inferred, Known, NetworkError, Shape, Stored, UNTOLD, Weights, bind, infer};
 
 pub use architecture_file::ArchitectureFile;
 
@@ -64,10 +66,10 @@ pub fn tell(named: Named<'_>, is_ordered: bool, own: Option<&str>, hints: &Hints
     let tensors = named.tensors;
     let inferred = if let Some(file) = &hints.architecture {
         let graph = Graph::build(&file.architecture(hints.input, tensors)?)?;
-        bind(&graph, tensors, &file.names)
+        bind(&graph, tensors, &file.names, is_ordered)
     } else if let Some(json) = own {
         let graph = Graph::build(&Architecture::from_json(json).with_context(not_told)?)?;
-        bind(&graph, tensors, &[])
+        bind(&graph, tensors, &[], is_ordered)
     } else {
         infer(tensors, &Known { input: hints.input, is_ordered, linear: hints.linear, epsilon: None })
     };
@@ -75,7 +77,7 @@ pub fn tell(named: Named<'_>, is_ordered: bool, own: Option<&str>, hints: &Hints
         Ok(inferred) => inferred,
         Err(error) => {
             let known = Known { input: hints.input, is_ordered, linear: hints.linear, epsilon: None };
-            let hint = several_networks(tensors).or_else(|| copy_under_a_prefix(tensors)).or_else(|| network_below(tensors, &known));
+            let hint = suggestions::of(tensors, &known);
             let error = anyhow::Error::new(error);
             return Err(hint.into_iter().fold(error, anyhow::Error::context).context(not_told()));
         }
@@ -84,74 +86,15 @@ pub fn tell(named: Named<'_>, is_ordered: bool, own: Option<&str>, hints: &Hints
     Ok((inferred, Arc::new(graph)))
 }
 
-/// What follows a first component of names, and shapes.
-type Below<'a> = Vec<(&'a str, &'a [usize])>;
-
-/// What to do where tensors may be of two networks, such as one and its moving average, or of one and something else.
-fn several_networks(tensors: &[Stored]) -> Option<String> {
-    let mut sets: Vec<(&str, Below<'_>)> = Vec::new();
-    for tensor in tensors {
-        let (first, rest) = tensor.name.split_once('.')?;
-        let rest = rest.strip_prefix("module.").unwrap_or(rest);
-        match sets.iter_mut().find(|(name, _)| *name == first) {
-            Some((_, set)) => set.push((rest, &tensor.shape)),
-            None => sets.push((first, vec![(rest, &tensor.shape)])),
-        }
-    }
-    if let Some((most, set)) = sets.iter().find(|(_, set)| set.len() < tensors.len() && set.len() * 10 > tensors.len() * 9) {
-        let others = tensors.len() - set.len();
-        return Some(format!("hint: all names but {others} begin with `{most}`: `--key {most}` takes these alone"));
-    }
-    // Blocks are alike too, and hold a few layers each.
-    sets.retain(|(_, set)| set.iter().any(|(name, _)| name.contains('.')));
-    sets.iter_mut().for_each(|(_, set)| set.sort_unstable());
-    let mut pairs = sets.iter().enumerate().flat_map(|(place, one)| sets[place + 1..].iter().map(move |other| (one, other)));
-    let (one, other) = pairs.find(|(one, other)| one.1 == other.1)?;
-    Some(format!("hint: names begin with `{0}` and `{1}`, which may be two networks: `--key {0}` takes one", one.0, other.0))
-}
-
-/// What to do where the tensors below one first component of names are a network, and others stand beside it.
-fn network_below(tensors: &[Stored], known: &Known) -> Option<String> {
-    let firsts: BTreeSet<&str> = tensors.iter().filter_map(|tensor| Some(tensor.name.split_once('.')?.0)).collect();
-    let is_network = |first: &&str| {
-        let below = tensors.iter().filter_map(|tensor| {
-            let name = tensor.name.strip_prefix(first)?.strip_prefix('.')?.to_owned();
-            Some(Stored { name, shape: tensor.shape.clone() })
-        });
-        let below: Vec<Stored> = below.collect();
-        below.len() > 2 && below.len() < tensors.len() && infer(&below, known).is_ok_and(|inferred| inferred.bound.len() > 2)
-    };
-    let first = firsts.into_iter().find(is_network)?;
-    Some(format!("hint: the tensors whose names begin with `{first}` are a network: `--key {first}` takes these alone"))
-}
-
-/// What to do where each tensor has a second one of its shape, whose name is a run of letters and its own: `ema_fc1.weight`.
-fn copy_under_a_prefix(tensors: &[Stored]) -> Option<String> {
-    let shapes: HashMap<&str, &[usize]> = tensors.iter().map(|tensor| (tensor.name.as_str(), tensor.shape.as_slice())).collect();
-    let first = &tensors.first()?.name;
-    let prefix_of = |tensor: &Stored| {
-        let (name, other) = (tensor.name.as_str(), first.as_str());
-        name.strip_suffix(other).or_else(|| other.strip_suffix(name)).filter(|prefix| !prefix.is_empty()).map(str::to_owned)
-    };
-    let prefix = tensors.iter().find_map(prefix_of)?;
-    let (copies, own): (Vec<&Stored>, Vec<&Stored>) = tensors.iter().partition(|tensor| tensor.name.starts_with(&prefix));
-    let is_copied = |own: &&Stored| shapes.get(format!("{prefix}{}", own.name).as_str()) == Some(&own.shape.as_slice());
-    (copies.len() == own.len() && own.iter().all(is_copied)).then(|| {
-        format!(
-            "hint: names that begin with `{prefix}` are of a second network; leave it out where the file is written: \
-             `{{name: tensor for name, tensor in state.items() if not name.startswith(\"{prefix}\")}}`"
-        )
-    })
-}
-
 /// Tells where the parameters of a network stand among further tensors.
 ///
 /// # Errors
 /// Where the two differ, names the tensor, both places, both shapes, and what would make them fit.
-pub fn tell_like(first: Named<'_>, graph: &Graph, further: Named<'_>, hints: &Hints) -> Result<Inferred> {
+pub fn tell_like(first: Named<'_>, graph: &Graph, further: Named<'_>, is_ordered: bool, hints: &Hints) -> Result<Inferred> {
     differences::check(first, further)?;
     let names = hints.architecture.as_ref().map_or(&[][..], |file| &file.names);
-    bind(graph, further.tensors, names).with_context(|| format!("`{}` is of another network than `{}`", further.place, first.place))
+    bind(graph, further.tensors, names, is_ordered)
+        .with_context(|| format!("`{}` is of another network than `{}`", further.place, first.place))
 }
 
 /// The weights of a network, of tensors that `read` gives by their index.
@@ -162,7 +105,9 @@ pub fn weights(place: &str, inferred: &Inferred, graph: &Graph, mut read: impl F
     let mut values = inferred.bound.iter().map(|bound| Ok((bound.tensor, read(bound.tensor)?))).collect::<Result<HashMap<_, _>>>()?;
     let weights = inferred.weights(graph, |tensor| values.remove(&tensor).unwrap_or_default())?;
     if let Some((name, _)) = weights.iter().find(|(_, array)| !array.iter().all(|value| value.is_finite())) {
-        bail!("`{place}`: `{name}` holds a number that is not finite\nhint: its training diverged; take an earlier state");
+        bail!(
+            "`{place}`: `{name}` holds a number that is not finite in single precision\nhint: its training diverged; take an earlier state"
+        );
     }
     Ok(weights)
 }
@@ -184,6 +129,7 @@ impl Network {
     /// # Errors
     /// When the file cannot be read, or its tensors are of no network that is known.
     pub fn read(path: &Path, hints: &Hints) -> Result<Network> {
+        shards::is_whole(path)?;
         let dict = read(path, hints.key.as_deref())?;
         let tensors = stored(&dict, path)?;
         let own = dict.metadata.iter().find(|(key, _)| key == OWN).map(|(_, json)| json.clone());
@@ -197,11 +143,12 @@ impl Network {
     /// # Errors
     /// As [`Network::read`] and [`tell_like`].
     pub fn read_like(path: &Path, first: &Network, hints: &Hints) -> Result<Network> {
+        shards::is_whole(path)?;
         let dict = read(path, hints.key.as_deref())?;
         let (tensors, theirs) = (stored(&first.dict, &first.path)?, stored(&dict, path)?);
         let (a, b) = (first.path.display().to_string(), path.display().to_string());
         let (a, b) = (Named { place: &a, tensors: &tensors }, Named { place: &b, tensors: &theirs });
-        let inferred = tell_like(a, &first.graph, b, hints)?;
+        let inferred = tell_like(a, &first.graph, b, dict.format == Format::Pytorch, hints)?;
         Network::of(path, dict, inferred, first.graph.clone())
     }
 
@@ -213,6 +160,13 @@ impl Network {
             let is_known = [Dtype::F64, Dtype::F32, Dtype::F16, Dtype::Bf16].contains(&dtype);
             tensor.to_f32().filter(|_| is_known).ok_or_else(|| no_parameter(&place, name, dtype.name()))
         })?;
+        if let Some((name, tensor)) = inferred.kept.iter().map(|&index| &dict.tensors[index]).find(|(_, tensor)| is_learned(tensor)) {
+            bail!(
+                "`{place}`: `{name}` is one number of type {} and of no known layer, and a network that computes with it is not the one that its layers say\n\
+                 hint: a gain or a temperature is not supported; a number that the network does not use is left out where the file is written",
+                tensor.dtype().name()
+            );
+        }
         let notes = notes(&dict, &inferred);
         Ok(Network { path: path.to_owned(), dict, inferred, graph, weights, notes })
     }
@@ -269,9 +223,10 @@ pub fn bytes(path: &Path) -> Result<Vec<u8>> {
 /// # Errors
 /// When the file is damaged or of another network.
 pub fn weights_of(bytes: &[u8], path: &Path, key: Option<&str>, graph: &Graph) -> Result<Weights> {
+    shards::is_whole(path)?;
     let dict = from_bytes(bytes, path, key)?;
     let tensors = stored(&dict, path)?;
-    let bound = bind(graph, &tensors, &[]).map_err(|error| in_a_spec(error, path));
+    let bound = bind(graph, &tensors, &[], dict.format == Format::Pytorch).map_err(|error| in_a_spec(error, path));
     let inferred = bound.with_context(|| format!("`{}` is not of the architecture that the spec says", path.display()))?;
     Ok(Network::of(path, dict, inferred, Arc::new(graph.clone()))?.weights)
 }
@@ -280,6 +235,10 @@ pub fn weights_of(bytes: &[u8], path: &Path, key: Option<&str>, graph: &Graph) -
 fn in_a_spec(error: NetworkError, path: &Path) -> NetworkError {
     let shown = || format!("correct the architecture; `onebasin describe {}` shows the network of the file", path.display());
     match error {
+        NetworkError::Layer { layer, problem, hint } if hint == UNTOLD => {
+            let hint = "give the architecture as `layers` that have the names of the file, or a PyTorch file, whose order tells".to_owned();
+            NetworkError::Layer { layer, problem, hint }
+        }
         NetworkError::Layer { layer, problem, hint } if hint.contains("`names`") => NetworkError::Layer { layer, problem, hint: shown() },
         NetworkError::Architecture { problem, hint } if hint.contains("`names`") => NetworkError::Architecture { problem, hint: shown() },
         other => other,
@@ -321,6 +280,11 @@ pub fn read_each(paths: &[PathBuf], hints: &Hints) -> Result<Vec<Network>> {
         networks.push(network);
     }
     Ok(networks)
+}
+
+/// Whether a number that is no layer's may be a parameter: counters are whole numbers.
+fn is_learned(tensor: &Tensor) -> bool {
+    [Dtype::F64, Dtype::F32, Dtype::F16, Dtype::Bf16].contains(&tensor.dtype())
 }
 
 fn notes(dict: &StateDict, inferred: &Inferred) -> Vec<String> {

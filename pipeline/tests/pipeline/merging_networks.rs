@@ -50,6 +50,42 @@ fn what_a_file_holds_beside_the_network_stays_as_it_was() {
 }
 
 #[test]
+fn what_beside_the_network_shares_its_numbers_is_told_to_change_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    written(folder, "a.pt", fs::read(fixture("shared-beside.pt")).unwrap());
+    let (code, _, error) = run(folder, &["merge", "a.pt", "a.pt", "--key", "state_dict", "--out", "merged.pt"]);
+    assert_eq!(code, 0, "{error}");
+    assert!(error.contains("what stands beside the network, `epoch`, `other`, is as in `a.pt`"), "{error}");
+    assert!(
+        error.contains(
+            "warning: `merged.pt`: of what stands beside the network, these share its numbers and change with them: `ema`, `first`"
+        ),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_number_that_is_no_layers_and_one_part_of_a_network_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let mut cooled = perceptron(&[6, 5, 3], 1);
+    cooled.tensors.push(("temperature".to_owned(), array(&[], &[5.0])));
+    written(folder, "a.pt", to_pytorch(&cooled));
+    let (code, _, error) = run(folder, &["describe", "a.pt"]);
+    assert!(
+        code == 2 && error.contains("`temperature` is one number of type F32 and of no known layer") && error.contains("\nhint: "),
+        "{error}"
+    );
+    cooled.tensors[4] = ("n_averaged".to_owned(), Tensor::new(Dtype::I64, vec![], vec![9, 0, 0, 0, 0, 0, 0, 0]));
+    written(folder, "a.pt", to_pytorch(&cooled));
+    assert_eq!(run(folder, &["describe", "a.pt"]).0, 0, "a counter is kept");
+    written(folder, "net-00001-of-00002.pt", to_pytorch(&perceptron(&[6, 5, 3], 1)));
+    let (code, _, error) = run(folder, &["describe", "net-00001-of-00002.pt"]);
+    assert!(code == 2 && error.contains("is part 1 of 2 of a network") && error.contains("hint: join the parts"), "{error}");
+}
+
+#[test]
 fn a_tensor_that_two_layers_share_is_never_merged_into_two() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
@@ -108,6 +144,14 @@ fn a_repair_gives_biases_to_layers_without_and_folds_them_into_batch_norms() {
     assert!(code == 0 && out.contains("4.bias"), "{out}{error}");
     let (code, _, error) = run(folder, &["measure", "merged.pt", "--data", "glyphs", "--images", "50"]);
     assert_eq!(code, 0, "{error}");
+    // Its running statistics are those of the very network: taken anew, they are the same.
+    let (code, _, error) = run(folder, &["merge", "merged.pt", "merged.pt", "--out", "again.pt", "--data", "glyphs", "--images", "200"]);
+    assert_eq!(code, 0, "{error}");
+    let again = read(&folder.join("again.pt"), None).unwrap();
+    let variance = |dict: &StateDict| dict.get("1.running_var").unwrap().to_f32().unwrap();
+    for (one, other) in variance(&merged).into_iter().zip(variance(&again)) {
+        assert!((one - other).abs() < 1e-4 * other.abs(), "{one} and {other}");
+    }
 }
 
 /// `a.pt` and `b.pt`.

@@ -20,6 +20,8 @@ pub struct StateDict {
     pub nesting: Vec<String>,
     /// Keys that stood beside those of the nesting: what a training kept.
     pub beside: Vec<String>,
+    /// Those of them that hold some of the network's numbers: a second name for them, which changes with them.
+    pub sharing: Vec<String>,
     /// Names as in the file, and tensors.
     pub tensors: Vec<(String, Tensor)>,
     /// Names that share one storage at one place: tied tensors, each list of two or more.
@@ -37,6 +39,7 @@ impl StateDict {
             format: Format::Safetensors,
             nesting: Vec::new(),
             beside: Vec::new(),
+            sharing: Vec::new(),
             tensors,
             tied: Vec::new(),
             passed_over: Vec::new(),

@@ -61,7 +61,7 @@ pub use error::NetworkError;
 pub use families::{Blueprint, Listed, Mlp, NormChoice, Resnet, Stem, Vgg};
 pub use fold::fold_batch_norms;
 pub use graph::{Graph, Node, NodeId, Operation};
-pub use inference::{Bound, Inferred, Known, Layout, Rename, Stored, bind, infer};
+pub use inference::{Bound, Inferred, Known, Layout, Rename, Stored, UNTOLD, bind, infer};
 pub use moments::GroupMoments;
 pub use permutation::Permutation;
 pub use permute::permute;

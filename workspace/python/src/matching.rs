@@ -90,7 +90,7 @@ impl Match {
         let (first, graph) = tell(named(0), true, None, &hints).map_err(failure::input)?;
         let mut inferred = vec![first];
         for place in 1..models.len() {
-            inferred.push(tell_like(named(0), &graph, named(place), &hints).map_err(failure::input)?);
+            inferred.push(tell_like(named(0), &graph, named(place), true, &hints).map_err(failure::input)?);
         }
         let networks = names.iter().zip(&models).zip(&inferred).map(|((name, model), inferred)| {
             let weights = weights_of(py, name, inferred, &graph, model).map_err(failure::input)?;

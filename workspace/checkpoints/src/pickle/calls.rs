@@ -170,8 +170,13 @@ pub(super) fn call(machine: &mut Machine<'_>, callable: Value, arguments: Value,
     }
 }
 
-/// A view of a storage: `(storage, offset, shape, strides, ..)`.
+/// A view of a storage: `(storage, offset, shape, strides, ..)`, at its end what is lazily done to the numbers: a sign turned, a conjugate.
 fn tensor(machine: &mut Machine<'_>, given: &[Value], dtype: Option<Dtype>) -> Result<Value, Fault> {
+    let marks = given.get(if dtype.is_some() { 7 } else { 6 }).and_then(|&marks| machine.out.node(marks));
+    if matches!(marks, Some(Node::Dict(marks)) if !marks.is_empty()) {
+        let hint = "save it after `.resolve_neg().resolve_conj()`";
+        return Err(Fault::new("holds a tensor whose numbers are not as stored, but with another sign", hint));
+    }
     let fault = |what: &str, machine: &Machine<'_>| machine.fault(format!("a tensor whose {what} is none"));
     let &[storage, Value::Int(offset), shape, strides, ..] = given else { return Err(fault("place", machine)) };
     let Some(&Node::Storage(storage)) = machine.out.node(storage) else { return Err(fault("storage", machine)) };

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use crate::error::Fault;
-use crate::pickle::{Node, Pickled, QUANTISED, SPARSE, TensorPlace, Value};
+use crate::pickle::{Node, Pickled, QUANTISED, SPARSE, StorageId, TensorPlace, Value};
 
 /// Deeper than any module is nested.
 const DEEPEST: usize = 64;
@@ -18,7 +18,8 @@ const BESIDE: [&str; 10] = ["optim", "sched", "scaler", "rng", "callback", "loop
 #[derive(Debug, Default)]
 pub(super) struct Found<'a> {
     pub nesting: Vec<String>,
-    pub beside: Vec<String>,
+    /// Keys beside those of the nesting, and what they hold.
+    pub beside: Vec<(String, Value)>,
     pub tensors: Vec<(String, &'a TensorPlace)>,
     pub passed_over: Vec<String>,
 }
@@ -99,13 +100,20 @@ pub(super) fn find<'a>(pickled: &'a Pickled, key: Option<&str>) -> Result<Found<
 }
 
 impl Found<'_> {
+    /// The keys beside the network that hold some of its numbers, so that these change with it.
+    pub fn sharing(&self, pickled: &Pickled) -> Vec<String> {
+        let storages: HashSet<StorageId> = self.tensors.iter().map(|(_, tensor)| tensor.storage).collect();
+        let shares = |(name, value): &(String, Value)| holds_one(pickled, *value, &storages).then(|| name.clone());
+        self.beside.iter().filter_map(shares).collect()
+    }
+
     /// The tensors alone whose names begin with a prefix and a point; what others begin with is beside them. None where there are none.
     fn below(mut self, prefix: &str) -> Option<Self> {
         let is_below = |name: &str| name.strip_prefix(prefix).is_some_and(|rest| rest.starts_with('.'));
         for (name, _) in self.tensors.iter().filter(|(name, _)| !is_below(name)) {
             let first = name.split('.').next().unwrap_or_default().to_owned();
-            if !self.beside.contains(&first) {
-                self.beside.push(first);
+            if !self.beside.iter().any(|(other, _)| *other == first) {
+                self.beside.push((first, Value::None));
             }
         }
         self.tensors.retain(|(name, _)| is_below(name));
@@ -114,10 +122,29 @@ impl Found<'_> {
 }
 
 /// The keys of a dictionary but one, below those of the nesting.
-fn others(pickled: &Pickled, dict: &[(Value, Value)], nesting: &[String], key: &str) -> Vec<String> {
+fn others(pickled: &Pickled, dict: &[(Value, Value)], nesting: &[String], key: &str) -> Vec<(String, Value)> {
     let prefix: String = nesting.iter().map(|key| format!("{key}.")).collect();
-    let names = dict.iter().filter_map(|&(name, _)| pickled.text(name)).filter(|name| *name != key);
-    names.map(|name| format!("{prefix}{name}")).collect()
+    let entries = dict.iter().filter_map(|&(name, value)| Some((pickled.text(name)?, value))).filter(|(name, _)| *name != key);
+    entries.map(|(name, value)| (format!("{prefix}{name}"), value)).collect()
+}
+
+/// Whether a value holds, however deep, a tensor in one of these storages.
+fn holds_one(pickled: &Pickled, value: Value, storages: &HashSet<StorageId>) -> bool {
+    let (mut open, mut seen) = (vec![value], HashSet::new());
+    while let Some(value) = open.pop() {
+        let Value::Node(id) = value else { continue };
+        if !seen.insert(id) {
+            continue;
+        }
+        match pickled.node(value) {
+            Some(Node::Tensor(tensor)) if storages.contains(&tensor.storage) => return true,
+            Some(Node::Tuple(items) | Node::List(items)) => open.extend(items),
+            Some(Node::Dict(items)) => open.extend(items.iter().map(|(_, value)| *value)),
+            Some(Node::Object { state, .. }) => open.push(*state),
+            _ => {}
+        }
+    }
+    false
 }
 
 fn no_key(pickled: &Pickled, dict: &[(Value, Value)], key: &str) -> Fault {
@@ -150,15 +177,14 @@ fn tensor(pickled: &Pickled, value: Value) -> Option<&TensorPlace> {
 
 /// Whether the tensors right here are those of layers: a lone `best_loss` beside a `model` is not.
 fn is_state_dict(pickled: &Pickled, dict: &[(Value, Value)]) -> bool {
-    let named = dict.iter().filter(|&&(name, _)| pickled.text(name).is_some()).filter_map(|&(_, value)| tensor(pickled, value));
-    let mut any = false;
-    for tensor in named {
-        if !tensor.shape.is_empty() {
-            return true;
-        }
+    let named = dict.iter().filter_map(|&(name, value)| Some((pickled.text(name)?, tensor(pickled, value)?)));
+    let (mut any, mut is_of_layers) = (false, false);
+    for (name, tensor) in named {
         any = true;
+        is_of_layers |= !tensor.shape.is_empty() && (name.contains('.') || name == "weight" || name == "bias");
     }
-    any && candidates_of(pickled, dict).is_empty()
+    // A state of a random generator, or the mean of images, beside a `model`, is no network's either.
+    is_of_layers || any && candidates_of(pickled, dict).is_empty()
 }
 
 fn candidates(pickled: &Pickled, value: Value) -> Vec<(&str, Value)> {

@@ -64,7 +64,8 @@ pub(super) fn load(bytes: &[u8], content: &Content<'_>) -> Result<StateDict, Fau
     dict.tied = places.values().filter(|places| places.len() > 1).map(|places| places.iter().map(name).collect()).collect();
     dict.format = Format::Pytorch;
     dict.nesting = found.nesting.clone();
-    dict.beside = found.beside.clone();
+    dict.beside = found.beside.iter().map(|(name, _)| name.clone()).collect();
+    dict.sharing = found.sharing(content.pickled);
     dict.passed_over = found.passed_over.clone();
     Ok(dict)
 }

@@ -110,6 +110,16 @@ fn tensors_that_share_their_numbers_are_told() {
 }
 
 #[test]
+fn what_stands_beside_a_network_and_holds_its_numbers_is_told() {
+    let dict = read(&fixture("shared-beside.pt"), Some("state_dict")).unwrap();
+    assert_eq!(dict.beside, ["ema", "first", "epoch", "other"]);
+    assert_eq!(dict.sharing, ["ema", "first"]);
+    // Tensors beside it are none of a layer's.
+    let dict = read(&fixture("tensors-beside.pt"), None).unwrap();
+    assert_eq!((dict.nesting, dict.beside), (vec!["state_dict".to_owned()], vec!["rng_state".to_owned(), "mean".to_owned()]));
+}
+
+#[test]
 fn headers_of_safetensors_are_read_or_refused_as_the_library_does() {
     let fault = |name: &str| fault(&format!("header-{name}.safetensors"), None);
     assert!(fault("twice").contains("`a` comes twice"));

@@ -1,6 +1,6 @@
 //! Tensors for the parameters of a network that is known.
 
-use super::modules::{Kind, Module, modules};
+use super::modules::{Kind, Module, modules, natural, tells_order};
 use super::{Bound, Inferred, Stored, layout, order};
 use crate::{Graph, NetworkError, Node, NormKind, Operation, did_you_mean};
 
@@ -41,11 +41,12 @@ impl Rename {
     }
 }
 
-/// Finds the tensors of a network: by their names once renamed, or where no layer has its name in the file, one after the other.
+/// Finds the tensors of a network: by their names once renamed, or where no layer has its name in the file, one after the other: as the file has them where
+/// `is_ordered`, else sorted, numbers by their value.
 ///
 /// # Errors
-/// Names the layer that has no tensors, or tensors of other shapes.
-pub fn bind(graph: &Graph, tensors: &[Stored], names: &[Rename]) -> Result<Inferred, NetworkError> {
+/// Names the layer that has no tensors, or tensors of other shapes, or that could stand for another one in a file whose tensors are sorted.
+pub fn bind(graph: &Graph, tensors: &[Stored], names: &[Rename], is_ordered: bool) -> Result<Inferred, NetworkError> {
     let renamed: Vec<Stored> = tensors
         .iter()
         .map(|tensor| Stored {
@@ -64,10 +65,17 @@ pub fn bind(graph: &Graph, tensors: &[Stored], names: &[Rename]) -> Result<Infer
     let mut bound = if by_name {
         of_names(graph, &layers, &modules, named)?
     } else {
-        match of_order(graph, &layers, &modules) {
+        let mut in_row = modules.clone();
+        if !is_ordered {
+            in_row.sort_by(|left, right| natural(&left.path, &right.path));
+        }
+        match of_order(graph, &layers, &in_row) {
             Ok(bound) => {
+                if !is_ordered {
+                    names_tell_the_order(&in_row)?;
+                }
                 let pair = |(node, module): (&&Node, &Module)| format!("`{}` is `{}`", module.path, node.name);
-                let pairs: Vec<String> = layers.iter().zip(&modules).map(pair).collect();
+                let pairs: Vec<String> = layers.iter().zip(&in_row).map(pair).collect();
                 assumed.push(format!("tensors stand for layers one after the other: {}", pairs.join(", ")));
                 bound
             }
@@ -80,6 +88,26 @@ pub fn bind(graph: &Graph, tensors: &[Stored], names: &[Rename]) -> Result<Infer
     order(graph, &mut bound);
     Ok(Inferred { architecture: graph.architecture.clone(), family: "as the architecture says".to_owned(), assumed, bound, kept })
 }
+
+/// Refuses layers and norms of one shape that could stand for each other, where the file has no order and their names differ in more than numbers.
+fn names_tell_the_order(modules: &[Module]) -> Result<(), NetworkError> {
+    for (place, module) in modules.iter().enumerate() {
+        if let Some(twin) = modules[..place].iter().find(|twin| twin.kind == module.kind && !tells_order(&twin.path, &module.path)) {
+            return Err(NetworkError::Layer {
+                layer: module.path.clone(),
+                problem: format!(
+                    "has the shape of `{}`, and neither their names nor the file, whose tensors are sorted, say which comes first",
+                    twin.path
+                ),
+                hint: UNTOLD.to_owned(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// What helps where nothing tells an order.
+pub const UNTOLD: &str = "a table `names` says which layer each is";
 
 /// Holds what `names` say against the file and the architecture.
 fn names_are_meant(names: &[Rename], tensors: &[Stored], renamed: &[Stored], layers: &[&Node]) -> Result<(), NetworkError> {
@@ -99,6 +127,12 @@ fn names_are_meant(names: &[Rename], tensors: &[Stored], renamed: &[Stored], lay
         }
         for (tensor, renamed) in tensors.iter().zip(renamed).filter(|(tensor, _)| applies(tensor)) {
             let target = path(&renamed.name);
+            if target.is_empty() {
+                return Err(NetworkError::Architecture {
+                    problem: format!("`names` makes `{}` of `{}`, which is no layer's: expected the layer's name, a point and the parameter's", renamed.name, tensor.name),
+                    hint: "`\"W*\" = \"fc*.weight\"` names a weight with its outputs first, `\"W*\" = \"fc*.kernel\"` one with its inputs first".to_owned(),
+                });
+            }
             if !layers.iter().any(|node| node.name == target) {
                 return Err(NetworkError::Architecture {
                     problem: format!(

@@ -7,11 +7,12 @@ mod bind;
 mod geometry;
 mod layout;
 mod modules;
+mod norms;
 mod residual;
 mod search;
 mod sequence;
 
-pub use bind::{Rename, bind};
+pub use bind::{Rename, UNTOLD, bind};
 pub use layout::Layout;
 
 use std::collections::BTreeMap;
@@ -84,7 +85,7 @@ pub fn infer(tensors: &[Stored], known: &Known) -> Result<Inferred, NetworkError
     let (modules, kept) = modules::modules(tensors)?;
     let is_keras = tensors.iter().any(|tensor| tensor.name.contains("moving_variance"));
     let known = &Known { epsilon: known.epsilon.or(is_keras.then_some(KERAS_EPSILON)), ..*known };
-    let mut inferred = match residual::blocks(&modules) {
+    let mut inferred = match residual::blocks(&modules, known.is_ordered)? {
         Some(blocks) => residual::infer(&modules, &blocks, known)?,
         None => sequence::infer(&modules, known)?,
     };

@@ -259,6 +259,13 @@ impl Module {
     }
 }
 
+/// Whether two names differ first in a number, or one has a number where the other ends.
+pub(super) fn tells_order(left: &str, right: &str) -> bool {
+    let same = left.chars().zip(right.chars()).take_while(|(a, b)| a == b).map(|(a, _)| a.len_utf8()).sum::<usize>();
+    let rest = |name: &str| name[same..].trim_start_matches(['.', '_', '-']).to_owned();
+    [rest(left), rest(right)].iter().all(|rest| rest.is_empty() || rest.starts_with(|letter: char| letter.is_ascii_digit()))
+}
+
 /// Orders names as people do: numbers in them by their value.
 pub(super) fn natural(left: &str, right: &str) -> Ordering {
     let (mut a, mut b) = (left, right);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::geometry::takes_other_images;
-use super::modules::{Kind, Module, natural};
+use super::modules::{Kind, Module, natural, tells_order};
 use super::sequence::norms_assumed;
 use super::{Inferred, Known, refuse};
 use crate::architecture::EPSILON;
@@ -22,8 +22,11 @@ pub(super) struct Block {
     others: Vec<usize>,
 }
 
-/// The blocks of the file, in the order of their names; none where it has none.
-pub(super) fn blocks(modules: &[Module]) -> Option<Vec<Block>> {
+/// The blocks of the file, in the order of their names, or where these do not tell it, in the order of the file; none where it has none.
+///
+/// # Errors
+/// When neither tells the order of blocks or norms that could stand for each other.
+pub(super) fn blocks(modules: &[Module], is_ordered: bool) -> Result<Option<Vec<Block>>, NetworkError> {
     let mut blocks: BTreeMap<&str, Block> = BTreeMap::new();
     // A block is what has a `conv1` and a `conv2` right inside, and lies inside of something itself.
     let has =
@@ -52,17 +55,51 @@ pub(super) fn blocks(modules: &[Module]) -> Option<Vec<Block>> {
         }
     }
     let mut blocks: Vec<Block> = blocks.into_values().collect();
-    let is_residual = blocks.len() > 1 || blocks.iter().any(|block| !block.shortcut.is_empty());
-    blocks.sort_by(|left, right| natural(&left.path, &right.path));
+    if blocks.len() < 2 && blocks.iter().all(|block| block.shortcut.is_empty()) {
+        return Ok(None);
+    }
     let by_name = |places: &mut Vec<usize>| places.sort_by(|&left, &right| natural(&modules[left].path, &modules[right].path));
     for block in &mut blocks {
         by_name(&mut block.convolutions);
-        by_name(&mut block.norms);
+        let norms: Vec<Item<'_>> = block.norms.iter().map(|&place| (&*modules[place].path, place, widths(&modules[place]))).collect();
+        block.norms = in_order(norms, is_ordered)?;
         by_name(&mut block.shortcut);
         // A norm comes behind its convolution.
         block.shortcut.sort_by_key(|&place| matches!(modules[place].kind, Kind::Norm { .. }));
     }
-    is_residual.then_some(blocks)
+    let items = blocks.iter().map(|block| {
+        let ends =
+            [block.convolutions.first(), block.convolutions.last()].map(|place| place.map_or((0, 0), |&place| widths(&modules[place])));
+        let first = block.convolutions.first().copied().unwrap_or_default();
+        (&*block.path, first, (ends[0].0, ends[1].1))
+    });
+    let order = in_order(items.collect(), is_ordered)?;
+    let place = |block: &Block| order.iter().position(|first| block.convolutions.first() == Some(first));
+    blocks.sort_by_cached_key(place);
+    Ok(Some(blocks))
+}
+
+/// A name, the place in the file, and what it reads and gives: those that are equal in these could stand for each other.
+type Item<'a> = (&'a str, usize, (usize, usize));
+
+/// The places in the order of the names; where these do not tell it, in that of the file.
+fn in_order(mut items: Vec<Item<'_>>, is_ordered: bool) -> Result<Vec<usize>, NetworkError> {
+    let untold = |same: bool| {
+        let pairs = items.iter().enumerate().flat_map(|(index, item)| items[..index].iter().map(move |other| (other, item)));
+        pairs.filter(|(one, other)| !tells_order(one.0, other.0) && (!same || one.2 == other.2)).map(|(one, other)| (one.0, other.0)).next()
+    };
+    if is_ordered && untold(false).is_some() {
+        items.sort_by_key(|item| item.1);
+    } else {
+        if let Some((one, other)) = untold(true) {
+            let problem = format!(
+                "could stand where `{one}` does, and neither their names nor the file, whose tensors are sorted, say which comes first"
+            );
+            return Err(refuse(other, problem));
+        }
+        items.sort_by(|left, right| natural(left.0, right.0));
+    }
+    Ok(items.into_iter().map(|item| item.1).collect())
 }
 
 fn widths(module: &Module) -> (usize, usize) {

@@ -1,9 +1,9 @@
 //! Networks whose layers follow each other.
 
 use super::geometry::geometry;
-use super::modules::{Kind, Module, natural};
+use super::modules::{Kind, Module, natural, tells_order};
 use super::search::search;
-use super::{Inferred, Known, refuse};
+use super::{Inferred, Known, norms, refuse};
 use crate::architecture::EPSILON;
 use crate::{Architecture, Layer, NetworkError};
 
@@ -36,6 +36,7 @@ pub(super) fn infer(modules: &[Module], known: &Known) -> Result<Inferred, Netwo
                 if !known.is_ordered {
                     names_tell_the_order(&units)?;
                 }
+                norms::are_told(&first, &units, modules, known.is_ordered)?;
                 return lay_out(first, &units, known);
             }
             Err((length, error)) => {
@@ -82,44 +83,6 @@ fn names_tell_the_order(units: &[Unit<'_>]) -> Result<(), NetworkError> {
     Ok(())
 }
 
-/// Whether two names differ first in a number, or one has a number where the other ends.
-fn tells_order(left: &str, right: &str) -> bool {
-    let same = left.chars().zip(right.chars()).take_while(|(a, b)| a == b).map(|(a, _)| a.len_utf8()).sum::<usize>();
-    let rest = |name: &str| name[same..].trim_start_matches(['.', '_', '-']).to_owned();
-    [rest(left), rest(right)].iter().all(|rest| rest.is_empty() || rest.starts_with(|letter: char| letter.is_ascii_digit()))
-}
-
-/// The last number in a name.
-fn last_number(name: &str) -> Option<&str> {
-    let end = name.rfind(|letter: char| letter.is_ascii_digit())? + 1;
-    let start = name[..end].rfind(|letter: char| !letter.is_ascii_digit()).map_or(0, |place| place + 1);
-    Some(&name[start..end])
-}
-
-/// Layers, each with the norm of its number behind it; where a norm has no such layer, all of them one after the other.
-fn with_norms<'a>(layers: &[&'a Module], norms: &[&'a Module]) -> Vec<&'a Module> {
-    let mut of_layer: Vec<Option<&Module>> = vec![None; layers.len()];
-    for &norm in norms {
-        let Kind::Norm { units, .. } = norm.kind else { continue };
-        let fits = |place: &usize| {
-            let layer = layers[*place];
-            let outputs = match layer.kind {
-                Kind::Linear { outputs, .. } | Kind::Conv { outputs, .. } => outputs,
-                Kind::Norm { .. } => 0,
-            };
-            of_layer[*place].is_none() && outputs == units && last_number(&layer.path) == last_number(&norm.path)
-        };
-        match (0..layers.len()).find(fits) {
-            Some(place) => of_layer[place] = Some(norm),
-            None => {
-                of_layer = (0..layers.len()).map(|place| norms.get(place).copied()).collect();
-                break;
-            }
-        }
-    }
-    layers.iter().zip(of_layer).flat_map(|(&layer, norm)| std::iter::once(layer).chain(norm)).collect()
-}
-
 /// The orders in which layers may follow: that of the file where it has one, names by their numbers, convolutions first, norms by the
 /// number of their layer.
 fn orders(modules: &[Module], is_ordered: bool) -> Vec<Vec<&Module>> {
@@ -136,11 +99,22 @@ fn orders(modules: &[Module], is_ordered: bool) -> Vec<Vec<&Module>> {
         Kind::Norm { .. } => 2,
     };
     // Flax counts each kind of layer by itself: norm 3 is behind convolution 3.
-    let norms: Vec<&Module> = sorted.iter().copied().filter(|module| rank(module.kind) == 2).collect();
-    let mut layers: Vec<&Module> = sorted.iter().copied().filter(|module| rank(module.kind) < 2).collect();
+    let (norms, mut layers): (Vec<&Module>, Vec<&Module>) = sorted.iter().partition(|module| rank(module.kind) == 2);
     layers.sort_by_key(|module| rank(module.kind));
-    let by_kind = with_norms(&layers, &norms);
-    if is_ordered { vec![file, sorted, grouped, by_kind] } else { vec![sorted, grouped, by_kind, file] }
+    // The numbers of a sequence count norms and layers together, and tell where a norm stands.
+    let is_counted = norms.iter().any(|norm| layers.iter().any(|layer| norms::in_one_sequence(norm, layer)));
+    let by_kind = (!is_counted).then(|| {
+        let norms = if is_ordered && !norms::names_tell(&norms) { of_kind(&file, 2, rank) } else { norms };
+        norms::behind_layers(&layers, &norms)
+    });
+    let orders =
+        if is_ordered { [Some(file), Some(sorted), Some(grouped), by_kind] } else { [Some(sorted), Some(grouped), by_kind, Some(file)] };
+    orders.into_iter().flatten().collect()
+}
+
+/// The modules of a rank, in their order.
+fn of_kind<'a>(modules: &[&'a Module], wanted: usize, rank: impl Fn(Kind) -> usize) -> Vec<&'a Module> {
+    modules.iter().copied().filter(|module| rank(module.kind) == wanted).collect()
 }
 
 /// Follows the widths from layer to layer: norms before the first layer, and the layers. Where they break off, how many followed.
@@ -220,7 +194,8 @@ fn lay_out(first: Vec<&Module>, units: &[Unit<'_>], known: &Known) -> Result<Inf
             (1.., Some(Kind::Linear { inputs, .. }), Kind::Conv { outputs, .. }) => Some(inputs / outputs),
             _ => None,
         };
-    let relu_first = relu_before_norm(units);
+    let relu_first = norms::relu_first(units)?;
+    let no_relu: Vec<bool> = (0..units.len()).map(|place| !room_behind(units, place)).collect();
     if let [Unit { module: first, .. }, Unit { module: next, .. }, ..] = units
         && let (Kind::Conv { inputs: 1, outputs, .. }, Kind::Conv { kernel: 1, .. }, None) = (first.kind, next.kind, known.input)
         && outputs % 3 == 0
@@ -255,7 +230,7 @@ fn lay_out(first: Vec<&Module>, units: &[Unit<'_>], known: &Known) -> Result<Inf
             *padding = Some(0);
         }
         layers.push(layer);
-        let relu = (place + 1 < units.len() && !known.linear).then_some(Layer::Relu {});
+        let relu = (place + 1 < units.len() && !known.linear && !no_relu[place]).then_some(Layer::Relu {});
         let norms = unit.norms.iter().map(|norm| norm.layer(1, epsilon));
         if relu_first {
             layers.extend(relu.into_iter().chain(norms));
@@ -272,6 +247,11 @@ fn lay_out(first: Vec<&Module>, units: &[Unit<'_>], known: &Known) -> Result<Inf
     if units.len() > 1 && !known.linear {
         let norms = if relu_first { "before its norm: the numbers leave one out between them" } else { "behind its norm where it has one" };
         assumed.push(format!("a ReLU stands behind each layer but the last, {norms}"));
+        let without = (0..units.len()).filter(|&place| no_relu[place]).map(|place| format!("`{}`", units[place].module.path));
+        let without: Vec<String> = without.collect();
+        if !without.is_empty() {
+            assumed.push(format!("no ReLU stands behind {}: the numbers leave no room for one", without.join(", ")));
+        }
     }
     norms_assumed(first.iter().chain(units.iter().flat_map(|unit| &unit.norms)).copied(), epsilon, &mut assumed);
     let family = match (convolutions, units.len()) {
@@ -294,14 +274,23 @@ pub(super) fn numbered(module: &Module) -> Option<(&str, usize)> {
     Some((parent, number.parse().ok()?))
 }
 
-/// Whether each norm of a numbered sequence is two behind its layer, so that something without weights is between: a ReLU.
-fn relu_before_norm(units: &[Unit<'_>]) -> bool {
-    let mut pairs = units.iter().filter_map(|unit| unit.norms.first().map(|norm| (unit.module, *norm))).peekable();
-    pairs.peek().is_some()
-        && pairs.all(|(layer, norm)| match (numbered(layer), numbered(norm)) {
-            (Some((parent, from)), Some((other, to))) => parent == other && to == from + 2,
-            _ => false,
-        })
+/// Whether a ReLU can stand between a layer and the next. A numbered sequence that counts what has no weights leaves a number out for it; one that
+/// counts layers and norms alone, as a list of modules does, says nothing.
+fn room_behind(units: &[Unit<'_>], place: usize) -> bool {
+    // How far the next layer is behind the layer and its norm, and the norm behind the layer.
+    let gaps = |place: usize| -> Option<(&str, usize, usize)> {
+        let (unit, next) = (&units[place], units.get(place + 1)?);
+        let (parent, own) = numbered(unit.module)?;
+        let (other, behind) = numbered(next.module)?;
+        let norm = match unit.norms.first() {
+            Some(norm) => numbered(norm).filter(|(of, _)| *of == parent)?.1,
+            None => own,
+        };
+        (parent == other).then(|| (parent, behind.saturating_sub(norm), norm.saturating_sub(own)))
+    };
+    let Some((parent, behind, before)) = gaps(place) else { return true };
+    let counts_all = (0..units.len()).filter_map(gaps).any(|(of, behind, before)| of == parent && (behind > 1 || before > 1));
+    !counts_all || behind > 1 || before > 1
 }
 
 /// Says what cannot be told of norms.

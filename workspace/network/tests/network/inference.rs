@@ -313,10 +313,10 @@ fn resnet20() -> Graph {
 #[test]
 fn a_known_network_takes_the_layers_of_a_file_one_after_the_other() {
     let text = cifar(3, 1, ["layerSTAGE.BLOCK", "bn", "downsample", "fc"]);
-    let bound = bind(&resnet20(), &listed(&text), &[]).unwrap();
+    let bound = bind(&resnet20(), &listed(&text), &[], true).unwrap();
     assert_eq!((bound.bound[0].parameter.as_str(), bound.bound[0].tensor), ("stem.conv.weight", 0));
     let wide = text.replace("fc.weight 10x64", "fc.weight 11x64").replace("fc.bias 10", "fc.bias 11");
-    let error = bind(&resnet20(), &listed(&wide), &[]).unwrap_err().to_string();
+    let error = bind(&resnet20(), &listed(&wide), &[], true).unwrap_err().to_string();
     assert!(
         error.contains(
             "layer `head`: is a linear layer of shape [10, 64] with a bias, but `fc` in the file is a linear layer of shape [11, 64]"
@@ -332,9 +332,9 @@ fn a_known_network_takes_layers_by_mapped_names_in_any_order() {
             .unwrap();
     let text = "c.weight 4x4\nc.bias 4\nb.weight 4x4\nb.bias 4\na.weight 4x2\na.bias 4\n";
     let names = [("a", "fc1"), ("b", "fc2"), ("c", "fc3")].map(|(from, to)| Rename { from: from.to_owned(), to: to.to_owned() });
-    let tensors: Vec<usize> = bind(&graph, &listed(text), &names).unwrap().bound.iter().map(|bound| bound.tensor).collect();
+    let tensors: Vec<usize> = bind(&graph, &listed(text), &names, true).unwrap().bound.iter().map(|bound| bound.tensor).collect();
     assert_eq!(tensors, [4, 5, 2, 3, 0, 1]);
-    let error = bind(&graph, &listed(text), &names[..2]).unwrap_err();
+    let error = bind(&graph, &listed(text), &names[..2], true).unwrap_err();
     assert!(matches!(&error, NetworkError::Layer { layer, .. } if layer == "fc3"), "{error}");
 }
 
@@ -344,12 +344,12 @@ fn a_name_that_is_the_same_by_accident_does_not_hide_the_order() {
         Graph::build(&Blueprint::build(&toml::from_str("family = 'mlp'\nhidden = [4, 5]").unwrap(), Shape::new(2, 1, 1), 3).unwrap())
             .unwrap();
     let text = "fc1.weight 4x2\nfc1.bias 4\nmiddle.weight 5x4\nmiddle.bias 5\nhead.weight 3x5\nhead.bias 3\n";
-    let bound = bind(&graph, &listed(text), &[]).unwrap();
+    let bound = bind(&graph, &listed(text), &[], true).unwrap();
     assert_eq!(bound.bound.iter().map(|bound| bound.tensor).collect::<Vec<_>>(), [0, 1, 2, 3, 4, 5]);
     assert!(bound.assumed[0].contains("`middle` is `fc2`, `head` is `fc3`"), "{:?}", bound.assumed);
     // Where most names are the network's, the one that is missing is told.
     let text = "fc1.weight 4x2\nfc1.bias 4\nfc2.weight 5x4\nfc2.bias 5\nhead.weight 9x5\nhead.bias 9\n";
-    let error = bind(&graph, &listed(text), &[]).unwrap_err().to_string();
+    let error = bind(&graph, &listed(text), &[], true).unwrap_err().to_string();
     assert!(error.contains("layer `fc3`: the file has no tensors for it, though for 2 of 3 layers"), "{error}");
 }
 
@@ -360,7 +360,7 @@ fn slips_in_names_are_told_on_both_sides() {
     let text = "hidden.weight 4x2\nhidden.bias 4\nout.weight 3x4\nout.bias 3\n";
     let error = |names: [(&str, &str); 2]| {
         let names = names.map(|(from, to)| Rename { from: from.to_owned(), to: to.to_owned() });
-        bind(&graph, &listed(text), &names).unwrap_err().to_string()
+        bind(&graph, &listed(text), &names, true).unwrap_err().to_string()
     };
     let target = error([("hidden", "fc1"), ("out", "fcc2")]);
     assert!(target.contains("`names` makes `fcc2` of `out`") && target.contains("did you mean `fc2`?"), "{target}");

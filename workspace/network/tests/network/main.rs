@@ -7,6 +7,7 @@ mod folding;
 mod forward;
 mod golden;
 mod inference;
+mod order;
 mod permuting;
 mod repairable;
 mod samples;

@@ -1,0 +1,142 @@
+//! In which order layers, norms and blocks stand: what names and files tell, and what is refused because nothing does.
+
+use onebasin_network::{Graph, Known, Layer, Shape, bind, infer};
+
+use crate::inference::{ORDERED, listed};
+
+const SORTED: Known = Known { is_ordered: false, ..ORDERED };
+
+/// Layers in a row, each `name outputs x inputs`, norms `name units`.
+fn text(layers: &[&str]) -> String {
+    let lines = layers.iter().flat_map(|layer| {
+        let (name, shape) = layer.split_once(' ').unwrap();
+        let outputs = shape.split('x').next().unwrap();
+        let running = if shape.contains('x') {
+            vec![]
+        } else {
+            vec![format!("{name}.running_mean {outputs}"), format!("{name}.running_var {outputs}")]
+        };
+        [vec![format!("{name}.weight {shape}"), format!("{name}.bias {outputs}")], running].concat()
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// Layers with weights by name, and activations and pools by what they are.
+fn row(known: &Known, layers: &[&str]) -> Result<String, String> {
+    let found = infer(&listed(&text(layers)), known).map_err(|error| error.to_string())?;
+    let word = |layer: &Layer| match layer {
+        Layer::Linear { name, .. } | Layer::Conv { name, .. } | Layer::Norm { name, .. } => name.clone(),
+        Layer::Relu {} => Some("relu".to_owned()),
+        Layer::MaxPool { .. } => Some("pool".to_owned()),
+        _ => None,
+    };
+    Ok(found.architecture.layers.iter().filter_map(word).collect::<Vec<_>>().join(" "))
+}
+
+fn refused(known: &Known, layers: &[&str], problem: &str) {
+    let error = row(known, layers).unwrap_err();
+    assert!(error.contains(problem), "{error}");
+}
+
+#[test]
+fn norms_stand_where_numbers_or_the_file_say() {
+    let fcs = ["fc1 8x9", "fc2 8x8", "fc3 3x8"];
+    let with = |norms: &[&'static str]| [&fcs[..], norms].concat();
+    let each = "fc1 N1 relu fc2 N2 relu fc3";
+    for [one, two] in [["bn1", "bn2"], ["norm_1", "norm_2"], ["n", "n_1"]] {
+        let norms = [format!("{one} 8"), format!("{two} 8")];
+        let layers: Vec<&str> = fcs.iter().copied().chain(norms.iter().map(String::as_str)).collect();
+        assert_eq!(row(&SORTED, &layers).unwrap(), each.replace("N1", one).replace("N2", two));
+    }
+    assert_eq!(row(&ORDERED, &with(&["n_in 8", "n_end 8"])).unwrap(), "fc1 n_in relu fc2 n_end relu fc3", "in the order of the file");
+    assert_eq!(row(&ORDERED, &["fc1 8x9", "n_x 8", "fc2 8x8", "fc3 3x8"]).unwrap(), "fc1 n_x relu fc2 relu fc3");
+    assert!(row(&SORTED, &["a.fc 8x8", "a.n 8", "b.fc 8x8", "b.n 8", "head 3x8"]).unwrap_err().contains("neither their names"));
+    assert_eq!(row(&SORTED, &["b1.fc 8x9", "b1.n 8", "b2.fc 8x8", "b2.n 8", "head 3x8"]).unwrap(), "b1.fc b1.n relu b2.fc b2.n relu head");
+    assert_eq!(row(&SORTED, &["fc1 8x9", "fc2 7x8", "fc3 3x7", "x 7"]).unwrap(), "fc1 relu fc2 x relu fc3", "one width fits");
+}
+
+#[test]
+fn norms_that_could_stand_elsewhere_are_refused() {
+    let untold = "neither names nor the file say which layer it stands behind";
+    refused(&SORTED, &["fc1 8x9", "fc2 8x8", "fc3 8x8", "n_end 8", "n_in 8", "n_mid 8"], untold);
+    refused(&SORTED, &["conv1 8x3x3x3", "conv2 8x8x3x3", "fc 3x8", "norm_hidden 8", "norm_in 8"], untold);
+    for known in [&ORDERED, &SORTED] {
+        // Behind class scores, or behind any of the others.
+        refused(known, &["fcs.0 8x9", "fcs.1 8x8", "fcs.2 8x8", "bn 8"], untold);
+        refused(known, &["fcs.0 8x9", "fcs.1 8x8", "fcs.2 8x8", "fcs.3 3x8", "bn1 8", "bn2 8"], untold);
+    }
+    // Numbers of one sequence count norms and layers together, so that a norm before its layer stays there.
+    refused(&ORDERED, &["0 8x3x3x3", "1 8", "3 8", "4 8x8x3x3", "8 3x8"], "is a norm, and so is `1` before it");
+}
+
+#[test]
+fn activations_stand_where_numbers_leave_room() {
+    assert_eq!(row(&ORDERED, &["0 8x9", "1 8x8", "3 3x8"]).unwrap(), "0 1 relu 3");
+    assert_eq!(row(&ORDERED, &["0 8x9", "1 8x8", "2 8", "4 3x8"]).unwrap(), "0 1 2 relu 4");
+    assert_eq!(row(&ORDERED, &["0 8x9", "2 8", "3 8x8", "5 8", "6 3x8"]).unwrap(), "0 relu 2 3 relu 5 6");
+    assert_eq!(row(&ORDERED, &["0 8x9", "3 8", "4 3x8"]).unwrap(), "0 relu 3 4", "a dropout between changes nothing");
+    // A list of modules counts these alone.
+    assert_eq!(row(&ORDERED, &["fcs.0 8x9", "fcs.1 8x8", "fcs.2 3x8"]).unwrap(), "fcs.0 relu fcs.1 relu fcs.2");
+    refused(&ORDERED, &["0 8x3x3x3", "3 8", "4 8x8x3x3", "8 3x8"], "is a norm 3 places behind `0`: what stands between is not told");
+    let found = infer(&listed(&text(&["0 8x9", "1 8x8", "3 3x8"])), &ORDERED).unwrap();
+    assert!(found.assumed.iter().any(|line| line.contains("no ReLU stands behind `0`")), "{:?}", found.assumed);
+}
+
+/// A residual network of blocks by these names, each with norms by these.
+fn blocks(names: [&str; 3], norms: [&str; 2]) -> String {
+    let block = |name: &str| {
+        let [one, two] = norms.map(|norm| format!("{name}.{norm} 8"));
+        text(&[&format!("{name}.conv1 8x8x3x3"), &one, &format!("{name}.conv2 8x8x3x3"), &two])
+    };
+    [vec![text(&["stem 8x3x3x3"])], names.map(block).to_vec(), vec![text(&["fc 3x8"])]].concat().join("\n")
+}
+
+#[test]
+fn blocks_and_their_norms_stand_as_a_pytorch_file_has_them_and_are_refused_where_nothing_tells() {
+    let order = |known: &Known, text: &str| {
+        let found = infer(&listed(text), known).map_err(|error| error.to_string())?;
+        Ok::<Vec<String>, String>(
+            found
+                .bound
+                .into_iter()
+                .map(|bound| bound.parameter)
+                .filter(|name| name.ends_with(".weight") || name.ends_with(".scale"))
+                .collect(),
+        )
+    };
+    let words = blocks(["block_one", "block_two", "block_three"], ["norm_mid", "norm_final"]);
+    let found = order(&ORDERED, &words).unwrap();
+    assert_eq!(found[1..5], ["block_one.conv1.weight", "block_one.norm_mid.scale", "block_one.conv2.weight", "block_one.norm_final.scale"]);
+    assert_eq!([&found[5], &found[9]], ["block_two.conv1.weight", "block_three.conv1.weight"]);
+    assert!(
+        order(&SORTED, &words).unwrap_err().contains("neither their names nor the file, whose tensors are sorted, say which comes first")
+    );
+    let words = blocks(["block_x", "block_b", "block_a"], ["bn1", "bn2"]);
+    assert!(order(&SORTED, &words).unwrap_err().contains("layer `block_b`: could stand where `block_a` does"));
+    // Numbers tell, whatever the order of the file.
+    let numbered = order(&SORTED, &blocks(["layer.10", "layer.2", "layer.1"], ["bn2", "bn1"])).unwrap();
+    assert_eq!([&numbered[1], &numbered[2], &numbered[9]], ["layer.1.conv1.weight", "layer.1.bn1.scale", "layer.10.conv1.weight"]);
+}
+
+#[test]
+fn a_network_that_is_said_takes_sorted_tensors_by_their_numbers_and_not_by_their_letters() {
+    let blueprint: onebasin_network::Blueprint = toml::from_str(&format!("family = 'mlp'\nhidden = {:?}", [4; 11])).unwrap();
+    let graph = Graph::build(&blueprint.build(Shape::new(4, 1, 1), 4).unwrap()).unwrap();
+    let names: Vec<String> = (0..12).map(|number| format!("w{number} 4x4")).collect();
+    let mut sorted: Vec<&str> = names.iter().map(String::as_str).collect();
+    sorted.sort_unstable();
+    let tensors = listed(&text(&sorted));
+    let bound = bind(&graph, &tensors, &[], false).unwrap().bound;
+    let of_third = bound.iter().find(|bound| bound.parameter == "fc3.weight").unwrap();
+    assert_eq!(tensors[of_third.tensor].name, "w2.weight");
+    let blueprint: onebasin_network::Blueprint = toml::from_str("family = 'mlp'\nhidden = [4, 4]").unwrap();
+    let graph = Graph::build(&blueprint.build(Shape::new(4, 1, 1), 4).unwrap()).unwrap();
+    let words = listed(&text(&["enc 4x4", "lower 4x4", "top 4x4"]));
+    assert!(bind(&graph, &words, &[], true).is_ok(), "a PyTorch file has an order");
+    let error = bind(&graph, &words, &[], false).unwrap_err().to_string();
+    assert!(
+        error.contains("layer `lower`: has the shape of `enc`, and neither their names nor the file")
+            && error.contains("hint: a table `names`"),
+        "{error}"
+    );
+}
