@@ -215,7 +215,7 @@ fn stages_that_share_their_work_are_counted_alike_by_plan_and_run() {
 fn what_cannot_be_written_is_told_and_not_a_death_without_a_word() {
     let (folder, _) = folder();
     let script = format!("ulimit -f 0 && exec '{}' run small.toml", env!("CARGO_BIN_EXE_onebasin"));
-    let ended = std::process::Command::new("sh").args(["-c", &script]).current_dir(folder.path()).output().unwrap();
+    let ended = std::process::Command::new("sh").args(["-c", &script]).current_dir(folder.path()).env_clear().output().unwrap();
     let (code, _, error) = texts(&ended);
     assert!([1, 2].contains(&code) && error.contains("error: cannot write"), "{code}: {error}");
     let full = || std::fs::File::options().write(true).open("/dev/full").unwrap();
