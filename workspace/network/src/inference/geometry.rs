@@ -49,7 +49,7 @@ pub(super) fn geometry(
     convolutions: usize,
     pixels: Option<usize>,
     known: &Known,
-    relu_first: bool,
+    relu_first: &[bool],
     assumed: &mut Vec<String>,
 ) -> Result<Geometry, NetworkError> {
     let first = units[0].module;
@@ -182,7 +182,7 @@ fn ends(convolutions: &[Unit<'_>], size: usize, padding: Padding, pools: &[usize
 
 /// Where layers are numbered within one sequence, the places behind which one number more is left out than a ReLU takes; a ReLU that stands
 /// before the norm takes none there.
-fn pools_by_gaps(units: &[Unit<'_>], relu_first: bool) -> Option<Vec<usize>> {
+fn pools_by_gaps(units: &[Unit<'_>], relu_first: &[bool]) -> Option<Vec<usize>> {
     let (parent, _) = numbered(units[0].module)?;
     let mut pools = Vec::new();
     for (place, pair) in units.windows(2).enumerate() {
@@ -191,7 +191,7 @@ fn pools_by_gaps(units: &[Unit<'_>], relu_first: bool) -> Option<Vec<usize>> {
         if here != parent || there != parent || to <= from {
             return None;
         }
-        match to - from + usize::from(relu_first && !pair[0].norms.is_empty()) {
+        match to - from + usize::from(relu_first[place]) {
             2 => {}
             // A dropout may stand behind the pool.
             3 | 4 => pools.push(place),

@@ -92,23 +92,27 @@ fn in_one_block(layer: &Module, norm: &Module, modules: &[Module]) -> bool {
     own.is_some() && own == parent(norm) && modules.iter().filter(|other| parent(other) == own).count() == 2
 }
 
-/// Whether a ReLU stands before each norm: the numbers leave one out between a layer and its norm.
+/// Behind which layers a ReLU stands before the norm: the numbers leave one out between a layer and its norm, and none behind it, or between every layer
+/// and its norm.
 ///
 /// # Errors
 /// A norm further behind a convolution: a pool may be between, and where is not told.
-pub(super) fn relu_first(units: &[Unit<'_>]) -> Result<bool, NetworkError> {
-    let mut gaps = Vec::new();
-    for unit in units {
-        let Some(&norm) = unit.norms.first() else { continue };
-        let gap = match (numbered(unit.module), numbered(norm)) {
-            (Some((parent, from)), Some((other, to))) if parent == other => to.saturating_sub(from),
-            _ => 0,
-        };
-        if gap > 2 && matches!(unit.module.kind, Kind::Conv { .. }) {
+pub(super) fn relu_first(units: &[Unit<'_>]) -> Result<Vec<bool>, NetworkError> {
+    let distance = |from: &Module, to: &Module| match (numbered(from), numbered(to)) {
+        (Some((parent, from)), Some((other, to))) if parent == other => to.saturating_sub(from),
+        _ => 0,
+    };
+    let gaps: Vec<Option<usize>> = units.iter().map(|unit| unit.norms.first().map(|norm| distance(unit.module, norm))).collect();
+    for (unit, gap) in units.iter().zip(&gaps) {
+        if let (Some(norm), Some(gap @ 3..), Kind::Conv { .. }) = (unit.norms.first(), gap, unit.module.kind) {
             let problem = format!("is a norm {gap} places behind `{}`: what stands between is not told", unit.module.path);
             return Err(refuse(&norm.path, problem));
         }
-        gaps.push(gap);
     }
-    Ok(!gaps.is_empty() && gaps.iter().all(|&gap| gap > 1))
+    let all = gaps.iter().flatten().all(|&gap| gap > 1);
+    let has_room_behind = |place: usize| match (units[place].norms.first(), units.get(place + 1)) {
+        (Some(norm), Some(next)) => distance(norm, next.module) != 1,
+        _ => true,
+    };
+    Ok((0..units.len()).map(|place| gaps[place].is_some_and(|gap| gap > 1 && (all || !has_room_behind(place)))).collect())
 }

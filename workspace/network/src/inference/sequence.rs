@@ -204,7 +204,7 @@ fn lay_out(first: Vec<&Module>, units: &[Unit<'_>], known: &Known) -> Result<Inf
                        `--input 1,H,W` says that images have one channel";
         return Err(refuse(&first.path, problem));
     }
-    let shape = geometry(units, convolutions, pixels, known, relu_first, &mut assumed)?;
+    let shape = geometry(units, convolutions, pixels, known, &relu_first, &mut assumed)?;
     let mut layers = Vec::new();
     if convolutions == 0 && first.is_empty() {
         layers.push(Layer::Flatten {});
@@ -232,7 +232,7 @@ fn lay_out(first: Vec<&Module>, units: &[Unit<'_>], known: &Known) -> Result<Inf
         layers.push(layer);
         let relu = (place + 1 < units.len() && !known.linear && !no_relu[place]).then_some(Layer::Relu {});
         let norms = unit.norms.iter().map(|norm| norm.layer(1, epsilon));
-        if relu_first {
+        if relu_first[place] {
             layers.extend(relu.into_iter().chain(norms));
         } else {
             layers.extend(norms.chain(relu));
@@ -245,7 +245,12 @@ fn lay_out(first: Vec<&Module>, units: &[Unit<'_>], known: &Known) -> Result<Inf
         layers.push(Layer::GlobalMean {});
     }
     if units.len() > 1 && !known.linear {
-        let norms = if relu_first { "before its norm: the numbers leave one out between them" } else { "behind its norm where it has one" };
+        let before = relu_first.iter().filter(|first| **first).count();
+        let norms = match units.iter().filter(|unit| !unit.norms.is_empty()).count() {
+            all if before > 0 && before == all => "before its norm: the numbers leave one out between them",
+            _ if before > 0 => "behind its norm, or before it where the numbers leave one out between them",
+            _ => "behind its norm where it has one",
+        };
         assumed.push(format!("a ReLU stands behind each layer but the last, {norms}"));
         let without = (0..units.len()).filter(|&place| no_relu[place]).map(|place| format!("`{}`", units[place].module.path));
         let without: Vec<String> = without.collect();

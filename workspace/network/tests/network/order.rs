@@ -75,6 +75,9 @@ fn activations_stand_where_numbers_leave_room() {
     assert_eq!(row(&ORDERED, &["0 8x9", "1 8x8", "2 8", "4 3x8"]).unwrap(), "0 1 2 relu 4");
     assert_eq!(row(&ORDERED, &["0 8x9", "2 8", "3 8x8", "5 8", "6 3x8"]).unwrap(), "0 relu 2 3 relu 5 6");
     assert_eq!(row(&ORDERED, &["0 8x9", "3 8", "4 3x8"]).unwrap(), "0 relu 3 4", "a dropout between changes nothing");
+    // Of two norms one may stand before the ReLU and the other behind it.
+    assert_eq!(row(&ORDERED, &["0 8x9", "1 8", "3 8x8", "5 8", "6 3x8"]).unwrap(), "0 1 relu 3 relu 5 6");
+    assert_eq!(row(&ORDERED, &["0 8x9", "2 8", "3 8x8", "4 8", "6 3x8"]).unwrap(), "0 relu 2 3 4 relu 6");
     // A list of modules counts these alone.
     assert_eq!(row(&ORDERED, &["fcs.0 8x9", "fcs.1 8x8", "fcs.2 3x8"]).unwrap(), "fcs.0 relu fcs.1 relu fcs.2");
     refused(&ORDERED, &["0 8x3x3x3", "3 8", "4 8x8x3x3", "8 3x8"], "is a norm 3 places behind `0`: what stands between is not told");
