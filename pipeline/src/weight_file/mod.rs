@@ -156,11 +156,9 @@ impl Network {
         let place = path.display().to_string();
         let weights = weights(&place, &inferred, &graph, |index| {
             let (name, tensor) = &dict.tensors[index];
-            let dtype = tensor.dtype();
-            let is_known = [Dtype::F64, Dtype::F32, Dtype::F16, Dtype::Bf16].contains(&dtype);
-            tensor.to_f32().filter(|_| is_known).ok_or_else(|| no_parameter(&place, name, dtype.name()))
+            tensor.to_f32().filter(|_| is_floating(tensor)).ok_or_else(|| no_parameter(&place, name, tensor.dtype().name()))
         })?;
-        if let Some((name, tensor)) = inferred.kept.iter().map(|&index| &dict.tensors[index]).find(|(_, tensor)| is_learned(tensor)) {
+        if let Some((name, tensor)) = inferred.kept.iter().map(|&index| &dict.tensors[index]).find(|(_, tensor)| is_floating(tensor)) {
             bail!(
                 "`{place}`: `{name}` is one number of type {} and of no known layer, and a network that computes with it is not the one that its layers say\n\
                  hint: a gain or a temperature is not supported; a number that the network does not use is left out where the file is written",
@@ -282,8 +280,8 @@ pub fn read_each(paths: &[PathBuf], hints: &Hints) -> Result<Vec<Network>> {
     Ok(networks)
 }
 
-/// Whether a number that is no layer's may be a parameter: counters are whole numbers.
-fn is_learned(tensor: &Tensor) -> bool {
+/// Whether a tensor's numbers may be parameters: counters are whole numbers.
+fn is_floating(tensor: &Tensor) -> bool {
     [Dtype::F64, Dtype::F32, Dtype::F16, Dtype::Bf16].contains(&tensor.dtype())
 }
 

@@ -1,6 +1,6 @@
 //! Tensors for the parameters of a network that is known.
 
-use super::modules::{Kind, Module, modules, natural, tells_order};
+use super::modules::{Kind, Module, modules, natural, untold};
 use super::{Bound, Inferred, Stored, layout, order};
 use crate::{Graph, NetworkError, Node, NormKind, Operation, did_you_mean};
 
@@ -71,8 +71,8 @@ pub fn bind(graph: &Graph, tensors: &[Stored], names: &[Rename], is_ordered: boo
         }
         match of_order(graph, &layers, &in_row) {
             Ok(bound) => {
-                if !is_ordered {
-                    names_tell_the_order(&in_row)?;
+                if let Some((module, problem)) = untold(&in_row.iter().collect::<Vec<_>>()).filter(|_| !is_ordered) {
+                    return Err(NetworkError::Layer { layer: module.path.clone(), problem, hint: UNTOLD.to_owned() });
                 }
                 let pair = |(node, module): (&&Node, &Module)| format!("`{}` is `{}`", module.path, node.name);
                 let pairs: Vec<String> = layers.iter().zip(&in_row).map(pair).collect();
@@ -87,23 +87,6 @@ pub fn bind(graph: &Graph, tensors: &[Stored], names: &[Rename], is_ordered: boo
     layout::flatten_of_flax(graph, &mut bound);
     order(graph, &mut bound);
     Ok(Inferred { architecture: graph.architecture.clone(), family: "as the architecture says".to_owned(), assumed, bound, kept })
-}
-
-/// Refuses layers and norms of one shape that could stand for each other, where the file has no order and their names differ in more than numbers.
-fn names_tell_the_order(modules: &[Module]) -> Result<(), NetworkError> {
-    for (place, module) in modules.iter().enumerate() {
-        if let Some(twin) = modules[..place].iter().find(|twin| twin.kind == module.kind && !tells_order(&twin.path, &module.path)) {
-            return Err(NetworkError::Layer {
-                layer: module.path.clone(),
-                problem: format!(
-                    "has the shape of `{}`, and neither their names nor the file, whose tensors are sorted, say which comes first",
-                    twin.path
-                ),
-                hint: UNTOLD.to_owned(),
-            });
-        }
-    }
-    Ok(())
 }
 
 /// What helps where nothing tells an order.

@@ -266,6 +266,18 @@ pub(super) fn tells_order(left: &str, right: &str) -> bool {
     [rest(left), rest(right)].iter().all(|rest| rest.is_empty() || rest.starts_with(|letter: char| letter.is_ascii_digit()))
 }
 
+/// Two of these that have one shape, so that they could stand for each other, and whose names do not say which comes first, with words for it.
+pub(super) fn untold<'a>(modules: &[&'a Module]) -> Option<(&'a Module, String)> {
+    modules.iter().enumerate().find_map(|(place, module)| {
+        let twin = modules[..place].iter().find(|twin| twin.kind == module.kind && !tells_order(&twin.path, &module.path))?;
+        let problem = format!(
+            "has the shape of `{}`, and neither their names nor the file, whose tensors are sorted, say which comes first",
+            twin.path
+        );
+        Some((*module, problem))
+    })
+}
+
 /// Orders names as people do: numbers in them by their value.
 pub(super) fn natural(left: &str, right: &str) -> Ordering {
     let (mut a, mut b) = (left, right);

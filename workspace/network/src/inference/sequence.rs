@@ -1,7 +1,7 @@
 //! Networks whose layers follow each other.
 
 use super::geometry::geometry;
-use super::modules::{Kind, Module, natural, tells_order};
+use super::modules::{Kind, Module, natural, untold};
 use super::search::search;
 use super::{Inferred, Known, norms, refuse};
 use crate::architecture::EPSILON;
@@ -33,8 +33,9 @@ pub(super) fn infer(modules: &[Module], known: &Known) -> Result<Inferred, Netwo
                 }
             }
             Ok((first, units)) => {
-                if !known.is_ordered {
-                    names_tell_the_order(&units)?;
+                let layers: Vec<&Module> = units.iter().map(|unit| unit.module).collect();
+                if let Some((layer, problem)) = untold(&layers).filter(|_| !known.is_ordered) {
+                    return Err(refuse(&layer.path, problem));
                 }
                 norms::are_told(&first, &units, modules, known.is_ordered)?;
                 return lay_out(first, &units, known);
@@ -66,21 +67,6 @@ fn no_residual_names(modules: &[Module]) -> Result<(), NetworkError> {
         None => Ok(()),
         Some(module) => Err(refuse(&module.path, "is of a residual block by its name, and of no form of one that is known")),
     }
-}
-
-/// Refuses layers of one shape that could stand for each other, where the file has no order and their names differ in more than numbers.
-fn names_tell_the_order(units: &[Unit<'_>]) -> Result<(), NetworkError> {
-    for (place, unit) in units.iter().enumerate() {
-        let twin = |other: &&Unit<'_>| other.module.kind == unit.module.kind && !tells_order(&other.module.path, &unit.module.path);
-        if let Some(twin) = units[..place].iter().find(twin) {
-            let problem = format!(
-                "has the shape of `{}`, and neither their names nor the file, whose tensors are sorted, say which comes first",
-                twin.module.path
-            );
-            return Err(refuse(&unit.module.path, problem));
-        }
-    }
-    Ok(())
 }
 
 /// The orders in which layers may follow: that of the file where it has one, names by their numbers, convolutions first, norms by the
