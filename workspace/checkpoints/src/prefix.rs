@@ -6,9 +6,12 @@ use crate::{CheckpointError, StateDict};
 /// Components of names that wrappers put in, wherever they stand.
 const WRAPPERS: [&str; 4] = ["_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module", "_forward_module"];
 
+/// The collections of Flax: parameters, and the statistics of batch norms.
+const COLLECTIONS: [&str; 2] = ["params", "batch_stats"];
+
 /// The names of a file without the prefixes that wrappers leave, one for each tensor in its order.
 ///
-/// `_orig_mod.` and its like go wherever they stand, `module.` where it stands first. Then what all names begin with goes
+/// `_orig_mod.` and its like go wherever they stand, `module.` where it stands first, and the collections of Flax where all stand in one. Then what all names begin with goes
 /// (`backbone.`), as long as each keeps a layer.
 ///
 /// # Errors
@@ -24,6 +27,11 @@ pub fn short_names(dict: &StateDict, path: &std::path::Path) -> Result<Vec<Strin
 /// Where two names would become one.
 pub fn shorten(full: &[&str]) -> Result<Vec<String>, Fault> {
     let mut names: Vec<String> = full.iter().map(|name| unwrapped(name)).collect();
+    let in_collection =
+        |name: &String| name.split_once('.').is_some_and(|(first, rest)| COLLECTIONS.contains(&first) && rest.contains('.'));
+    if names.iter().all(in_collection) {
+        names.iter_mut().for_each(|name| *name = name.split_once('.').map_or_else(String::new, |(_, rest)| rest.to_owned()));
+    }
     let mut seen = HashSet::new();
     if let Some(place) = names.iter().position(|name| !seen.insert(name)) {
         let (first, second) = (names.iter().position(|name| *name == names[place]).expect("it was seen"), place);
@@ -70,6 +78,14 @@ mod tests {
             assert_eq!(short(&names.each_ref().map(String::as_str)), ["0.weight", "0.bias", "2.weight"], "{prefix}");
         }
         assert_eq!(short(&["a._orig_mod.weight", "b.weight"]), ["a.weight", "b.weight"]);
+    }
+
+    #[test]
+    fn the_collections_of_flax_hold_one_network() {
+        let names = ["batch_stats/BatchNorm_0/mean", "params/BatchNorm_0/scale", "params/Dense_0/kernel"];
+        assert_eq!(short(&names), ["BatchNorm_0.mean", "BatchNorm_0.scale", "Dense_0.kernel"]);
+        assert_eq!(short(&["params/kernel", "params/bias"]), ["params.kernel", "params.bias"], "one layer");
+        assert_eq!(short(&["params.weight", "fc.weight"]), ["params.weight", "fc.weight"]);
     }
 
     #[test]

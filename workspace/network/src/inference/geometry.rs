@@ -1,7 +1,8 @@
 //! What shapes of weights do not say of a sequence: the size of images, where pools stand, whether convolutions pad.
 
+use super::layer_order::is_square;
 use super::modules::Kind;
-use super::sequence::{Unit, is_square, numbered};
+use super::sequence::{Unit, numbered};
 use super::{Known, refuse};
 use crate::{NetworkError, Shape};
 
@@ -186,7 +187,7 @@ fn pools_by_gaps(units: &[Unit<'_>], relu_first: &[bool]) -> Option<Vec<usize>> 
     let (parent, _) = numbered(units[0].module)?;
     let mut pools = Vec::new();
     for (place, pair) in units.windows(2).enumerate() {
-        let last = pair[0].norms.last().copied().unwrap_or(pair[0].module);
+        let last = pair[0].norm.unwrap_or(pair[0].module);
         let ((here, from), (there, to)) = (numbered(last)?, numbered(pair[1].module)?);
         if here != parent || there != parent || to <= from {
             return None;

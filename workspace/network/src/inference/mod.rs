@@ -5,11 +5,11 @@
 
 mod bind;
 mod geometry;
+mod layer_order;
 mod layout;
 mod modules;
 mod norms;
 mod residual;
-mod search;
 mod sequence;
 
 pub use bind::{Rename, UNTOLD, bind};

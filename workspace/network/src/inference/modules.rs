@@ -193,7 +193,10 @@ fn module(path: &str, parts: &HashMap<Part, usize>, tensors: &[Stored]) -> Resul
             Kind::Conv { inputs, outputs, kernel: height }
         }
         (&[units], false) => Kind::Norm { units, kind: if running.is_some() { NormKind::Batch } else { NormKind::Layer } },
-        (shape, _) => return Err(refuse(path, format!("`{name}` has shape {shape:?}, expected 1, 2 or 4 extents"))),
+        (shape, _) => {
+            let layer = if path.is_empty() { name } else { path };
+            return Err(refuse(layer, format!("`{name}` has shape {shape:?}, expected 1, 2 or 4 extents")));
+        }
     };
     let units = match kind {
         Kind::Linear { outputs, .. } | Kind::Conv { outputs, .. } => outputs,
@@ -222,6 +225,14 @@ fn module(path: &str, parts: &HashMap<Part, usize>, tensors: &[Stored]) -> Resul
 }
 
 impl Module {
+    /// How many units or channels it reads, and how many it gives.
+    pub fn widths(&self) -> (usize, usize) {
+        match self.kind {
+            Kind::Linear { inputs, outputs } | Kind::Conv { inputs, outputs, .. } => (inputs, outputs),
+            Kind::Norm { units, .. } => (units, units),
+        }
+    }
+
     /// The name of its layer: that of the file, in letters that a layer may have.
     pub fn layer_name(&self) -> String {
         let plain = |letter: char| if letter.is_ascii_alphanumeric() || matches!(letter, '.' | '-' | '_') { letter } else { '_' };
@@ -261,9 +272,12 @@ impl Module {
 
 /// Whether two names differ first in a number, or one has a number where the other ends.
 pub(super) fn tells_order(left: &str, right: &str) -> bool {
+    let is_digit = |letter: char| letter.is_ascii_digit();
     let same = left.chars().zip(right.chars()).take_while(|(a, b)| a == b).map(|(a, _)| a.len_utf8()).sum::<usize>();
+    // A number is compared as a whole: `1.conv` and `10.conv` differ in it.
+    let in_number = [left, right].iter().any(|name| name[same..].starts_with(is_digit)) && left[..same].ends_with(is_digit);
     let rest = |name: &str| name[same..].trim_start_matches(['.', '_', '-']).to_owned();
-    [rest(left), rest(right)].iter().all(|rest| rest.is_empty() || rest.starts_with(|letter: char| letter.is_ascii_digit()))
+    in_number || [rest(left), rest(right)].iter().all(|rest| rest.is_empty() || rest.starts_with(is_digit))
 }
 
 /// Two of these that have one shape, so that they could stand for each other, and whose names do not say which comes first, with words for it.

@@ -16,6 +16,8 @@ const SHORTCUTS: [&str; 5] = ["shortcut", "downsample", "skip", "identity", "pro
 #[derive(Debug, Default)]
 pub(super) struct Block {
     path: String,
+    /// How many convolutions are right inside.
+    inside: usize,
     convolutions: Vec<usize>,
     norms: Vec<usize>,
     shortcut: Vec<usize>,
@@ -27,18 +29,12 @@ pub(super) struct Block {
 /// # Errors
 /// When neither tells the order of blocks or norms that could stand for each other.
 pub(super) fn blocks(modules: &[Module], is_ordered: bool) -> Result<Option<Vec<Block>>, NetworkError> {
+    // A block is what has two convolutions by words right inside: numbers are places in a sequence.
     let mut blocks: BTreeMap<&str, Block> = BTreeMap::new();
-    // A block is what has a `conv1` and a `conv2` right inside, and lies inside of something itself.
-    let has =
-        |path: &str, name: &str| modules.iter().any(|module| module.path.strip_prefix(path).is_some_and(|rest| rest == format!(".{name}")));
-    for module in modules {
-        if let Some(path) = module.path.strip_suffix(".conv1")
-            && has(path, "conv2")
-            && matches!(module.kind, Kind::Conv { .. })
-        {
-            blocks.insert(path, Block { path: path.to_owned(), ..Block::default() });
-        }
+    for path in modules.iter().filter_map(convolution_of_block) {
+        blocks.entry(path).or_insert_with(|| Block { path: path.to_owned(), ..Block::default() }).inside += 1;
     }
+    blocks.retain(|_, block| block.inside > 1);
     for (place, module) in modules.iter().enumerate() {
         let Some((path, block)) =
             blocks.iter_mut().find(|(path, _)| module.path.strip_prefix(**path).is_some_and(|rest| rest.starts_with('.')))
@@ -48,28 +44,32 @@ pub(super) fn blocks(modules: &[Module], is_ordered: bool) -> Result<Option<Vec<
         let rest = &module.path[path.len() + 1..];
         let (head, inside) = rest.split_once('.').unwrap_or((rest, ""));
         match module.kind {
-            _ if SHORTCUTS.iter().any(|word| head.to_lowercase().contains(word)) => block.shortcut.push(place),
+            _ if is_shortcut(head) => block.shortcut.push(place),
             Kind::Conv { .. } if inside.is_empty() => block.convolutions.push(place),
             Kind::Norm { .. } if inside.is_empty() => block.norms.push(place),
             _ => block.others.push(place),
         }
     }
     let mut blocks: Vec<Block> = blocks.into_values().collect();
-    if blocks.len() < 2 && blocks.iter().all(|block| block.shortcut.is_empty()) {
+    let is_before = |module: &Module| matches!(module.kind, Kind::Conv { .. }) && !blocks.iter().any(|block| block.has(&module.path));
+    // Where nothing leads around a first convolution, and none comes before the blocks, nothing leads around the others.
+    let is_plain = blocks.len() < 2 || !modules.iter().any(is_before);
+    if is_plain && blocks.iter().all(|block| block.shortcut.is_empty()) {
         return Ok(None);
     }
     let by_name = |places: &mut Vec<usize>| places.sort_by(|&left, &right| natural(&modules[left].path, &modules[right].path));
     for block in &mut blocks {
-        by_name(&mut block.convolutions);
-        let norms: Vec<Item<'_>> = block.norms.iter().map(|&place| (&*modules[place].path, place, widths(&modules[place]))).collect();
-        block.norms = in_order(norms, is_ordered)?;
+        for places in [&mut block.convolutions, &mut block.norms] {
+            let items = places.iter().map(|&place| (&*modules[place].path, place, modules[place].widths())).collect();
+            *places = in_order(items, is_ordered)?;
+        }
         by_name(&mut block.shortcut);
         // A norm comes behind its convolution.
         block.shortcut.sort_by_key(|&place| matches!(modules[place].kind, Kind::Norm { .. }));
     }
     let items = blocks.iter().map(|block| {
         let ends =
-            [block.convolutions.first(), block.convolutions.last()].map(|place| place.map_or((0, 0), |&place| widths(&modules[place])));
+            [block.convolutions.first(), block.convolutions.last()].map(|place| place.map_or((0, 0), |&place| modules[place].widths()));
         let first = block.convolutions.first().copied().unwrap_or_default();
         (&*block.path, first, (ends[0].0, ends[1].1))
     });
@@ -77,6 +77,24 @@ pub(super) fn blocks(modules: &[Module], is_ordered: bool) -> Result<Option<Vec<
     let place = |block: &Block| order.iter().position(|first| block.convolutions.first() == Some(first));
     blocks.sort_by_cached_key(place);
     Ok(Some(blocks))
+}
+
+/// The block in which a convolution stands by a word.
+fn convolution_of_block(module: &Module) -> Option<&str> {
+    let (path, name) = module.path.rsplit_once('.')?;
+    let is_number = name.bytes().all(|byte| byte.is_ascii_digit());
+    (matches!(module.kind, Kind::Conv { .. }) && !is_number && !is_shortcut(name)).then_some(path)
+}
+
+fn is_shortcut(name: &str) -> bool {
+    SHORTCUTS.iter().any(|word| name.to_lowercase().contains(word))
+}
+
+impl Block {
+    /// Whether a layer is one of its own.
+    fn has(&self, path: &str) -> bool {
+        path.strip_prefix(&self.path).is_some_and(|rest| rest.starts_with('.'))
+    }
 }
 
 /// A name, the place in the file, and what it reads and gives: those that are equal in these could stand for each other.
@@ -102,13 +120,6 @@ fn in_order(mut items: Vec<Item<'_>>, is_ordered: bool) -> Result<Vec<usize>, Ne
     Ok(items.into_iter().map(|item| item.1).collect())
 }
 
-fn widths(module: &Module) -> (usize, usize) {
-    match module.kind {
-        Kind::Linear { inputs, outputs } | Kind::Conv { inputs, outputs, .. } => (inputs, outputs),
-        Kind::Norm { units, .. } => (units, units),
-    }
-}
-
 /// Where norms stand in blocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Order {
@@ -124,7 +135,7 @@ fn order_of(modules: &[Module], blocks: &[Block]) -> Order {
         blocks
             .iter()
             .flat_map(|block| block.norms.iter().zip(&block.convolutions))
-            .map(|(&norm, &convolution)| (widths(&modules[norm]).0, widths(&modules[convolution])))
+            .map(|(&norm, &convolution)| (modules[norm].widths().0, modules[convolution].widths()))
     };
     let before = pairs().all(|(norm, (inputs, _))| norm == inputs) && pairs().any(|(norm, (_, outputs))| norm != outputs);
     if before { Order::Before } else { Order::Behind }
@@ -139,8 +150,7 @@ struct Outside<'a> {
 }
 
 fn outside<'a>(modules: &'a [Module], blocks: &[Block], order: Order) -> Result<Outside<'a>, NetworkError> {
-    let inside = |path: &str| blocks.iter().any(|block| path.strip_prefix(&block.path).is_some_and(|rest| rest.starts_with('.')));
-    let outside: Vec<&Module> = modules.iter().filter(|module| !inside(&module.path)).collect();
+    let outside: Vec<&Module> = modules.iter().filter(|module| !blocks.iter().any(|block| block.has(&module.path))).collect();
     let (mut stem, mut linear): (Vec<&Module>, Vec<&Module>) =
         outside.into_iter().partition(|module| !matches!(module.kind, Kind::Linear { .. }));
     // A norm comes behind its convolution, whatever the order of the file.
@@ -153,16 +163,16 @@ fn outside<'a>(modules: &'a [Module], blocks: &[Block], order: Order) -> Result<
     if let Some(other) = norms.iter().find(|other| !matches!(other.kind, Kind::Norm { .. })) {
         return Err(refuse(&other.path, "a second convolution outside of the blocks is not supported"));
     }
-    let width = widths(first).1;
+    let width = first.widths().1;
     let (first_norm, last_norm) = match (order, norms) {
         (_, []) => (None, None),
-        (Order::Behind, [norm]) if widths(norm).0 == width => (Some(*norm), None),
+        (Order::Behind, [norm]) if norm.widths().0 == width => (Some(*norm), None),
         // Where norms stand before convolutions, one more is behind the last block.
         (Order::Before, [norm]) => (None, Some(*norm)),
-        (Order::Before, [norm, last]) if widths(norm).0 == width => (Some(*norm), Some(*last)),
-        (Order::Before, [last, norm]) if widths(norm).0 == width => (Some(*norm), Some(*last)),
+        (Order::Before, [norm, last]) if norm.widths().0 == width => (Some(*norm), Some(*last)),
+        (Order::Before, [last, norm]) if norm.widths().0 == width => (Some(*norm), Some(*last)),
         (_, [.., norm]) => {
-            let own = widths(norm).0;
+            let own = norm.widths().0;
             return Err(refuse(&norm.path, format!("is a norm of {own} outside of the blocks, which follows no convolution of its width")));
         }
     };
@@ -176,7 +186,7 @@ pub(super) fn infer(modules: &[Module], blocks: &[Block], known: &Known) -> Resu
     let epsilon = known.epsilon.unwrap_or(EPSILON);
     let order = order_of(modules, blocks);
     let Outside { first, first_norm, last_norm, linear } = outside(modules, blocks, order)?;
-    let (colours, mut width) = widths(first);
+    let (colours, mut width) = first.widths();
     let kernel = match first.kind {
         Kind::Conv { kernel, .. } => kernel,
         _ => 3,
@@ -202,7 +212,7 @@ pub(super) fn infer(modules: &[Module], blocks: &[Block], known: &Known) -> Resu
             counts.push(0);
         }
         let stage_index = counts.len() - 1;
-        let out = block.convolutions.last().map_or(width, |&last| widths(&modules[last]).1);
+        let out = block.convolutions.last().map_or(width, |&last| modules[last].widths().1);
         let is_padded = block.shortcut.is_empty() && out > width;
         pads |= is_padded;
         let changes = !block.shortcut.is_empty() || is_padded;
@@ -212,7 +222,7 @@ pub(super) fn infer(modules: &[Module], blocks: &[Block], known: &Known) -> Resu
         width = out;
     }
     if let Some(norm) = last_norm {
-        let own = widths(norm).0;
+        let own = norm.widths().0;
         if own != width {
             return Err(refuse(&norm.path, format!("is a norm of {own} behind blocks of {width}")));
         }
@@ -221,7 +231,7 @@ pub(super) fn infer(modules: &[Module], blocks: &[Block], known: &Known) -> Resu
     }
     layers.push(Layer::GlobalMean {});
     for (place, linear_layer) in linear.iter().enumerate() {
-        let (inputs, outputs) = widths(linear_layer);
+        let (inputs, outputs) = linear_layer.widths();
         if inputs != width {
             return Err(refuse(
                 &linear_layer.path,
@@ -244,7 +254,7 @@ pub(super) fn infer(modules: &[Module], blocks: &[Block], known: &Known) -> Resu
         (Order::Before, false) => "blocks with norms before their convolutions",
     };
     let stages = counts.iter().map(usize::to_string).collect::<Vec<_>>().join("-");
-    let family = format!("a ResNet{depth} of {stages} {kind}, {} wide at first", widths(first).1);
+    let family = format!("a ResNet{depth} of {stages} {kind}, {} wide at first", first.widths().1);
     let mut assumed = assumptions(order, is_bottleneck, is_large, last_norm.is_some());
     if pads {
         assumed.push(
@@ -310,7 +320,7 @@ fn residual<'a>(
     let mut body = Vec::new();
     for (number, &place) in block.convolutions.iter().enumerate() {
         let module = &modules[place];
-        let (inputs, outputs) = widths(module);
+        let (inputs, outputs) = module.widths();
         if inputs != width {
             let grouped = if width % inputs == 0 && outputs % (width / inputs) == 0 {
                 format!("; a convolution in {} groups is not supported", width / inputs)
@@ -324,8 +334,8 @@ fn residual<'a>(
         }
         let norm = block.norms.get(number).map(|&norm| &modules[norm]);
         let read = if order == Order::Before { inputs } else { outputs };
-        if let Some(norm) = norm.filter(|norm| widths(norm).0 != read) {
-            let own = widths(norm).0;
+        if let Some(norm) = norm.filter(|norm| norm.widths().0 != read) {
+            let own = norm.widths().0;
             return Err(refuse(&norm.path, format!("is a norm of {own} beside a convolution of {inputs} inputs and {outputs} outputs")));
         }
         let convolution = module.layer(if number == strided { stride } else { 1 }, epsilon);
@@ -349,7 +359,7 @@ fn residual<'a>(
     let mut around = entry;
     for &place in &block.shortcut {
         let module = &modules[place];
-        let (inputs, outputs) = widths(module);
+        let (inputs, outputs) = module.widths();
         if inputs != around || matches!(module.kind, Kind::Linear { .. }) {
             return Err(refuse(&module.path, format!("a shortcut of {inputs} inputs after a layer of {around}")));
         }

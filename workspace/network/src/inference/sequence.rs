@@ -1,8 +1,11 @@
 //! Networks whose layers follow each other.
 
+use std::collections::BTreeMap;
+
 use super::geometry::geometry;
-use super::modules::{Kind, Module, natural, untold};
-use super::search::search;
+use super::layer_order::order;
+
+use super::modules::{Kind, Module};
 use super::{Inferred, Known, norms, refuse};
 use crate::architecture::EPSILON;
 use crate::{Architecture, Layer, NetworkError};
@@ -10,164 +13,59 @@ use crate::{Architecture, Layer, NetworkError};
 /// A layer with weights, and the norm behind it.
 pub(super) struct Unit<'a> {
     pub module: &'a Module,
-    pub norms: Vec<&'a Module>,
+    pub norm: Option<&'a Module>,
 }
-
-/// Norms before the first layer, and the layers; or how many followed each other, and why no more.
-type Chain<'a> = Result<(Vec<&'a Module>, Vec<Unit<'a>>), (usize, NetworkError)>;
 
 /// The network of layers in a row.
 pub(super) fn infer(modules: &[Module], known: &Known) -> Result<Inferred, NetworkError> {
-    no_residual_names(modules)?;
-    let mut furthest: Option<(usize, NetworkError)> = None;
-    // An order by numbers leaves out norms that follow no layer.
-    for order in orders(modules, known.is_ordered).into_iter().filter(|order| order.len() == modules.len()) {
-        match chain(&order) {
-            // Norms do not follow norms: those of several layers stand together in the file.
-            Ok((first, units)) if first.len() > 1 || units.iter().any(|unit| unit.norms.len() > 1) => {
-                let norms = std::iter::once(&first).chain(units.iter().map(|unit| &unit.norms)).find(|norms| norms.len() > 1);
-                if let Some(&[one, other, ..]) = norms.map(Vec::as_slice) {
-                    let problem =
-                        format!("is a norm, and so is `{}` before it: neither names nor the file say which layers they follow", one.path);
-                    furthest = Some((modules.len(), refuse(&other.path, problem)));
-                }
-            }
-            Ok((first, units)) => {
-                let layers: Vec<&Module> = units.iter().map(|unit| unit.module).collect();
-                if let Some((layer, problem)) = untold(&layers).filter(|_| !known.is_ordered) {
-                    return Err(refuse(&layer.path, problem));
-                }
-                norms::are_told(&first, &units, modules, known.is_ordered)?;
-                return lay_out(first, &units, known);
-            }
-            Err((length, error)) => {
-                if furthest.as_ref().is_none_or(|(other, _)| length > *other) {
-                    furthest = Some((length, error));
-                }
-            }
-        }
+    no_ways_around(modules)?;
+    let (norms, layers): (Vec<&Module>, Vec<&Module>) = modules.iter().partition(|module| norms::is_norm(module));
+    if layers.is_empty() {
+        return Err(refuse(&norms[0].path, "there are norms and no layers with weights"));
     }
-    // Names that say nothing: the widths may.
-    if let Some(order) = search(modules)
-        && let Ok((first, units)) = chain(&order)
-    {
-        return lay_out(first, &units, known);
-    }
-    Err(furthest.expect("at least one order was tried").1)
+    let layers = order(&layers, known.is_ordered)?;
+    let (first, units) = norms::place(&layers, &norms, modules, known.is_ordered)?;
+    lay_out(first, &units, known)
 }
 
-/// Refuses blocks with a way around them that are of no known form: as a sequence they would be another network.
-fn no_residual_names(modules: &[Module]) -> Result<(), NetworkError> {
+/// Refuses blocks that have or may have a way around them, and are of no known form: as a sequence they would be another network.
+fn no_ways_around(modules: &[Module]) -> Result<(), NetworkError> {
     let is_residual = |component: &str| {
         let name = component.to_lowercase();
         let is_numbered = name.strip_prefix("res").is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit()));
         is_numbered || ["residual", "resblock", "shortcut", "downsample"].iter().any(|word| name.contains(word))
     };
-    match modules.iter().find(|module| module.path.split('.').any(is_residual)) {
-        None => Ok(()),
-        Some(module) => Err(refuse(&module.path, "is of a residual block by its name, and of no form of one that is known")),
+    if let Some(module) = modules.iter().find(|module| module.path.split('.').any(is_residual)) {
+        return Err(refuse(&module.path, "is of a residual block by its name, and of no form of one that is known"));
     }
-}
-
-/// The orders in which layers may follow: that of the file where it has one, names by their numbers, convolutions first, norms by the
-/// number of their layer.
-fn orders(modules: &[Module], is_ordered: bool) -> Vec<Vec<&Module>> {
-    let file: Vec<&Module> = modules.iter().collect();
-    let mut sorted = file.clone();
-    sorted.sort_by(|left, right| natural(&left.path, &right.path));
-    let top = |module: &Module| module.path.split('.').next().unwrap_or_default().to_owned();
-    let convolves = |group: &str| modules.iter().any(|module| matches!(module.kind, Kind::Conv { .. }) && top(module) == group);
-    let mut grouped = sorted.clone();
-    grouped.sort_by_key(|module| !convolves(&top(module)));
-    let rank = |kind: Kind| match kind {
-        Kind::Conv { .. } => 0,
-        Kind::Linear { .. } => 1,
-        Kind::Norm { .. } => 2,
-    };
-    // Flax counts each kind of layer by itself: norm 3 is behind convolution 3.
-    let (norms, mut layers): (Vec<&Module>, Vec<&Module>) = sorted.iter().partition(|module| rank(module.kind) == 2);
-    layers.sort_by_key(|module| rank(module.kind));
-    // The numbers of a sequence count norms and layers together, and tell where a norm stands.
-    let is_counted = norms.iter().any(|norm| layers.iter().any(|layer| norms::in_one_sequence(norm, layer)));
-    let by_kind = (!is_counted).then(|| {
-        let norms = if is_ordered && !norms::names_tell(&norms) { of_kind(&file, 2, rank) } else { norms };
-        norms::behind_layers(&layers, &norms)
-    });
-    let orders =
-        if is_ordered { [Some(file), Some(sorted), Some(grouped), by_kind] } else { [Some(sorted), Some(grouped), by_kind, Some(file)] };
-    orders.into_iter().flatten().collect()
-}
-
-/// The modules of a rank, in their order.
-fn of_kind<'a>(modules: &[&'a Module], wanted: usize, rank: impl Fn(Kind) -> usize) -> Vec<&'a Module> {
-    modules.iter().copied().filter(|module| rank(module.kind) == wanted).collect()
-}
-
-/// Follows the widths from layer to layer: norms before the first layer, and the layers. Where they break off, how many followed.
-fn chain<'a>(order: &[&'a Module]) -> Chain<'a> {
-    let mut first = Vec::new();
-    let mut units: Vec<Unit<'_>> = Vec::new();
-    let mut width: Option<usize> = None;
-    let mut flat = false;
-    for (place, &module) in order.iter().enumerate() {
-        let broken = |problem: String| (place, refuse(&module.path, problem));
-        let weight = format!("{}.weight", module.path);
-        match module.kind {
-            Kind::Norm { units: own, .. } => {
-                if width.is_some_and(|width| width != own) {
-                    return Err(broken(format!("`{weight}`: a norm of {own} after a layer of {}", width.unwrap_or_default())));
-                }
-                width = Some(own);
-                match units.last_mut() {
-                    Some(unit) => unit.norms.push(module),
-                    None => first.push(module),
-                }
-            }
-            Kind::Conv { inputs, outputs, .. } => {
-                match width {
-                    _ if flat => return Err(broken(format!("`{weight}`: a convolution after a linear layer"))),
-                    Some(width) if width != inputs => {
-                        let grouped = if width % inputs == 0 && outputs % (width / inputs) == 0 {
-                            format!("; a convolution in {} groups is not supported", width / inputs)
-                        } else {
-                            String::new()
-                        };
-                        let s = if inputs == 1 { "" } else { "s" };
-                        return Err(broken(format!("{weight}: {outputs} outputs of {inputs} input{s} after a layer of {width}{grouped}")));
-                    }
-                    _ => {}
-                }
-                width = Some(outputs);
-                units.push(Unit { module, norms: Vec::new() });
-            }
-            Kind::Linear { inputs, outputs } => {
-                let fits = match width {
-                    None => true,
-                    Some(width) if flat => width == inputs,
-                    // The first one behind convolutions reads a square of pixels of each channel.
-                    Some(width) => inputs % width == 0 && (units.is_empty() || is_square(inputs / width)),
-                };
-                if !fits {
-                    let width = width.unwrap_or_default();
-                    return Err(broken(format!("{weight}: {outputs} outputs of {inputs} inputs after a layer of {width}")));
-                }
-                (width, flat) = (Some(outputs), true);
-                units.push(Unit { module, norms: Vec::new() });
-            }
+    // What is numbered in a sequence is one; parts with names may be added up.
+    let mut inside: BTreeMap<&str, Vec<&Module>> = BTreeMap::new();
+    for module in modules.iter().filter(|module| !norms::is_norm(module)) {
+        let ends = module.path.match_indices('.').map(|(end, _)| end);
+        for end in ends.filter(|&end| module.path[end + 1..].starts_with(|letter: char| !letter.is_ascii_digit())) {
+            inside.entry(&module.path[..end]).or_default().push(module);
         }
     }
-    if units.is_empty() {
-        return Err((0, refuse(&order[0].path, "there are norms and no layers with weights")));
+    let gives_what_it_reads = |layers: &[&Module]| {
+        let (mut read, mut given): (Vec<usize>, Vec<usize>) = layers.iter().map(|layer| layer.widths()).unzip();
+        read.sort_unstable();
+        given.sort_unstable();
+        layers.len() > 1 && read == given
+    };
+    let mut alike: BTreeMap<&str, &str> = BTreeMap::new();
+    for (path, _) in inside.into_iter().filter(|(_, layers)| gives_what_it_reads(layers)) {
+        let name = path.trim_end_matches(|letter: char| letter.is_ascii_digit());
+        if let Some(other) = alike.insert(name, path).filter(|_| name != path) {
+            let problem = format!(
+                "gives as many as it reads in several layers, and so does `{path}`: names do not say whether a way leads around them"
+            );
+            return Err(refuse(other, problem));
+        }
     }
-    Ok((first, units))
+    Ok(())
 }
 
-/// Whether so many pixels make a square.
-pub(super) fn is_square(pixels: usize) -> bool {
-    pixels.isqrt().pow(2) == pixels
-}
-
-fn lay_out(first: Vec<&Module>, units: &[Unit<'_>], known: &Known) -> Result<Inferred, NetworkError> {
+fn lay_out(first: Option<&Module>, units: &[Unit<'_>], known: &Known) -> Result<Inferred, NetworkError> {
     let epsilon = known.epsilon.unwrap_or(EPSILON);
     let convolutions = units.iter().take_while(|unit| matches!(unit.module.kind, Kind::Conv { .. })).count();
     let mut assumed = Vec::new();
@@ -192,13 +90,11 @@ fn lay_out(first: Vec<&Module>, units: &[Unit<'_>], known: &Known) -> Result<Inf
     }
     let shape = geometry(units, convolutions, pixels, known, &relu_first, &mut assumed)?;
     let mut layers = Vec::new();
-    if convolutions == 0 && first.is_empty() {
-        layers.push(Layer::Flatten {});
-    }
-    layers.extend(first.iter().map(|norm| norm.layer(1, epsilon)));
-    if convolutions == 0 && !first.is_empty() {
-        layers.push(Layer::Flatten {});
-    }
+    // A norm before a linear layer is of all numbers of an image, or of its channels.
+    let is_of_channels = first.is_some_and(|norm| norm.widths().0 != units[0].module.widths().0);
+    let norm = first.map(|norm| norm.layer(1, epsilon));
+    let flatten = (convolutions == 0).then_some(Layer::Flatten {});
+    layers.extend(if is_of_channels { [norm, flatten] } else { [flatten, norm] }.into_iter().flatten());
     for (place, unit) in units.iter().enumerate() {
         if place == convolutions && place > 0 {
             layers.extend(shape.resized.map(|size| Layer::AdaptiveMean { size }));
@@ -217,11 +113,11 @@ fn lay_out(first: Vec<&Module>, units: &[Unit<'_>], known: &Known) -> Result<Inf
         }
         layers.push(layer);
         let relu = (place + 1 < units.len() && !known.linear && !no_relu[place]).then_some(Layer::Relu {});
-        let norms = unit.norms.iter().map(|norm| norm.layer(1, epsilon));
+        let norm = unit.norm.map(|norm| norm.layer(1, epsilon));
         if relu_first[place] {
-            layers.extend(relu.into_iter().chain(norms));
+            layers.extend(relu.into_iter().chain(norm));
         } else {
-            layers.extend(norms.chain(relu));
+            layers.extend(norm.into_iter().chain(relu));
         }
         if shape.pools.contains(&place) {
             layers.push(Layer::MaxPool { size: 2, stride: Some(2), padding: 0 });
@@ -232,7 +128,7 @@ fn lay_out(first: Vec<&Module>, units: &[Unit<'_>], known: &Known) -> Result<Inf
     }
     if units.len() > 1 && !known.linear {
         let before = relu_first.iter().filter(|first| **first).count();
-        let norms = match units.iter().filter(|unit| !unit.norms.is_empty()).count() {
+        let norms = match units.iter().filter(|unit| unit.norm.is_some()).count() {
             all if before > 0 && before == all => "before its norm: the numbers leave one out between them",
             _ if before > 0 => "behind its norm, or before it where the numbers leave one out between them",
             _ => "behind its norm where it has one",
@@ -244,7 +140,7 @@ fn lay_out(first: Vec<&Module>, units: &[Unit<'_>], known: &Known) -> Result<Inf
             assumed.push(format!("no ReLU stands behind {}: the numbers leave no room for one", without.join(", ")));
         }
     }
-    norms_assumed(first.iter().chain(units.iter().flat_map(|unit| &unit.norms)).copied(), epsilon, &mut assumed);
+    norms_assumed(first.into_iter().chain(units.iter().filter_map(|unit| unit.norm)), epsilon, &mut assumed);
     let family = match (convolutions, units.len()) {
         (0, 1) => "one linear layer".to_owned(),
         (0, count) => format!("a multi-layer perceptron of {count} linear layers"),
@@ -253,7 +149,7 @@ fn lay_out(first: Vec<&Module>, units: &[Unit<'_>], known: &Known) -> Result<Inf
         }
         (convolutions, count) => format!("a sequence of {convolutions} convolutions and {} linear layers", count - convolutions),
     };
-    let bound = first.iter().copied().chain(units.iter().flat_map(|unit| std::iter::once(unit.module).chain(unit.norms.iter().copied())));
+    let bound = first.into_iter().chain(units.iter().flat_map(|unit| std::iter::once(unit.module).chain(unit.norm)));
     let bound = bound.flat_map(Module::bound).collect();
     let architecture = Architecture { input: shape.input, classes, layers }.resolved();
     Ok(Inferred { architecture, family, assumed, bound, kept: Vec::new() })
@@ -273,7 +169,7 @@ fn room_behind(units: &[Unit<'_>], place: usize) -> bool {
         let (unit, next) = (&units[place], units.get(place + 1)?);
         let (parent, own) = numbered(unit.module)?;
         let (other, behind) = numbered(next.module)?;
-        let norm = match unit.norms.first() {
+        let norm = match unit.norm {
             Some(norm) => numbered(norm).filter(|(of, _)| *of == parent)?.1,
             None => own,
         };

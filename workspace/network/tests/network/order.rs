@@ -56,6 +56,44 @@ fn norms_stand_where_numbers_or_the_file_say() {
 }
 
 #[test]
+fn sorted_layers_follow_by_their_numbers_and_widths_whatever_their_letters() {
+    // Numbers are whole: 1 stands before 2 and 10.
+    let blocks: Vec<String> = (0..12).flat_map(|block| [format!("blocks.{block}.bn 8"), format!("blocks.{block}.conv 8x8x3x3")]).collect();
+    let mut sorted: Vec<&str> = blocks.iter().map(String::as_str).chain(["stem 8x3x3x3", "classes 3x8"]).collect();
+    sorted.sort_unstable();
+    let each = (0..12).map(|block| format!("blocks.{block}.conv blocks.{block}.bn relu "));
+    assert_eq!(row(&SORTED, &sorted).unwrap(), format!("stem relu {}classes", each.collect::<String>()));
+    // A head that sorts first, layers by words of which one order alone has fitting widths, norms in a list of their own.
+    assert_eq!(
+        row(&SORTED, &["fc 3x8", "layers.0.fc 8x9", "layers.0.n 8", "layers.1.fc 8x8"]).unwrap(),
+        "layers.0.fc layers.0.n relu layers.1.fc relu fc"
+    );
+    assert_eq!(
+        row(&SORTED, &["hidden.0 8x8", "hidden.1 8x8", "input 8x9", "output 3x8"]).unwrap(),
+        "input_layer relu hidden.0 relu hidden.1 relu output_layer"
+    );
+    for known in [&ORDERED, &SORTED] {
+        let lists = ["head 3x8", "layers.0 8x9", "layers.1 8x8", "norms.0 8", "norms.1 8"];
+        assert_eq!(row(known, &lists).unwrap(), "layers.0 norms.0 relu layers.1 norms.1 relu head");
+    }
+    // Widths tell an order that numbers speak against, where it is the only one.
+    assert_eq!(row(&SORTED, &["fc1 8x5", "fc2 5x9", "fc3 3x8"]).unwrap(), "fc2 relu fc1 relu fc3");
+    refused(&SORTED, &["down 4x8", "up 8x4"], "could stand where `down` does, and neither their names");
+    refused(&SORTED, &["fc1 8x9", "fc2 3x7"], "3 outputs of 7 inputs after a layer of 8");
+}
+
+#[test]
+fn a_norm_of_an_image_stands_behind_its_flatten_and_one_of_channels_before_it() {
+    let layers = |layers: &[&str], input: Shape| {
+        let known = Known { input: Some(input), ..ORDERED };
+        let found = infer(&listed(&text(layers)), &known).unwrap().architecture.layers;
+        found.iter().map(|layer| matches!(layer, Layer::Flatten {})).collect::<Vec<_>>()
+    };
+    assert_eq!(layers(&["0 12", "1 8x12", "3 3x8"], Shape::new(3, 2, 2)), [true, false, false, false, false]);
+    assert_eq!(layers(&["0 3", "2 8x12", "4 3x8"], Shape::new(3, 2, 2)), [false, true, false, false, false]);
+}
+
+#[test]
 fn norms_that_could_stand_elsewhere_are_refused() {
     let untold = "neither names nor the file say which layer it stands behind";
     refused(&SORTED, &["fc1 8x9", "fc2 8x8", "fc3 8x8", "n_end 8", "n_in 8", "n_mid 8"], untold);
@@ -119,6 +157,33 @@ fn blocks_and_their_norms_stand_as_a_pytorch_file_has_them_and_are_refused_where
     // Numbers tell, whatever the order of the file.
     let numbered = order(&SORTED, &blocks(["layer.10", "layer.2", "layer.1"], ["bn2", "bn1"])).unwrap();
     assert_eq!([&numbered[1], &numbered[2], &numbered[9]], ["layer.1.conv1.weight", "layer.1.bn1.scale", "layer.10.conv1.weight"]);
+}
+
+#[test]
+fn blocks_of_any_words_are_residual_where_a_convolution_stands_before_them() {
+    let block = |path: &str, [one, two]: [&str; 2], inputs: usize, units: usize| {
+        text(&[&format!("{path}.{one} {units}x{inputs}x3x3"), &format!("{path}.{two} {units}x{units}x3x3")])
+    };
+    let family = |known: &Known, parts: Vec<String>| {
+        infer(&listed(&parts.join("\n")), known).map(|found| found.family).map_err(|error| error.to_string())
+    };
+    let (stem, head) = (text(&["stem 8x3x3x3"]), text(&["fc 3x8"]));
+    for words in [["c1", "c2"], ["conv0", "conv1"], ["first", "second"]] {
+        let parts = || vec![stem.clone(), block("blocks.0", words, 8, 8), block("blocks.1", words, 8, 8), head.clone()];
+        assert!(family(&ORDERED, parts()).unwrap().starts_with("a ResNet6 of 2 basic blocks"), "{words:?}");
+        assert_eq!(family(&SORTED, parts()).is_ok(), words[0] != "first", "{words:?}");
+    }
+    // Without a convolution before them nothing can lead around the first.
+    let plain = vec![block("stage1", ["conv1", "conv2"], 3, 8), block("stage2", ["conv1", "conv2"], 8, 8), head.clone()];
+    assert!(family(&ORDERED, plain).unwrap().starts_with("a sequence of 4 convolutions"));
+    // Parts of blocks deeper inside may be added up, numbers alone may not.
+    let deep = |path: &str| block(path, ["conv1.conv", "conv2.conv"], 8, 8);
+    let error = family(&ORDERED, vec![stem.clone(), deep("blocks.0"), deep("blocks.1"), head.clone()]).unwrap_err();
+    assert!(error.contains("layer `blocks.0`: gives as many as it reads in several layers, and so does `blocks.1`"), "{error}");
+    let linear = |path: &str| text(&[&format!("{path}.fc1 16x8"), &format!("{path}.fc2 8x16")]);
+    assert!(family(&ORDERED, vec![text(&["stem 8x9"]), linear("blocks.0"), linear("blocks.1"), head.clone()]).is_err());
+    let numbers = |path: &str| block(path, ["0", "2"], 8, 8);
+    assert!(family(&ORDERED, vec![stem, numbers("stages.0"), numbers("stages.1"), head]).unwrap().starts_with("a sequence of 5"));
 }
 
 #[test]

@@ -110,6 +110,10 @@ fn a_norm_of_a_shortcut_comes_behind_its_convolution_whatever_the_alphabet_says(
 fn norms_alone_and_more_norms_than_layers_are_refused_by_name() {
     assert!(refusal(&norm("bn1", 8)).contains("no layers with weights"), "{}", refusal(&norm("bn1", 8)));
     let text = format!("fc1.weight 8x4\n{}{}{}fc2.weight 3x8\n", norm("bn1", 8), norm("bn2", 8), norm("bn3", 8));
-    assert!(refusal(&text).contains("is a norm, and so is"), "{}", refusal(&text));
+    assert!(
+        refusal(&text).contains("layer `bn1`: is one of 3 norms of 8, and one layer without a norm gives as many"),
+        "{}",
+        refusal(&text)
+    );
     assert!(infer(&sorted(&text), &Known::default()).is_err());
 }

@@ -1,0 +1,165 @@
+//! In which order the layers of a sequence follow each other.
+
+use super::modules::{Kind, Module, natural, tells_order};
+use super::refuse;
+use crate::NetworkError;
+
+/// Steps after which the search gives up.
+const MOST_STEPS: usize = 100_000;
+
+/// The layers, none of them a norm, in the order in which each takes what the one before gives: that of the file where it is one and the file has
+/// an order, else the one that numbers in names allow, else the one that widths allow.
+///
+/// # Errors
+/// When there is no such order, and when there are several in a file without an order.
+pub(super) fn order<'a>(layers: &[&'a Module], is_ordered: bool) -> Result<Vec<&'a Module>, NetworkError> {
+    let mut likely = layers.to_vec();
+    if !is_ordered {
+        likely.sort_by(|left, right| natural(&left.path, &right.path));
+        likely.sort_by_key(|layer| matches!(layer.kind, Kind::Linear { .. }));
+    }
+    let broken = breaks(&likely);
+    if is_ordered && broken.is_none() {
+        return Ok(likely);
+    }
+    let by_names = Search::run(&likely, |one, other| tells_order(&one.path, &other.path) && natural(&one.path, &other.path).is_lt());
+    let by_widths = || Search::run(&likely, |_, _| false);
+    match (by_names, broken) {
+        (Found::One(order), _) => Ok(order),
+        (Found::Several(order, _), _) if is_ordered => Ok(order),
+        (Found::Several(_, [one, other]), _) => Err(refuse(&other.path, untold(one, other))),
+        (Found::None, Some(error)) => match by_widths() {
+            Found::One(order) => Ok(order),
+            _ => Err(error),
+        },
+        // The search gave up.
+        (Found::None, None) => Ok(likely),
+    }
+}
+
+/// What to say of two layers of which nothing tells the first.
+fn untold(one: &Module, other: &Module) -> String {
+    let what = if one.kind == other.kind { "has the shape of" } else { "could stand where" };
+    let does = if one.kind == other.kind { "" } else { " does" };
+    format!("{what} `{}`{does}, and neither their names nor the file, whose tensors are sorted, say which comes first", one.path)
+}
+
+/// What a layer gives.
+#[derive(Clone, Copy, Debug)]
+struct Width {
+    channels: usize,
+    is_flat: bool,
+}
+
+/// What a layer gives, if it takes what the one before gives.
+fn follows(before: Option<Width>, layer: &Module) -> Option<Width> {
+    match (layer.kind, before) {
+        (Kind::Conv { .. }, Some(Width { is_flat: true, .. })) => None,
+        (Kind::Conv { inputs, outputs, .. }, _) if before.is_none_or(|before| before.channels == inputs) => {
+            Some(Width { channels: outputs, is_flat: false })
+        }
+        (Kind::Linear { inputs, outputs }, _) => {
+            let fits = match before {
+                None => true,
+                Some(Width { channels, is_flat: true }) => channels == inputs,
+                // The first one behind convolutions reads a square of pixels of each channel.
+                Some(Width { channels, .. }) => inputs % channels == 0 && is_square(inputs / channels),
+            };
+            fits.then_some(Width { channels: outputs, is_flat: true })
+        }
+        _ => None,
+    }
+}
+
+/// Why layers do not follow each other in this order.
+fn breaks(order: &[&Module]) -> Option<NetworkError> {
+    let mut before = None;
+    for layer in order {
+        match follows(before, layer) {
+            Some(width) => before = Some(width),
+            None => return Some(refuse(&layer.path, misfit(layer, before?))),
+        }
+    }
+    None
+}
+
+fn misfit(layer: &Module, before: Width) -> String {
+    let (inputs, outputs) = layer.widths();
+    let (weight, width) = (format!("{}.weight", layer.path), before.channels);
+    let is_convolution = matches!(layer.kind, Kind::Conv { .. });
+    if is_convolution && before.is_flat {
+        return format!("`{weight}`: a convolution after a linear layer");
+    }
+    let is_grouped = is_convolution && width % inputs == 0 && outputs % (width / inputs) == 0;
+    let grouped = if is_grouped { format!("; a convolution in {} groups is not supported", width / inputs) } else { String::new() };
+    let s = if inputs == 1 { "" } else { "s" };
+    format!("{weight}: {outputs} outputs of {inputs} input{s} after a layer of {width}{grouped}")
+}
+
+/// Whether so many pixels make a square.
+pub(super) fn is_square(pixels: usize) -> bool {
+    pixels.isqrt().pow(2) == pixels
+}
+
+/// The orders that there are.
+enum Found<'a> {
+    None,
+    One(Vec<&'a Module>),
+    /// The likeliest, and two layers of which either can come first.
+    Several(Vec<&'a Module>, [&'a Module; 2]),
+}
+
+/// Goes through the orders in which every layer takes what the one before gives.
+struct Search<'a, 'b> {
+    /// The likeliest first.
+    layers: &'b [&'a Module],
+    /// The layers that have to stand before each.
+    before: Vec<Vec<usize>>,
+    is_placed: Vec<bool>,
+    order: Vec<usize>,
+    first: Option<Vec<usize>>,
+    second: Option<Vec<usize>>,
+    steps: usize,
+}
+
+impl<'a, 'b> Search<'a, 'b> {
+    fn run(layers: &'b [&'a Module], is_before: impl Fn(&Module, &Module) -> bool) -> Found<'a> {
+        let count = layers.len();
+        let before = (0..count).map(|place| (0..count).filter(|&other| is_before(layers[other], layers[place])).collect()).collect();
+        let is_placed = vec![false; count];
+        let mut search = Search { layers, before, is_placed, order: Vec::new(), first: None, second: None, steps: 0 };
+        search.go_on(None);
+        let of = |places: &[usize]| places.iter().map(|&place| layers[place]).collect();
+        match (search.first, search.second) {
+            (Some(first), Some(second)) => {
+                let place = first.iter().zip(&second).position(|(one, other)| one != other).unwrap_or_default();
+                Found::Several(of(&first), [layers[first[place]], layers[second[place]]])
+            }
+            (Some(first), None) if search.steps < MOST_STEPS => Found::One(of(&first)),
+            _ => Found::None,
+        }
+    }
+
+    /// Tries every layer that can follow one of this width.
+    fn go_on(&mut self, width: Option<Width>) {
+        self.steps += 1;
+        if self.order.len() == self.layers.len() {
+            *(if self.first.is_none() { &mut self.first } else { &mut self.second }) = Some(self.order.clone());
+        }
+        for place in 0..self.layers.len() {
+            if self.second.is_some() || self.steps >= MOST_STEPS {
+                return;
+            }
+            if self.is_placed[place] || self.before[place].iter().any(|&other| !self.is_placed[other]) {
+                continue;
+            }
+            if let Some(width) = follows(width, self.layers[place]) {
+                self.order.push(place);
+                self.is_placed[place] = true;
+                self.go_on(Some(width));
+                self.is_placed[place] = false;
+                self.order.pop();
+            }
+        }
+    }
+}
