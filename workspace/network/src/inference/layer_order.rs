@@ -7,6 +7,9 @@ use crate::NetworkError;
 /// Steps after which the search gives up.
 const MOST_STEPS: usize = 100_000;
 
+/// Layers between which orders are searched: time and memory grow with their square.
+const MOST_LAYERS: usize = 2_000;
+
 /// The layers, none of them a norm, in the order in which each takes what the one before gives: that of the file where it is one and the file has
 /// an order, else the one that numbers in names allow, else the one that widths allow.
 ///
@@ -21,6 +24,13 @@ pub(super) fn order<'a>(layers: &[&'a Module], is_ordered: bool) -> Result<Vec<&
     let broken = breaks(&likely);
     if is_ordered && broken.is_none() {
         return Ok(likely);
+    }
+    if likely.len() > MOST_LAYERS {
+        let problem = format!(
+            "stands in a row of {} layers, and an order that the file does not tell is sought of at most {MOST_LAYERS}",
+            likely.len()
+        );
+        return Err(refuse(&likely[0].path, problem));
     }
     let by_names = Search::run(&likely, |one, other| tells_order(&one.path, &other.path) && natural(&one.path, &other.path).is_lt());
     let by_widths = || Search::run(&likely, |_, _| false);
@@ -39,9 +49,9 @@ pub(super) fn order<'a>(layers: &[&'a Module], is_ordered: bool) -> Result<Vec<&
 
 /// What to say of two layers of which nothing tells the first.
 fn untold(one: &Module, other: &Module) -> String {
-    let what = if one.kind == other.kind { "has the shape of" } else { "could stand where" };
-    let does = if one.kind == other.kind { "" } else { " does" };
-    format!("{what} `{}`{does}, and neither their names nor the file, whose tensors are sorted, say which comes first", one.path)
+    let what =
+        if one.kind == other.kind { format!("has the shape of `{}`", one.path) } else { format!("could stand where `{}` does", one.path) };
+    format!("{what}, and neither their names nor the file, whose tensors are sorted, say which comes first")
 }
 
 /// What a layer gives.
@@ -113,8 +123,10 @@ enum Found<'a> {
 struct Search<'a, 'b> {
     /// The likeliest first.
     layers: &'b [&'a Module],
-    /// The layers that have to stand before each.
-    before: Vec<Vec<usize>>,
+    /// The layers that have to stand behind each.
+    behind: Vec<Vec<usize>>,
+    /// How many of those that have to stand before each do not yet.
+    missing: Vec<usize>,
     is_placed: Vec<bool>,
     order: Vec<usize>,
     first: Option<Vec<usize>>,
@@ -125,9 +137,12 @@ struct Search<'a, 'b> {
 impl<'a, 'b> Search<'a, 'b> {
     fn run(layers: &'b [&'a Module], is_before: impl Fn(&Module, &Module) -> bool) -> Found<'a> {
         let count = layers.len();
-        let before = (0..count).map(|place| (0..count).filter(|&other| is_before(layers[other], layers[place])).collect()).collect();
+        let behind = |place: usize| (0..count).filter(|&other| is_before(layers[place], layers[other])).collect();
+        let behind: Vec<Vec<usize>> = (0..count).map(behind).collect();
+        let mut missing = vec![0; count];
+        behind.iter().flatten().for_each(|&place| missing[place] += 1);
         let is_placed = vec![false; count];
-        let mut search = Search { layers, before, is_placed, order: Vec::new(), first: None, second: None, steps: 0 };
+        let mut search = Search { layers, behind, missing, is_placed, order: Vec::new(), first: None, second: None, steps: 0 };
         search.go_on(None);
         let of = |places: &[usize]| places.iter().map(|&place| layers[place]).collect();
         match (search.first, search.second) {
@@ -150,13 +165,15 @@ impl<'a, 'b> Search<'a, 'b> {
             if self.second.is_some() || self.steps >= MOST_STEPS {
                 return;
             }
-            if self.is_placed[place] || self.before[place].iter().any(|&other| !self.is_placed[other]) {
+            if self.is_placed[place] || self.missing[place] > 0 {
                 continue;
             }
             if let Some(width) = follows(width, self.layers[place]) {
                 self.order.push(place);
                 self.is_placed[place] = true;
+                (0..self.behind[place].len()).for_each(|index| self.missing[self.behind[place][index]] -= 1);
                 self.go_on(Some(width));
+                (0..self.behind[place].len()).for_each(|index| self.missing[self.behind[place][index]] += 1);
                 self.is_placed[place] = false;
                 self.order.pop();
             }

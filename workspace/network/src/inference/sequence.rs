@@ -57,7 +57,7 @@ fn no_ways_around(modules: &[Module]) -> Result<(), NetworkError> {
         let name = path.trim_end_matches(|letter: char| letter.is_ascii_digit());
         if let Some(other) = alike.insert(name, path).filter(|_| name != path) {
             let problem = format!(
-                "gives as many as it reads in several layers, and so does `{path}`: names do not say whether a way leads around them"
+                "has several layers and gives as many units as it reads, as `{path}` does: names do not say whether a way leads around them"
             );
             return Err(refuse(other, problem));
         }

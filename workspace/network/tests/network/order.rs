@@ -80,6 +80,10 @@ fn sorted_layers_follow_by_their_numbers_and_widths_whatever_their_letters() {
     assert_eq!(row(&SORTED, &["fc1 8x5", "fc2 5x9", "fc3 3x8"]).unwrap(), "fc2 relu fc1 relu fc3");
     refused(&SORTED, &["down 4x8", "up 8x4"], "could stand where `down` does, and neither their names");
     refused(&SORTED, &["fc1 8x9", "fc2 3x7"], "3 outputs of 7 inputs after a layer of 8");
+    let many: Vec<String> = (0..2_001).map(|number| format!("layers.{number} 4x4")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    refused(&SORTED, &many, "layer `layers.0`: stands in a row of 2001 layers");
+    assert!(row(&ORDERED, &many).is_ok(), "the file tells");
 }
 
 #[test]
@@ -179,7 +183,7 @@ fn blocks_of_any_words_are_residual_where_a_convolution_stands_before_them() {
     // Parts of blocks deeper inside may be added up, numbers alone may not.
     let deep = |path: &str| block(path, ["conv1.conv", "conv2.conv"], 8, 8);
     let error = family(&ORDERED, vec![stem.clone(), deep("blocks.0"), deep("blocks.1"), head.clone()]).unwrap_err();
-    assert!(error.contains("layer `blocks.0`: gives as many as it reads in several layers, and so does `blocks.1`"), "{error}");
+    assert!(error.contains("layer `blocks.0`: has several layers and gives as many units as it reads, as `blocks.1` does"), "{error}");
     let linear = |path: &str| text(&[&format!("{path}.fc1 16x8"), &format!("{path}.fc2 8x16")]);
     assert!(family(&ORDERED, vec![text(&["stem 8x9"]), linear("blocks.0"), linear("blocks.1"), head.clone()]).is_err());
     let numbers = |path: &str| block(path, ["0", "2"], 8, 8);
