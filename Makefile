@@ -11,7 +11,7 @@ RUN = $(PROGRAM) run --profile $(PROFILE) $(if $(JOBS),--jobs $(JOBS))
 EXPERIMENTS = table-1 table-3 table-4 table-5 table-6 figure-2 figure-3 figure-4 figure-5 figure-7b figure-8 figure-9 figure-10 figure-11 \
 	figure-15 figure-17 restarts replicates width dead-networks git-rebasin-mnist git-rebasin-cifar10 git-rebasin-epochs git-rebasin-split \
 	git-rebasin-glyphs git-rebasin-imagenet git-rebasin-width ot-fusion-mnist ot-fusion-widths ot-fusion-pruning ot-fusion-skills ot-fusion-many \
-	ot-fusion-cifar10 repair-mlp-depth repairing rematch federated mpf-published mpf-described mpf-fair cifar10-resnet20 cifar10-vgg11 cifar100-resnet20
+	ot-fusion-cifar10 repair-mlp-depth repair-resnet20 repairing rematch federated mpf-published mpf-described mpf-fair cifar10-resnet20 cifar10-vgg11 cifar100-resnet20
 
 .DEFAULT_GOAL := help
 .PHONY: help setup build test quickstart smoke $(EXPERIMENTS:%=reproduce-%) reproduce-mpf reproduce-mpf-continual reproduce-figure-7a reproduce-planted-permutation reproduce-counterexample check-accuracies check-tables check-report setup-wgpu test-wgpu device-check device-check-programs test-slurm bench peers python lint docs fuzz ci
@@ -32,7 +32,7 @@ help:
 	@echo "make bench               time our work beside the peers', which come from PyPI into .venv"
 	@echo "make python              build the wheel of the Python package and run its tests, in .venv-python"
 	@echo "make lint, docs, fuzz, ci   what continuous integration runs"
-	@echo "make reproduce-NAME      one experiment, PROFILE=cpu (default) or PROFILE=paper, JOBS=N. NAME is one of"
+	@echo "make reproduce-NAME      one experiment, PROFILE=cpu (default) or, of a paper's, PROFILE=paper, JOBS=N. NAME is one of"
 	@echo "$(EXPERIMENTS) mpf mpf-continual figure-7a planted-permutation counterexample" | fold -s -w 90 | sed 's/^/    /'
 
 # Says what it will do before it does it.
@@ -58,7 +58,7 @@ quickstart: build
 smoke: build
 	$(PROGRAM) run experiments/smoke.toml --results target/smoke/results --plots target/smoke/plots --store target/smoke/store
 
-# One experiment: its spec, results/ and plots/ have the name behind `reproduce-`. PROFILE=paper has the published settings.
+# One experiment: its spec, results/ and plots/ have the name behind `reproduce-`. PROFILE=paper has the published settings, where there are any.
 $(EXPERIMENTS:%=reproduce-%): reproduce-%: build
 	$(RUN) experiments/$*.toml
 

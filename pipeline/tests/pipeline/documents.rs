@@ -254,6 +254,21 @@ fn every_target_of_the_makefile_is_told_by_it_and_what_checks_figures_also_by_th
 }
 
 #[test]
+fn every_experiment_of_the_makefile_has_the_profile_that_it_runs() {
+    let makefile = fs::read_to_string(root().join("Makefile")).unwrap().replace("\\\n", "");
+    let names = makefile.lines().find_map(|line| line.strip_prefix("EXPERIMENTS = ")).unwrap();
+    let profile = makefile.lines().find_map(|line| line.strip_prefix("PROFILE ?= ")).unwrap();
+    let lacks: Vec<&str> = names
+        .split_whitespace()
+        .filter(|name| {
+            let table: toml::Table = toml::from_str(&fs::read_to_string(root().join(format!("experiments/{name}.toml"))).unwrap()).unwrap();
+            table.get("profiles").and_then(|profiles| profiles.get(profile)).is_none()
+        })
+        .collect();
+    assert!(names.contains("table-1") && lacks.is_empty(), "specs without a profile `{profile}`: {lacks:?}");
+}
+
+#[test]
 fn a_schedule_holds_real_tables_against_their_bands() {
     let workflow = fs::read_to_string(root().join(".github/workflows/tables.yml")).unwrap();
     assert!(["schedule:", "workflow_dispatch:", "make check-tables"].iter().all(|part| workflow.contains(part)), "{workflow}");
