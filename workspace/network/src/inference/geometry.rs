@@ -59,16 +59,11 @@ pub(super) fn geometry(
         Kind::Norm { units, .. } => units,
     };
     if convolutions == 0 {
-        let input = match (known.input, inputs) {
-            (Some(shape), _) if shape.volume() == inputs => shape,
-            (Some(shape), _) => {
-                let numbers = shape.volume();
-                return Err(refuse(&first.path, format!("takes {inputs} numbers, an image of shape {shape} has {numbers}")));
-            }
-            (None, 784) => Shape::new(1, 28, 28),
-            (None, 3072) => Shape::new(3, 32, 32),
-            (None, inputs) => Shape::new(inputs, 1, 1),
-        };
+        let input = image_of(inputs, known);
+        if input.volume() != inputs {
+            let numbers = input.volume();
+            return Err(refuse(&first.path, format!("takes {inputs} numbers, an image of shape {input} has {numbers}")));
+        }
         return Ok(Geometry { input, pools: Vec::new(), padding: Padding::All, ends_in_mean: false, resized: None });
     }
     if let Some(shape) = known.input.filter(|shape| shape.channels != inputs) {
@@ -98,7 +93,7 @@ pub(super) fn geometry(
     // Usual ways to come from an image of a usual size to as many pixels as the first linear layer reads.
     if let Some(side) = side.filter(|&side| side > 1) {
         for &size in &sizes {
-            for (padding, pools) in ways(convolutions.len(), by_gaps.as_ref()) {
+            for (padding, pools) in ways(convolutions, by_gaps.as_ref()) {
                 if ends(convolutions, size, padding, &pools) == Some(side) {
                     let behind = if pools.is_empty() { "no".to_owned() } else { format!("{} of {}", pools.len(), convolutions.len()) };
                     let word = padding.word();
@@ -132,7 +127,20 @@ pub(super) fn geometry(
         Some(side) if side > 1 => square(side << pools.len()),
         _ => square(usual[0].max(1 << pools.len())),
     };
+    if known.input.is_none() {
+        assumed.push(format!("images have {} by {} pixels", input.height, input.width));
+    }
     Ok(Geometry { input, pools, padding: Padding::All, ends_in_mean, resized: None })
+}
+
+/// The images whose numbers a first linear layer reads.
+pub(super) fn image_of(inputs: usize, known: &Known) -> Shape {
+    match (known.input, inputs) {
+        (Some(shape), _) => shape,
+        (None, 784) => Shape::new(1, 28, 28),
+        (None, 3072) => Shape::new(3, 32, 32),
+        (None, inputs) => Shape::new(inputs, 1, 1),
+    }
 }
 
 /// What is wrong with a first convolution that does not read all channels of an image.
@@ -142,8 +150,12 @@ pub(super) fn takes_other_images(channels: usize, shape: Shape) -> String {
 }
 
 /// Paddings and places of pools, the likeliest first.
-fn ways(convolutions: usize, by_gaps: Option<&Vec<usize>>) -> Vec<(Padding, Vec<usize>)> {
+fn ways(units: &[Unit<'_>], by_gaps: Option<&Vec<usize>>) -> Vec<(Padding, Vec<usize>)> {
+    let convolutions = units.len();
     let last = vec![convolutions - 1];
+    let part = |place: usize| units[place].module.path.rsplit_once('.').map(|(part, _)| part);
+    let ends_of_parts: Vec<usize> =
+        (0..convolutions).filter(|&place| place + 1 == convolutions || part(place) != part(place + 1)).collect();
     let paddings = [Padding::All, Padding::None, Padding::First];
     match by_gaps {
         // Between convolutions is no place for a pool.
@@ -158,6 +170,8 @@ fn ways(convolutions: usize, by_gaps: Option<&Vec<usize>>) -> Vec<(Padding, Vec<
         (Padding::All, every.clone()),
         (Padding::None, every.clone()),
         (Padding::First, every),
+        (Padding::All, ends_of_parts.clone()),
+        (Padding::None, ends_of_parts),
         (Padding::None, last.clone()),
         (Padding::All, last),
         (Padding::None, Vec::new()),

@@ -14,7 +14,7 @@ const MOST_LAYERS: usize = 2_000;
 /// an order, else the one that numbers in names allow, else the one that widths allow.
 ///
 /// # Errors
-/// When there is no such order, and when there are several in a file without an order.
+/// When there is no such order, when there are several, and when numbers speak against the order of the file and another is possible.
 pub(super) fn order<'a>(layers: &[&'a Module], is_ordered: bool) -> Result<Vec<&'a Module>, NetworkError> {
     let mut likely = layers.to_vec();
     if !is_ordered {
@@ -22,36 +22,46 @@ pub(super) fn order<'a>(layers: &[&'a Module], is_ordered: bool) -> Result<Vec<&
         likely.sort_by_key(|layer| matches!(layer.kind, Kind::Linear { .. }));
     }
     let broken = breaks(&likely);
-    if is_ordered && broken.is_none() {
+    let is_short = likely.len() <= MOST_LAYERS;
+    let conflict = if is_ordered && is_short { against_names(&likely) } else { None };
+    if is_ordered && broken.is_none() && conflict.is_none() {
         return Ok(likely);
     }
-    if likely.len() > MOST_LAYERS {
-        let problem = format!(
-            "stands in a row of {} layers, and an order that the file does not tell is sought of at most {MOST_LAYERS}",
-            likely.len()
-        );
+    if !is_short {
+        let count = likely.len();
+        let problem =
+            format!("stands in a row of {count} layers, and an order that the file does not tell is sought of at most {MOST_LAYERS}");
         return Err(refuse(&likely[0].path, problem));
     }
     let by_names = Search::run(&likely, |one, other| tells_order(&one.path, &other.path) && natural(&one.path, &other.path).is_lt());
-    let by_widths = || Search::run(&likely, |_, _| false);
-    match (by_names, broken) {
-        (Found::One(order), _) => Ok(order),
-        (Found::Several(order, _), _) if is_ordered => Ok(order),
-        (Found::Several(_, [one, other]), _) => Err(refuse(&other.path, untold(one, other))),
-        (Found::None, Some(error)) => match by_widths() {
+    match (by_names, broken, conflict) {
+        // No order is possible by numbers, or the search gave up.
+        (Found::None, None, _) => Ok(likely),
+        (Found::None, Some(error), _) => match Search::run(&likely, |_, _| false) {
             Found::One(order) => Ok(order),
             _ => Err(error),
         },
-        // The search gave up.
-        (Found::None, None) => Ok(likely),
+        (_, None, Some([one, other])) => {
+            Err(refuse(&other.path, format!("stands behind `{}` in the file and before it by its number", one.path)))
+        }
+        (Found::One(order), ..) => Ok(order),
+        (Found::Several([one, other]), ..) => Err(refuse(&other.path, untold(one, other, is_ordered))),
     }
 }
 
+/// Two layers of which the first has the higher number.
+fn against_names<'a>(order: &[&'a Module]) -> Option<[&'a Module; 2]> {
+    let before = |place: usize| order[..place].iter().map(move |one| [*one, order[place]]);
+    let mut pairs = (0..order.len()).flat_map(before);
+    pairs.find(|[one, other]| tells_order(&one.path, &other.path) && natural(&one.path, &other.path).is_gt())
+}
+
 /// What to say of two layers of which nothing tells the first.
-fn untold(one: &Module, other: &Module) -> String {
+fn untold(one: &Module, other: &Module, is_ordered: bool) -> String {
     let what =
         if one.kind == other.kind { format!("has the shape of `{}`", one.path) } else { format!("could stand where `{}` does", one.path) };
-    format!("{what}, and neither their names nor the file, whose tensors are sorted, say which comes first")
+    let file = if is_ordered { "the file, in whose order widths do not fit," } else { "the file, whose tensors are sorted," };
+    format!("{what}, and neither their names nor {file} say which comes first")
 }
 
 /// What a layer gives.
@@ -115,8 +125,8 @@ pub(super) fn is_square(pixels: usize) -> bool {
 enum Found<'a> {
     None,
     One(Vec<&'a Module>),
-    /// The likeliest, and two layers of which either can come first.
-    Several(Vec<&'a Module>, [&'a Module; 2]),
+    /// Two layers of which either can come first.
+    Several([&'a Module; 2]),
 }
 
 /// Goes through the orders in which every layer takes what the one before gives.
@@ -148,7 +158,7 @@ impl<'a, 'b> Search<'a, 'b> {
         match (search.first, search.second) {
             (Some(first), Some(second)) => {
                 let place = first.iter().zip(&second).position(|(one, other)| one != other).unwrap_or_default();
-                Found::Several(of(&first), [layers[first[place]], layers[second[place]]])
+                Found::Several([layers[first[place]], layers[second[place]]])
             }
             (Some(first), None) if search.steps < MOST_STEPS => Found::One(of(&first)),
             _ => Found::None,

@@ -4,6 +4,7 @@
 //! keep the names that they have in the file. What shapes cannot tell is assumed and said: see [`Inferred::assumed`].
 
 mod bind;
+mod blocks;
 mod geometry;
 mod layer_order;
 mod layout;
@@ -85,7 +86,7 @@ pub fn infer(tensors: &[Stored], known: &Known) -> Result<Inferred, NetworkError
     let (modules, kept) = modules::modules(tensors)?;
     let is_keras = tensors.iter().any(|tensor| tensor.name.contains("moving_variance"));
     let known = &Known { epsilon: known.epsilon.or(is_keras.then_some(KERAS_EPSILON)), ..*known };
-    let mut inferred = match residual::blocks(&modules, known.is_ordered)? {
+    let mut inferred = match blocks::blocks(&modules, known.is_ordered)? {
         Some(blocks) => residual::infer(&modules, &blocks, known)?,
         None => sequence::infer(&modules, known)?,
     };

@@ -74,9 +74,22 @@ const UNSUPPORTED: [(&str, &str); 19] = [
     ("group_norm", "a group norm"),
 ];
 
+/// Whole components that say so.
+const BESIDE: [(&str, &str); 6] = [
+    ("se", "a squeeze-and-excitation block"),
+    ("gate", "a gate"),
+    ("aux", "a second head"),
+    ("aux_head", "a second head"),
+    ("logvar", "a second head"),
+    ("log_var", "a second head"),
+];
+
 /// What a component of a name says is not supported.
 fn unsupported(component: &str) -> Option<&'static str> {
     let name = component.to_lowercase();
+    if let Some((_, what)) = BESIDE.iter().find(|(word, _)| *word == name) {
+        return Some(what);
+    }
     let is_group_norm = name.strip_prefix("gn").is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_digit()));
     let found = UNSUPPORTED.iter().find(|(word, _)| name.contains(word)).map(|(_, what)| *what);
     found.or(is_group_norm.then_some("a group norm"))
@@ -278,6 +291,16 @@ pub(super) fn tells_order(left: &str, right: &str) -> bool {
     let in_number = [left, right].iter().any(|name| name[same..].starts_with(is_digit)) && left[..same].ends_with(is_digit);
     let rest = |name: &str| name[same..].trim_start_matches(['.', '_', '-']).to_owned();
     in_number || [rest(left), rest(right)].iter().all(|rest| rest.is_empty() || rest.starts_with(is_digit))
+}
+
+/// Whether the names alone say in which order these stand.
+pub(super) fn names_tell(modules: &[&Module]) -> bool {
+    modules.iter().enumerate().all(|(place, module)| modules[..place].iter().all(|other| tells_order(&other.path, &module.path)))
+}
+
+/// Whether a norm is called as a layer is, and more: `first_norm` behind `first`.
+pub(super) fn is_named_after(norm: &Module, layer: &Module) -> bool {
+    norm.path.strip_prefix(&layer.path).is_some_and(|rest| rest.starts_with(['_', '-']))
 }
 
 /// Two of these that have one shape, so that they could stand for each other, and whose names do not say which comes first, with words for it.

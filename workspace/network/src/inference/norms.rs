@@ -1,14 +1,15 @@
 //! Which layer of a sequence a norm stands behind, and what stands between.
 
-use super::modules::{Kind, Module, natural, tells_order};
-use super::refuse;
+use super::geometry::image_of;
+use super::modules::{Kind, Module, is_named_after, names_tell, natural};
 use super::sequence::{Unit, numbered};
+use super::{Known, refuse};
 use crate::NetworkError;
 
 /// The norm before the first layer, and the layers, each with the norm behind it.
 ///
-/// A norm stands where its names say so: in the place that a sequence counts, beside the one layer of its block; where one place alone is as wide; where a
-/// file with an order has it; behind the layer of its number; and where there are as many norms of a width as places, in their own order.
+/// A norm stands where a file with an order has it, in the place that a sequence counts, and where one place alone is as wide. Where none of these tells, it is taken
+/// to stand beside the one layer of its block, behind the layer of its name or number, or where there are as many norms of a width as places, in their own order.
 ///
 /// # Errors
 /// Names a norm of which none of these tells the place.
@@ -16,20 +17,34 @@ pub(super) fn place<'a>(
     layers: &[&'a Module],
     norms: &[&'a Module],
     modules: &'a [Module],
-    is_ordered: bool,
+    known: &Known,
+    assumed: &mut Vec<String>,
 ) -> Result<(Option<&'a Module>, Vec<Unit<'a>>), NetworkError> {
-    let mut places = Places { layers, taken: vec![None; layers.len() + 1] };
+    let is_ordered = known.is_ordered;
+    let channels = matches!(layers[0].kind, Kind::Linear { .. }).then(|| image_of(layers[0].widths().0, known).channels);
+    let mut places = Places { layers, channels, taken: vec![None; layers.len() + 1] };
     let mut left = norms.to_vec();
-    if !(is_ordered && places.as_the_file_has_them(&mut left, modules)) {
-        left = norms.to_vec();
+    if is_ordered {
+        places.as_the_file_has_them(&mut left, modules);
     }
     places.by_sequences(&mut left)?;
-    places.each(&mut left, |places, norm| places.of_block(norm, modules));
     let others = left.clone();
     places.each(&mut left, |places, norm| places.only_one(norm, &others));
+    let told = places.taken.clone();
+    places.each(&mut left, |places, norm| places.of_block(norm, modules).or_else(|| places.of_name(norm)));
     places.by_numbers(&mut left);
     places.in_a_row(&left, is_ordered)?;
     let Places { taken, .. } = places;
+    let guessed = (1..taken.len()).filter(|&place| told[place].is_none());
+    let guessed: Vec<String> =
+        guessed.filter_map(|place| Some(format!("`{}` behind `{}`", taken[place]?.path, layers[place - 1].path))).collect();
+    if !guessed.is_empty() {
+        let more = if guessed.len() > 3 { format!(" and {} more", guessed.len() - 3) } else { String::new() };
+        assumed.push(format!(
+            "norms stand behind the layers of their names and numbers: {}{more}",
+            guessed[..guessed.len().min(3)].join(", ")
+        ));
+    }
     let units = layers.iter().zip(&taken[1..]).map(|(&module, &norm)| Unit { module, norm }).collect();
     Ok((taken[0], units))
 }
@@ -37,6 +52,8 @@ pub(super) fn place<'a>(
 /// The places for norms: before the first layer, then behind each layer.
 struct Places<'a, 'b> {
     layers: &'b [&'a Module],
+    /// Of images, before a first layer that is linear.
+    channels: Option<usize>,
     taken: Vec<Option<&'a Module>>,
 }
 
@@ -56,7 +73,7 @@ impl<'a> Places<'a, '_> {
     /// Whether a norm is as wide as a place. What stands before the first layer may be of the channels of images, before a flatten.
     fn fits(&self, place: usize, norm: &Module) -> bool {
         let (own, width) = (norm.widths().0, self.width(place));
-        own == width || (place == 0 && matches!(self.layers[0].kind, Kind::Linear { .. }) && width % own == 0)
+        own == width || (place == 0 && self.channels == Some(own))
     }
 
     /// Puts norms where something says that they stand, and keeps the others.
@@ -70,11 +87,11 @@ impl<'a> Places<'a, '_> {
         });
     }
 
-    /// Each norm right behind the layer before it in the file; whether that is so of all. Behind the last layer stands what is listed at the end, too.
-    fn as_the_file_has_them(&mut self, left: &mut Vec<&'a Module>, modules: &'a [Module]) -> bool {
+    /// Each norm right behind the layer before it in the file, where that can be so of all. Behind the last layer stands what is listed at the end, too.
+    fn as_the_file_has_them(&mut self, left: &mut Vec<&'a Module>, modules: &'a [Module]) {
         let in_file: Vec<&Module> = modules.iter().filter(|module| !is_norm(module)).collect();
         if !in_file.iter().zip(self.layers).all(|(one, other)| std::ptr::eq(*one, *other)) {
-            return false;
+            return;
         }
         let last = self.layers.len();
         let behind = |norm: &Module| {
@@ -89,7 +106,6 @@ impl<'a> Places<'a, '_> {
         if is_so {
             self.each(left, |_, norm| Some(behind(norm)).filter(|&place| place < last));
         }
-        is_so
     }
 
     /// Norms that a numbered sequence counts together with layers.
@@ -128,6 +144,10 @@ impl<'a> Places<'a, '_> {
         let parent = |module: &Module| module.path.rsplit_once('.').map(|(parent, _)| parent.to_owned());
         let own = parent(norm).filter(|own| modules.iter().filter(|other| parent(other).as_ref() == Some(own)).count() == 2)?;
         self.layers.iter().position(|layer| parent(layer).as_ref() == Some(&own)).map(|layer| layer + 1)
+    }
+
+    fn of_name(&self, norm: &Module) -> Option<usize> {
+        self.layers.iter().position(|layer| is_named_after(norm, layer)).map(|layer| layer + 1)
     }
 
     /// The one place as wide as it, where no other norm is.
@@ -196,11 +216,6 @@ impl<'a> Places<'a, '_> {
 
 pub(super) fn is_norm(module: &Module) -> bool {
     matches!(module.kind, Kind::Norm { .. })
-}
-
-/// Whether the names alone say in which order these stand.
-fn names_tell(modules: &[&Module]) -> bool {
-    modules.iter().enumerate().all(|(place, module)| modules[..place].iter().all(|other| tells_order(&other.path, &module.path)))
 }
 
 /// The last number in a name, and whether it is a component of its own.

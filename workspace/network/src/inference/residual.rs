@@ -1,124 +1,12 @@
 //! Residual networks: a stem, stages of blocks, a mean over pixels, linear layers.
 
-use std::collections::BTreeMap;
-
+use super::blocks::Block;
 use super::geometry::takes_other_images;
-use super::modules::{Kind, Module, natural, tells_order};
+use super::modules::{Kind, Module, natural};
 use super::sequence::norms_assumed;
 use super::{Inferred, Known, refuse};
 use crate::architecture::EPSILON;
 use crate::{Architecture, Layer, NetworkError, Shape};
-
-/// Words for the way around a block.
-const SHORTCUTS: [&str; 5] = ["shortcut", "downsample", "skip", "identity", "projection"];
-
-/// A block: where its layers stand among the modules.
-#[derive(Debug, Default)]
-pub(super) struct Block {
-    path: String,
-    /// How many convolutions are right inside.
-    inside: usize,
-    convolutions: Vec<usize>,
-    norms: Vec<usize>,
-    shortcut: Vec<usize>,
-    others: Vec<usize>,
-}
-
-/// The blocks of the file, in the order of their names, or where these do not tell it, in the order of the file; none where it has none.
-///
-/// # Errors
-/// When neither tells the order of blocks or norms that could stand for each other.
-pub(super) fn blocks(modules: &[Module], is_ordered: bool) -> Result<Option<Vec<Block>>, NetworkError> {
-    // A block is what has two convolutions by words right inside: numbers are places in a sequence.
-    let mut blocks: BTreeMap<&str, Block> = BTreeMap::new();
-    for path in modules.iter().filter_map(convolution_of_block) {
-        blocks.entry(path).or_insert_with(|| Block { path: path.to_owned(), ..Block::default() }).inside += 1;
-    }
-    blocks.retain(|_, block| block.inside > 1);
-    for (place, module) in modules.iter().enumerate() {
-        let Some((path, block)) =
-            blocks.iter_mut().find(|(path, _)| module.path.strip_prefix(**path).is_some_and(|rest| rest.starts_with('.')))
-        else {
-            continue;
-        };
-        let rest = &module.path[path.len() + 1..];
-        let (head, inside) = rest.split_once('.').unwrap_or((rest, ""));
-        match module.kind {
-            _ if is_shortcut(head) => block.shortcut.push(place),
-            Kind::Conv { .. } if inside.is_empty() => block.convolutions.push(place),
-            Kind::Norm { .. } if inside.is_empty() => block.norms.push(place),
-            _ => block.others.push(place),
-        }
-    }
-    let mut blocks: Vec<Block> = blocks.into_values().collect();
-    let is_before = |module: &Module| matches!(module.kind, Kind::Conv { .. }) && !blocks.iter().any(|block| block.has(&module.path));
-    // Where nothing leads around a first convolution, and none comes before the blocks, nothing leads around the others.
-    let is_plain = blocks.len() < 2 || !modules.iter().any(is_before);
-    if is_plain && blocks.iter().all(|block| block.shortcut.is_empty()) {
-        return Ok(None);
-    }
-    let by_name = |places: &mut Vec<usize>| places.sort_by(|&left, &right| natural(&modules[left].path, &modules[right].path));
-    for block in &mut blocks {
-        for places in [&mut block.convolutions, &mut block.norms] {
-            let items = places.iter().map(|&place| (&*modules[place].path, place, modules[place].widths())).collect();
-            *places = in_order(items, is_ordered)?;
-        }
-        by_name(&mut block.shortcut);
-        // A norm comes behind its convolution.
-        block.shortcut.sort_by_key(|&place| matches!(modules[place].kind, Kind::Norm { .. }));
-    }
-    let items = blocks.iter().map(|block| {
-        let ends =
-            [block.convolutions.first(), block.convolutions.last()].map(|place| place.map_or((0, 0), |&place| modules[place].widths()));
-        let first = block.convolutions.first().copied().unwrap_or_default();
-        (&*block.path, first, (ends[0].0, ends[1].1))
-    });
-    let order = in_order(items.collect(), is_ordered)?;
-    let place = |block: &Block| order.iter().position(|first| block.convolutions.first() == Some(first));
-    blocks.sort_by_cached_key(place);
-    Ok(Some(blocks))
-}
-
-/// The block in which a convolution stands by a word.
-fn convolution_of_block(module: &Module) -> Option<&str> {
-    let (path, name) = module.path.rsplit_once('.')?;
-    let is_number = name.bytes().all(|byte| byte.is_ascii_digit());
-    (matches!(module.kind, Kind::Conv { .. }) && !is_number && !is_shortcut(name)).then_some(path)
-}
-
-fn is_shortcut(name: &str) -> bool {
-    SHORTCUTS.iter().any(|word| name.to_lowercase().contains(word))
-}
-
-impl Block {
-    /// Whether a layer is one of its own.
-    fn has(&self, path: &str) -> bool {
-        path.strip_prefix(&self.path).is_some_and(|rest| rest.starts_with('.'))
-    }
-}
-
-/// A name, the place in the file, and what it reads and gives: those that are equal in these could stand for each other.
-type Item<'a> = (&'a str, usize, (usize, usize));
-
-/// The places in the order of the names; where these do not tell it, in that of the file.
-fn in_order(mut items: Vec<Item<'_>>, is_ordered: bool) -> Result<Vec<usize>, NetworkError> {
-    let untold = |same: bool| {
-        let pairs = items.iter().enumerate().flat_map(|(index, item)| items[..index].iter().map(move |other| (other, item)));
-        pairs.filter(|(one, other)| !tells_order(one.0, other.0) && (!same || one.2 == other.2)).map(|(one, other)| (one.0, other.0)).next()
-    };
-    if is_ordered && untold(false).is_some() {
-        items.sort_by_key(|item| item.1);
-    } else {
-        if let Some((one, other)) = untold(true) {
-            let problem = format!(
-                "could stand where `{one}` does, and neither their names nor the file, whose tensors are sorted, say which comes first"
-            );
-            return Err(refuse(other, problem));
-        }
-        items.sort_by(|left, right| natural(left.0, right.0));
-    }
-    Ok(items.into_iter().map(|item| item.1).collect())
-}
 
 /// Where norms stand in blocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,16 +17,14 @@ enum Order {
     Before,
 }
 
-/// Norms that are as wide as what their convolutions read stand before these, where any convolution reads and gives another number.
-fn order_of(modules: &[Module], blocks: &[Block]) -> Order {
-    let pairs = || {
-        blocks
-            .iter()
-            .flat_map(|block| block.norms.iter().zip(&block.convolutions))
-            .map(|(&norm, &convolution)| (modules[norm].widths().0, modules[convolution].widths()))
-    };
-    let before = pairs().all(|(norm, (inputs, _))| norm == inputs) && pairs().any(|(norm, (_, outputs))| norm != outputs);
-    if before { Order::Before } else { Order::Behind }
+/// Norms that are as wide as what their convolutions read stand before these, where any convolution reads and gives another number, and where a file with an order
+/// has each of them before its convolution.
+fn order_of(modules: &[Module], blocks: &[Block], is_ordered: bool) -> Order {
+    let pairs = || blocks.iter().flat_map(|block| block.norms.iter().zip(&block.convolutions));
+    let reads = |(&norm, &convolution): (&usize, &usize)| modules[norm].widths().0 == modules[convolution].widths().0;
+    let tells = |(&norm, &convolution): (&usize, &usize)| modules[norm].widths().0 != modules[convolution].widths().1;
+    let is_first = is_ordered && pairs().next().is_some() && pairs().all(|(norm, convolution)| norm < convolution);
+    if pairs().all(reads) && (pairs().any(tells) || is_first) { Order::Before } else { Order::Behind }
 }
 
 /// What stands outside of blocks.
@@ -149,7 +35,7 @@ struct Outside<'a> {
     linear: Vec<&'a Module>,
 }
 
-fn outside<'a>(modules: &'a [Module], blocks: &[Block], order: Order) -> Result<Outside<'a>, NetworkError> {
+fn outside<'a>(modules: &'a [Module], blocks: &[Block], order: Order, is_ordered: bool) -> Result<Outside<'a>, NetworkError> {
     let outside: Vec<&Module> = modules.iter().filter(|module| !blocks.iter().any(|block| block.has(&module.path))).collect();
     let (mut stem, mut linear): (Vec<&Module>, Vec<&Module>) =
         outside.into_iter().partition(|module| !matches!(module.kind, Kind::Linear { .. }));
@@ -164,10 +50,15 @@ fn outside<'a>(modules: &'a [Module], blocks: &[Block], order: Order) -> Result<
         return Err(refuse(&other.path, "a second convolution outside of the blocks is not supported"));
     }
     let width = first.widths().1;
+    let is_before_blocks = |norm: &Module| {
+        let place = modules.iter().position(|module| std::ptr::eq(module, norm));
+        norm.widths().0 == width && blocks.iter().flat_map(|block| &block.convolutions).all(|&inside| place < Some(inside))
+    };
     let (first_norm, last_norm) = match (order, norms) {
         (_, []) => (None, None),
         (Order::Behind, [norm]) if norm.widths().0 == width => (Some(*norm), None),
-        // Where norms stand before convolutions, one more is behind the last block.
+        // Where norms stand before convolutions, one more is behind the last block, unless the file has it before the blocks.
+        (Order::Before, [norm]) if is_ordered && is_before_blocks(norm) => (Some(*norm), None),
         (Order::Before, [norm]) => (None, Some(*norm)),
         (Order::Before, [norm, last]) if norm.widths().0 == width => (Some(*norm), Some(*last)),
         (Order::Before, [last, norm]) if norm.widths().0 == width => (Some(*norm), Some(*last)),
@@ -184,8 +75,8 @@ fn outside<'a>(modules: &'a [Module], blocks: &[Block], order: Order) -> Result<
 
 pub(super) fn infer(modules: &[Module], blocks: &[Block], known: &Known) -> Result<Inferred, NetworkError> {
     let epsilon = known.epsilon.unwrap_or(EPSILON);
-    let order = order_of(modules, blocks);
-    let Outside { first, first_norm, last_norm, linear } = outside(modules, blocks, order)?;
+    let order = order_of(modules, blocks, known.is_ordered);
+    let Outside { first, first_norm, last_norm, linear } = outside(modules, blocks, order, known.is_ordered)?;
     let (colours, mut width) = first.widths();
     let kernel = match first.kind {
         Kind::Conv { kernel, .. } => kernel,
@@ -202,6 +93,7 @@ pub(super) fn infer(modules: &[Module], blocks: &[Block], known: &Known) -> Resu
     if is_large {
         layers.push(Layer::MaxPool { size: 3, stride: Some(2), padding: 1 });
     }
+    let outside_before = used.len();
     let mut counts: Vec<usize> = Vec::new();
     let mut stage_name = None;
     let mut pads = false;
@@ -216,7 +108,9 @@ pub(super) fn infer(modules: &[Module], blocks: &[Block], known: &Known) -> Resu
         let is_padded = block.shortcut.is_empty() && out > width;
         pads |= is_padded;
         let changes = !block.shortcut.is_empty() || is_padded;
-        let stride = if stage_index > 0 && counts[stage_index] == 0 && changes { 2 } else { 1 };
+        // In one list of all blocks, those that widen begin a stage.
+        let begins = used.len() > outside_before && (counts[stage_index] == 0 || out > width);
+        let stride = if begins && changes { 2 } else { 1 };
         counts[stage_index] += 1;
         layers.extend(residual(modules, block, (width, stride), order, epsilon, &mut used)?);
         width = out;
@@ -256,6 +150,10 @@ pub(super) fn infer(modules: &[Module], blocks: &[Block], known: &Known) -> Resu
     let stages = counts.iter().map(usize::to_string).collect::<Vec<_>>().join("-");
     let family = format!("a ResNet{depth} of {stages} {kind}, {} wide at first", first.widths().1);
     let mut assumed = assumptions(order, is_bottleneck, is_large, last_norm.is_some());
+    let is_even = blocks.iter().all(|block| block.shortcut.is_empty());
+    if let (Some(norm), Order::Behind, false, true) = (first_norm, order, known.is_ordered, is_even) {
+        assumed.push(format!("`{}` stands behind the first convolution, and not behind the last block", norm.path));
+    }
     if pads {
         assumed.push(
             "shortcuts without weights take every second pixel and pad channels with zeros, as many before as behind (option A): the units \
@@ -293,7 +191,9 @@ fn assumptions(order: Order, is_bottleneck: bool, is_large: bool, has_last_norm:
     } else {
         "the first convolution has stride 1, and no pool is behind it"
     };
-    let halved = format!("stages but the first halve the image, in the first block's {strided} convolution and its shortcut");
+    let halved = format!(
+        "blocks with a shortcut that begin a stage but the first, or widen, halve the image, in their {strided} convolution and their shortcut"
+    );
     vec![block, halved, first.to_owned()]
 }
 

@@ -24,16 +24,17 @@ pub(super) fn infer(modules: &[Module], known: &Known) -> Result<Inferred, Netwo
         return Err(refuse(&norms[0].path, "there are norms and no layers with weights"));
     }
     let layers = order(&layers, known.is_ordered)?;
-    let (first, units) = norms::place(&layers, &norms, modules, known.is_ordered)?;
-    lay_out(first, &units, known)
+    let mut assumed = Vec::new();
+    let (first, units) = norms::place(&layers, &norms, modules, known, &mut assumed)?;
+    lay_out(first, &units, known, assumed)
 }
 
 /// Refuses blocks that have or may have a way around them, and are of no known form: as a sequence they would be another network.
 fn no_ways_around(modules: &[Module]) -> Result<(), NetworkError> {
     let is_residual = |component: &str| {
         let name = component.to_lowercase();
-        let is_numbered = name.strip_prefix("res").is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit()));
-        is_numbered || ["residual", "resblock", "shortcut", "downsample"].iter().any(|word| name.contains(word))
+        let is_res = name.strip_prefix("res").is_some_and(|rest| !rest.starts_with(|letter: char| letter.is_alphabetic()));
+        is_res || ["residual", "resblock", "shortcut", "downsample"].iter().any(|word| name.contains(word))
     };
     if let Some(module) = modules.iter().find(|module| module.path.split('.').any(is_residual)) {
         return Err(refuse(&module.path, "is of a residual block by its name, and of no form of one that is known"));
@@ -65,10 +66,12 @@ fn no_ways_around(modules: &[Module]) -> Result<(), NetworkError> {
     Ok(())
 }
 
-fn lay_out(first: Option<&Module>, units: &[Unit<'_>], known: &Known) -> Result<Inferred, NetworkError> {
+fn lay_out(first: Option<&Module>, units: &[Unit<'_>], known: &Known, mut assumed: Vec<String>) -> Result<Inferred, NetworkError> {
     let epsilon = known.epsilon.unwrap_or(EPSILON);
     let convolutions = units.iter().take_while(|unit| matches!(unit.module.kind, Kind::Conv { .. })).count();
-    let mut assumed = Vec::new();
+    if units.iter().any(|unit| unit.module.widths().0 == unit.module.widths().1) {
+        assumed.push("each layer reads what the one before gives, and nothing leads around any".to_owned());
+    }
     let classes = match units[units.len() - 1].module.kind {
         Kind::Linear { outputs, .. } | Kind::Conv { outputs, .. } => outputs,
         Kind::Norm { units, .. } => units,

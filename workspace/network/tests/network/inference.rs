@@ -168,7 +168,7 @@ fn what_is_not_supported_is_refused_by_the_name_of_its_layer() {
         ("conv.weight 4x3x3x5\n", "expected a square"),
         ("bn.running_mean 4\nbn.running_var 4\n", "no weight"),
         ("fc.weight 4x3\nfc.bias 5\n", "expected [4]"),
-        ("fc.weight 4x3\nfc.gate 4\n", "of no known layer"),
+        ("fc.weight 4x3\nfc.table 4\n", "of no known layer"),
         ("fc1.weight 4x3\nfc2.weight 2x5\n", "2 outputs of 5 inputs after a layer of 4"),
         ("class_token 1x1x8\nencoder.self_attention.in_proj_weight 24x8\n", "attention, which"),
         ("", "holds no layers"),

@@ -87,6 +87,49 @@ fn sorted_layers_follow_by_their_numbers_and_widths_whatever_their_letters() {
 }
 
 #[test]
+fn the_order_of_a_pytorch_file_is_taken_where_widths_fit_and_no_number_speaks_against_it() {
+    assert_eq!(row(&ORDERED, &["low 8x9", "up 8x8", "mid 8x8", "out 3x8"]).unwrap(), "low relu up relu mid relu out");
+    // Where the file cannot be the order, what is left is not filled in as the file has it.
+    for layers in [
+        ["dec.0 8x8", "dec.2 3x8", "enc.0 8x9", "enc.2 8x8"],
+        ["h.0 8x8", "h.1 8x8", "inp 8x9", "mid 8x8"],
+        ["inp 8x9", "out 3x8", "w 8x8", "u 8x8"],
+    ] {
+        refused(&ORDERED, &layers, "neither their names nor the file, in whose order widths do not fit, say which comes first");
+    }
+    refused(
+        &ORDERED,
+        &["fc1 8x9", "fc3 8x8", "fc2 8x8", "fc4 3x8"],
+        "layer `fc2`: stands behind `fc3` in the file and before it by its number",
+    );
+    assert_eq!(row(&ORDERED, &["up2 4x9", "up1 8x4", "out 3x8"]).unwrap(), "up2 relu up1 relu out", "no other order has fitting widths");
+}
+
+#[test]
+fn what_is_beside_a_row_by_its_name_is_no_layer_of_it() {
+    for (name, what) in
+        [("se.fc1", "a squeeze-and-excitation block"), ("gate", "a gate"), ("aux", "a second head"), ("logvar", "a second head")]
+    {
+        refused(&ORDERED, &["fc1 8x9", &format!("{name} 8x8"), "fc2 3x8"], what);
+    }
+    refused(&ORDERED, &["fc1 8x9", "res0_fc1 4x8", "res0_fc2 8x4", "fc2 3x8"], "is of a residual block by its name");
+    assert!(row(&ORDERED, &["rescale 8x9", "resample 3x8"]).is_ok());
+}
+
+#[test]
+fn guesses_about_norms_and_ways_around_layers_are_told() {
+    let told = |known: &Known, layers: &[&str]| infer(&listed(&text(layers)), known).unwrap().assumed.join("\n");
+    let row = ["blocks.0.fc 8x8", "blocks.0.norm 8", "blocks.1.fc 8x8", "blocks.1.norm 8", "head 3x8", "stem 8x9"];
+    assert!(told(&SORTED, &row).contains("norms stand behind the layers of their names and numbers: `blocks.0.norm` behind `blocks.0.fc`"));
+    assert!(told(&SORTED, &row).contains("nothing leads around any"));
+    // Where widths or the file tell, nothing is guessed.
+    let told = told(&ORDERED, &["fc1 8x9", "bn1 8", "fc2 7x8", "bn2 7", "fc3 3x7"]);
+    assert!(!told.contains("names and numbers") && !told.contains("leads around"), "{told}");
+    let words = ["first 8x9", "first_norm 8", "second 8x8", "second_norm 8", "third 3x8"];
+    assert_eq!(self::row(&SORTED, &words).unwrap(), "first first_norm relu second second_norm relu third");
+}
+
+#[test]
 fn a_norm_of_an_image_stands_behind_its_flatten_and_one_of_channels_before_it() {
     let layers = |layers: &[&str], input: Shape| {
         let known = Known { input: Some(input), ..ORDERED };
@@ -95,6 +138,8 @@ fn a_norm_of_an_image_stands_behind_its_flatten_and_one_of_channels_before_it() 
     };
     assert_eq!(layers(&["0 12", "1 8x12", "3 3x8"], Shape::new(3, 2, 2)), [true, false, false, false, false]);
     assert_eq!(layers(&["0 3", "2 8x12", "4 3x8"], Shape::new(3, 2, 2)), [false, true, false, false, false]);
+    // One that is listed first and is neither stands where it fits.
+    assert_eq!(row(&ORDERED, &["bn2 4", "fc1 6x12", "fc2 4x6", "fc3 3x4"]).unwrap(), "fc1 relu fc2 bn2 relu fc3");
 }
 
 #[test]
@@ -188,6 +233,40 @@ fn blocks_of_any_words_are_residual_where_a_convolution_stands_before_them() {
     assert!(family(&ORDERED, vec![text(&["stem 8x9"]), linear("blocks.0"), linear("blocks.1"), head.clone()]).is_err());
     let numbers = |path: &str| block(path, ["0", "2"], 8, 8);
     assert!(family(&ORDERED, vec![stem, numbers("stages.0"), numbers("stages.1"), head]).unwrap().starts_with("a sequence of 5"));
+}
+
+#[test]
+fn norms_that_a_pytorch_file_has_before_their_convolutions_stand_there() {
+    let block = |path: &str| {
+        text(&[&format!("{path}.bn1 8"), &format!("{path}.conv1 8x8x3x3"), &format!("{path}.bn2 8"), &format!("{path}.conv2 8x8x3x3")])
+    };
+    let parts = [text(&["stem 8x3x3x3"]), block("stage.0"), block("stage.1"), text(&["final_bn 8", "fc 3x8"])].join("\n");
+    let family = |known: &Known| infer(&listed(&parts), known).unwrap();
+    assert!(family(&ORDERED).family.contains("norms before their convolutions"), "{}", family(&ORDERED).family);
+    // A sorted file does not say so, which is told.
+    assert!(
+        family(&SORTED).assumed.iter().any(|line| line == "`final_bn` stands behind the first convolution, and not behind the last block")
+    );
+}
+
+#[test]
+fn blocks_of_flax_have_their_last_convolution_around_them_where_it_fits_there_alone() {
+    let block = |path: &str, inputs: usize, units: usize| {
+        let mut layers = vec![format!("{path}.Conv_0 {units}x{inputs}x3x3"), format!("{path}.Conv_1 {units}x{units}x3x3")];
+        layers.extend((inputs != units).then(|| format!("{path}.Conv_2 {units}x{inputs}x1x1")));
+        layers.extend((0..layers.len()).map(|number| format!("{path}.BatchNorm_{number} {units}")));
+        text(&layers.iter().map(String::as_str).collect::<Vec<_>>())
+    };
+    let parts =
+        [text(&["Conv_0 8x3x3x3", "BatchNorm_0 8"]), block("Block_0", 8, 8), block("Block_1", 8, 16), text(&["Dense_0 3x16"])].join("\n");
+    let found = infer(&listed(&parts), &SORTED).unwrap();
+    assert!(found.family.starts_with("a ResNet6 of 2 basic blocks"), "{}", found.family);
+    // Of blocks in one list, one that widens halves the image.
+    let strides = |layer: &Layer| match layer {
+        Layer::Residual { shortcut, .. } => shortcut.iter().any(|layer| matches!(layer, Layer::Conv { stride: 2, .. })),
+        _ => false,
+    };
+    assert_eq!(found.architecture.layers.iter().filter(|layer| strides(layer)).count(), 1);
 }
 
 #[test]

@@ -79,6 +79,18 @@ fn numbers_of_a_sequence_leave_no_room_for_pools_that_are_not_there() {
 }
 
 #[test]
+fn parts_of_convolutions_end_in_pools_where_these_lead_to_what_the_linear_layer_reads() {
+    let part = |part: usize, inputs: usize, units: usize| {
+        format!("block{part}.conv1.weight {units}x{inputs}x3x3\nblock{part}.conv2.weight {units}x{units}x3x3\n")
+    };
+    let (told, _) = inferred(&format!("{}{}fc.weight 10x1024\n", part(1, 3, 8), part(2, 8, 16)));
+    assert_eq!(told.architecture.input, Shape::new(3, 32, 32));
+    assert!(told.assumed.iter().any(|line| line.contains("a max pool of 2 is behind 2 of 4")), "{:?}", told.assumed);
+    let (told, _) = inferred("conv.weight 8x3x3x3\nfc.weight 10x72\n");
+    assert!(told.assumed.iter().any(|line| line.contains("images have 3 by 3 pixels")), "{:?}", told.assumed);
+}
+
+#[test]
 fn what_is_assumed_of_norms_and_numbers_beside_layers_is_told() {
     let text = format!("n_averaged \nconv1.weight 16x3x3x3\nconv1.bias 16\n{}fc.weight 10x16\nfc.bias 10\n", norm("bn1", 16));
     let (told, _) = inferred(&text);
