@@ -61,6 +61,10 @@ struct Aim {
 pub fn run(arguments: &cli::Run) -> Result<Verdict, Failure> {
     let shared = &arguments.shared;
     devices::known(&shared.device).map_err(Failure::Input)?;
+    if arguments.executor.dry_run && arguments.executor.executor != ExecutorKind::Slurm {
+        let hint = "it goes with `--executor slurm`; `onebasin plan SPEC` says what a run on this machine would do";
+        return Err(Failure::Input(anyhow!("`--dry-run` prints the scripts of jobs\nhint: {hint}")));
+    }
     let folders = Folders::of(shared);
     let mut jobs: Vec<Job> = Vec::with_capacity(arguments.specs.len());
     let (settings, sweeps) = run_settings::of(arguments, &folders)?;
@@ -181,9 +185,6 @@ fn aim(arguments: &cli::Run, plan: &Plan) -> Result<Aim, Failure> {
 
 /// Prints the scripts of all jobs.
 fn dry_run(arguments: &cli::Run, jobs: &[Job], store: &Store) -> Result<Verdict, Failure> {
-    if arguments.executor.executor != ExecutorKind::Slurm {
-        return Err(Failure::Input(anyhow!("`--dry-run` prints the scripts of jobs\nhint: it goes with `--executor slurm`")));
-    }
     for job in jobs {
         let slurm = cluster::slurm(&job.session, &job.shared, &arguments.executor, &job.plan, &job.bill, store.root())?;
         job.estimate();

@@ -46,8 +46,10 @@ fn a_dry_run_prints_the_scripts_and_submits_nothing() {
     assert!(error.contains("ESTIMATE"), "{error}");
     assert_eq!(fake.jobs(), 0);
     assert!(!fake.folder.path().join(".store").exists());
-    let (code, _, error) = fake.onebasin(&["run", "small.toml", "--dry-run"]);
+    // A wrong usage is told before a spec is read and its data unpacked.
+    let (code, _, error) = fake.onebasin(&["run", "absent.toml", "--dry-run"]);
     assert_eq!(code, 2, "{error}");
+    assert!(error.contains("it goes with `--executor slurm`; `onebasin plan SPEC` says") && !error.contains("absent.toml"), "{error}");
 }
 
 #[test]
