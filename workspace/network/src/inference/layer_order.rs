@@ -1,6 +1,6 @@
 //! In which order the layers of a sequence follow each other.
 
-use super::modules::{Kind, Module, natural, tells_order};
+use super::modules::{Kind, Module, natural, tells_order, untold_pair};
 use super::refuse;
 use crate::NetworkError;
 
@@ -45,7 +45,10 @@ pub(super) fn order<'a>(layers: &[&'a Module], is_ordered: bool) -> Result<Vec<&
             Err(refuse(&other.path, format!("stands behind `{}` in the file and before it by its number", one.path)))
         }
         (Found::One(order), ..) => Ok(order),
-        (Found::Several([one, other]), ..) => Err(refuse(&other.path, untold(one, other, is_ordered))),
+        (Found::Several([one, other]), ..) => {
+            let file = if is_ordered { "the file, in whose order widths do not fit," } else { "the file, whose tensors are sorted," };
+            Err(refuse(&other.path, untold_pair(one, other, file)))
+        }
     }
 }
 
@@ -54,14 +57,6 @@ fn against_names<'a>(order: &[&'a Module]) -> Option<[&'a Module; 2]> {
     let before = |place: usize| order[..place].iter().map(move |one| [*one, order[place]]);
     let mut pairs = (0..order.len()).flat_map(before);
     pairs.find(|[one, other]| tells_order(&one.path, &other.path) && natural(&one.path, &other.path).is_gt())
-}
-
-/// What to say of two layers of which nothing tells the first.
-fn untold(one: &Module, other: &Module, is_ordered: bool) -> String {
-    let what =
-        if one.kind == other.kind { format!("has the shape of `{}`", one.path) } else { format!("could stand where `{}` does", one.path) };
-    let file = if is_ordered { "the file, in whose order widths do not fit," } else { "the file, whose tensors are sorted," };
-    format!("{what}, and neither their names nor {file} say which comes first")
 }
 
 /// What a layer gives.
@@ -97,20 +92,20 @@ fn breaks(order: &[&Module]) -> Option<NetworkError> {
     for layer in order {
         match follows(before, layer) {
             Some(width) => before = Some(width),
-            None => return Some(refuse(&layer.path, misfit(layer, before?))),
+            None => return Some(refuse(&layer.path, misfit(layer, before?.channels, before?.is_flat))),
         }
     }
     None
 }
 
-fn misfit(layer: &Module, before: Width) -> String {
-    let (inputs, outputs) = layer.widths();
-    let (weight, width) = (format!("{}.weight", layer.path), before.channels);
+/// What to say of a layer that does not take the `width` units or channels that the one before gives.
+pub(super) fn misfit(layer: &Module, width: usize, is_flat: bool) -> String {
+    let ((inputs, outputs), weight) = (layer.widths(), format!("{}.weight", layer.path));
     let is_convolution = matches!(layer.kind, Kind::Conv { .. });
-    if is_convolution && before.is_flat {
+    if is_convolution && is_flat {
         return format!("`{weight}`: a convolution after a linear layer");
     }
-    let is_grouped = is_convolution && width % inputs == 0 && outputs % (width / inputs) == 0;
+    let is_grouped = is_convolution && width.is_multiple_of(inputs) && outputs.is_multiple_of(width / inputs);
     let grouped = if is_grouped { format!("; a convolution in {} groups is not supported", width / inputs) } else { String::new() };
     let s = if inputs == 1 { "" } else { "s" };
     format!("{weight}: {outputs} outputs of {inputs} input{s} after a layer of {width}{grouped}")

@@ -303,14 +303,18 @@ pub(super) fn is_named_after(norm: &Module, layer: &Module) -> bool {
     norm.path.strip_prefix(&layer.path).is_some_and(|rest| rest.starts_with(['_', '-']))
 }
 
+/// What to say of two layers of which neither names nor a file, told by these words, say which comes first.
+pub(super) fn untold_pair(one: &Module, other: &Module, file: &str) -> String {
+    let what =
+        if one.kind == other.kind { format!("has the shape of `{}`", one.path) } else { format!("could stand where `{}` does", one.path) };
+    format!("{what}, and neither their names nor {file} say which comes first")
+}
+
 /// Two of these that have one shape, so that they could stand for each other, and whose names do not say which comes first, with words for it.
 pub(super) fn untold<'a>(modules: &[&'a Module]) -> Option<(&'a Module, String)> {
     modules.iter().enumerate().find_map(|(place, module)| {
         let twin = modules[..place].iter().find(|twin| twin.kind == module.kind && !tells_order(&twin.path, &module.path))?;
-        let problem = format!(
-            "has the shape of `{}`, and neither their names nor the file, whose tensors are sorted, say which comes first",
-            twin.path
-        );
+        let problem = untold_pair(twin, module, "the file, whose tensors are sorted,");
         Some((*module, problem))
     })
 }

@@ -2,6 +2,7 @@
 
 use super::blocks::Block;
 use super::geometry::takes_other_images;
+use super::layer_order::misfit;
 use super::modules::{Kind, Module, natural};
 use super::sequence::norms_assumed;
 use super::{Inferred, Known, refuse};
@@ -127,10 +128,7 @@ pub(super) fn infer(modules: &[Module], blocks: &[Block], known: &Known) -> Resu
     for (place, linear_layer) in linear.iter().enumerate() {
         let (inputs, outputs) = linear_layer.widths();
         if inputs != width {
-            return Err(refuse(
-                &linear_layer.path,
-                format!("{}.weight: {outputs} outputs of {inputs} inputs after a layer of {width}", linear_layer.path),
-            ));
+            return Err(refuse(&linear_layer.path, misfit(linear_layer, width, true)));
         }
         layers.push(linear_layer.layer(1, epsilon));
         if place + 1 < linear.len() {
@@ -222,15 +220,7 @@ fn residual<'a>(
         let module = &modules[place];
         let (inputs, outputs) = module.widths();
         if inputs != width {
-            let grouped = if width % inputs == 0 && outputs % (width / inputs) == 0 {
-                format!("; a convolution in {} groups is not supported", width / inputs)
-            } else {
-                String::new()
-            };
-            return Err(refuse(
-                &module.path,
-                format!("{}.weight: {outputs} outputs of {inputs} inputs after a layer of {width}{grouped}", module.path),
-            ));
+            return Err(refuse(&module.path, misfit(module, width, false)));
         }
         let norm = block.norms.get(number).map(|&norm| &modules[norm]);
         let read = if order == Order::Before { inputs } else { outputs };

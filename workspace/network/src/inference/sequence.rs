@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use super::geometry::geometry;
 use super::layer_order::order;
-
 use super::modules::{Kind, Module};
 use super::{Inferred, Known, norms, refuse};
 use crate::architecture::EPSILON;
