@@ -8,13 +8,13 @@ PROGRAM = $(or $(CARGO_TARGET_DIR),target)/release/onebasin
 BUILD = cargo build --release --locked --bin onebasin
 RUN = $(PROGRAM) run --profile $(PROFILE) $(if $(JOBS),--jobs $(JOBS))
 
-EXPERIMENTS = table-1 table-3 table-4 table-5 table-6 figure-2 figure-3 figure-4 figure-5 figure-7b figure-8 figure-9 figure-10 figure-11 \
+EXPERIMENTS = mnist-mlp table-1 table-3 table-4 table-5 table-6 figure-2 figure-3 figure-4 figure-5 figure-7a figure-7a-replicates figure-7b figure-8 figure-9 figure-10 figure-11 \
 	figure-15 figure-17 restarts replicates width dead-networks git-rebasin-mnist git-rebasin-cifar10 git-rebasin-epochs git-rebasin-split \
 	git-rebasin-glyphs git-rebasin-imagenet git-rebasin-width ot-fusion-mnist ot-fusion-widths ot-fusion-pruning ot-fusion-skills ot-fusion-many \
 	ot-fusion-cifar10 repair-mlp-depth repair-resnet20 repairing rematch federated mpf-published mpf-described mpf-fair cifar10-resnet20 cifar10-vgg11 cifar100-resnet20
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build test quickstart smoke $(EXPERIMENTS:%=reproduce-%) reproduce-mpf reproduce-mpf-continual reproduce-figure-7a reproduce-planted-permutation reproduce-counterexample check-accuracies check-tables check-report setup-wgpu test-wgpu device-check device-check-programs test-slurm bench peers python lint docs fuzz ci
+.PHONY: help setup build test quickstart smoke $(EXPERIMENTS:%=reproduce-%) reproduce-mpf reproduce-mpf-continual reproduce-planted-permutation reproduce-counterexample check-accuracies check-tables check-report setup-wgpu test-wgpu device-check device-check-programs test-slurm bench peers python lint docs fuzz ci
 
 help:
 	@echo "make setup               install what is missing: a C compiler, the Rust toolchain, the libraries' sources"
@@ -33,7 +33,7 @@ help:
 	@echo "make python              build the wheel of the Python package and run its tests, in .venv-python"
 	@echo "make lint, docs, fuzz, ci   what continuous integration runs"
 	@echo "make reproduce-NAME      one experiment, PROFILE=cpu (default) or, of a paper's, PROFILE=paper, JOBS=N. NAME is one of"
-	@echo "$(EXPERIMENTS) mpf mpf-continual figure-7a planted-permutation counterexample" | fold -s -w 90 | sed 's/^/    /'
+	@echo "$(EXPERIMENTS) mpf mpf-continual planted-permutation counterexample" | fold -s -w 90 | sed 's/^/    /'
 
 # Says what it will do before it does it.
 setup:
@@ -70,10 +70,6 @@ reproduce-mpf: reproduce-mpf-published reproduce-mpf-described reproduce-mpf-fai
 reproduce-mpf-continual: build
 	$(RUN) experiments/mpf-continual.toml
 	$(RUN) experiments/mpf-continual.toml --sweep replay=16,32,64,128,256,512
-
-# C²M³, figure 7a.
-reproduce-figure-7a: build
-	$(RUN) experiments/mnist-mlp.toml
 
 # How often each method finds a shuffle that is known to be there: weights drawn, nothing trained.
 reproduce-planted-permutation: setup
