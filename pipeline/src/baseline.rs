@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::explain;
+use crate::input_file;
 use crate::plan::{Plan, Planned};
 use crate::reported::{self, Reported};
 use crate::stage::StageId;
@@ -50,7 +50,7 @@ impl Recipes {
     /// When they cannot be read.
     pub fn beside(figures: &Path) -> Result<Option<Recipes>> {
         let path = beside(figures);
-        match fs::read(&path) {
+        match input_file::bytes(&path) {
             Ok(bytes) => serde_json::from_slice(&bytes)
                 .map(Some)
                 .with_context(|| format!("`{}` holds no recipes\nhint: `--renew` writes it anew", path.display())),

@@ -87,6 +87,15 @@ impl Comparison {
         self.interchangeable.iter().any(|group| group.iter().any(|name| name == method))
     }
 
+    /// Adds to what differs in a pair, once.
+    pub fn deviate(&mut self, pair: &PairName, deviation: Deviation) {
+        match self.deviations.iter_mut().find(|(name, _)| name == pair) {
+            Some((_, found)) if found.contains(&deviation) => {}
+            Some((_, found)) => found.push(deviation),
+            None => self.deviations.push((pair.clone(), vec![deviation])),
+        }
+    }
+
     /// What differs in a pair, in any of its methods.
     pub fn deviations_of(&self, pair: &PairName) -> &[Deviation] {
         self.deviations.iter().find(|(name, _)| name == pair).map_or(&[], |(_, found)| found)

@@ -25,6 +25,7 @@ pub mod function_check;
 mod gaps;
 pub mod identity;
 pub mod image_limits;
+pub mod input_file;
 pub mod interrupt;
 pub mod maps_file;
 mod measurements;

@@ -7,6 +7,7 @@ use onebasin_matching::{Alignment, Certificate, Frame, Outcome, UnitMap, UnitMap
 use onebasin_network::{Graph, Permutation, PermutationSpec, Role, Weights};
 use serde_json::{Map, Value, json};
 
+use crate::input_file;
 use crate::network_match::{Matched, digest};
 use crate::whole_file;
 
@@ -47,7 +48,7 @@ pub struct Read {
 /// When the file is none of the forms that are known, is of the same models in another order, or a list in it is no permutation of its group: names
 /// model, group and slot.
 pub fn read(path: &Path, graph: &Graph, models: &[(String, &Weights)]) -> Result<Read> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display()))?;
+    let text = input_file::text(path).with_context(|| format!("cannot read `{}`", path.display()))?;
     let value: Value = serde_json::from_str(&text).with_context(|| format!("`{}` is no JSON", path.display()))?;
     let place = || format!("the maps of `{}`", path.display());
     let names: Vec<String> = models.iter().map(|(name, _)| name.clone()).collect();

@@ -64,6 +64,12 @@ pub fn fixed(value: f64, decimals: usize) -> String {
     if is_zero { text.trim_start_matches('-').to_owned() } else { text }
 }
 
+/// A number with so many decimals; with an exponent where these would show less than two of its digits, or more than it has.
+pub fn legible(value: f64, decimals: usize) -> String {
+    let least = 10f64.powi(1 - decimals as i32);
+    if value.abs() < 1e6 && (value == 0.0 || value.abs() >= least) { fixed(value, decimals) } else { shown(value) }
+}
+
 /// Two numbers of bytes in the unit of the smaller, with as many decimals as tell them apart: `318.5 MiB` and `300.0 MiB`.
 pub fn sizes(bytes: [u64; 2]) -> [String; 2] {
     const UNITS: [&str; 4] = ["B", "KiB", "MiB", "GiB"];
@@ -125,6 +131,15 @@ mod tests {
         for value in [0.1, 1.0 / 3.0, 2.718_3e2, 1e-30, 123_456.789, 8_818_319_493.794_6, -7.7e12, f64::MAX] {
             let read: f64 = csv(value).parse().unwrap();
             assert!((read - value).abs() <= 5.1e-7 * value.abs(), "{value}: {}", csv(value));
+        }
+    }
+
+    #[test]
+    fn decimals_give_way_to_an_exponent_where_they_would_show_nothing() {
+        for (value, expected) in
+            [(0.0, "0.0000"), (0.2, "0.2000"), (-0.0021, "-0.0021"), (3.6e-7, "3.6e-7"), (-1.7e-6, "-1.7e-6"), (9.99e8, "9.99e8")]
+        {
+            assert_eq!(legible(value, 4), expected);
         }
     }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
+use crate::input_file;
 use crate::table::{Columns as _, Csv, Table, columns};
 
 /// Columns of a file of reported figures.
@@ -92,7 +93,7 @@ pub fn columns_text() -> String {
 /// # Errors
 /// When it cannot be read; as [`parse`].
 pub fn read(file: &Path) -> Result<Vec<Reported>> {
-    let bytes = std::fs::read(file).with_context(|| format!("cannot read `{}`", file.display()))?;
+    let bytes = input_file::bytes(file).with_context(|| format!("cannot read `{}`", file.display()))?;
     parse(&bytes, &file.display().to_string())
 }
 

@@ -21,11 +21,12 @@ pub struct WholeFile {
 }
 
 impl WholeFile {
-    /// Writes and syncs the bytes beside the place they are for, and makes its folder.
+    /// Writes and syncs the bytes beside the place they are for, and makes its folder. A link is followed.
     ///
     /// # Errors
-    /// When the folder cannot be made or written to.
+    /// When the folder cannot be made or written to; when a device, a pipe or a link to nothing is in the place.
     pub fn stage(path: &Path, bytes: &[u8]) -> io::Result<WholeFile> {
+        let path = &place(path)?;
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         make_folder(folder)?;
         let mut builder = tempfile::Builder::new();
@@ -51,6 +52,20 @@ impl WholeFile {
         self.file.persist(&self.path)?;
         Ok(())
     }
+}
+
+/// Where a file goes: what a link leads to. A rename would put a file in the place of a link, and of a device.
+fn place(path: &Path) -> io::Result<PathBuf> {
+    let Ok(found) = fs::symlink_metadata(path) else { return Ok(path.to_owned()) };
+    let wrong = |what: &str| Err(io::Error::new(io::ErrorKind::InvalidInput, format!("it is {what}")));
+    let path = match fs::canonicalize(path) {
+        Ok(path) if found.is_symlink() => path,
+        Err(_) if found.is_symlink() => return wrong("a link to nothing"),
+        _ => path.to_owned(),
+    };
+    let is_folder_or_file = fs::metadata(&path).is_ok_and(|found| found.is_file() || found.is_dir());
+    // What is in the place of a file and is a folder, the rename says.
+    if is_folder_or_file { Ok(path) } else { wrong("a pipe or a device, a regular file is expected") }
 }
 
 /// Writes a file whole: a reader sees the old bytes or the new ones.
@@ -118,6 +133,24 @@ mod tests {
             let error = make_folder(&folder.path().join("link")).unwrap_err().to_string();
             assert!(error.ends_with("/link` is a link to nothing"), "{error}");
         }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_is_followed_and_a_device_stays_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let [target, link, lost, pipe] = ["target", "link", "lost", "pipe"].map(|name| folder.path().join(name));
+        fs::write(&target, "old").unwrap();
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        write(&link, b"new").unwrap();
+        assert_eq!(fs::read(&target).unwrap(), b"new");
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        std::os::unix::fs::symlink("nowhere", &lost).unwrap();
+        assert!(write(&lost, b"new").unwrap_err().to_string().contains("a link to nothing"));
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        assert!(write(&pipe, b"new").unwrap_err().to_string().contains("a regular file is expected"));
+        assert!(!fs::symlink_metadata(&pipe).unwrap().is_file());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 4, "nothing is left behind");
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! `--budget`: refuses what would take too long, and finds what would not.
 
-use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
@@ -12,6 +11,7 @@ use super::folders::Folders;
 use super::session::Session;
 use crate::cli::Shared;
 use crate::cost::{Bill, Costs, Forecast, duration};
+use crate::input_file;
 use crate::publish;
 use crate::runner;
 use crate::spec::Experiment;
@@ -50,8 +50,9 @@ pub fn refuse(budget: Duration, forecast: &Forecast, bill: &Bill, session: &Sess
 fn of_profile(session: &Session, shared: &Shared, profile: &str) -> Option<f64> {
     let shared = Shared { profile: Some(profile.to_owned()), ..shared.clone() };
     let overrides = crate::spec::Overrides { profile: shared.profile.clone(), sets: shared.sets.clone(), environment: true };
-    let session = Session::load(&session.path, &overrides, session.places.clone()).ok()?;
-    let plan = session.plan(&session.digests(), &shared).ok()?;
+    let mut session = Session::load(&session.path, &overrides, session.places.clone()).ok()?;
+    let digests = session.digests();
+    let plan = session.plan(&digests, &shared).ok()?;
     let store = Store::new(Folders::of(&shared).store);
     let statuses = runner::survey(&plan, &store, &publish::targets(), false).ok()?;
     let bill = Costs::of(&store, session.places.clone()).bill(&plan, &statuses);
@@ -85,7 +86,7 @@ fn shorter(bill: &Bill, experiment: &Experiment, likely: f64, budget: f64) -> Op
 
 /// The profiles of a spec.
 fn profiles(spec: &Path) -> Vec<String> {
-    let table: Option<toml::Table> = fs::read_to_string(spec).ok().and_then(|text| text.parse().ok());
+    let table: Option<toml::Table> = input_file::text(spec).ok().and_then(|text| text.parse().ok());
     let profiles = table.as_ref().and_then(|table| table.get("profiles")).and_then(toml::Value::as_table);
     profiles.into_iter().flat_map(|profiles| profiles.keys().cloned()).collect()
 }

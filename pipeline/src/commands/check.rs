@@ -12,6 +12,7 @@ use crate::baseline::{self, Changed, Recipes};
 use crate::checksums;
 use crate::cli;
 use crate::console::{self, columns};
+use crate::number::legible;
 use crate::plan::Plan;
 use crate::report::{self, Compared};
 use crate::reported;
@@ -22,7 +23,7 @@ use crate::untrained::{self, UntrainedRow};
 
 /// Compares the results of a spec with a file; says no when a figure is out of its band, and what may have moved it.
 pub fn check(arguments: &cli::Check) -> Result<Verdict, Failure> {
-    let session = Session::read(&arguments.spec, &arguments.shared, false)?;
+    let mut session = Session::read(&arguments.spec, &arguments.shared, false)?;
     let results = Folders::of(&arguments.shared).results_of(&session.experiment);
     session.one_setting(&results)?;
     let against = match &arguments.against {
@@ -110,8 +111,8 @@ pub fn check(arguments: &cli::Check) -> Result<Verdict, Failure> {
         console::data(&format!("{report:#}"))?;
     } else {
         let row = |row: &Compared| {
-            let ours = row.ours.map_or("-".to_owned(), |ours| format!("{ours:.4}"));
-            [row.cell.clone(), format!("{ours:>8}"), format!("{:.4} to {:.4}", row.low, row.high)]
+            let ours = row.ours.map_or("-".to_owned(), |ours| legible(ours, 4));
+            [row.cell.clone(), format!("{ours:>8}"), format!("{} to {}", legible(row.low, 4), legible(row.high, 4))]
         };
         let figures = columns(&compared.iter().map(row).collect::<Vec<_>>());
         let mut lines = Vec::new();
@@ -128,7 +129,7 @@ pub fn check(arguments: &cli::Check) -> Result<Verdict, Failure> {
             }
             let outside = row.outside().filter(|_| row.standing() == "out");
             if let Some(outside) = outside {
-                line.push_str(&format!("  outside by {outside:.4}, made by {}", row.stages.join(", ")));
+                line.push_str(&format!("  outside by {}, made by {}", legible(outside, 4), row.stages.join(", ")));
             }
             lines.push(line);
             lines.extend(changed.iter().map(|changed| format!("         {}: {}", changed.stage, changed.how)));

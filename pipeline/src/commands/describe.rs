@@ -14,6 +14,7 @@ use super::{Failure, Verdict, networks};
 use crate::cli;
 use crate::console::{self, columns};
 use crate::dataset_cache::hold_out;
+use crate::input_file;
 use crate::spec::{Model, Pair};
 use crate::training_images::{class_counts, training_images};
 
@@ -109,7 +110,7 @@ fn is_spec(path: &Path) -> bool {
         }
     }
     let mut head = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(HEAD).read_to_end(&mut head));
+    let read = input_file::regular(path).and_then(|()| File::open(path)).and_then(|file| file.take(HEAD).read_to_end(&mut head));
     // What cannot be read is said by whoever reads specs. A letter may be cut at the end of the head.
     let is_text = |error: std::str::Utf8Error| error.error_len().is_none();
     read.is_err() || (!head.contains(&0) && std::str::from_utf8(&head).map_or_else(is_text, |_| true))

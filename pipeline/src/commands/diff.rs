@@ -14,6 +14,7 @@ use super::{Failure, Verdict};
 use crate::cli;
 use crate::console;
 use crate::explain::{self, Change};
+use crate::input_file;
 use crate::moved::{ByKey, Moved, moved};
 use crate::run_record::RunRecord;
 
@@ -299,7 +300,7 @@ fn compare(name: &str, first: &Path, second: &Path) -> Result<Difference> {
 
 /// The rows of a table; none where there is no such file.
 fn read(path: &Path) -> Result<Rows> {
-    let text = match fs::read_to_string(path) {
+    let text = match input_file::text(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
         text => text.with_context(|| format!("cannot read `{}`", path.display()))?,
     };

@@ -18,7 +18,7 @@ use crate::store::{Entry, Lookup, Receipt, Store};
 
 /// Prints the recipe of a stage.
 pub fn explain(arguments: &cli::Explain) -> Result<Verdict, Failure> {
-    let session = Session::read(&arguments.spec, &arguments.shared, false)?;
+    let mut session = Session::read(&arguments.spec, &arguments.shared, false)?;
     let digests = session.digests();
     digests.whole()?;
     let plan = session.plan(&digests, &arguments.shared)?;

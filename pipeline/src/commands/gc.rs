@@ -17,6 +17,7 @@ use crate::cli;
 use crate::console::{self, columns};
 use crate::error_text::error_text;
 use crate::experiment;
+use crate::input_file;
 use crate::spec::Overrides;
 use crate::store::{Entry, Holding, Store};
 
@@ -110,10 +111,10 @@ fn collect(spec: &Path, options: &cli::Gc, needed: &mut ByKind) -> Result<(), Fa
     for profile in profiles(&table) {
         for environment in if layered { vec![false, true] } else { vec![false] } {
             let overrides = Overrides { profile: profile.clone(), environment, ..Overrides::default() };
-            let session = Session::load(spec, &overrides, places.clone())?;
+            let mut session = Session::load(spec, &overrides, places.clone())?;
             for setting in session.experiment.sweep.settings() {
                 let sets = session.experiment.sweep.sets(&setting);
-                let swept = Session::load(spec, &Overrides { sets, ..overrides.clone() }, places.clone())?;
+                let mut swept = Session::load(spec, &Overrides { sets, ..overrides.clone() }, places.clone())?;
                 let digests = swept.digests();
                 if let Some(rest) = swept.with_data(&digests) {
                     keep(&rest, &digests.found, needed)?;
@@ -178,7 +179,7 @@ fn with_mixed(by_kind: &ByKind, entries: &[Entry]) -> BTreeSet<Fingerprint> {
 }
 
 fn read(spec: &Path) -> Result<toml::Table> {
-    let text = fs::read_to_string(spec).with_context(|| format!("cannot read `{}`", spec.display()))?;
+    let text = input_file::text(spec).with_context(|| format!("cannot read `{}`", spec.display()))?;
     text.parse().with_context(|| format!("cannot parse `{}`", spec.display()))
 }
 

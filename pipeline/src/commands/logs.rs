@@ -13,8 +13,9 @@ use crate::console;
 /// Prints the log of the last job that had the stage.
 pub fn logs(arguments: &cli::Logs) -> Result<Verdict, Failure> {
     let shared = &arguments.shared;
-    let session = Session::read(&arguments.spec, shared, false)?;
-    let plan = session.plan(&session.digests(), shared)?;
+    let mut session = Session::read(&arguments.spec, shared, false)?;
+    let digests = session.digests();
+    let plan = session.plan(&digests, shared)?;
     let planned = find(&plan, &arguments.stage)?;
     let folder = folder_of(&session, &plan, &Folders::of(shared).store);
     let batches = folder.every_batch();

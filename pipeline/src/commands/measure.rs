@@ -9,6 +9,7 @@ use super::networks::{Images, read, read_each, tell_assumptions};
 use super::{Failure, Verdict};
 use crate::cli;
 use crate::console;
+use crate::number::legible;
 use crate::weight_file::Network;
 
 /// What is measured: of which network or point of a line, on which split.
@@ -64,8 +65,9 @@ pub fn measure(arguments: &cli::Measure) -> Result<Verdict, Failure> {
                 let losses: Vec<f64> = along.iter().map(|evaluation| evaluation.loss).collect();
                 let found = barrier(points, &losses).map_err(Failure::running)?;
                 console::note(&format!(
-                    "{split}: the barrier is {:.6} over the line between the end losses, {:.6} over their mean",
-                    found.line, found.mean
+                    "{split}: the barrier is {} over the line between the end losses, {} over their mean",
+                    legible(found.line, 6),
+                    legible(found.mean, 6)
                 ));
                 let rows_of = points.iter().zip(along);
                 rows.extend(rows_of.map(|(&lambda, evaluation)| Row { name: "line".to_owned(), lambda: Some(lambda), split, evaluation }));
@@ -85,7 +87,7 @@ fn as_text(rows: &[Row]) -> String {
     for Row { name, lambda, split, evaluation } in rows {
         let lambda = lambda.map_or("-".to_owned(), |lambda| format!("{lambda:.4}"));
         let Evaluation { loss, accuracy, count } = evaluation;
-        cells.push([name.clone(), lambda, (*split).to_owned(), count.to_string(), format!("{loss:.6}"), format!("{accuracy:.6}")]);
+        cells.push([name.clone(), lambda, (*split).to_owned(), count.to_string(), legible(*loss, 6), format!("{accuracy:.6}")]);
     }
     console::columns(&cells).join("\n")
 }

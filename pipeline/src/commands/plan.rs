@@ -54,8 +54,9 @@ impl Row {
 
 /// Prints the plan of a spec.
 pub fn plan(arguments: &cli::Plan) -> Result<Verdict, Failure> {
-    let session = Session::read(&arguments.spec, &arguments.shared, false)?;
+    let mut session = Session::read(&arguments.spec, &arguments.shared, false)?;
     let digests = session.digests();
+    digests.warn();
     digests.whole()?;
     let plan = session.plan(&digests, &arguments.shared)?;
     let store = Store::new(Folders::of(&arguments.shared).store);

@@ -22,7 +22,7 @@ pub fn report(arguments: &cli::Report) -> Result<Verdict, Failure> {
     let store = Store::new(folders.store.clone());
     let mut lines = Vec::new();
     for spec in &arguments.specs {
-        let session = Session::read(spec, &arguments.shared, false)?;
+        let mut session = Session::read(spec, &arguments.shared, false)?;
         let digests = session.digests();
         let plan = session.plan(&digests, &arguments.shared)?;
         let results = folders.results_of(&session.experiment);

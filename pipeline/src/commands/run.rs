@@ -71,7 +71,7 @@ pub fn run(arguments: &cli::Run) -> Result<Verdict, Failure> {
     let store = Store::new(&folders.store);
     // Read once, and only where something runs.
     let mut costs: Option<Costs> = None;
-    for RunSetting { session, shared, results, plots } in settings {
+    for RunSetting { mut session, shared, results, plots } in settings {
         let digests = session.complete()?;
         let plan = session.plan(&digests, &shared)?;
         let aim = aim(arguments, &plan)?;

@@ -34,8 +34,14 @@ pub fn of(arguments: &cli::Run, folders: &Folders) -> Result<(Vec<RunSetting>, V
                 return Err(Failure::Input(anyhow!("`--sweep` and `{layer}` both give `{key}`\nhint: leave one of them out")));
             }
         }
-        let given: Vec<String> = given.into_iter().map(|(set, _)| set).collect();
-        let sweep = if asked.is_empty() { session.experiment.sweep.without(&given, settings) } else { asked.clone() };
+        let sets: Vec<String> = given.iter().map(|(set, _)| set.clone()).collect();
+        let sweep = if asked.is_empty() { session.experiment.sweep.without(&sets, settings) } else { asked.clone() };
+        for (set, layer) in &given {
+            if let Some(key) = sweep.undermined(std::slice::from_ref(set), settings) {
+                let message = format!("`{layer}` sets `{set}`, a part of what the sweep gives `{key}`");
+                return Err(Failure::Input(anyhow!("{message}\nhint: leave one of them out")));
+            }
+        }
         if let Some((one, other)) = sweep.overlapping(settings) {
             return Err(Failure::Input(anyhow!("the sweep gives `{one}` and `{other}`, which set the same\nhint: leave one of them out")));
         }

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
-use onebasin_datasets::{DatasetError, SearchPaths, Source, digest, open, to_unpack};
+use onebasin_datasets::{DatasetError, SearchPaths, Source, digest, is_official, open, to_unpack};
 
 use super::Failure;
 use crate::cli::Shared;
+use crate::comparison::Deviation;
 use crate::console;
 use crate::devices;
 use crate::experiment;
@@ -46,8 +47,8 @@ impl Session {
         Ok(Session { path: path.to_owned(), experiment, places, device: "cpu".to_owned() })
     }
 
-    /// The names of the data's content, as far as the data is there.
-    pub fn digests(&self) -> Digests {
+    /// The names of the data's content, as far as the data is there. Other images than those of the name keep figures from being compared.
+    pub fn digests(&mut self) -> Digests {
         let mut digests = Digests::default();
         for pair in &self.experiment.pairs {
             if digests.found.contains_key(&pair.dataset) || digests.absent.contains_key(&pair.dataset) {
@@ -59,15 +60,24 @@ impl Session {
                 console::note(&format!("unpacking {files} of data set `{}` into the cache (once)", pair.dataset));
             }
             match digest(&pair.source, &self.places) {
-                Ok(digest) => drop(digests.found.insert(pair.dataset.clone(), digest.to_string())),
+                Ok(digest) => {
+                    if is_official(&pair.source, &digest) == Some(false) {
+                        digests.unofficial.insert(pair.dataset.clone());
+                    }
+                    digests.found.insert(pair.dataset.clone(), digest.to_string());
+                }
                 Err(error) => drop(digests.absent.insert(pair.dataset.clone(), error)),
             }
+        }
+        let pairs = self.experiment.pairs.iter().filter(|pair| digests.unofficial.contains(&pair.dataset));
+        for pair in pairs.map(Pair::name).collect::<Vec<_>>() {
+            self.experiment.comparison.deviate(&pair, Deviation::of_all(unofficial(&pair.dataset)));
         }
         digests
     }
 
     /// As [`Session::digests`], when all data must be there: fetches what may be fetched.
-    pub fn complete(&self) -> Result<Digests, Failure> {
+    pub fn complete(&mut self) -> Result<Digests, Failure> {
         for pair in &self.experiment.pairs {
             if let Err(error) = super::data::fetch_for(&pair.source, &self.places) {
                 if matches!(error, DatasetError::Interrupted { .. }) {
@@ -80,6 +90,7 @@ impl Session {
         }
         let digests = self.digests();
         digests.whole()?;
+        digests.warn();
         match digests.absent.values().next() {
             None => Ok(digests),
             Some(error) => Err(Failure::Input(anyhow::anyhow!("{}", chain(error)))),
@@ -163,9 +174,23 @@ pub struct Digests {
     pub found: BTreeMap<String, String>,
     /// Data sets that have none, because they are not here or damaged.
     pub absent: BTreeMap<String, DatasetError>,
+    /// Data sets that bear the name of a known one and have other images.
+    pub unofficial: BTreeSet<String>,
+}
+
+/// What is said of a data set that has another's name.
+fn unofficial(name: &str) -> String {
+    format!("the images of `{name}` here are not those of the official files")
 }
 
 impl Digests {
+    /// Tells which data sets are not what their names say.
+    pub fn warn(&self) {
+        for name in &self.unofficial {
+            console::note(&format!("warning: {}\nhint: `onebasin data verify {name}` tells which files differ", unofficial(name)));
+        }
+    }
+
     /// Fails where a data set is here and cannot be used: that is a fault, and no reason to wait for its files.
     pub fn whole(&self) -> Result<(), Failure> {
         match self.absent.iter().find(|(_, error)| !is_missing(error)) {

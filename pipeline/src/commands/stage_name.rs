@@ -1,13 +1,13 @@
 //! The ways to name a stage on the command line.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
 use onebasin_network::did_you_mean;
 
 use super::Failure;
+use crate::input_file;
 use crate::plan::{Plan, Planned};
 use crate::stage::StageId;
 
@@ -116,7 +116,7 @@ fn by_fingerprint<'a>(plan: &'a Plan, text: &str) -> Result<Option<&'a Planned>>
 
 /// The cell of the column `stage` in a line of a CSV, counted from 1 as editors do.
 fn stage_of_row(file: &Path, line: usize) -> Result<String> {
-    let text = fs::read_to_string(file).with_context(|| format!("cannot read `{}`", file.display()))?;
+    let text = input_file::text(file).with_context(|| format!("cannot read `{}`", file.display()))?;
     let mut rows = text.lines();
     let header = cells(rows.next().unwrap_or_default());
     let column = header.iter().position(|name| name == "stage");
@@ -171,12 +171,12 @@ mod tests {
     fn a_row_names_its_stage_and_a_wrong_line_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("merged.csv");
-        fs::write(&file, "method,stage\nnaive,abcd\nc2m3,ef01\n").unwrap();
+        std::fs::write(&file, "method,stage\nnaive,abcd\nc2m3,ef01\n").unwrap();
         assert_eq!(stage_of_row(&file, 3).unwrap(), "ef01");
         for (line, expected) in [(0, "is no row"), (1, "is no row"), (4, "has 3 lines")] {
             assert!(stage_of_row(&file, line).unwrap_err().to_string().contains(expected), "{line}");
         }
-        fs::write(&file, "method\nnaive\n").unwrap();
+        std::fs::write(&file, "method\nnaive\n").unwrap();
         assert!(stage_of_row(&file, 2).unwrap_err().to_string().contains("no column `stage`"));
     }
 }

@@ -33,7 +33,7 @@ pub fn stages(arguments: &cli::Stages) -> Result<Verdict, Failure> {
         console::note("a stage of this run has failed, so no other begins");
         return Ok(Verdict::No);
     }
-    let session = Session::read(&arguments.spec, shared, false)?;
+    let mut session = Session::read(&arguments.spec, shared, false)?;
     let digests = session.complete()?;
     let plan = session.plan(&digests, shared)?;
     let known: BTreeMap<&StageId, _> = plan.stages.iter().map(|planned| (planned.stage.id(), planned.fingerprint)).collect();

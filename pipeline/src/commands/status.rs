@@ -29,8 +29,9 @@ struct Row {
 /// Prints what is done and where the jobs stand.
 pub fn status(arguments: &cli::Status) -> Result<Verdict, Failure> {
     let shared = &arguments.shared;
-    let session = Session::read(&arguments.spec, shared, false)?;
-    let plan = session.plan(&session.digests(), shared)?;
+    let mut session = Session::read(&arguments.spec, shared, false)?;
+    let digests = session.digests();
+    let plan = session.plan(&digests, shared)?;
     let store = Store::new(Folders::of(shared).store);
     let folder = folder_of(&session, &plan, store.root());
     let statuses = runner::survey(&plan, &store, &publish::targets(), false).map_err(Failure::Running)?;

@@ -236,7 +236,7 @@ impl SweepTable {
                     let mean = found.and_then(|row| cell(row, "mean").parse::<f64>().ok());
                     text.push_str(&mean.map_or_else(
                         || " |".to_owned(),
-                        |mean| format!(" {} |", if mean.abs() < 1e4 { format!("{mean:.4}") } else { number::shown(mean) }),
+                        |mean| format!(" {} |", if mean.abs() < 1e4 { number::share(mean) } else { number::shown(mean) }),
                     ));
                 }
             }

@@ -24,7 +24,7 @@ pub fn verify(arguments: &cli::Verify) -> Result<Verdict, Failure> {
     let mut verdict = Verdict::Fine;
     let mut reports: Vec<Value> = Vec::new();
     let mut lines = Vec::new();
-    for (name, session, shared) in settings(arguments)? {
+    for (name, mut session, shared) in settings(arguments)? {
         let digests = session.digests();
         let plan = session.plan(&digests, &shared)?;
         for error in digests.absent.values() {

@@ -3,7 +3,6 @@
 mod origin;
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, anyhow, bail};
@@ -16,6 +15,7 @@ use super::{Failure, Verdict, explain, folders};
 use crate::checksums;
 use crate::cli;
 use crate::console;
+use crate::input_file;
 use crate::stage::StageId;
 use crate::store::{Entry, Input, Store};
 
@@ -133,7 +133,7 @@ fn read(file: &Path) -> Result<(Vec<String>, Vec<Row>)> {
     if file.extension().is_none_or(|extension| extension != "csv") {
         bail!("`{}` has no rows that name stages: expected a CSV file\nhint: `results/smoke/merged.csv`", file.display());
     }
-    let text = fs::read_to_string(file).with_context(|| {
+    let text = input_file::text(file).with_context(|| {
         format!("cannot read `{}`\nhint: name a table of a results folder, such as `results/smoke/merged.csv`", file.display())
     })?;
     let mut lines = text.lines().enumerate();

@@ -9,7 +9,7 @@ use super::legend::Legend;
 use super::method_style::{MethodRow, MethodStyles};
 use super::picture::{Footed, Picture, list, save};
 use crate::identity::{MethodLabel, PairName, Part};
-use crate::table::Row;
+use crate::table::{Csv, Row};
 use crate::untrained::{UntrainedRow, named};
 
 /// A folder of CSV files, and one of pictures.
@@ -18,17 +18,18 @@ pub struct Canvas {
     out: PathBuf,
     styles: MethodStyles,
     untrained: Vec<UntrainedRow>,
+    pairs: Vec<PairName>,
 }
 
 impl Canvas {
     /// Pictures of the files in `results`, to be saved in `out`.
     ///
     /// # Errors
-    /// When `methods.csv` or `untrained.csv` is malformed.
+    /// When `methods.csv`, `untrained.csv` or `architectures.csv` is malformed.
     pub fn new(results: &Path, out: &Path) -> Result<Canvas> {
         let styles = MethodStyles::new(MethodRow::read_if_present(results)?);
         let untrained = UntrainedRow::read_if_present(results)?;
-        Ok(Canvas { results: results.to_owned(), out: out.to_owned(), styles, untrained })
+        Ok(Canvas { results: results.to_owned(), out: out.to_owned(), styles, untrained, pairs: pairs(results)? })
     }
 
     /// The folder of CSV files.
@@ -54,12 +55,12 @@ impl Canvas {
         self.legend(names.into_iter().map(str::to_owned))
     }
 
-    /// Saves a picture of a pair as `<kind>-<dataset>-<architecture>`, SVG and PNG.
+    /// Saves a picture of a pair as `<kind>-<dataset>-<architecture>`, SVG and PNG; joined by `+` where another pair has the same text.
     ///
     /// # Errors
     /// When it cannot be drawn or a file cannot be written.
     pub fn save(&self, picture: &impl Picture, kind: &str, pair: &PairName) -> Result<()> {
-        self.save_as(picture, &format!("{kind}-{pair}"), [pair])
+        self.save_as(picture, &format!("{kind}-{}", pair.slug(&self.pairs)), [pair])
     }
 
     /// Saves a picture of some pairs under a name, SVG and PNG. Below it stands which of their networks did not train.
@@ -79,6 +80,17 @@ impl Canvas {
         }
         save(&Footed { picture, note: format!("not trained: {}", list(found)) }, &self.out, stem)
     }
+}
+
+/// The pairs of data set and architecture that a run has; none where no file lists them.
+fn pairs(results: &Path) -> Result<Vec<PairName>> {
+    let file = results.join("architectures.csv");
+    if !file.exists() {
+        return Ok(Vec::new());
+    }
+    let csv = Csv::read(&file)?;
+    let [datasets, architectures] = [csv.texts("dataset")?, csv.texts("architecture")?];
+    Ok(datasets.into_iter().zip(architectures).map(|(dataset, architecture)| PairName::new(dataset, architecture)).collect())
 }
 
 /// Rows by data set and architecture, in their order.

@@ -8,9 +8,9 @@ use serde::Serialize;
 pub struct ModelNames(pub Vec<String>);
 
 impl ModelNames {
-    /// `a-b-c`: the models of a pair or cycle, as tables write them and as streams are named. Not an identity: names may hold hyphens.
+    /// `a-b-c`: the models of a pair or cycle, as tables write them and as streams are named; `a-b..c` where a name holds a hyphen.
     pub fn hyphenated(&self) -> String {
-        self.0.join("-")
+        if self.0.iter().any(|name| name.contains('-')) { self.path() } else { self.0.join("-") }
     }
 
     /// `a..b..c`: the same in the name of a stage. No name of a model holds a dot.
@@ -27,4 +27,17 @@ impl ModelNames {
 /// Orders `wide-2x` before `wide-16x`.
 pub fn by_length(name: &str) -> (usize, &str) {
     (name.len(), name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_of_models_that_join_to_one_text_are_told_apart() {
+        let names = |names: &[&str]| ModelNames(names.iter().map(|&name| name.to_owned()).collect());
+        assert_eq!(names(&["a", "b"]).hyphenated(), "a-b");
+        assert_eq!(names(&["a-b", "c"]).hyphenated(), "a-b..c");
+        assert_ne!(names(&["a-b", "c"]).hyphenated(), names(&["a", "b-c"]).hyphenated());
+    }
 }

@@ -9,6 +9,7 @@ use super::over_time::{self, OverTime};
 use super::summary::ByModelsRow;
 use crate::comparison::Comparison;
 use crate::identity::{MethodLabel, PairName, Part};
+use crate::input_file;
 use crate::measurements::{BarrierRow, MergedRow, ModelRow};
 use crate::number;
 use crate::reported::{self, Moment, Reported};
@@ -145,7 +146,7 @@ const TOLERANCES: [(&str, f64); 2] = [("accuracy", 0.03), ("loss", 0.1)];
 /// # Errors
 /// When a file is absent or malformed.
 pub fn renewed(results: &Path, against: &Path) -> Result<(Vec<Reported>, Vec<String>)> {
-    let earlier = match std::fs::read(against) {
+    let earlier = match input_file::bytes(against) {
         Ok(bytes) => reported::parse(&bytes, &against.display().to_string())?,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
         Err(error) => return Err(error).with_context(|| format!("cannot read `{}`", against.display())),

@@ -49,7 +49,7 @@ pub fn render(cells: &[SummaryRow], tables: &Tables, known: &Known) -> String {
         let _ = write!(text, "\n## {}{stand_in}, {}\n\n", pair.dataset, pair.architecture);
         let found = comparison.deviations_of(pair);
         let deviating = !found.is_empty();
-        text.push_str(&deviations(found));
+        text.push_str(&deviations(found, comparison.profile.is_some()));
         let notes = Notes::of(pair, tables, known);
         text.push_str(&order_of_methods(&cells, comparison, &differences, &notes));
         let lost: Vec<&Lost> = lost.iter().filter(|lost| lost.pair == *pair && lost.method.is_some()).collect();
@@ -70,12 +70,14 @@ pub fn render(cells: &[SummaryRow], tables: &Tables, known: &Known) -> String {
     text
 }
 
-/// How the settings differ from the published ones.
-fn deviations(found: &[Deviation]) -> String {
+/// How the settings differ from the published ones, where there are such; without any, data may be others than their name says.
+fn deviations(found: &[Deviation], are_published: bool) -> String {
     if found.is_empty() {
         return String::new();
     }
-    let mut text = "At other settings than the published ones, whose figures it cannot match:\n\n".to_owned();
+    let head =
+        if are_published { "At other settings than the published ones, whose figures it cannot match" } else { "Not what the names say" };
+    let mut text = format!("{head}:\n\n");
     for deviation in found {
         let _ = writeln!(text, "- {deviation}");
     }

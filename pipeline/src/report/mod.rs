@@ -23,6 +23,7 @@ mod picture_results;
 mod picture_tests;
 mod plot;
 mod seconds_picture;
+mod stopped;
 mod summary;
 mod sweep_picture;
 mod tabulate;

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::line_sets;
+use super::stopped::stopped;
 use super::tabulate::Known;
-use crate::drawing::{list, method_rank};
+use crate::drawing::{MethodRow, list};
 use crate::identity::{MethodLabel, PairName, Part};
 use crate::image_limits::ImageLimits;
-use crate::measurements::{BarrierRow, ClassRow, MatchingRow, MeasuredClassRow, MergedRow, ModelRow};
+use crate::measurements::{BarrierRow, ClassRow, MeasuredClassRow, MergedRow, ModelRow};
 use crate::number;
 use crate::spec::Interpolation;
 use crate::table::Tables;
@@ -23,9 +24,6 @@ const ERRORS: f64 = 3.0;
 
 /// Room for rounding in the loss of guessing evenly.
 const LOSS_ROOM: f64 = 1e-3;
-
-/// A plan that misses its marginals by more than this share of the mass is not the plan that was asked for.
-const MOST_MISSED: f64 = 1e-3;
 
 /// Notes on the table of one pair.
 #[derive(Debug, Default)]
@@ -53,6 +51,7 @@ impl Notes {
         notes.add(STATISTICS, without_statistics(pair, tables, known));
         notes.texts.extend(dear(pair, tables));
         notes.texts.extend(untested(pair, tables));
+        notes.texts.extend(unseen(pair, tables));
         notes.texts.extend(unmeasured(pair, tables, known.images));
         notes.texts.extend(arcs(pair, tables, known.interpolation));
         let (fewer, most) = line_sets::fewer(pair, tables);
@@ -322,54 +321,32 @@ fn arcs(pair: &PairName, tables: &Tables, interpolation: Interpolation) -> Optio
     })
 }
 
-/// Matchings that ended at their limit of iterations, or whose plans are not the ones asked for.
-fn stopped(pair: &PairName, tables: &Tables, known: &Known) -> Option<(Vec<MethodLabel>, String)> {
-    let mut by_method: BTreeMap<(usize, &MethodLabel), Vec<&MatchingRow>> = BTreeMap::new();
-    for row in tables.of::<MatchingRow>().iter().filter(|row| row.key.pair == *pair) {
-        by_method.entry((method_rank(&known.methods, row.key.method.name()), &row.key.method)).or_default().push(row);
-    }
-    let mut found = Vec::new();
-    let mut words = Vec::new();
-    for ((_, label), rows) in by_method {
-        let limited = rows.iter().filter(|row| row.outcome == "iteration-limit").count();
-        let missed = rows.iter().map(|row| row.marginal_error).fold(0.0, f64::max);
-        let mut parts = Vec::new();
-        if limited > 0 {
-            parts.push(format!("{limited} of {} alignments at the limit of iterations", rows.len()));
-        }
-        if missed > MOST_MISSED {
-            parts.push(format!("plans miss their marginals by up to {} of the mass", number::spread(missed)));
-        }
-        if !parts.is_empty() {
-            words.push(format!("`{label}` ({})", parts.join("; ")));
-            found.push(label.clone());
-        }
-    }
-    let text = format!(
-        "Matchings that were stopped before they converged, so that figures are of an iterate on the way: {}. Key `iterations` of the \
-         matching allows more.",
-        list(&words)
-    );
-    (!found.is_empty()).then_some((found, text))
-}
-
 /// Methods that average batch norms and keep the averaged running statistics.
 fn without_statistics(pair: &PairName, tables: &Tables, known: &Known) -> Option<(Vec<MethodLabel>, String)> {
     if !known.batch_norms.contains(pair) {
         return None;
     }
-    let is_bare = |name: &str| known.methods.iter().any(|row| row.method == name && row.repair.is_empty() && row.merging == "mean");
+    let is_bare = |name: &str| known.methods.iter().any(|row| row.method == name && keeps_averaged_statistics(row));
     let found: Vec<MethodLabel> = labels(pair, tables).into_iter().filter(|label| is_bare(label.name())).collect();
     let text = "Networks with batch norms, merged without new running statistics: the mean of the models' own does not fit the merged \
                 model, and that alone can ruin its accuracy. A method with `repair = { kind = \"batch-norm\" }` estimates them anew.";
     (!found.is_empty()).then(|| (found, text.to_owned()))
 }
 
+/// Whether merged networks of a method have the averaged running statistics.
+fn keeps_averaged_statistics(row: &MethodRow) -> bool {
+    row.repair.is_empty() && ["mean", "spherical"].contains(&row.merging.as_str())
+}
+
+/// Whether a method along arcs does so: its mark is younger than those of the others.
+pub fn marks_arcs(known: &Known) -> bool {
+    !known.batch_norms.is_empty() && known.methods.iter().any(|row| row.merging == "spherical" && keeps_averaged_statistics(row))
+}
+
 /// Classes of which there are no test images.
 fn untested(pair: &PairName, tables: &Tables) -> Option<String> {
     let of_dataset = || tables.of::<ClassRow>().iter().filter(|row| row.dataset == pair.dataset);
-    let name = |row: &ClassRow| if row.class.is_empty() { format!("label {}", row.label) } else { format!("`{}`", row.class) };
-    let found: Vec<String> = of_dataset().filter(|row| row.test == 0).map(name).collect();
+    let found: Vec<String> = of_dataset().filter(|row| row.test == 0).map(class_name).collect();
     let text = format!(
         "{} of {} classes have no test images: {}. No figure on test says anything about them.",
         found.len(),
@@ -377,6 +354,18 @@ fn untested(pair: &PairName, tables: &Tables) -> Option<String> {
         list(&found)
     );
     (!found.is_empty()).then_some(text)
+}
+
+/// Classes that have test images and no training images.
+fn unseen(pair: &PairName, tables: &Tables) -> Option<String> {
+    let classes = tables.of::<ClassRow>().iter().filter(|row| row.dataset == pair.dataset);
+    let found: Vec<String> = classes.filter(|row| row.train == 0 && row.test > 0).map(class_name).collect();
+    let text = format!("No training images show {}: no network can know what is tested there.", list(&found));
+    (!found.is_empty()).then_some(text)
+}
+
+fn class_name(row: &ClassRow) -> String {
+    if row.class.is_empty() { format!("label {}", row.label) } else { format!("`{}`", row.class) }
 }
 
 #[cfg(test)]

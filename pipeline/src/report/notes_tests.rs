@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::comparison::Comparison;
-use crate::drawing::MethodRow;
 use crate::identity::ResultKey;
+use crate::measurements::MatchingRow;
 use crate::spec::BarrierOver;
 
 fn pair() -> PairName {
@@ -229,6 +229,14 @@ fn batch_norms_merged_without_new_statistics_are_told_with_the_key_that_adds_the
 }
 
 #[test]
+fn networks_merged_along_an_arc_keep_averaged_statistics_too() {
+    let tables = tables((0.01, 1.0), (0.2, 0.95));
+    let mut known = Known { batch_norms: vec![pair()], ..known() };
+    known.methods.iter_mut().find(|row| row.method == "naive").unwrap().merging = "spherical".to_owned();
+    assert_eq!(Notes::of(&pair(), &tables, &known).marks(&MethodLabel::method("naive")), " §");
+}
+
+#[test]
 fn lines_that_are_arcs_are_told_where_there_are_any() {
     let mut tables = tables((0.01, 1.0), (0.2, 0.95));
     let known = Known { interpolation: Interpolation::Spherical, ..known() };
@@ -267,6 +275,27 @@ fn matchings_that_were_stopped_or_miss_their_marginals_are_told() {
     let expected = "`naive` (1 of 2 alignments at the limit of iterations; plans miss their marginals by up to 0.62 of the mass)";
     assert!(notes.text().contains(expected), "{}", notes.text());
     assert_eq!([notes.marks(&MethodLabel::method("naive")), notes.marks(&MethodLabel::method("mended"))], [" ‡", ""]);
+    assert!(notes.text().contains("Key `iterations` of the matching allows more."), "{}", notes.text());
+    // Each matching has a key of its own.
+    let mut known = known();
+    known.methods.iter_mut().find(|row| row.method == "naive").unwrap().matching = "git-re-basin".to_owned();
+    let notes = Notes::of(&pair(), &tables, &known);
+    assert!(notes.text().contains("Key `sweeps` of the matching allows more."), "{}", notes.text());
+}
+
+#[test]
+fn classes_that_are_tested_and_never_shown_are_told() {
+    let mut tables = Tables::default();
+    tables.extend([("cat", 3, 1), ("dog", 0, 2), ("bird", 0, 0)].into_iter().enumerate().map(|(label, (class, train, test))| ClassRow {
+        dataset: "digits".to_owned(),
+        label,
+        class: class.to_owned(),
+        train,
+        test,
+        stage: String::new(),
+    }));
+    let text = text(&tables, &known());
+    assert!(text.contains("No training images show `dog`:"), "{text}");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::architectures::ArchitectureRow;
 use super::differences::{DifferenceRow, Differences, differences};
-use super::{line_sets, markdown, over_time, summary};
+use super::{line_sets, markdown, notes, over_time, summary};
 use crate::comparison::Comparison;
 use crate::drawing::MethodRow;
 use crate::identity::PairName;
@@ -111,6 +111,9 @@ impl Stage for Tabulate {
         }
         if !batch_norms.is_empty() {
             settings["batch-norms"] = json!(batch_norms);
+        }
+        if notes::marks_arcs(&self.known) {
+            settings["averaged-statistics"] = json!("of-arcs-too");
         }
         if let Some(images) = images.recipe() {
             settings["images"] = images;

@@ -6,6 +6,7 @@ use super::SpecError;
 use super::experiment::{Checkpoint, Model, Pair};
 use super::resolve::{Resolver, Result, path};
 use crate::error_text::error_text;
+use crate::input_file;
 use crate::weight_file;
 
 impl Resolver<'_> {
@@ -50,7 +51,7 @@ impl Resolver<'_> {
     /// A file of weights, which is relative to the spec. Its content enters recipes, so it is read here.
     pub(super) fn checkpoint(&self, at: &[String], file: &str, key: Option<String>) -> Result<Checkpoint> {
         let path = self.folder.join(file);
-        match std::fs::read(&path) {
+        match input_file::bytes(&path) {
             Ok(bytes) => Ok(Checkpoint { digest: Fingerprint::of_bytes(&bytes).to_string(), path, key }),
             Err(error) => Err(self
                 .wrong(at, format!("cannot read `{}`: {error}", path.display()))

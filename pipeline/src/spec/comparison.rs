@@ -7,6 +7,7 @@ use super::error::SpecError;
 use super::experiment::{Method, Pair};
 use super::resolve::{Resolver, Result, path};
 use crate::comparison::Comparison;
+use crate::input_file;
 use crate::reported;
 
 impl Resolver<'_> {
@@ -71,7 +72,7 @@ impl Resolver<'_> {
     fn reported(&self, folder: &Path, name: &str) -> Result<Vec<reported::Reported>> {
         let here = path(["reported", "file"]);
         let file = folder.join(name);
-        let bytes = std::fs::read(&file).map_err(|error| {
+        let bytes = input_file::bytes(&file).map_err(|error| {
             self.wrong(&here, format!("cannot read the reported figures `{}`: {error}", file.display()))
                 .hint("the path starts at the spec's folder")
         })?;

@@ -16,6 +16,7 @@ use super::overlay::{self, Unreached};
 use super::override_value::{Assignment, VARIABLE};
 use super::text::{End, Text};
 use super::{environment, fault};
+use crate::input_file;
 
 /// What a spec need not say.
 const DEFAULTS: &str = r#"
@@ -99,7 +100,8 @@ impl Layers {
                 .hint("name a TOML file, for example experiments/quickstart.toml")
         };
         let mut bytes = Vec::new();
-        std::fs::File::open(path)
+        input_file::regular(path)
+            .and_then(|()| std::fs::File::open(path))
             .and_then(|file| file.take(LONGEST_SPEC + 1).read_to_end(&mut bytes))
             .map_err(|error| wrong(if path.is_dir() { "it is a folder".to_owned() } else { error.to_string() }))?;
         if bytes.len() as u64 > LONGEST_SPEC {

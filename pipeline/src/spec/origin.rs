@@ -37,9 +37,12 @@ pub struct Override {
 }
 
 impl Override {
-    /// `models=3`, as an argument of `--set`.
+    /// `models=3`, as an argument of `--set`: tables as TOML has them.
     pub fn set(&self) -> String {
-        format!("{}={}", self.key, self.value)
+        match toml::Value::try_from(&self.value) {
+            Ok(value) => format!("{}={value}", self.key),
+            Err(_) => format!("{}={}", self.key, self.value),
+        }
     }
 
     /// `models = 3 (environment variable ONEBASIN_MODELS)`.
@@ -125,6 +128,14 @@ fn label(overrides: &[Override]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_given_is_an_argument_that_gives_it_again() {
+        for set in ["models=3", "trainings={ t = { epochs = 7 } }", "x=[1, 2]", "x=\"a b\"", "x=[{ name = \"a\" }]", "x=true", "x=0.5"] {
+            let given = Override::of_set(set).unwrap();
+            assert_eq!(Override::of_set(&given.set()).unwrap(), given, "{set}: {}", given.set());
+        }
+    }
 
     fn label(sets: &[&str]) -> Option<String> {
         let overrides = Origin::settled(sets.iter().filter_map(|set| Override::of_set(set)).collect());

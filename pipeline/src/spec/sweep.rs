@@ -70,6 +70,21 @@ impl Sweep {
         self.keys().find(|key| given.iter().any(|given| given.sets(key, settings)))
     }
 
+    /// A swept key of which one of these arguments of `--set` changes a part that a value of the sweep gives: the value would say what is not so.
+    pub fn undermined<'a>(&'a self, sets: &[String], settings: &serde_json::Value) -> Option<&'a str> {
+        let given = assignments(sets, settings);
+        let is_undermined = |(key, values): &&(String, Vec<String>)| {
+            let swept = place(key, settings);
+            let parts = given.iter().filter_map(|given| given.place.strip_prefix(&swept[..])).filter(|part| !part.is_empty());
+            let read: Vec<Assignment> = values.iter().filter_map(|value| Assignment::set(&format!("{key}={value}")).ok()).collect();
+            parts.into_iter().any(|part| {
+                // A value that is no table says all that its key holds.
+                read.iter().any(|value| !matches!(value.value(), Value::Dict(..)) || overlay::reached(value.value(), part).is_some())
+            })
+        };
+        self.0.iter().find(is_undermined).map(|(key, _)| key.as_str())
+    }
+
     /// Two of its keys that mean one place, or of which one lies inside of the other.
     pub fn overlapping(&self, settings: &serde_json::Value) -> Option<(&str, &str)> {
         let keys: Vec<&str> = self.keys().collect();
@@ -268,6 +283,10 @@ mod tests {
             assert_eq!(sweep.contradicted(&set, &settings).is_some(), left < 2, "{set:?}");
         }
         let sweep = parse(&["trainings.adam={ epochs = 1 },{ epochs = 2 }"]).unwrap();
+        for (set, undermined) in [("trainings.adam.epochs=4", true), ("trainings.adam.batch=5", false), ("seed=1", false)] {
+            assert_eq!(sweep.undermined(&[set.to_owned()], &settings).is_some(), undermined, "{set}");
+        }
+        assert_eq!(parse(&["a.hidden=[8],[16]"]).unwrap().undermined(&["a.hidden[0]=4".to_owned()], &settings), Some("a.hidden"));
         let sets = ["trainings.adam.batch=5".to_owned(), "seed=1".to_owned()];
         assert_eq!(
             sweep.sets_with(&sweep.settings()[0], &sets, &settings),

@@ -7,6 +7,7 @@ use polars::prelude::{
     Column, CsvParseOptions, CsvReadOptions, CsvWriter, DataFrame, DataType, IntoColumn, NamedFrom, SerReader, SerWriter, Series,
 };
 
+use crate::input_file;
 use crate::number;
 
 /// A table under construction: columns in the order in which they are added.
@@ -74,7 +75,7 @@ impl Csv {
     /// # Errors
     /// When the file is absent, no CSV, or cut off.
     pub fn read(path: &Path) -> Result<Csv> {
-        let bytes = std::fs::read(path).with_context(|| format!("cannot read `{}`", path.display()))?;
+        let bytes = input_file::bytes(path).with_context(|| format!("cannot read `{}`", path.display()))?;
         // Half a number is a number too.
         ensure!(bytes.ends_with(b"\n"), "`{}` is cut off: its last line has no end\nhint: make it anew", path.display());
         Csv::parse(&bytes, &path.display().to_string())

@@ -1,5 +1,6 @@
 use std::path::Path;
 
+use crate::input_file;
 use anyhow::{Context, Result, anyhow};
 use onebasin_network::{Architecture, Blueprint, Rename, Shape, Stored};
 
@@ -20,7 +21,7 @@ impl ArchitectureFile {
     /// # Errors
     /// When it cannot be read, or a key has an impossible value.
     pub fn read(path: &Path) -> Result<ArchitectureFile> {
-        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display()))?;
+        let text = input_file::text(path).with_context(|| format!("cannot read `{}`", path.display()))?;
         ArchitectureFile::parse(&text).with_context(|| format!("`{}` is no architecture", path.display()))
     }
 

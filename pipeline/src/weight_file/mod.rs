@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::input_file;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use onebasin_checkpoints::{Dtype, Format, StateDict, Tensor, from_bytes, read, short_names, to_pytorch, to_safetensors};
 use onebasin_network::{Architecture, Graph, Inferred, Known, NetworkError, Shape, Stored, UNTOLD, Weights, bind, infer};
@@ -213,7 +214,7 @@ impl Network {
 /// # Errors
 /// When it cannot be read.
 pub fn bytes(path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path).with_context(|| format!("cannot read `{}`", path.display()))
+    input_file::bytes(path).with_context(|| format!("cannot read `{}`", path.display()))
 }
 
 /// The weights of a file for a network that is known.

@@ -25,10 +25,11 @@ fn a_folder_that_is_none_exits_with_2_whatever_it_is_for_and_whether_anything_ru
     run("--plots", "file/below");
 }
 
-/// Ten pictures of four pixels and their labels, as IDX files.
-fn write_idx(folder: &Path, labels: &[u8]) {
+/// Ten square pictures and their labels, as IDX files.
+fn write_idx(folder: &Path, side: u8, labels: &[u8]) {
     std::fs::create_dir_all(folder).unwrap();
-    let images = [&[0, 0, 8, 3, 0, 0, 0, labels.len() as u8, 0, 0, 0, 2, 0, 0, 0, 2][..], &vec![7; labels.len() * 4]].concat();
+    let pixels = vec![7; labels.len() * usize::from(side) * usize::from(side)];
+    let images = [&[0, 0, 8, 3, 0, 0, 0, labels.len() as u8, 0, 0, 0, side, 0, 0, 0, side][..], &pixels].concat();
     let labels = [&[0, 0, 8, 1, 0, 0, 0, labels.len() as u8][..], labels].concat();
     for split in ["train", "t10k"] {
         std::fs::write(folder.join(format!("{split}-images-idx3-ubyte")), &images).unwrap();
@@ -43,7 +44,7 @@ fn damaged_files_of_data_are_found_before_anything_runs_and_exit_with_2() {
     std::fs::write(&spec, text.replace("epochs = 1", "epochs = 1\nbatch = 5")).unwrap();
     let set = folder.path().join("set");
     let command = |command: &str| texts(&onebasin(folder.path(), &[command, "small.toml"]));
-    write_idx(&set, &[0, 1, 2, 0, 1, 2, 0, 1, 2, 0]);
+    write_idx(&set, 2, &[0, 1, 2, 0, 1, 2, 0, 1, 2, 0]);
     let (code, out, _) = texts(&onebasin(folder.path(), &["data", "verify", "small.toml"]));
     assert!(code == 0 && out.contains("readable    few-glyphs  idx: 10 + 10 images, 3 classes, content "), "{out}");
     let labels = set.join("t10k-labels-idx1-ubyte");
@@ -66,6 +67,29 @@ fn damaged_files_of_data_are_found_before_anything_runs_and_exit_with_2() {
     std::fs::write(&labels, whole).unwrap();
     let (code, _, error) = command("run");
     assert_eq!(code, 0, "{error}");
+}
+
+#[test]
+fn images_that_are_not_those_of_their_name_are_told_and_no_figure_of_them_is_compared() {
+    let (folder, spec) = folder();
+    let (head, rest) = SPEC.split_once("[datasets.few-glyphs]").unwrap();
+    let rest = rest.split_once("\n[").unwrap().1;
+    let text = format!("{head}[{rest}").replace("few-glyphs", "mnist").replace("epochs = 1", "epochs = 1\nbatch = 5");
+    let reported = "\n[reported]\nfile = \"figures.csv\"\nprofile = \"paper\"\n[profiles.paper]\n";
+    std::fs::write(&spec, text + reported).unwrap();
+    let head = "dataset,architecture,method,models,metric,split,value,sd,tolerance,source\n";
+    let cell = "mnist,mlp,naive,2,accuracy,test,0.5,,1,a paper\n";
+    std::fs::write(folder.path().join("figures.csv"), format!("{head}{cell}")).unwrap();
+    write_idx(&folder.path().join("mnist"), 28, &[0, 1, 2, 0, 1, 2, 0, 1, 2, 9]);
+    let said = "the images of `mnist` here are not those of the official files";
+    let (code, _, error) = texts(&onebasin(folder.path(), &["plan", "small.toml"]));
+    assert!(code == 0 && error.contains(&format!("warning: {said}\nhint: `onebasin data verify mnist`")), "{error}");
+    let (code, _, error) = texts(&onebasin(folder.path(), &["run", "small.toml"]));
+    assert!(code == 0 && error.contains("DEVIATES") && error.contains(said), "{error}");
+    let table = std::fs::read_to_string(folder.path().join("results/small/table.md")).unwrap();
+    assert!(table.contains(&format!("- {said}")) && !table.contains("comparable: off by"), "{table}");
+    let (_, out, error) = texts(&onebasin(folder.path(), &["check", "small.toml"]));
+    assert!(out.contains("other settings") && !out.contains("fine "), "{out}{error}");
 }
 
 /// Grey pictures in two class folders.

@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::command::{onebasin, texts};
+use crate::command::{SPEC, folder, onebasin, texts};
 use crate::end_to_end::{Place, everything, smoke};
 
 /// The page of a finished run, in a copy of its folder.
@@ -208,4 +208,22 @@ fn rows_that_are_none_and_columns_that_are_not_there_are_errors_that_help() {
     );
     says(&["results/smoke/none.csv", "2"], &["cannot read `results/smoke/none.csv`", "hint: name a table"]);
     says(&["results/smoke/methods.csv", "2"], &["has no column `stage`"]);
+}
+
+#[test]
+fn pairs_and_lists_of_models_whose_joined_names_are_equal_keep_pictures_and_rows_of_their_own() {
+    let (folder, spec) = folder();
+    let names = r#"models = [{ name = "a" }, { name = "b-c" }, { name = "a-b" }, { name = "c" }, { name = "d" }]"#;
+    let other_pair = "[[pairs]]\ndataset = \"few\"\narchitecture = \"glyphs-mlp\"\ntraining = \"adam\"\n\n[[methods]]";
+    let other_names = "[datasets.few]\nformat = \"glyphs\"\ntrain = 100\ntest = 50\nsize = 12\n\n[architectures.glyphs-mlp]\nfamily = \"mlp\"\nhidden = [6]\n\n[trainings.adam]";
+    let cycles = "lambdas = 3\npairs = \"none\"\ncycles = [[\"a-b\", \"c\", \"d\"], [\"a\", \"b-c\", \"d\"]]";
+    let text = SPEC.replace("models = 2", names).replacen("[[methods]]", other_pair, 1).replace("[trainings.adam]", other_names);
+    std::fs::write(spec, text.replace("lambdas = 3", cycles)).unwrap();
+    let (code, _, error) = texts(&onebasin(folder.path(), &["run", "small.toml"]));
+    assert_eq!(code, 0, "{error}");
+    for picture in ["cycles-few-glyphs+mlp.svg", "cycles-few+glyphs-mlp.svg"] {
+        assert!(folder.path().join("plots/small").join(picture).is_file(), "{picture}");
+    }
+    let rows = std::fs::read_to_string(folder.path().join("results/small/cycles.csv")).unwrap();
+    assert!(rows.contains(",a-b..c..d,") && rows.contains(",a..b-c..d,"), "{rows}");
 }

@@ -1,10 +1,10 @@
 //! NumPy's arrays: `.npy`, one array behind a header; `.npz`, a zip archive of them.
 
-use std::fs;
 use std::io::Read;
 use std::path::Path;
 
 use crate::error::Fault;
+use crate::read;
 use crate::tensor::{gather, volume};
 use crate::{CheckpointError, Dtype, Format, StateDict, Tensor, zip_archive};
 
@@ -36,7 +36,7 @@ pub fn array(path: &Path, name: &str) -> Result<Tensor, CheckpointError> {
 /// # Errors
 /// When the file cannot be read or is damaged.
 pub fn arrays(path: &Path) -> Result<Vec<(String, Tensor)>, CheckpointError> {
-    let bytes = fs::read(path).map_err(|source| CheckpointError::File { path: path.to_owned(), action: "read", source })?;
+    let bytes = read::regular(path, "name an `.npy` or `.npz` file")?;
     let read = if bytes.starts_with(MAGIC) {
         npy(&bytes).map(|tensor| vec![(String::new(), tensor)])
     } else if bytes.starts_with(b"PK") {

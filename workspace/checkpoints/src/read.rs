@@ -13,12 +13,21 @@ use crate::{CheckpointError, StateDict, numpy, safetensors, torch};
 /// When the file cannot be read, is of no known format, is damaged, would have to execute something, or holds several networks and
 /// `key` does not say which.
 pub fn read(path: &Path, key: Option<&str>) -> Result<StateDict, CheckpointError> {
+    from_bytes(&regular(path, "name a file of weights")?, path, key)
+}
+
+/// The bytes of a regular file. A folder gives an error that says less, a pipe or a device may be read for ever.
+pub(crate) fn regular(path: &Path, hint: &str) -> Result<Vec<u8>, CheckpointError> {
     let file = |source| CheckpointError::File { path: path.to_owned(), action: "read", source };
-    // A folder or a pipe would be read for ever, or give an error that says less.
     if !fs::metadata(path).map_err(file)?.is_file() {
-        return Err(Fault::new("is no regular file", "name a file of weights").at(path));
+        return Err(Fault::new("is no regular file", hint).at(path));
     }
-    from_bytes(&fs::read(path).map_err(file)?, path, key)
+    fs::read(path).map_err(file)
+}
+
+fn is_web_page(bytes: &[u8]) -> bool {
+    let head = String::from_utf8_lossy(&bytes[..bytes.len().min(64)]).trim_start_matches('\u{feff}').trim_start().to_ascii_lowercase();
+    head.starts_with("<!doctype html") || head.starts_with("<html")
 }
 
 /// As [`read`], of bytes that are at hand. `path` is for messages.
@@ -68,6 +77,10 @@ fn parse(bytes: &[u8], key: Option<&str>) -> Result<StateDict, Fault> {
         _ if bytes.len() >= 8 && (bytes.get(8) == Some(&b'{') || safetensors::could_be(bytes)) => {
             below(safetensors::state_dict(bytes)?, key)
         }
+        _ if bytes.starts_with(b"version https://git-lfs") => {
+            other("a pointer of Git LFS, not the file itself", "`git lfs pull` fetches it")
+        }
+        _ if is_web_page(bytes) => other("a web page", "what answered was no file: look at the page, and fetch the file again"),
         _ => other("of no known format", "`torch.save(model.state_dict(), \"net.pt\")` makes one"),
     }
 }

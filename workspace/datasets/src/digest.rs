@@ -35,6 +35,14 @@ pub fn digest(source: &Source, search_paths: &SearchPaths) -> Result<Digest, Dat
     .map_err(|error| error.of_set(source.known()))
 }
 
+/// Whether a source that bears the name of a known set has that set's official content, by its digest.
+///
+/// `None` where nothing can be said: of sets of one's own, of generated ones, and of known ones whose official digest is not at hand.
+pub fn is_official(source: &Source, digest: &Digest) -> Option<bool> {
+    let known = source.known().filter(|known| known.source() == *source)?;
+    known.digest.map(|official| official == digest.to_string())
+}
+
 /// The files that [`digest`] would have to decompress, which takes seconds: those of slow formats that no call has read before.
 pub fn to_unpack(source: &Source, search_paths: &SearchPaths) -> Vec<PathBuf> {
     let packed = files(source, search_paths).unwrap_or_default().into_iter().filter(|path| Packing::of(path) == Packing::Xz);

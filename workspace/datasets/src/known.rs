@@ -36,6 +36,8 @@ pub struct Known {
     pub archive: Option<Remote>,
     /// The files a reader needs.
     pub files: &'static [KnownFile],
+    /// What [`digest`](crate::digest) gives of the official files; `None` where these were not at hand to be asked.
+    pub digest: Option<&'static str>,
 }
 
 /// A file as a server has it.
@@ -167,6 +169,7 @@ static KNOWN: [Known; 6] = [
                 remote("t10k-labels-idx1-ubyte.gz", 4_542, "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6"),
             ),
         ],
+        digest: Some("a5607100a93392ec9a9bfac20c555536e594742a5c2bcb3ac6f4327692023b5e"),
     },
     Known {
         name: "fashion-mnist",
@@ -212,6 +215,7 @@ static KNOWN: [Known; 6] = [
                 remote("t10k-labels-idx1-ubyte.gz", 5_148, "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5"),
             ),
         ],
+        digest: Some("3e35d33f93c75309f7194801644d000edbd8a62531f2d7d6f60206496f3ed6ce"),
     },
     Known {
         name: "emnist-letters",
@@ -235,6 +239,7 @@ static KNOWN: [Known; 6] = [
             plain("emnist-letters-test-images-idx3-ubyte", 16_307_216, None),
             plain("emnist-letters-test-labels-idx1-ubyte", 20_808, None),
         ],
+        digest: None,
     },
     Known {
         name: "cifar10",
@@ -259,6 +264,7 @@ static KNOWN: [Known; 6] = [
             plain("data_batch_5.bin", 30_730_000, Some("755304fc0b379caeae8c14f0dac912fbc7d6cd469eb67a1029a08a39453a9add")),
             plain("test_batch.bin", 30_730_000, Some("8e2eb146ae340b09e24670f29cabc6326dba54da8789dab6768acf480273f65b")),
         ],
+        digest: Some("748d330ef06d46ab85e28ae1437aa15fa6748a0f7bb187d6c44b51bf972a024b"),
     },
     Known {
         name: "cifar100",
@@ -279,6 +285,7 @@ static KNOWN: [Known; 6] = [
             plain("train.bin", 153_700_000, Some("f31298fc616915fa142368359df1c4ca2ae984d6915ca468b998a5ec6aeebf29")),
             plain("test.bin", 30_740_000, Some("d8b1e6b7b3bee4020055f0699b111f60b1af1e262aeb93a0b659061746f8224a")),
         ],
+        digest: None,
     },
     Known {
         name: "glyphs",
@@ -297,6 +304,7 @@ static KNOWN: [Known; 6] = [
         mirrors: &[],
         archive: None,
         files: &[],
+        digest: None,
     },
 ];
 

@@ -40,7 +40,7 @@ pub use augment::{Augmentation, Crop, Flip, ResizedCrop, Rotate, Step, ZoomShift
 pub use batches::batches;
 pub use cifar::{Cifar, CifarLabels};
 pub use counts::{Counts, counts, rough_counts};
-pub use digest::{Digest, digest, to_unpack};
+pub use digest::{Digest, digest, is_official, to_unpack};
 pub use download::Patience;
 pub use error::DatasetError;
 pub use fetch::{Fetching, Transfer, fetch};

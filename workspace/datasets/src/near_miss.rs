@@ -105,13 +105,20 @@ pub(crate) fn files(folder: &Path, missing: &[&str], of: Option<&str>) -> Vec<St
 /// What an entry is, and what to do about it, by the end of its name; `None` for forms that may be read.
 fn form(name: &str) -> Option<&'static str> {
     let name = name.to_ascii_lowercase();
+    let packed = [".zip", ".tar", ".tar.gz", ".tgz", ".7z", ".rar"];
+    // The archive of a form is no more to be read than the form.
+    let name = packed
+        .iter()
+        .find_map(|ending| name.strip_suffix(ending))
+        .filter(|name| ["-py", "-python", "-matlab", "-mat"].iter().any(|form| name.ends_with(form)))
+        .unwrap_or(&name);
     let ends = |endings: &[&str]| endings.iter().any(|ending| name.ends_with(ending));
     match () {
         () if ends(&["-py", "-python", ".pkl", ".pickle"]) => Some("the version for Python: the binary version is read"),
         () if ends(&["-matlab", "-mat", ".mat"]) => Some("the version for MATLAB: the binary version is read"),
         () if ends(&[".npz", ".npy"]) => Some("arrays of NumPy: the official files are read"),
         () if ends(&[".csv", ".parquet", ".h5", ".hdf5", ".arff", ".pt"]) => Some("another form of the set: the official files are read"),
-        () if ends(&[".zip", ".tar", ".tar.gz", ".tgz", ".7z", ".rar"]) => Some("an archive: unpack it there"),
+        () if ends(&packed) => Some("an archive: unpack it there"),
         () => None,
     }
 }
@@ -130,6 +137,7 @@ mod tests {
             ("T10K-labels-idx1-ubyte (1).gz", Some("expected `t10k-labels-idx1-ubyte`: rename it")),
             ("train-images-idx3-ubyte/train-images-idx3-ubyte", Some("move it there")),
             ("train-images-idx3-ubyte.zip", Some("an archive: unpack it there")),
+            ("mnist-python.tar.gz", Some("the version for Python: the binary version is read")),
             ("mnist.npz", Some("arrays of NumPy")),
             ("notes.txt", None),
         ] {

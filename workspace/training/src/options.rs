@@ -141,8 +141,11 @@ impl Training {
         let steps = by_epochs.min(self.steps.unwrap_or(usize::MAX));
         let warmup = (self.schedule.warmup_epochs * steps_per_epoch as f64).max(self.schedule.warmup_steps as f64);
         if warmup > steps as f64 {
-            let hint = "shorten it, or train longer";
-            return Err(impossible("schedule.warmup-epochs", self.schedule.warmup_epochs, "a warm-up within the training", hint));
+            let (expected, hint) = ("a warm-up within the training", "shorten it, or train longer");
+            return Err(match self.schedule.warmup_steps {
+                0 => impossible("schedule.warmup-epochs", self.schedule.warmup_epochs, expected, hint),
+                steps => impossible("schedule.warmup-steps", steps, expected, hint),
+            });
         }
         self.schedule.check_rounds(steps_per_epoch)?;
         Ok(Span { steps_per_epoch, steps })
@@ -271,6 +274,8 @@ mod tests {
         assert_eq!(training.span(250).unwrap(), Span { steps_per_epoch: 2, steps: 4 });
         assert!(training.span(99).is_err());
         training.schedule.warmup_epochs = 3.0;
-        assert!(training.span(250).is_err());
+        assert!(training.span(250).unwrap_err().to_string().contains("`schedule.warmup-epochs` is `3`"));
+        (training.schedule.warmup_epochs, training.schedule.warmup_steps) = (0.0, 7);
+        assert!(training.span(250).unwrap_err().to_string().contains("`schedule.warmup-steps` is `7`"));
     }
 }

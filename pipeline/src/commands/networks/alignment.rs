@@ -10,6 +10,7 @@ use crate::console;
 use crate::interrupt;
 use crate::maps_file::{self, Read};
 use crate::network_match::{self, Matched};
+use crate::number::legible;
 use crate::weight_file::Network;
 
 /// Networks of files in one frame.
@@ -58,7 +59,7 @@ pub fn text(matched: &Matched) -> String {
     let mut rows = vec![
         ["network".to_owned(), matched.family.clone()],
         ["method".to_owned(), matched.method.clone()],
-        ["objective".to_owned(), format!("{before:.6} as they came, {:.6} matched", alignment.objective)],
+        ["objective".to_owned(), format!("{} as they came, {} matched", legible(*before, 6), legible(alignment.objective, 6))],
     ];
     if alignment.iterations > 0 {
         let (gap, violation) = (certificate.duality_gap, certificate.worst_violation);

@@ -24,6 +24,11 @@ pub fn meets_expectation(network: &Network, options: &NetworkOptions) -> Result<
         let problem = format!("`{}` has shape {:?}, expected {:?}", expected.display(), logits.shape(), ours.shape());
         return Err(Failure::Input(anyhow!("{problem}\nhint: it should hold the network's outputs for `{}`", given.display())));
     };
+    // Beside an infinite one any difference is small.
+    if let Some(value) = theirs.iter().find(|value| !value.is_finite()) {
+        let hint = "save the outputs of the network as they are";
+        return Err(Failure::Input(anyhow!("`{}` holds `{value}`, expected finite logits\nhint: {hint}", expected.display())));
+    }
     let error = largest_difference(ours.view(), theirs.view());
     let scale = theirs.iter().fold(0.0_f64, |largest, &value| largest.max(f64::from(value).abs()));
     let limit = EXPECTED * (1.0 + scale);

@@ -33,6 +33,7 @@ impl Images {
                         mean.len() == channels && deviation.len() == channels,
                         "`--mean` and `--deviation` need {channels} numbers each"
                     );
+                    ensure!(mean.iter().chain(deviation).all(|value| value.is_finite()), "`--mean` and `--deviation` must be finite");
                     ensure!(deviation.iter().all(|&deviation| deviation > 0.0), "`--deviation` must be above 0");
                     Ok(())
                 };

@@ -106,7 +106,7 @@ fn now(folder: &Path, record: &RunRecord) -> Option<Now> {
     let spec = spec_of(folder, record)?;
     let sets = record.overrides.iter().map(Override::set).collect();
     let overrides = Overrides { profile: record.profile.clone(), sets, environment: false };
-    let session = Session::load(&spec, &overrides, SearchPaths::standard(None, false)).ok()?;
+    let mut session = Session::load(&spec, &overrides, SearchPaths::standard(None, false)).ok()?;
     let has_other_settings = session.experiment.origin.settings != record.settings;
     let digests = session.digests();
     let is_known = digests.absent.is_empty();

@@ -36,6 +36,7 @@ fn set(content: &[u8]) -> Known {
         mirrors: &[],
         archive: None,
         files: files.leak(),
+        digest: None,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use onebasin_datasets::{Cifar, CifarLabels, DatasetError, Finding, Idx, SearchPaths, Source, digest, known, open, verify};
+use onebasin_datasets::{Cifar, CifarLabels, DatasetError, Finding, Idx, SearchPaths, Source, digest, is_official, known, open, verify};
 
 use crate::server::{Reply, Server};
 
@@ -61,6 +61,8 @@ fn the_official_files_verify() {
         for verified in verify(known(name).unwrap(), &search_paths) {
             assert_eq!(verified.finding, Finding::Official, "{name}: {verified:?}");
         }
+        let source = Source::named(name).unwrap();
+        assert_eq!(is_official(&source, &digest(&source, &search_paths).unwrap()), Some(true), "{name}");
     }
 }
 

@@ -1,6 +1,6 @@
 use onebasin_datasets::{
-    Finding, Geometry, Idx, SearchPaths, Source, digest, files, geometry, incomplete, known, known_names, open, to_unpack, verify,
-    whereabouts,
+    Finding, Geometry, Idx, SearchPaths, Source, digest, files, geometry, incomplete, is_official, known, known_names, open, to_unpack,
+    verify, whereabouts,
 };
 
 use crate::house::{House, gzip, xz};
@@ -256,6 +256,18 @@ fn verifying_tells_official_different_damaged_and_missing_files_apart() {
     house.write("emnist-letters/gzip/emnist-letters-test-labels-idx1-ubyte", b"abc");
     let found = verify(known("emnist-letters").unwrap(), &house.search_paths());
     assert!(matches!(&found[3].finding, Finding::Unstated { found } if found.starts_with("ba7816bf")));
+}
+
+#[test]
+fn other_images_under_the_name_of_a_known_set_are_told_from_its_own() {
+    let house = House::new();
+    put(&house, "mnist", &[images(3, 28, 28, 0), labels(&[2, 0, 1]), images(2, 28, 28, 100), labels(&[1, 2])]);
+    let of = |source: &Source| is_official(source, &digest(source, &house.search_paths()).unwrap());
+    assert_eq!(of(&Source::named("mnist").unwrap()), Some(false));
+    // A set of one's own is what it is.
+    put(&house, "own", &contents());
+    let own: Source = serde_json::from_str(r#"{ "format": "idx", "directory": "own" }"#).unwrap();
+    assert_eq!(of(&own), None);
 }
 
 #[test]
