@@ -178,6 +178,11 @@ pub struct Digests {
     pub unofficial: BTreeSet<String>,
 }
 
+/// Tells that a data set is not what its name says.
+pub fn warn_of_images(name: &str) {
+    console::note(&format!("warning: {}\nhint: `onebasin data verify {name}` tells which files differ", unofficial(name)));
+}
+
 /// What is said of a data set that has another's name.
 fn unofficial(name: &str) -> String {
     format!("the images of `{name}` here are not those of the official files")
@@ -186,9 +191,7 @@ fn unofficial(name: &str) -> String {
 impl Digests {
     /// Tells which data sets are not what their names say.
     pub fn warn(&self) {
-        for name in &self.unofficial {
-            console::note(&format!("warning: {}\nhint: `onebasin data verify {name}` tells which files differ", unofficial(name)));
-        }
+        self.unofficial.iter().for_each(|name| warn_of_images(name));
     }
 
     /// Fails where a data set is here and cannot be used: that is a fault, and no reason to wait for its files.

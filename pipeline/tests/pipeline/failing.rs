@@ -88,6 +88,8 @@ fn images_that_are_not_those_of_their_name_are_told_and_no_figure_of_them_is_com
     assert!(code == 0 && error.contains("DEVIATES") && error.contains(said), "{error}");
     let table = std::fs::read_to_string(folder.path().join("results/small/table.md")).unwrap();
     assert!(table.contains(&format!("- {said}")) && !table.contains("comparable: off by"), "{table}");
+    let (_, _, error) = texts(&onebasin(folder.path(), &["measure", "absent.pt", "--data", "mnist", "--data-folder", "."]));
+    assert!(error.contains(said), "{error}");
     let (_, out, error) = texts(&onebasin(folder.path(), &["check", "small.toml"]));
     assert!(out.contains("other settings") && !out.contains("fine "), "{out}{error}");
 }

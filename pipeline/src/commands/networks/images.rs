@@ -1,9 +1,9 @@
 use anyhow::{Context, anyhow, ensure};
-use onebasin_datasets::{Dataset, DatasetError, Normalisation, SearchPaths, Source, Split, open};
+use onebasin_datasets::{Dataset, DatasetError, Normalisation, SearchPaths, Source, Split, is_official, open};
 
 use crate::cli::ImageOptions;
-use crate::commands::Failure;
 use crate::commands::data::fetch_for;
+use crate::commands::{Failure, session};
 
 /// Images, and what networks see of them.
 pub struct Images {
@@ -25,6 +25,9 @@ impl Images {
         let places = SearchPaths::standard(options.data_folder.as_deref(), true);
         fetch_for(&source, &places).map_err(here)?;
         let dataset = open(&source, &places).with_context(|| format!("cannot open `{name}`")).map_err(Failure::Input)?;
+        if is_official(&source, &dataset.digest) == Some(false) {
+            session::warn_of_images(name);
+        }
         let normalisation = match (&options.mean, &options.deviation) {
             (Some(mean), Some(deviation)) => {
                 let channels = dataset.train.shape.0;
