@@ -7,7 +7,7 @@ use ndarray::ArrayD;
 use onebasin_checkpoints::{Dtype, StateDict, Tensor, from_bytes, read, to_pytorch};
 use onebasin_network::{Blueprint, Checkpoint, Graph, Parameter, Shape, Weights};
 
-use crate::networks::{array, drawn, fixture, perceptron, run, written};
+use crate::networks::{array, drawn, fixture, npy, perceptron, run, written};
 
 /// Two convolutions, the first with a batch norm behind it and no bias, the second without either, and a linear layer; for glyphs.
 fn convolutional(seed: u32) -> StateDict {
@@ -242,4 +242,49 @@ fn maps_of_the_same_files_in_another_order_are_refused() {
     let (code, _, error) = run(folder, &["merge", "b.pt", "a.pt", "--maps", "maps.json", "--out", "wrong.pt"]);
     assert!(code == 2 && error.contains("they are of a.pt, b.pt, in this order"), "{error}");
     assert!(!folder.join("wrong.pt").exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_pipe_in_the_place_of_a_file_is_refused_and_not_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    assert!(std::process::Command::new("mkfifo").arg(folder.join("pipe")).status().unwrap().success());
+    written(folder, "a.pt", to_pytorch(&perceptron(&[6, 5, 3], 1)));
+    written(folder, "b.pt", to_pytorch(&perceptron(&[6, 5, 3], 2)));
+    for arguments in [
+        &["plan", "pipe"][..],
+        &["describe", "pipe"],
+        &["describe", "a.pt", "--architecture", "pipe"],
+        &["describe", "a.pt", "--inputs", "pipe", "--expect", "pipe"],
+        &["merge", "a.pt", "b.pt", "--maps", "pipe", "--out", "merged.pt"],
+        &["match", "a.pt", "b.pt", "--out", "pipe"],
+    ] {
+        let (code, _, error) = run(folder, arguments);
+        assert!(code != 0 && error.contains("regular file"), "{arguments:?}: {code} {error}");
+    }
+}
+
+#[test]
+fn a_pointer_and_a_web_page_in_the_place_of_a_file_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    for (text, told) in
+        [("version https://git-lfs.github.com/spec/v1\n", "a pointer of Git LFS"), ("\n<!DOCTYPE html><html>", "a web page")]
+    {
+        written(folder, "net.pt", text.into());
+        let (code, _, error) = run(folder, &["describe", "net.pt"]);
+        assert!(code == 2 && error.contains(&format!("is {told}")), "{error}");
+    }
+}
+
+#[test]
+fn logits_that_are_not_finite_prove_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    written(folder, "net.pt", to_pytorch(&perceptron(&[6, 5, 3], 1)));
+    written(folder, "inputs.npy", npy(&[1, 6], &[1.0; 6]));
+    written(folder, "endless.npy", npy(&[1, 3], &[9.0, f32::INFINITY, 9.0]));
+    let (code, _, error) = run(folder, &["describe", "net.pt", "--inputs", "inputs.npy", "--expect", "endless.npy"]);
+    assert!(code == 2 && error.contains("holds `inf`, expected finite logits"), "{error}");
 }

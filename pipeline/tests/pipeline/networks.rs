@@ -137,34 +137,6 @@ fn what_is_no_text_is_described_as_a_file_of_weights() {
     written(folder, "noise.model", noise);
     let (code, _, error) = run(folder, &["describe", "noise.model"]);
     assert!(code == 2 && error.contains("is of no known format") && error.len() < 1000, "{error}");
-    for (text, told) in
-        [("version https://git-lfs.github.com/spec/v1\n", "a pointer of Git LFS"), ("\n<!DOCTYPE html><html>", "a web page")]
-    {
-        written(folder, "net.pt", text.into());
-        let (code, _, error) = run(folder, &["describe", "net.pt"]);
-        assert!(code == 2 && error.contains(&format!("is {told}")), "{error}");
-    }
-}
-
-#[cfg(unix)]
-#[test]
-fn a_pipe_in_the_place_of_a_file_is_refused_and_not_waited_for() {
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
-    assert!(std::process::Command::new("mkfifo").arg(folder.join("pipe")).status().unwrap().success());
-    written(folder, "a.pt", to_pytorch(&perceptron(&[6, 5, 3], 1)));
-    written(folder, "b.pt", to_pytorch(&perceptron(&[6, 5, 3], 2)));
-    for arguments in [
-        &["plan", "pipe"][..],
-        &["describe", "pipe"],
-        &["describe", "a.pt", "--architecture", "pipe"],
-        &["describe", "a.pt", "--inputs", "pipe", "--expect", "pipe"],
-        &["merge", "a.pt", "b.pt", "--maps", "pipe", "--out", "merged.pt"],
-        &["match", "a.pt", "b.pt", "--out", "pipe"],
-    ] {
-        let (code, _, error) = run(folder, arguments);
-        assert!(code != 0 && error.contains("regular file"), "{arguments:?}: {code} {error}");
-    }
 }
 
 #[test]
@@ -280,9 +252,6 @@ fn outputs_of_another_program_are_held_against_ours() {
     let (code, _, error) = check(&["linear.npy"]);
     assert_eq!(code, 1, "{error}");
     assert!(error.contains("assumed: a ReLU") && error.contains("--architecture"), "{error}");
-    written(folder, "endless.npy", npy(&[2, 2], &[9.0, f32::INFINITY, 9.0, 9.0]));
-    let (code, _, error) = check(&["endless.npy"]);
-    assert!(code == 2 && error.contains("holds `inf`, expected finite logits"), "{error}");
     // A log-softmax takes a number off each row.
     written(folder, "shifted.npy", npy(&[2, 2], &[-1.5, -0.5, -1.5, -0.5]));
     let (code, _, error) = check(&["shifted.npy"]);
