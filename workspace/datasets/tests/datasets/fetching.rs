@@ -6,6 +6,7 @@ use onebasin_datasets::{DatasetError, Fetching, Known, KnownFile, Patience, Remo
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
+use crate::house::NOTHING;
 use crate::server::{Reply, Server};
 
 const NAME: &str = "numbers-idx1-ubyte.gz";
@@ -20,24 +21,7 @@ fn set(content: &[u8]) -> Known {
     let sha256: String = Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect();
     let packed = Remote { name: NAME, bytes: content.len() as u64, sha256: Some(sha256.leak()) };
     let files = vec![KnownFile { name: "numbers-idx1-ubyte", bytes: 0, sha256: None, packed: Some(packed) }];
-    Known {
-        name: "numbers",
-        title: "",
-        format: "idx",
-        licence: "",
-        citation: "",
-        shape: (1, 1, 1),
-        classes: 2,
-        train: 0,
-        test: 0,
-        mean: &[],
-        deviation: &[],
-        nested: &[],
-        mirrors: &[],
-        archive: None,
-        files: files.leak(),
-        digest: None,
-    }
+    Known { name: "numbers", format: "idx", files: files.leak(), ..NOTHING }
 }
 
 struct Case {

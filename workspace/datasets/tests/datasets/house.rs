@@ -2,7 +2,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use lzma_rust2::filter::{FilterConfig, FilterType};
-use onebasin_datasets::{SearchPaths, Source, open};
+use onebasin_datasets::{Known, SearchPaths, Source, open};
 use tempfile::TempDir;
 
 pub fn gzip(bytes: &[u8]) -> Vec<u8> {
@@ -21,6 +21,26 @@ pub fn xz(bytes: &[u8], delta: bool) -> Vec<u8> {
     encoder.write_all(bytes).unwrap();
     encoder.finish().unwrap()
 }
+
+/// A set of two classes without files.
+pub const NOTHING: Known = Known {
+    name: "",
+    title: "",
+    format: "",
+    licence: "",
+    citation: "",
+    shape: (1, 1, 1),
+    classes: 2,
+    train: 0,
+    test: 0,
+    mean: &[],
+    deviation: &[],
+    nested: &[],
+    mirrors: &[],
+    archive: None,
+    files: &[],
+    digest: None,
+};
 
 /// A root with files, and a cache.
 pub struct House {

@@ -9,7 +9,7 @@ use onebasin_datasets::{DatasetError, Fetching, Known, KnownFile, Patience, Remo
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
-use crate::house::gzip;
+use crate::house::{NOTHING, gzip};
 use crate::server::{Reply, Server};
 
 /// Contents of the two files of the set, longer than one read and not to be compressed: xorshift.
@@ -67,21 +67,11 @@ fn set(name: &'static str, archive: &[u8]) -> Known {
     let file = |name, content: &[u8]| KnownFile { name, bytes: content.len() as u64, sha256: Some(sha256(content)), packed: None };
     Known {
         name: "numbers",
-        title: "",
         format: "cifar",
-        licence: "",
-        citation: "",
-        shape: (1, 1, 1),
-        classes: 2,
-        train: 0,
-        test: 0,
-        mean: &[],
-        deviation: &[],
         nested: &["inner/numbers", "numbers"],
-        mirrors: &[],
         archive: Some(Remote { name, bytes: archive.len() as u64, sha256: Some(sha256(archive)) }),
         files: vec![file(FILES[0], &train), file(FILES[1], &test)].leak(),
-        digest: None,
+        ..NOTHING
     }
 }
 
