@@ -35,7 +35,10 @@ mod sweep_table;
 mod verify;
 mod why;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
+
+use anyhow::anyhow;
 
 use crate::cli::{Arguments, Command};
 use crate::console::{self, OutputError};
@@ -89,6 +92,17 @@ impl From<OutputError> for Failure {
     }
 }
 
+/// Refuses to set one thing beside nothing. Counted here: the parser counts only what stands together, not what options part.
+fn at_least_two(paths: &[PathBuf], what: &str) -> Result<(), Failure> {
+    match paths {
+        [] | [_] => {
+            let given: Vec<String> = paths.iter().map(|path| format!("`{}`", path.display())).collect();
+            Err(Failure::Input(anyhow!("expected two or more {what}, got {} alone\nhint: name another one", given.join(", "))))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Why nothing could be published: a folder that is none or may not be written is the command line's fault, a full disk is not.
 fn unwritable(error: anyhow::Error) -> Failure {
     use std::io::ErrorKind;
@@ -118,7 +132,7 @@ pub enum Verdict {
 /// Does what the command line says.
 pub fn execute(arguments: Arguments) -> ExitCode {
     let outcome = match arguments.command {
-        Command::Run(run) => run::run(&run),
+        Command::Run(run) => run::run(&run.with_specs_behind_stages()),
         Command::Plan(plan) => plan::plan(&plan),
         Command::Status(status) => status::status(&status),
         Command::Logs(logs) => logs::logs(&logs),

@@ -8,8 +8,9 @@ use onebasin_datasets::SearchPaths;
 
 use crate::devices;
 use crate::measurements;
+use crate::own_models;
 use crate::plan::{Plan, PlanBuilder};
-use crate::report::{ArchitectureRow, Known, Plot, Tabulate, method_rows};
+use crate::report::{ArchitectureRow, Known, Plot, Tabulate, method_rows, off_lines};
 use crate::spec::{self, Experiment, Lost, MOST_STAGES, Overrides, Pair, SpecError};
 use crate::stage::{Stage, StageId};
 use crate::task::Task;
@@ -90,6 +91,9 @@ pub fn plan(experiment: &Experiment, digests: &BTreeMap<String, String>, device:
         images: experiment.evaluation.images,
         batch_norms: experiment.pairs.iter().filter(|pair| pair.has_batch_norms()).map(Pair::name).collect(),
         interpolation: experiment.evaluation.interpolation,
+        own_models: own_models::own_models(experiment),
+        off_lines: off_lines::off_lines(experiment),
+        splits: experiment.evaluation.parts.clone(),
     };
     let tabulate = Tabulate::new(recorded, known);
     let plot = Plot::new(tabulate.id().clone());

@@ -32,6 +32,7 @@ mod measurements;
 mod moved;
 pub mod network_match;
 mod number;
+mod own_models;
 mod page;
 mod paired_test;
 pub mod plan;

@@ -17,15 +17,22 @@ const DIRECTION: &str = "slot i of the frame holds the model's unit p[i]";
 /// Writes permutations, what was found and the check, as JSON.
 ///
 /// # Errors
-/// When a map is no permutation, or the file cannot be written.
+/// When a map is no permutation or moves class scores, or the file cannot be written.
 pub fn write(matched: &Matched, spec: &PermutationSpec, path: &Path) -> Result<()> {
+    if let Some(model) = &matched.moved_outputs {
+        let hint = "`onebasin merge` with the same `--method` merges by them; `output = \"fixed\"` leaves class scores as they are";
+        bail!("the class scores of `{model}` are moved too, and a file of maps holds those of hidden units alone\nhint: {hint}");
+    }
     let mut content = matched.summary();
     content["direction"] = json!(DIRECTION);
     content["digests"] = json!(matched.digests);
     let model = |maps: &UnitMaps| {
         let named = spec.groups.iter().zip(maps).map(|(group, map)| match map {
             UnitMap::Permutation(permutation) => Ok((group.name.clone(), json!(permutation))),
-            _ => Err(anyhow!("the map of group `{}` is a plan, which has no permutation\nhint: use `plan = \"exact\"`", group.name)),
+            _ => Err(anyhow!(
+                "the map of group `{}` is a plan, which has no permutation\nhint: use `plan = \"exact\"`, and not `residual = \"skips\"`",
+                group.name
+            )),
         });
         named.collect::<Result<Map<String, Value>>>()
     };

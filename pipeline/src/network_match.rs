@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use ndarray::{Array2, Array4, Axis};
-use onebasin_matching::{Alignment, Interrupted, Matching, Problem, objective, to_frame};
-use onebasin_network::{Graph, Weights, did_you_mean};
+use onebasin_matching::{Alignment, Interrupted, Matching, Problem, UnitMap, UnitMaps, objective, to_frame};
+use onebasin_network::{Graph, Permutation, Weights, did_you_mean};
 use onebasin_repro::{Fingerprint, Stream};
 use onebasin_training::{Device, outputs};
 use serde_json::{Value, json};
@@ -24,6 +24,8 @@ pub struct Matched {
     pub method: String,
     /// The maps.
     pub alignment: Alignment,
+    /// The first model whose class scores are in another order in the frame, or are mixed there.
+    pub moved_outputs: Option<String>,
     /// Each model in the frame.
     pub models: Vec<Weights>,
     /// The objective of the models as they came.
@@ -110,9 +112,12 @@ impl Matched {
         if alignment.is_hard() && alignment.maps.iter().all(|maps| maps.len() == spec.groups.len()) {
             check.ensure_preserved()?;
         }
+        let moves = |map: &UnitMap| !matches!(map, UnitMap::Permutation(order) if *order == Permutation::identity(order.as_slice().len()));
+        let is_moved = |maps: &UnitMaps| maps.iter().skip(spec.groups.len()).any(moves);
+        let moved_outputs = networks.iter().zip(&alignment.maps).find(|(_, maps)| is_moved(maps)).map(|((name, _), _)| name.clone());
         let names = networks.iter().map(|(name, _)| name.clone()).collect();
         let digests = weights.iter().map(|weights| digest(weights)).collect();
-        Ok(Matched { names, digests, family, method, alignment, models, before, check, seconds })
+        Ok(Matched { names, digests, family, method, alignment, moved_outputs, models, before, check, seconds })
     }
 
     /// What was found, for a program.

@@ -12,8 +12,8 @@ pub const LEVEL: f64 = 0.05;
 pub struct Difference {
     /// Its mean.
     pub mean: f64,
-    /// Ends of its 95 % interval, for this one difference alone.
-    pub interval: (f64, f64),
+    /// Ends of its 95 % interval, for this one difference alone; `None` where equal differences tell no spread.
+    pub interval: Option<(f64, f64)>,
     /// Two-sided p, for this one difference alone.
     pub p: f64,
 }
@@ -37,7 +37,7 @@ pub fn mcnemar(only_first: u64, only_second: u64, images: u64) -> Difference {
     let centre = (first - second) / padded;
     let spread = ((first + second + 1.0) - (first - second).powi(2) / padded).max(0.0).sqrt() / padded;
     let half = NORMAL_975 * spread;
-    Difference { mean: (first - second) / count, interval: ((centre - half).max(-1.0), (centre + half).min(1.0)), p }
+    Difference { mean: (first - second) / count, interval: Some(((centre - half).max(-1.0), (centre + half).min(1.0))), p }
 }
 
 /// A spread below this share of the differences is that of their rounding.
@@ -53,7 +53,7 @@ const NORMAL_975: f64 = 1.959_963_984_540_054;
 
 /// Student's paired t test of these differences, one for each image or replicate. `None` for fewer than two, or where one is not finite.
 ///
-/// Differences that are all equal have no spread to judge by: p is 1.
+/// Differences that are all equal have no spread to judge by: p is 1, and there is no interval but where all are 0.
 pub fn paired_t(differences: &[f64]) -> Option<Difference> {
     if differences.iter().any(|difference| !difference.is_finite()) {
         return None;
@@ -62,8 +62,9 @@ pub fn paired_t(differences: &[f64]) -> Option<Difference> {
     let error = deviation? / (count as f64).sqrt();
     // Differences of shares that are equal differ by their rounding still.
     let largest = differences.iter().fold(0.0f64, |largest, difference| largest.max(difference.abs()));
-    let p = if error > ROUNDING * largest { least(2.0 * student(count)?.sf((mean / error).abs())) } else { 1.0 };
-    Some(Difference { mean, interval: interval?, p })
+    let has_spread = error > ROUNDING * largest;
+    let p = if has_spread { least(2.0 * student(count)?.sf((mean / error).abs())) } else { 1.0 };
+    Some(Difference { mean, interval: interval.filter(|_| has_spread || largest == 0.0), p })
 }
 
 /// Holm's (1979) adjustment: where those below a level are called differences, the chance that any of them is none stays below the level,
@@ -101,16 +102,16 @@ mod tests {
     #[test]
     fn one_image_of_two_thousand_is_no_difference_and_two_hundred_are_one() {
         let close = mcnemar(37, 36, 2000);
-        assert!(close.p > 0.99 && close.interval.0 < 0.0 && close.interval.1 > 0.0, "{close:?}");
+        assert!(close.p > 0.99 && close.interval.is_some_and(|(low, high)| low < 0.0 && high > 0.0), "{close:?}");
         let far = mcnemar(300, 100, 2000);
-        assert!(far.p < 1e-20 && far.interval.0 > 0.08 && far.interval.1 < 0.12, "{far:?}");
+        assert!(far.p < 1e-20 && far.interval.is_some_and(|(low, high)| low > 0.08 && high < 0.12), "{far:?}");
     }
 
     #[test]
     fn models_that_agree_on_every_image_are_not_told_apart() {
         let same = mcnemar(0, 0, 50);
         assert_eq!((same.mean, same.p), (0.0, 1.0));
-        assert!(same.interval.0 < 0.0 && same.interval.1 > 0.0);
+        assert!(same.interval.is_some_and(|(low, high)| low < 0.0 && high > 0.0));
     }
 
     #[test]
@@ -119,7 +120,8 @@ mod tests {
         let found = paired_t(&[1.0, 2.0, 3.0]).unwrap();
         let t = 2.0 * 3f64.sqrt();
         assert!(is_near(found.p, 1.0 - t / (t * t + 2.0).sqrt()) && is_near(found.mean, 2.0), "{found:?}");
-        assert_eq!(paired_t(&[0.01, 0.01]).unwrap().p, 1.0);
+        assert_eq!(paired_t(&[0.01, 0.01]), Some(Difference { mean: 0.01, interval: None, p: 1.0 }), "an interval would leave out 0");
+        assert_eq!(paired_t(&[0.0, 0.0]), Some(Difference { mean: 0.0, interval: Some((0.0, 0.0)), p: 1.0 }));
         // Equal as shares of 5000 images, unequal in the last digit.
         assert_eq!(paired_t(&[0.8736 - 0.8802, 0.8622 - 0.8688]).unwrap().p, 1.0);
         assert!(paired_t(&[1.0]).is_none() && paired_t(&[1.0, f64::INFINITY]).is_none());

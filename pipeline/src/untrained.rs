@@ -11,8 +11,9 @@ use crate::table::row;
 /// A training that ends above this share of the loss of guessing evenly has learned next to nothing.
 const SHARE: f64 = 0.98;
 
-/// A training ends at the mean loss of this last share of its steps: a single batch says little.
+/// A training ends at the mean loss of this last share of its steps, or of so many steps: a single batch says little, and may be of one image.
 const TAIL: f64 = 0.1;
+const FEWEST: f64 = 5.0;
 
 row! {
     /// A network that did not train: a row of `untrained.csv`. Models stay in the order of the spec.
@@ -51,12 +52,13 @@ pub fn untrained(curve: &[CurvePoint], classes: usize) -> Option<f64> {
         return None;
     }
     let steps = curve.last()?.step as f64;
+    let end = (steps - FEWEST).min((1.0 - TAIL) * steps);
     let (mut sum, mut count) = (0.0, 0.0);
     let mut before = 0;
     for (index, point) in curve.iter().enumerate() {
         let weight = (point.step - before) as f64;
         before = point.step;
-        if point.step as f64 > (1.0 - TAIL) * steps || index + 1 == curve.len() {
+        if point.step as f64 > end || index + 1 == curve.len() {
             (sum, count) = (sum + weight * point.loss, count + weight);
         }
     }
@@ -133,6 +135,15 @@ mod tests {
         let mut points = curve(&[0.5, 0.5, 2.0, 4.0]);
         points[3].step = 31;
         assert_eq!(untrained(&points, 2), Some((10.0 * 2.0 + 4.0) / 11.0));
+    }
+
+    #[test]
+    fn a_short_training_is_not_judged_by_its_last_batch_alone() {
+        let point = |(index, &loss): (usize, &f64)| CurvePoint { step: index + 1, epoch: 0.0, loss, rate: 0.1 };
+        let steps = |losses: &[f64]| losses.iter().enumerate().map(point).collect::<Vec<_>>();
+        assert_eq!(untrained(&steps(&[2.0, 1.0, 0.8, 0.6, 0.5, 0.4, 4.0]), 10), None, "of one image, say");
+        assert_eq!(untrained(&steps(&[0.1, 3.0, 3.0, 3.0, 3.0, 3.0]), 10), Some(3.0));
+        assert_eq!(untrained(&steps(&[3.0, 2.0]), 10), Some(2.5), "there are no more");
     }
 
     #[test]

@@ -66,8 +66,8 @@ pub struct ImageOptions {
 /// `match`.
 #[derive(Debug, Args)]
 pub struct Match {
-    /// Files of networks of the same layers: safetensors, PyTorch, NumPy
-    #[arg(required = true, num_args = 2.., value_name = "FILE")]
+    /// Files of networks of the same layers, two or more: safetensors, PyTorch, NumPy
+    #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
     /// Write the permutations, the objective and the check here
     #[arg(long, value_name = "FILE.json")]
@@ -86,8 +86,8 @@ pub struct Match {
 /// `merge`.
 #[derive(Debug, Args)]
 pub struct Merge {
-    /// Files of networks of the same layers; the merged one has the form of the first
-    #[arg(required = true, num_args = 2.., value_name = "FILE")]
+    /// Files of networks of the same layers, two or more; the merged one has the form of the first
+    #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
     /// Write the merged network here; the ending says the format: .safetensors, .pt
     #[arg(long, value_name = "FILE")]

@@ -43,8 +43,8 @@ pub struct Why {
 /// `compare`.
 #[derive(Debug, Args)]
 pub struct Compare {
-    /// Results folders, such as results/mpf-published results/mpf-fair
-    #[arg(required = true, num_args = 2.., value_name = "FOLDER")]
+    /// Results folders, two or more, such as results/mpf-published results/mpf-fair
+    #[arg(required = true, value_name = "FOLDER")]
     pub folders: Vec<PathBuf>,
     /// The folder that beside.csv, beside.md and the picture are written to
     #[arg(long, value_name = "DIR", default_value = "results/beside")]

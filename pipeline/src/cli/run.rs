@@ -10,7 +10,7 @@ use super::{ExecutorOptions, Shared, executor};
 #[derive(Debug, Args)]
 pub struct Run {
     /// Specs, run one after the other
-    #[arg(required = true, value_name = "SPEC")]
+    #[arg(required_unless_present_any = ["only", "force"], value_name = "SPEC")]
     pub specs: Vec<PathBuf>,
     /// Print what was done as JSON
     #[arg(long)]
@@ -45,4 +45,21 @@ pub struct Run {
     /// Options of every command that reads a spec.
     #[command(flatten)]
     pub shared: Shared,
+}
+
+impl Run {
+    /// Specs behind `--only STAGE...` and `--force STAGE...` are specs: the parser cannot tell, their ending does.
+    pub fn with_specs_behind_stages(mut self) -> Run {
+        for stages in [&mut self.only, &mut self.force] {
+            let (specs, others): (Vec<String>, Vec<String>) = std::mem::take(stages).into_iter().partition(|name| name.ends_with(".toml"));
+            // Without a stage nothing was chosen, and all would run.
+            if !others.is_empty() {
+                *stages = others;
+                self.specs.extend(specs.into_iter().map(PathBuf::from));
+            } else {
+                *stages = specs;
+            }
+        }
+        self
+    }
 }

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, anyhow};
 
-use super::{Failure, Verdict, unwritable};
+use super::{Failure, Verdict, at_least_two, unwritable};
 use crate::cli;
 use crate::console;
 use crate::drawing::MethodRow;
@@ -12,6 +12,7 @@ use crate::whole_file::make_folder;
 
 /// Writes `beside.csv`, `beside.md` and a picture.
 pub fn compare(arguments: &cli::Compare) -> Result<Verdict, Failure> {
+    at_least_two(&arguments.folders, "results folders")?;
     let to = &arguments.to;
     if beside::holds_results(to) {
         let problem = format!("`{}` holds the results of a run, and `{}` among them would be written over", to.display(), MethodRow::FILE);

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::IsTerminal;
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -55,6 +55,15 @@ fn list(as_json: bool, data: Option<&Path>) -> Result<Verdict, Failure> {
         rows.push([known.name.to_owned(), images, shape, known.classes.to_string(), known.licence.to_owned(), standing]);
     }
     console::data(&columns(&rows).join("\n"))?;
+    let here: Vec<(&str, PathBuf)> =
+        known_names().filter_map(known).filter_map(|known| Some((known.name, whereabouts(known, &places)?))).collect();
+    for (place, (name, folder)) in here.iter().enumerate() {
+        if let Some((other, _)) = here[..place].iter().find(|(_, other)| other == folder) {
+            console::note(&format!(
+                "`{other}` and `{name}` have files of the same names: `onebasin data verify {other} {name}` tells which these are"
+            ));
+        }
+    }
     let roots: Vec<String> = places.roots.iter().chain([&places.cache]).map(|root| format!("`{}`", root.display())).collect();
     console::note(&format!("looked below {}", roots.join(", ")));
     Ok(Verdict::Fine)

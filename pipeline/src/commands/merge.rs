@@ -12,7 +12,7 @@ use onebasin_training::{Device, Restores, Sample, Spread, Statistics, repair, re
 use serde_json::json;
 
 use super::networks::{AddedBias, Aligned, Images, align, overwrites, put_biases, text, without_added_biases};
-use super::{Failure, Verdict, unwritable};
+use super::{Failure, Verdict, at_least_two, unwritable};
 use crate::cli;
 use crate::console;
 use crate::interrupt;
@@ -26,6 +26,7 @@ const BATCH: usize = 100;
 
 /// Matches networks, averages them in their frame, and writes the mean in the form of the first file.
 pub fn merge(arguments: &cli::Merge) -> Result<Verdict, Failure> {
+    at_least_two(&arguments.files, "files of networks")?;
     let images = arguments.images.data.is_some().then(|| Images::open(&arguments.images)).transpose()?;
     let mut network = arguments.network.clone();
     if let Some(images) = &images {

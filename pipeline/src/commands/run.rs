@@ -61,6 +61,11 @@ struct Aim {
 pub fn run(arguments: &cli::Run) -> Result<Verdict, Failure> {
     let shared = &arguments.shared;
     devices::known(&shared.device).map_err(Failure::Input)?;
+    if arguments.specs.is_empty() {
+        return Err(Failure::Input(anyhow!(
+            "expected a spec and stages of it, got one of the two\nhint: `onebasin run SPEC.toml --only STAGE...`"
+        )));
+    }
     if arguments.executor.dry_run && arguments.executor.executor != ExecutorKind::Slurm {
         let hint = "it goes with `--executor slurm`; `onebasin plan SPEC` says what a run on this machine would do";
         return Err(Failure::Input(anyhow!("`--dry-run` prints the scripts of jobs\nhint: {hint}")));

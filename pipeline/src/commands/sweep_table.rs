@@ -13,6 +13,7 @@ use crate::console;
 use crate::gaps::{INCOMPLETE, gaps};
 use crate::identity::MethodLabel;
 use crate::number;
+use crate::own_models;
 use crate::publish::quoted;
 use crate::report::draw_sweep;
 use crate::spec::{BarrierOver, Experiment, Sweep};
@@ -43,6 +44,8 @@ pub struct SweepTable {
     methods: Vec<String>,
     /// What barriers are over.
     barriers: Vec<BarrierOver>,
+    /// What is said of methods that merge other models than the first ones.
+    own_models: Option<String>,
     /// Where the table goes.
     folder: PathBuf,
     /// Where the pictures go.
@@ -72,7 +75,8 @@ impl SweepTable {
         let (folder, plots) = folders.of_setting(experiment, &[format!("sweep=\"{}\"", keys.join(","))]);
         let methods = experiment.methods.iter().map(|method| method.name.name.clone()).collect();
         let (name, origin) = (experiment.name.clone(), experiment.origin.text());
-        SweepTable { name, origin, keys, methods, barriers: experiment.barriers(), folder, plots, settings: Vec::new() }
+        let (barriers, own_models) = (experiment.barriers(), own_models::sentence(&own_models::own_models(experiment)));
+        SweepTable { name, origin, keys, methods, barriers, own_models, folder, plots, settings: Vec::new() }
     }
 
     /// One more setting.
@@ -241,6 +245,9 @@ impl SweepTable {
                 }
             }
             text.push('\n');
+        }
+        if let Some(sentence) = &self.own_models {
+            let _ = write!(text, "\n{sentence}\n");
         }
         if marked {
             let _ = write!(text, "\n{SIGN} Some of the networks did not train: `{}` of the setting names them.\n", UntrainedRow::FILE);

@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::folders::Folders;
-use super::session::Session;
+use super::session::{Digests, Session};
 use super::{Failure, Verdict};
 use crate::cli::{self, Shared};
 use crate::console;
 use crate::devices;
 use crate::error_text::error_text;
 use crate::plan::Planned;
+use crate::run_record::RunRecord;
 use crate::store::{Lookup, Store};
 
 /// Reads every artifact of the specs; says no when one is damaged. Runs nothing and repairs nothing.
@@ -30,6 +31,7 @@ pub fn verify(arguments: &cli::Verify) -> Result<Verdict, Failure> {
         for error in digests.absent.values() {
             console::note(&error_text(&anyhow::anyhow!("{error}")).replacen("error:", "warning:", 1));
         }
+        tell_other_images(&session, &shared, &digests);
         // Stages with equal fingerprints share an artifact, which is read once.
         let mut found = BTreeMap::new();
         for planned in &plan.stages {
@@ -72,6 +74,16 @@ pub fn verify(arguments: &cli::Verify) -> Result<Verdict, Failure> {
         console::note("hint: `onebasin run SPEC --verify` makes damaged artifacts anew");
     }
     Ok(verdict)
+}
+
+/// Of other images other stages would be made, so that those of the results are not among what is looked at.
+fn tell_other_images(session: &Session, shared: &Shared, digests: &Digests) {
+    let results = Folders::of(shared).results_of(&session.experiment);
+    let Some(record) = RunRecord::read(&results) else { return };
+    for name in record.other_data(&digests.found) {
+        let hint = "the artifacts of those results are not verified: bring the images back, or run the spec on these";
+        console::note(&format!("warning: `{}` was made of other images of `{name}`\nhint: {hint}", results.display()));
+    }
 }
 
 /// Every setting that a run of the specs makes, named as the folder of its results.

@@ -108,7 +108,7 @@ pub fn shown_part(parts: impl IntoIterator<Item = Part>) -> Part {
 }
 
 /// Methods of which every stage is one of another method, such as those that differ in repair only: a picture of the stages needs them
-/// once. Of several that share all stages, one without a repair stays, then the one with the shortest name. The draws of a method are one
+/// once. Of several that share all stages, one without a repair stays, of these the first one of the spec. The draws of a method are one
 /// method.
 pub fn methods_sharing_stages<'a>(
     stages: impl Iterator<Item = (&'a MethodLabel, &'a str)>,
@@ -120,7 +120,7 @@ pub fn methods_sharing_stages<'a>(
         made.entry(label.name()).or_default().insert(stage);
         labels.insert(label);
     }
-    let rank = |name: &str| (styles.is_repaired(name), name.len(), name.to_owned());
+    let rank = |name: &str| (styles.is_repaired(name), styles.rank(name), name.to_owned());
     let shares = |name: &str| {
         let own = &made[name];
         made.iter().any(|(other, others)| *other != name && own.is_subset(others) && (own.len() < others.len() || rank(other) < rank(name)))
@@ -148,6 +148,17 @@ mod tests {
         assert_eq!(sharing(&[("c2m3", "1"), ("c2m3-repair", "1"), ("other", "2")], &["c2m3-repair"]), ["c2m3-repair"]);
         assert_eq!(sharing(&[("c2m3", "1"), ("mended", "1")], &["mended"]), ["mended"]);
         assert_eq!(sharing(&[("no-repair", "1"), ("x", "1")], &["x"]), ["x"], "a name says nothing");
+    }
+
+    #[test]
+    fn of_methods_without_a_repair_the_first_one_of_the_spec_stays() {
+        let row = |name: &str| {
+            let [method, matching, merging] = [name, "c2m3", "mean"].map(str::to_owned);
+            MethodRow { method, matching, merging, repair: String::new(), plain: String::new() }
+        };
+        let styles = MethodStyles::new(["c2m3", "arc"].map(row).to_vec());
+        let labels = ["arc", "c2m3"].map(MethodLabel::method);
+        assert_eq!(methods_sharing_stages(labels.iter().map(|label| (label, "1")), &styles), [MethodLabel::method("arc")].into());
     }
 
     #[test]

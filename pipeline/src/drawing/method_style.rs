@@ -109,10 +109,24 @@ impl MethodStyles {
         self.rows.iter().any(|row| row.method == name && !row.repair.is_empty())
     }
 
+    /// The style of a method without a repair: its own, or another one where a method before it in the spec has the same.
+    fn apart(&self, name: &str) -> Style {
+        let mut taken: Vec<Style> = Vec::new();
+        for row in self.rows.iter().filter(|row| row.plain.is_empty()) {
+            let free = (0..=u8::MAX).map(|attempt| own(&row.method, attempt)).find(|style| !taken.contains(style));
+            let style = free.unwrap_or_else(|| own(&row.method, 0));
+            if row.method == name {
+                return style;
+            }
+            taken.push(style);
+        }
+        own(name, 0)
+    }
+
     /// The style of a method: of a repaired one, another shade of the colour of the method that it repairs, and a mark of its own.
     pub fn of(&self, name: &str) -> Style {
         let root = self.root(name);
-        let style = own(root);
+        let style = self.apart(root);
         if root == name {
             return style;
         }
@@ -138,13 +152,14 @@ pub fn method_rank(rows: &[MethodRow], name: &str) -> usize {
     }
 }
 
-/// The style of a method without a repair: a fixed one, or one that its name alone decides.
-fn own(name: &str) -> Style {
-    if let Some(&(_, colour, shape)) = SHIPPED.iter().find(|(known, ..)| *known == name) {
+/// The style of a method without a repair: a fixed one, or one that its name alone decides; at a further attempt another one.
+fn own(name: &str, attempt: u8) -> Style {
+    if let Some(&(_, colour, shape)) = SHIPPED.iter().find(|(known, ..)| *known == name && attempt == 0) {
         return Style { colour, shape };
     }
     // FNV-1a, mixed: near names get far numbers.
-    let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    let bytes = name.bytes().chain((attempt > 0).then_some(attempt));
+    let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
     let hash = (hash ^ (hash >> 31)).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20;
     let (hue, light, shape) = (hash % 24, hash / 24 % 2, hash / 48 % SHAPES as u64);
     Style { colour: coloured(hue as f64 / 24.0, if light == 0 { 0.38 } else { 0.55 }), shape: shape as usize }
@@ -202,6 +217,16 @@ mod tests {
     }
 
     #[test]
+    fn methods_whose_names_give_one_style_are_drawn_apart() {
+        for [first, second] in [["ab", "otf-pub"], ["ens", "distil"], ["naive", "identity"], ["ot-fusion-distilled", "fresh-distilled"]] {
+            assert_eq!(own(first, 0), own(second, 0));
+            let styles = MethodStyles::new(vec![repaired(first, ""), repaired("between", ""), repaired(second, "")]);
+            assert_eq!(styles.of(first), own(first, 0), "the first keeps its own");
+            assert_ne!(styles.of(first), styles.of(second));
+        }
+    }
+
+    #[test]
     fn repairs_share_a_hue_whatever_their_names_and_no_two_methods_a_style() {
         let rows =
             vec![repaired("c2m3", ""), repaired("mended", "c2m3"), repaired("mended-as-published", "c2m3"), repaired("no-repair", "")];
@@ -233,7 +258,7 @@ mod tests {
     fn shipped_methods_have_styles_of_their_own() {
         // `identity` is what other papers call `naive`.
         let methods = SHIPPED.iter().take_while(|(name, ..)| *name != BEFORE).filter(|(name, ..)| *name != "identity");
-        let shipped: Vec<Style> = methods.map(|(name, ..)| own(name)).collect();
+        let shipped: Vec<Style> = methods.map(|(name, ..)| own(name, 0)).collect();
         assert!((0..shipped.len()).all(|one| (0..one).all(|other| shipped[one] != shipped[other])));
     }
 }

@@ -99,9 +99,14 @@ fn summarise(tables: &Tables) -> Vec<SeedRow> {
     rows
 }
 
-/// The point of a line nearest to λ = ½.
+/// The point of a line nearest to λ = ½, the lower of two.
 pub fn middle<'a>(points: &[&'a BarrierRow]) -> Option<&'a BarrierRow> {
-    points.iter().copied().min_by(|a, b| (a.lambda - 0.5).abs().total_cmp(&(b.lambda - 0.5).abs()).then(a.lambda.total_cmp(&b.lambda)))
+    points.iter().copied().min_by(|a, b| off_middle(a).total_cmp(&off_middle(b)).then(a.lambda.total_cmp(&b.lambda)))
+}
+
+/// How far a point is from λ = ½, rounded, so that 1/3 and 2/3 are equally far.
+fn off_middle(point: &BarrierRow) -> f64 {
+    ((point.lambda - 0.5).abs() * 1e6).round()
 }
 
 struct Plots {
@@ -121,10 +126,13 @@ fn draw(canvas: &Canvas) -> Result<()> {
         for row in &rows {
             let line = (row.split, row.fixed.as_str(), row.permutee.as_str(), &row.key.method, row.key.replicate);
             let middle = middles.entry(line).or_insert(row);
-            if (row.lambda - 0.5).abs() < (middle.lambda - 0.5).abs() {
+            if off_middle(row) < off_middle(middle) {
                 *middle = row;
             }
         }
+        // An even number of points has none in the middle.
+        let off = middles.values().find(|row| off_middle(row) > 0.0);
+        let at = off.map_or("½".to_owned(), |row| format!("{:.3}", row.lambda));
         let mut panels = Vec::new();
         for split in [Part::Train, Part::Test] {
             let mut categories: Vec<String> = Vec::new();
@@ -138,7 +146,7 @@ fn draw(canvas: &Canvas) -> Result<()> {
                 values.entry((place, method.name().to_owned())).or_default().push(row.accuracy);
             }
             if !categories.is_empty() {
-                let (heading, along, metric) = (split.to_string(), "pair of models".to_owned(), "accuracy at λ = ½".to_owned());
+                let (heading, along, metric) = (split.to_string(), "pair of models".to_owned(), format!("accuracy at λ = {at}"));
                 let open = BTreeMap::new();
                 panels.push(DotPlot { heading, categories, along, metric, values, open, scale: Scale::Accuracy, spread: false });
             }
@@ -204,5 +212,10 @@ mod tests {
             glyphs,mlp,drawn,0,a,b,test,0.5,accuracy,3,0.5,0.0,0.5,0.5,\n";
         assert_eq!(text, expected);
         assert!(summarise(&tables(&rows[..3])).is_empty(), "nothing is said without draws");
+        for count in [4, 6, 10] {
+            let points: Vec<BarrierRow> = (0..count).map(|place| point("plain", place as f64 / (count - 1) as f64, 1.0)).collect();
+            let middle = middle(&points.iter().collect::<Vec<_>>()).unwrap();
+            assert_eq!(middle, &points[count / 2 - 1], "the lower of two");
+        }
     }
 }

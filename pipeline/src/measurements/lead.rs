@@ -56,7 +56,7 @@ row! {
         replicates: usize,
         /// The mean over replicates.
         difference: f64,
-        /// Its 95 % interval; empty for one replicate.
+        /// Its 95 % interval; empty for one replicate, and where equal differences tell no spread.
         low: Option<f64>,
         high: Option<f64>,
         p: Option<f64>,
@@ -217,8 +217,8 @@ fn leads(tables: &Tables, pair: &PairName, request: &LeadRequest) -> Vec<LeadRow
             role: role.to_owned(),
             replicates: differences.len(),
             difference: differences.iter().sum::<f64>() / differences.len() as f64,
-            low: test.map(|test| test.interval.0),
-            high: test.map(|test| test.interval.1),
+            low: test.and_then(|test| test.interval).map(|(low, _)| low),
+            high: test.and_then(|test| test.interval).map(|(_, high)| high),
             p: test.map(|test| test.p),
             p_holm: None,
             stage,

@@ -25,6 +25,7 @@ use crate::drawing::{MethodRow, MethodStyles};
 use crate::gaps::gaps;
 use crate::identity::PairName;
 use crate::moved::Moved;
+use crate::own_models;
 use crate::plan::Plan;
 use crate::run_record::RunRecord;
 use crate::spec::Experiment;
@@ -133,6 +134,7 @@ pub fn bytes(source: &Source<'_>) -> Result<Vec<u8>> {
                     @if let Some(altered) = checksums::altered_text(folder) { p.stale role="alert" { (altered.replace('`', "")) "." } }
                     @for (pair, names) in &untrained { p.stale role="alert" { (SIGN) " " (pair) ": " (names) " did not train, and figures that use them say nothing of a method." } }
                     (deviations(source.experiment))
+                    @if let Some(sentence) = own_models::sentence(&own_models::own_models(source.experiment)) { p { (sentence.replace('`', "")) } }
                     nav aria-label="Sections" {
                         a href="#overview" { "Overview" } a href="#figures" { "All figures" }
                         @for section in &panels { a href={ "#" (section.id) } { (section.title) } }

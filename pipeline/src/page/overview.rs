@@ -55,7 +55,7 @@ pub fn section(tables: &Tables<'_>) -> Result<Markup> {
     Ok(html! {
         section id="overview" aria-labelledby="overview-title" {
             h2 id="overview-title" { "Overview" }
-            p { "All models merged. ± is the half width of the 95 % interval over replicates; in brackets what was reported, with the verdict as a tooltip." }
+            p { "All models merged, or those that a method names. ± is the half width of the 95 % interval over replicates; in brackets what was reported, with the verdict as a tooltip." }
             @for ((dataset, architecture), rows) in &pairs {
                 @let columns: BTreeSet<&(usize, String)> = rows.values().flat_map(BTreeMap::keys).collect();
                 div.wide { table.sortable {

@@ -35,8 +35,9 @@ row! {
         count: usize,
         /// The first less the other.
         difference: f64,
-        low: f64,
-        high: f64,
+        /// Ends of the 95 % interval; empty where equal differences tell no spread.
+        low: Option<f64>,
+        high: Option<f64>,
         p: f64,
         /// Adjusted for every row of the metric in this file.
         p_holm: f64,
@@ -207,8 +208,8 @@ fn compare(one: &Side, other: &Side, sides: [&Replicates<'_>; 2], reported: Opti
         paired: paired.to_owned(),
         count,
         difference: found.mean,
-        low: found.interval.0,
-        high: found.interval.1,
+        low: found.interval.map(|(low, _)| low),
+        high: found.interval.map(|(_, high)| high),
         p: found.p,
         p_holm: found.p,
         reported: reported.filter(|_| metric == "accuracy"),

@@ -273,8 +273,9 @@ fn main_table(cells: &[&SummaryRow], tables: &Tables, known: &Known, best: &Best
 }
 
 fn over_models(cells: &[&SummaryRow], methods: &[MethodRow], best: &Best<'_>, notes: &Notes) -> String {
-    let merged: Vec<&SummaryRow> =
-        cells.iter().copied().filter(|cell| !cell.method.is_endpoints() && cell.metric == "accuracy" && cell.split == Part::Test).collect();
+    let accuracies = || cells.iter().copied().filter(|cell| !cell.method.is_endpoints() && cell.metric == "accuracy");
+    let split = if accuracies().any(|cell| cell.split == Part::Test) { Part::Test } else { Part::Train };
+    let merged: Vec<&SummaryRow> = accuracies().filter(|cell| cell.split == split).collect();
     let counts: BTreeSet<usize> = merged.iter().map(|cell| cell.models).collect();
     if counts.len() < 2 {
         return String::new();
@@ -289,7 +290,8 @@ fn over_models(cells: &[&SummaryRow], methods: &[MethodRow], best: &Best<'_>, no
     };
     let columns: Vec<(String, Vec<String>)> = counts.into_iter().map(column).collect();
     let names: Vec<String> = labels.iter().map(ToString::to_string).collect();
-    format!("\nTest accuracy by the number of models merged:\n\n{}", table(&names, &columns))
+    let of = if split == Part::Test { "Test" } else { "Train" };
+    format!("\n{of} accuracy by the number of models merged:\n\n{}", table(&names, &columns))
 }
 
 #[cfg(test)]

@@ -63,6 +63,9 @@ fn known(pairs: &[PairName]) -> Known {
         images: Default::default(),
         batch_norms: Vec::new(),
         interpolation: Default::default(),
+        own_models: Default::default(),
+        off_lines: Default::default(),
+        splits: vec![Part::Train, Part::Test],
     }
 }
 
@@ -92,6 +95,18 @@ fn rows_and_sections_follow_the_spec_and_the_best_merged_models_are_bold() {
                  | also | **0.9500** | 0.990 | **5.31e-6** |\n";
     assert!(text.contains(table), "{text}");
     assert!(text.contains("`endpoints`: mean of the models before merging.") && !text.contains("In brackets"), "{text}");
+}
+
+#[test]
+fn merges_of_fewer_models_stand_in_the_table_by_number_whichever_split_is_measured() {
+    let pair = PairName::new("z", "mlp");
+    for (split, heading) in [(Part::Train, "Train"), (Part::Test, "Test")] {
+        let of = |method, models, accuracy| SummaryRow { models, ..cell(&pair, method, "accuracy", split, accuracy) };
+        let cells = [of("endpoints", 3, 0.9), of("naive", 3, 0.3), of("naive", 2, 0.4), of("also", 2, 0.63)];
+        let text = render(&cells, &Tables::default(), &known(std::slice::from_ref(&pair)));
+        assert!(text.contains(&format!("{heading} accuracy by the number of models merged:")), "{text}");
+        assert!(text.contains("| also | **0.6300** |  |"), "{text}");
+    }
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod markdown;
 mod merged_picture;
 mod methods;
 mod notes;
+pub mod off_lines;
 mod orderings;
 mod over_time;
 mod overview_picture;

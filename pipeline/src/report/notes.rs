@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::line_sets;
+use super::off_lines;
 use super::stopped::stopped;
 use super::tabulate::Known;
 use crate::drawing::{MethodRow, list};
@@ -10,6 +11,7 @@ use crate::identity::{MethodLabel, PairName, Part};
 use crate::image_limits::ImageLimits;
 use crate::measurements::{BarrierRow, ClassRow, MeasuredClassRow, MergedRow, ModelRow};
 use crate::number;
+use crate::own_models::{self, OwnModels};
 use crate::spec::Interpolation;
 use crate::table::Tables;
 use crate::untrained::{SIGN, UntrainedRow, named};
@@ -42,7 +44,7 @@ impl Notes {
     /// Everything to be said of a pair.
     pub fn of(pair: &PairName, tables: &Tables, known: &Known) -> Notes {
         let mut notes = Notes::default();
-        if let Some(Unlearned { marked, chance, least, text }) = unlearned(pair, tables) {
+        if let Some(Unlearned { marked, chance, least, text }) = unlearned(pair, tables, &known.own_models) {
             notes.add(SIGN, Some((marked, text)));
             notes.chance = chance.iter().map(ToString::to_string).collect();
             notes.least = Some(least);
@@ -54,6 +56,8 @@ impl Notes {
         notes.texts.extend(unseen(pair, tables));
         notes.texts.extend(unmeasured(pair, tables, known.images));
         notes.texts.extend(arcs(pair, tables, known.interpolation));
+        notes.texts.extend(off_lines::note(&known.off_lines, pair, tables));
+        notes.texts.extend(models_of_their_own(pair, tables, &known.own_models));
         let (fewer, most) = line_sets::fewer(pair, tables);
         notes.texts.extend(line_sets::note(&fewer, most));
         notes.fewer_lines = fewer.keys().map(ToString::to_string).collect();
@@ -185,7 +189,7 @@ struct Unlearned {
 }
 
 /// End points whose training ended at the loss of guessing, or whose accuracy is that of always naming the largest class.
-fn unlearned(pair: &PairName, tables: &Tables) -> Option<Unlearned> {
+fn unlearned(pair: &PairName, tables: &Tables, own_models: &OwnModels) -> Option<Unlearned> {
     let untrained: Vec<&UntrainedRow> = tables.of::<UntrainedRow>().iter().filter(|row| row.pair == *pair).collect();
     let mut sentences = Vec::new();
     let mut learned_nothing = !untrained.is_empty();
@@ -208,8 +212,8 @@ fn unlearned(pair: &PairName, tables: &Tables) -> Option<Unlearned> {
             continue;
         }
         bad.extend(found.iter().map(|row| (row.replicate, row.model.as_str())));
-        // So few images that twice as many right would be chance as well prove nothing.
-        let few = measured.chance > 2.0 * measured.largest;
+        // Images by which no accuracy is better than chance prove nothing, or so few that twice as many right would be chance as well.
+        let few = measured.chance >= f64::min(1.0, 2.0 * measured.largest);
         learned_nothing |= !few;
         let standing = if few {
             counted(&found, &rows, "cannot be told from chance", "cannot be told from chance") + &format!(" by {} images", measured.images)
@@ -236,13 +240,11 @@ fn unlearned(pair: &PairName, tables: &Tables) -> Option<Unlearned> {
     };
     sentences.push(conclusion.to_owned());
     // The place of each model among those of its replicate.
-    let places: Vec<(usize, bool)> = all
-        .iter()
-        .map(|model| (all.iter().filter(|other| other.0 == model.0).position(|other| other == model).unwrap_or(0), bad.contains(model)))
-        .collect();
+    let place = |model: &(usize, &str)| all.iter().filter(|other| other.0 == model.0).position(|other| other == model).unwrap_or(0);
+    let places: Vec<((usize, &str), bool)> = all.iter().map(|model| ((place(model), model.1), bad.contains(model))).collect();
     let used = |label: &MethodLabel| -> (usize, usize) {
         let models = merged(pair, label, tables);
-        let own = || places.iter().filter(|(place, _)| *place < models);
+        let own = || places.iter().filter(|(model, _)| own_models::uses(own_models, label, *model, models));
         (own().filter(|(_, bad)| *bad).count(), own().count())
     };
     let lines = |label: &MethodLabel| {
@@ -252,7 +254,7 @@ fn unlearned(pair: &PairName, tables: &Tables) -> Option<Unlearned> {
     let labels = labels(pair, tables);
     let marked = labels.iter().filter(|label| used(label).0 > 0 || lines(label)).cloned().collect();
     let chance = labels.iter().filter(|label| 2 * used(label).0 >= used(label).1).cloned().collect();
-    let least = places.iter().filter(|(_, bad)| *bad).map(|(place, _)| place + 1).min()?;
+    let least = places.iter().filter(|(_, bad)| *bad).map(|((place, _), _)| place + 1).min()?;
     Some(Unlearned { marked, chance, least, text: sentences.join(" ") })
 }
 
@@ -310,6 +312,12 @@ fn unmeasured(pair: &PairName, tables: &Tables, images: ImageLimits) -> Option<S
             list(&found)
         )
     })
+}
+
+/// Methods that merge other models than the first ones.
+fn models_of_their_own(pair: &PairName, tables: &Tables, own: &OwnModels) -> Option<String> {
+    let labels = labels(pair, tables);
+    own_models::sentence(own.iter().filter(|(method, _)| labels.iter().any(|label| label.name() == method.as_str())))
 }
 
 /// Lines that are none.

@@ -34,6 +34,9 @@ fn known() -> Known {
         images: ImageLimits::default(),
         batch_norms: Vec::new(),
         interpolation: Default::default(),
+        own_models: Default::default(),
+        off_lines: Default::default(),
+        splits: vec![Part::Train, Part::Test],
     }
 }
 
@@ -218,6 +221,15 @@ fn chance_is_that_of_the_images_that_are_measured_and_classes_missing_there_are_
 }
 
 #[test]
+fn images_of_one_class_prove_nothing_of_chance() {
+    let tables = with_measured(tables((0.1, 1.0), (0.1, 0.9)), &[0, 40, 0, 0, 0, 0, 0, 0, 0, 0]);
+    let notes = Notes::of(&pair(), &tables, &Known { images: ImageLimits { train: Some(40), test: None }, ..known() });
+    assert!(notes.text().contains("On train, 2 of 2 end points cannot be told from chance by 40 images"), "{}", notes.text());
+    assert!(notes.text().contains("show only 1 of 10 classes on train."), "{}", notes.text());
+    assert!(!notes.is_chance(&MethodLabel::method("naive")));
+}
+
+#[test]
 fn batch_norms_merged_without_new_statistics_are_told_with_the_key_that_adds_them() {
     let tables = tables((0.01, 1.0), (0.2, 0.95));
     let known = Known { batch_norms: vec![pair()], ..known() };
@@ -234,6 +246,24 @@ fn networks_merged_along_an_arc_keep_averaged_statistics_too() {
     let mut known = Known { batch_norms: vec![pair()], ..known() };
     known.methods.iter_mut().find(|row| row.method == "naive").unwrap().merging = "spherical".to_owned();
     assert_eq!(Notes::of(&pair(), &tables, &known).marks(&MethodLabel::method("naive")), " §");
+}
+
+#[test]
+fn lines_that_pass_by_what_is_merged_are_told() {
+    let mut tables = tables((0.01, 1.0), (0.2, 0.95));
+    let known = Known { off_lines: ["naive".to_owned()].into(), ..known() };
+    assert!(!text(&tables, &known).contains("straight"), "without lines");
+    tables.extend([BarrierRow {
+        key: key("naive"),
+        fixed: "a".to_owned(),
+        permutee: "b".to_owned(),
+        split: Part::Test,
+        lambda: 0.5,
+        loss: 1.0,
+        accuracy: 0.5,
+        stage: String::new(),
+    }]);
+    assert!(text(&tables, &known).contains("The lines of `naive` are straight"));
 }
 
 #[test]

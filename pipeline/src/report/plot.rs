@@ -33,7 +33,7 @@ impl Stage for Plot {
     }
 
     fn recipe(&self) -> Recipe {
-        Recipe { kind: "plot", version: 10, settings: json!({}) }
+        Recipe { kind: "plot", version: 11, settings: json!({}) }
     }
 
     fn run(&self, context: &Context<'_>) -> Result<()> {

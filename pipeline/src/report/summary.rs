@@ -149,8 +149,9 @@ impl SummaryRow {
         let leader = leaders.of_column(self).filter(|leader| self.split == Part::Test && leader.method != self.method);
         let found = leader.and_then(|leader| Some((leader, differences.between(self.metric, &self.side(), &leader.side())?)));
         let versus = found.map(|(leader, (row, swapped))| {
-            let [difference, low, high] =
-                if swapped { [-row.difference, -row.high, -row.low] } else { [row.difference, row.low, row.high] };
+            let minus = |end: Option<f64>| end.map(|end| -end);
+            let (difference, low, high) =
+                if swapped { (-row.difference, minus(row.high), minus(row.low)) } else { (row.difference, row.low, row.high) };
             (leader.method.to_string(), difference, low, high, row.p_holm)
         });
         Figures {
@@ -166,8 +167,8 @@ impl SummaryRow {
             verdict: self.verdict.clone(),
             stage: self.stage.clone(),
             difference: versus.as_ref().map(|(_, difference, ..)| *difference),
-            difference_low: versus.as_ref().map(|(.., low, _, _)| *low),
-            difference_high: versus.as_ref().map(|(.., high, _)| *high),
+            difference_low: versus.as_ref().and_then(|(.., low, _, _)| *low),
+            difference_high: versus.as_ref().and_then(|(.., high, _)| *high),
             p_holm: versus.as_ref().map(|(.., p_holm)| *p_holm),
             versus: versus.map(|(method, ..)| method).unwrap_or_default(),
         }

@@ -11,9 +11,10 @@ use super::differences::{DifferenceRow, Differences, differences};
 use super::{line_sets, markdown, notes, over_time, summary};
 use crate::comparison::Comparison;
 use crate::drawing::MethodRow;
-use crate::identity::PairName;
+use crate::identity::{PairName, Part};
 use crate::image_limits::ImageLimits;
 use crate::measurements;
+use crate::own_models::OwnModels;
 use crate::plan::Recorded;
 use crate::spec::{BarrierOver, Interpolation, Lost};
 use crate::stage::{Context, Recipe, Stage, StageId, Words};
@@ -51,6 +52,12 @@ pub struct Known {
     pub batch_norms: Vec<PairName>,
     /// By which way lines lead.
     pub interpolation: Interpolation,
+    /// Methods that merge other models than the first ones.
+    pub own_models: OwnModels,
+    /// Methods whose lines pass by what they merge.
+    pub off_lines: BTreeSet<String>,
+    /// The splits measured.
+    pub splits: Vec<Part>,
 }
 
 impl Tabulate {
@@ -82,7 +89,21 @@ impl Stage for Tabulate {
     }
 
     fn recipe(&self) -> Recipe {
-        let Known { title, architectures, methods, comparison, barriers, lost, origin, images, batch_norms, interpolation } = &self.known;
+        let Known {
+            title,
+            architectures,
+            methods,
+            comparison,
+            barriers,
+            lost,
+            origin,
+            images,
+            batch_norms,
+            interpolation,
+            own_models,
+            off_lines,
+            splits,
+        } = &self.known;
         let cells: Vec<Value> = self.recorded.iter().map(Recorded::recipe).collect();
         let merges_fewer = merges_fewer(&cells);
         let mut settings = json!({
@@ -117,6 +138,15 @@ impl Stage for Tabulate {
         }
         if let Some(images) = images.recipe() {
             settings["images"] = images;
+        }
+        if !off_lines.is_empty() {
+            settings["off-lines"] = json!(off_lines);
+        }
+        if !splits.contains(&Part::Test) {
+            settings["by-number"] = json!("on-train");
+        }
+        if !own_models.is_empty() {
+            settings["own-models"] = json!(own_models);
         }
         if !interpolation.is_linear() {
             settings["interpolation"] = json!(interpolation);

@@ -3,7 +3,7 @@
 use figment::value::Value;
 use onebasin_datasets::{Counts, Geometry, counts, held_out};
 use onebasin_matching::Matching;
-use onebasin_training::Span;
+use onebasin_training::{Span, has_lone_batch_norm};
 
 use super::error::SpecError;
 use super::experiment::{Merging, Method, Model, Pair};
@@ -78,6 +78,7 @@ impl Resolver<'_> {
             self.fine_tunings(pair, methods)?;
             self.replays(pair, models, methods)?;
             self.batches_of_repairs(pair, methods)?;
+            self.batches_of_matchings(pair, methods)?;
             let training = self.document.pairs[index].training.as_deref().unwrap_or_default();
             for (key, count) in [("epochs", pair.training.epochs), ("steps", pair.training.steps)] {
                 if let Some(count) = count.filter(|&count| count > MOST_STEPS) {
@@ -162,6 +163,26 @@ impl Resolver<'_> {
                 );
                 return Err(self.wrong(&here, message).hint("100 images are usual; 2 are the fewest"));
             }
+        }
+        Ok(())
+    }
+
+    /// Refuses matchings that take the loss of one image where a batch norm sees one value of a channel: it has no variance.
+    fn batches_of_matchings(&self, pair: &Pair, methods: &[Method]) -> Result<()> {
+        let Some(images) = counts(&pair.source, self.places).map(|counts| self.left(counts.train)) else { return Ok(()) };
+        for method in methods.iter().filter(|method| method.name.is_first() && has_lone_batch_norm(&pair.graph)) {
+            let (key, what) = match &method.matching {
+                Matching::StraightThrough(options) if options.batch.min(images) == 1 => ("batch", "batches of 1 image hold"),
+                Matching::StraightThrough(options) if images % options.batch == 1 => ("batch", "the last batch has 1 image, which holds"),
+                Matching::StraightThrough(options) if options.images == Some(1) => ("images", "1 image holds"),
+                Matching::SteepestDescent(options) if options.images.unwrap_or(images) == 1 => ("images", "1 image holds"),
+                _ => continue,
+            };
+            let index = self.document.methods.iter().position(|written| written.name == method.name.name).unwrap_or_default();
+            let here = path(["methods", &index.to_string(), "matching", key]);
+            let message = format!("{what} one value of each unit of a batch norm of `{}`, which has no variance", pair.name());
+            let hint = format!("`{}` has {images} training images: take another `{key}`, or `norm = \"layer\"`", pair.dataset);
+            return Err(self.wrong(&here, message).hint(hint));
         }
         Ok(())
     }

@@ -84,6 +84,19 @@ impl Resolver<'_> {
         Ok(methods)
     }
 
+    /// Refuses a method that has the name of a model, unless it is that model.
+    pub(super) fn apart_from_models(&self, methods: &[Method], models: &[Model]) -> Result<()> {
+        for (index, method) in methods.iter().enumerate() {
+            let is_that_model = |place: usize| matches!(method.merging, Merging::Model { model } if model == place);
+            if models.iter().position(|model| model.name == method.name.name).is_some_and(|place| !is_that_model(place)) {
+                let message =
+                    format!("method `{}` has the name of a model: tables and pictures could not tell them apart", method.name.name);
+                return Err(self.wrong(&path(["methods", &index.to_string(), "name"]), message).hint("take another name"));
+            }
+        }
+        Ok(())
+    }
+
     fn repair(&self, here: &[String], merging: &Merging) -> Result<Repair> {
         let repair: Repair = self.layers.read_at(here)?;
         if !merging.averages() {

@@ -53,6 +53,7 @@ pub fn resolve(layers: &Layers, folder: &Path, places: &SearchPaths, measurement
     resolver.orders(&methods, &models)?;
     resolver.asked_of_some(&methods)?;
     resolver.sequences(&methods)?;
+    resolver.apart_from_models(&methods, &models)?;
     resolver.lessons(&methods)?;
     resolver.several_widths(&pairs, &methods, &evaluation, &models)?;
     let methods = resolver.with_draws(methods)?;

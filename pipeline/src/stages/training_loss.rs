@@ -49,7 +49,7 @@ impl Loss for TrainingLoss<'_> {
     }
 
     fn value(&self, weights: &Weights, images: &[u32]) -> Result<f64, LossError> {
-        Ok(self.context.compute(|| self.loss.value(weights, images)))
+        Ok(self.context.compute(|| self.loss.value(weights, images))?)
     }
 
     fn progress(&self, done: usize, total: usize) {

@@ -347,4 +347,13 @@ fn data_that_lies_elsewhere_is_not_fetched_and_an_incomplete_set_is_counted() {
     write(&names);
     let (code, out, error) = run(&["data", "fetch", "mnist"]);
     assert!(code == 0 && out.trim_end().ends_with("own/mnist") && error.starts_with("mnist: already at `"), "{out}{error}");
+    assert!(!run(&["data", "list"]).2.contains("of the same names"));
+    // Two sets whose files have the same names are both found where there is no folder of either's name.
+    names.iter().for_each(|name| std::fs::write(folder.path().join("own").join(name), "").unwrap());
+    std::fs::remove_dir_all(&own).unwrap();
+    let error = run(&["data", "list"]).2;
+    assert!(
+        error.contains("`mnist` and `fashion-mnist` have files of the same names: `onebasin data verify mnist fashion-mnist`"),
+        "{error}"
+    );
 }

@@ -42,7 +42,7 @@ impl Loss for TrainingLoss<'_> {
     }
 
     fn value(&self, weights: &Weights, images: &[u32]) -> Result<f64, LossError> {
-        Ok(self.0.0.value(weights, images))
+        Ok(self.0.0.value(weights, images)?)
     }
 }
 

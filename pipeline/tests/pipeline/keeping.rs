@@ -64,6 +64,17 @@ fn verify_finds_damage_anywhere_and_a_verifying_run_makes_it_anew() {
 }
 
 #[test]
+fn verify_tells_that_results_were_made_of_other_images() {
+    let folder = finished();
+    let verify = || texts(&onebasin(folder.path(), &["verify", "small.toml"])).2;
+    assert!(!verify().contains("other images"));
+    let spec = folder.path().join("small.toml");
+    fs::write(&spec, fs::read_to_string(&spec).unwrap().replacen("size = 12", "size = 13", 1)).unwrap();
+    let error = verify();
+    assert!(error.contains("warning: `results/small` was made of other images of `few-glyphs`") && error.contains("hint: "), "{error}");
+}
+
+#[test]
 fn verify_reads_the_artifacts_of_every_setting_of_a_sweep() {
     let (folder, spec) = super::command::folder();
     fs::write(&spec, format!("{}\n[sweep]\ntrainings.adam.epochs = [2, 3]\n", super::command::SPEC)).unwrap();

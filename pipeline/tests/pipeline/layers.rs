@@ -111,7 +111,7 @@ const INSIDE: [&[&str]; 19] = [
     &["image_limits", "reported", "untrained"],
     &["comparison", "drawing", "task"],
     &["dataset_cache", "spec"],
-    &["stage"],
+    &["own_models", "stage"],
     &["demand"],
     &["stages", "store"],
     &["events"],

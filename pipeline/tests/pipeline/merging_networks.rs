@@ -50,6 +50,23 @@ fn what_a_file_holds_beside_the_network_stays_as_it_was() {
 }
 
 #[test]
+fn files_may_stand_around_options_and_one_alone_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    for (name, seed) in [("a.pt", 1), ("b.pt", 2)] {
+        written(folder, name, to_pytorch(&perceptron(&[4, 3, 2], seed)));
+    }
+    let (code, _, error) = run(folder, &["merge", "a.pt", "--method", "identity", "b.pt", "--out", "merged.pt"]);
+    assert_eq!(code, 0, "{error}");
+    for (command, arguments) in [("merge", &["a.pt", "--out", "other.pt"][..]), ("match", &["a.pt"]), ("compare", &["a.pt"])] {
+        let (code, _, error) = run(folder, &[&[command], arguments].concat());
+        assert!(code == 2 && error.contains("expected two or more ") && error.contains("got `a.pt` alone"), "{error}");
+        assert!(error.contains("hint: "), "{error}");
+    }
+    assert!(!folder.join("other.pt").exists());
+}
+
+#[test]
 fn what_beside_the_network_shares_its_numbers_is_told_to_change_with_it() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
@@ -230,6 +247,36 @@ fn what_a_method_refuses_is_wrong_input_and_plans_prove_nothing() {
     assert!(code == 0 && out.contains("they change what a network computes") && !out.contains("proves the best"), "{out}{error}");
     let (code, _, error) = matched(soft, &["--out", "maps.json"]);
     assert!(code == 2 && error.contains("is a plan, which has no permutation"), "{error}");
+}
+
+#[test]
+fn class_scores_that_a_method_moves_are_told_and_are_not_left_out_of_a_file_of_maps() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let a = perceptron(&[4, 3, 3], 1);
+    let turned = |tensor: &Tensor, row: usize| {
+        let values = tensor.to_f32().unwrap();
+        tensor.with_values(&[&values[2 * row..], &values[..2 * row]].concat()).unwrap()
+    };
+    let mut b = a.clone();
+    let count = b.tensors.len();
+    for (tensor, row) in [(count - 2, 3), (count - 1, 1)] {
+        b.tensors[tensor].1 = turned(&a.tensors[tensor].1, row);
+    }
+    for (name, tensors) in [("a.pt", a), ("b.pt", b)] {
+        written(folder, name, to_pytorch(&tensors));
+    }
+    let matched = |output: &str, more: &[&str]| {
+        let method = format!("{{ by = \"ot-fusion\", output = \"{output}\" }}");
+        run(folder, &[&["match", "a.pt", "b.pt", "--method", &method], more].concat())
+    };
+    let (code, out, error) = matched("transported", &[]);
+    assert!(code == 0 && out.contains("moved, as of `b.pt`: networks compute something else in the frame"), "{out}{error}");
+    let (code, _, error) = matched("transported", &["--out", "maps.json"]);
+    assert!(code == 2 && error.contains("the class scores of `b.pt` are moved too") && error.contains("hint: "), "{error}");
+    assert!(!folder.join("maps.json").exists());
+    let (code, out, error) = matched("fixed", &["--out", "maps.json"]);
+    assert!(code == 0 && !out.contains("class scores"), "{out}{error}");
 }
 
 #[test]

@@ -156,3 +156,22 @@ fn a_variable_of_the_environment_goes_over_a_sweep_as_set_does() {
     let told = "error: `--sweep` and `environment variable ONEBASIN_TRAININGS__ADAM__EPOCHS` both give `trainings.adam.epochs`";
     assert!(code == 2 && error.contains(told), "{error}");
 }
+
+#[test]
+fn a_method_of_other_models_than_the_first_is_told_in_every_table_of_people() {
+    let (folder, spec) = folder();
+    let own = "[[methods]]\nname = \"pair\"\nmodels = [\"a\", \"c\"]\nmatching = { by = \"identity\" }\n\n[evaluation]";
+    fs::write(&spec, SPEC.replacen("models = 2", "models = 3", 1).replacen("[evaluation]", own, 1)).unwrap();
+    let (code, _, error) = texts(&onebasin(folder.path(), &["run", "small.toml", "--sweep", "seed=1,2"]));
+    assert_eq!(code, 0, "{error}");
+    let (code, _, error) = texts(&onebasin(folder.path(), &["report", "small.toml", "--set", "seed=1"]));
+    assert_eq!(code, 0, "{error}");
+    for (file, says) in [
+        ("small@sweep=seed/sweep.md", "by some methods their own: `pair` of a and c."),
+        ("small@seed=1/table.md", "by some methods their own: `pair` of a and c."),
+        ("small@seed=1/report.html", "by some methods their own: pair of a and c."),
+    ] {
+        let text = fs::read_to_string(folder.path().join("results").join(file)).unwrap();
+        assert!(text.contains(says), "{file}");
+    }
+}

@@ -49,6 +49,21 @@ fn only_some_stages_and_what_they_need_are_run_and_nothing_is_published() {
 }
 
 #[test]
+fn a_spec_behind_the_stages_is_a_spec() {
+    let (folder, _) = folder();
+    let run = |arguments: &[&str]| texts(&onebasin(folder.path(), &[&["run"], arguments].concat()));
+    for (option, says) in [("--only", ": 1 run, "), ("--force", ": same bytes")] {
+        let (code, _, error) = run(&[option, MODEL, "small.toml"]);
+        assert!(code == 0 && error.contains(says), "{error}");
+    }
+    // No stage is named: nothing runs rather than all.
+    for arguments in [&["--only", "small.toml"][..], &["--only", MODEL], &["--force", MODEL]] {
+        let (code, _, error) = run(arguments);
+        assert!(code == 2 && error.contains("expected a spec and stages of it") && error.contains("hint: "), "{error}");
+    }
+}
+
+#[test]
 fn a_forced_stage_runs_anew_and_tells_whether_the_bytes_are_the_same() {
     let (folder, _) = folder();
     run(folder.path(), &[]);

@@ -2,10 +2,12 @@ use burn::tensor::Device as BurnDevice;
 use onebasin_datasets::{Normalisation, Split};
 use onebasin_network::{Graph, Weights};
 
+use crate::error::impossible;
 use crate::evaluate::values;
 use crate::forward::{Mode, Program};
 use crate::inputs::Inputs;
 use crate::kernels::cross_entropy;
+use crate::options::{ENOUGH_FOR_BATCH_NORMS, has_lone_batch_norm};
 use crate::score::Tally;
 use crate::tensors::{AnyTensor, Tensors};
 use crate::training_run::is_learned;
@@ -51,11 +53,12 @@ impl<'a> BatchLoss<'a> {
     /// The loss on the images with these indices, in nats, and its gradient; running statistics have zeros.
     ///
     /// # Errors
-    /// Only when graph and specification disagree, which [`Graph::build`] excludes.
+    /// When it is one image, and a batch norm sees one value of a channel in it.
     ///
     /// # Panics
     /// When there is no image with one of the indices.
     pub fn gradient(&self, weights: &Weights, images: &[u32]) -> Result<(f64, Weights), TrainingError> {
+        self.check(images)?;
         let pixels = self.inputs.gather(images.iter().map(|&index| index as usize), &self.tape);
         let tensors = Tensors::new(self.graph, weights, &self.device.burn());
         let on_tape = |(tensor, learned): (&AnyTensor, &bool)| if *learned { tensor.tracked() } else { tensor.constant() };
@@ -74,15 +77,27 @@ impl<'a> BatchLoss<'a> {
 
     /// The loss on the images with these indices, in nats.
     ///
+    /// # Errors
+    /// As [`BatchLoss::gradient`].
+    ///
     /// # Panics
     /// When there is no image with one of the indices.
-    pub fn value(&self, weights: &Weights, images: &[u32]) -> f64 {
+    pub fn value(&self, weights: &Weights, images: &[u32]) -> Result<f64, TrainingError> {
+        self.check(images)?;
         let burn = self.device.burn();
         let pixels = self.inputs.gather(images.iter().map(|&index| index as usize), &burn);
         let pass = self.program.run(&Tensors::new(self.graph, weights, &burn), pixels, Mode::Train);
         let mut tally = Tally::default();
         tally.add(&values(pass.logits), &self.labels(images));
-        tally.evaluation().loss
+        Ok(tally.evaluation().loss)
+    }
+
+    /// Batch norms take the statistics of the batch.
+    fn check(&self, images: &[u32]) -> Result<(), TrainingError> {
+        if images.len() == 1 && has_lone_batch_norm(self.graph) {
+            return Err(impossible("batch", 1, ENOUGH_FOR_BATCH_NORMS, "100 is usual; or take `norm = \"layer\"`"));
+        }
+        Ok(())
     }
 
     fn labels(&self, images: &[u32]) -> Vec<u8> {

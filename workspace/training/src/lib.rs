@@ -66,7 +66,7 @@ pub use learning_curve::CurvePoint;
 pub use mode_path::{ModePath, PathKind, length_weighted, path_steps};
 pub use moments::{Places, cross_moments, cross_moments_of_widths};
 pub use optimizer::{Adam, Optimizer, Sgd};
-pub use options::Training;
+pub use options::{Training, has_lone_batch_norm};
 pub use outputs::outputs;
 pub use prediction::{Predictions, predict, predict_ensemble};
 pub use repair::{Restores, repair, reset_batch_norms};

@@ -1,5 +1,5 @@
 use onebasin_datasets::Augmentation;
-use onebasin_network::{Graph, NormKind, Operation};
+use onebasin_network::{Graph, Node, NormKind, Operation};
 use serde::{Deserialize, Serialize};
 
 use crate::TrainingError;
@@ -157,10 +157,8 @@ impl Training {
     /// As [`Training::span`]; and when a batch norm sees one value of a channel in an image, and a step one image.
     pub fn check_norms(&self, graph: &Graph, images: usize) -> Result<(), TrainingError> {
         let span = self.span(images)?;
-        let single = |shape: &onebasin_network::Shape| shape.height * shape.width == 1;
-        let lone =
-            graph.nodes.iter().any(|node| matches!(node.operation, Operation::Norm { kind: NormKind::Batch, .. }) && single(&node.shape));
-        let expected = "batches of at least 2 images: a batch norm that sees one value of a channel has no variance";
+        let lone = has_lone_batch_norm(graph);
+        let expected = ENOUGH_FOR_BATCH_NORMS;
         if lone && self.batch.min(images) == 1 {
             return Err(impossible("batch", self.batch, expected, "100 is usual; or take `norm = \"layer\"`"));
         }
@@ -170,6 +168,16 @@ impl Training {
         }
         Ok(())
     }
+}
+
+/// What a batch norm that [`has_lone_batch_norm`] finds expects of batches.
+pub(crate) const ENOUGH_FOR_BATCH_NORMS: &str =
+    "batches of at least 2 images: a batch norm that sees one value of a channel has no variance";
+
+/// Whether a batch norm of the network sees one value of a channel in an image, so that a batch of one image has no variance there.
+pub fn has_lone_batch_norm(graph: &Graph) -> bool {
+    let is_lone = |node: &Node| matches!(node.operation, Operation::Norm { kind: NormKind::Batch, .. }) && node.shape.pixels() == 1;
+    graph.nodes.iter().any(is_lone)
 }
 
 #[cfg(test)]

@@ -71,6 +71,9 @@ pub fn text(matched: &Matched) -> String {
     if !alignment.is_hard() {
         rows.push(["maps".to_owned(), "plans that share units out: they change what a network computes".to_owned()]);
     }
+    if let Some(model) = &matched.moved_outputs {
+        rows.push(["class scores".to_owned(), format!("moved, as of `{model}`: networks compute something else in the frame")]);
+    }
     let (error, images, scale) = (check.function_error, check.images, check.scale);
     rows.push(["function".to_owned(), format!("outputs differ by at most {error:.1e} on {images} inputs, for logits of up to {scale:.3}")]);
     console::columns(&rows).join("\n")

@@ -37,6 +37,7 @@ fn a_key_of_a_transport_that_nothing_would_read_is_told_where_it_is_written() {
 #[test]
 fn what_can_have_no_effect_or_no_meaning_is_refused() {
     for (from, to, says) in [
+        ("name = \"matched\"", "name = \"b\"", "method `b` has the name of a model"),
         ("merges = [2, 3]", "merges = [2, 3, 2]", "`evaluation.merges` holds 2 twice"),
         ("by = \"c2m3\" }", "by = \"c2m3\" }\nrepair = { kind = \"repair\", images = 1 }", "`methods[1].repair.images` should be from 2"),
         (
@@ -47,6 +48,22 @@ fn what_can_have_no_effect_or_no_meaning_is_refused() {
     ] {
         let error = shown(from, to, &Overrides::default());
         assert!(error.contains(says) && error.contains("hint: "), "{error}");
+    }
+}
+
+#[test]
+fn a_matching_by_the_loss_of_one_image_is_refused_where_batch_norms_see_one_value() {
+    for (options, place, says) in [
+        ("by = \"straight-through\", batch = 1", "batch", "batches of 1 image hold one value of each unit of a batch norm"),
+        ("by = \"straight-through\", batch = 19_999", "batch", "the last batch has 1 image, which holds one value"),
+        ("by = \"straight-through\", images = 1", "images", "1 image holds one value"),
+        ("by = \"steepest-descent\", images = 1", "images", "1 image holds one value"),
+    ] {
+        let text = SOUND.replace("by = \"c2m3\"", options);
+        parse(&text, &Overrides::default()).unwrap();
+        let error = parse(&text.replace("[32, 32]", "[32, 32]\nnorm = \"batch\""), &Overrides::default()).unwrap_err().to_string();
+        assert!(error.contains(says) && error.contains(&format!("take another `{place}`")), "{error}");
+        assert!(error.contains("`glyphs` has 20000 training images"), "{error}");
     }
 }
 

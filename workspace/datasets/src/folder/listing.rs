@@ -20,14 +20,20 @@ pub(super) struct Listing {
 }
 
 /// Entries that systems and devices leave behind, in lower case.
-const LEFT_BEHIND: [&str; 10] = [
+const LEFT_BEHIND: [&str; 16] = [
     "thumbs.db",
     "ehthumbs.db",
     "desktop.ini",
     "@eadir",
+    "@recycle",
+    "@__thumb",
+    "@tmp",
     "#recycle",
+    "#snapshot",
     "lost+found",
+    "found.000",
     "__macosx",
+    "__pycache__",
     "icon\r",
     "$recycle.bin",
     "system volume information",

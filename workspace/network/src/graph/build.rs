@@ -172,7 +172,10 @@ impl Builder {
                 let name = self.named(name.as_deref(), "norm")?;
                 let narrow = *epsilon as f32;
                 if !(narrow.is_finite() && narrow > 0.0) {
-                    return Err(misplaced(&name, format!("has epsilon `{epsilon}`, expected a positive number"), "leave it out for 1e-5"));
+                    // Without an exponent 1e-300 would have 300 digits.
+                    let shown = if epsilon.abs() < 1e-9 { format!("{epsilon:e}") } else { epsilon.to_string() };
+                    let problem = format!("has epsilon `{shown}`, expected a positive number of 32 bits");
+                    return Err(misplaced(&name, problem, "leave it out for 1e-5"));
                 }
                 let mut vector = |role| self.parameter(&name, role, vec![shape.channels], axis, None);
                 let (scale, shift) = (vector(Role::Scale)?, vector(Role::Shift)?);

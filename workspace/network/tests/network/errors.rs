@@ -96,7 +96,10 @@ fn impossible_shapes_name_the_layer() {
         ("layers = [{ op = 'max-pool', padding = 2 }]", "layer `pool1`: has padding `2`, expected less than its size `2`"),
         ("layers = [{ op = 'max-pool', size = 0 }]", "layer `pool1`: has size `0`"),
         ("layers = [{ op = 'norm', kind = 'layer', epsilon = -1 }]", "layer `norm1`: has epsilon `-1`"),
-        ("layers = [{ op = 'norm', kind = 'layer', epsilon = 1e-60 }]", "layer `norm1`: has epsilon"),
+        (
+            "layers = [{ op = 'norm', kind = 'layer', epsilon = 1e-60 }]",
+            "layer `norm1`: has epsilon `1e-60`, expected a positive number of 32 bits",
+        ),
         ("layers = [{ op = 'residual', body = [] }]", "layer `add1`: is a residual with an empty body"),
         (
             "layers = [{ op = 'residual', body = [{ op = 'conv', out = 3, stride = 2 }] }]",
