@@ -31,6 +31,7 @@ mod sweep;
 mod text;
 mod warnings;
 mod widths;
+mod zero_init;
 
 pub use asked::{Asked, EvaluationKeys, Needs, Requests};
 pub use barrier::BarrierOver;

@@ -281,7 +281,7 @@ impl Resolver<'_> {
     }
 
     /// The name of a model's own training.
-    fn model_training(&self, index: usize) -> Option<String> {
+    pub(super) fn model_training(&self, index: usize) -> Option<String> {
         match self.layers.get(&path(["models", &index.to_string(), "training"])) {
             Some(Value::String(_, name)) => Some(name.clone()),
             _ => None,

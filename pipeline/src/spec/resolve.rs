@@ -47,6 +47,7 @@ pub fn resolve(layers: &Layers, folder: &Path, places: &SearchPaths, measurement
     let pairs = resolver.pairs(&models)?;
     let methods = resolver.methods(&models)?;
     resolver.limits(&models, &pairs, &methods)?;
+    resolver.zero_inits(&models, &pairs)?;
     let evaluation = resolver.evaluation(&models, &pairs, &methods, measurements)?;
     resolver.coefficients(&methods, &evaluation)?;
     resolver.references(&methods, &evaluation, &models)?;

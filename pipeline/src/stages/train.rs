@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use onebasin_datasets::{Order, SearchPaths, Subset, rough_counts};
 use onebasin_network::{Graph, Weights};
 use onebasin_repro::Stream;
-use onebasin_training::{Distillation, Snapshot, Span, Training, TrainingRun, free_buffers, initialise, resident_bytes};
+use onebasin_training::{Distillation, Snapshot, Span, Training, TrainingRun, first_weights, free_buffers, resident_bytes};
 use serde_json::json;
 
 use super::files;
@@ -170,7 +170,9 @@ impl Stage for Train {
         if let Some((distillation, teachers)) = &self.lesson {
             settings["distillation"] = json!({ "options": distillation, "teachers": teachers });
         }
-        Recipe { kind: "train", version: 2, settings }
+        // Version 2 began shared weights without the scales at 0.
+        let version = if self.shares_first_weights && self.training.zero_init_residual { 3 } else { 2 };
+        Recipe { kind: "train", version, settings }
     }
 
     fn run(&self, context: &Context<'_>) -> Result<()> {
@@ -194,7 +196,7 @@ impl Stage for Train {
             run = run.starting_from(weights)?;
         }
         if self.shares_first_weights && self.start == Start::Fresh {
-            let first = initialise(graph, self.training.initialisation, &self.streams[0].child("init"))?;
+            let first = first_weights(graph, &self.training, &self.streams[0].child("init"))?;
             run = run.starting_from(&first)?;
         }
         if let Some((distillation, _)) = self.lesson {

@@ -8,7 +8,7 @@ use onebasin_datasets::{SearchPaths, rough_counts};
 use onebasin_matching::{Alignment, mean, to_frame_with};
 use onebasin_network::Weights;
 use onebasin_repro::Stream;
-use onebasin_training::{Span, TrainingRun, free_buffers, initialise};
+use onebasin_training::{Span, TrainingRun, first_weights, free_buffers};
 use serde_json::json;
 
 use super::files;
@@ -63,7 +63,7 @@ impl TrainPath {
 
     /// Fresh weights.
     fn fresh(&self, name: &str) -> Result<Weights> {
-        Ok(initialise(&self.task.graph, self.curve.training.initialisation, &self.stream.child(name))?)
+        Ok(first_weights(&self.task.graph, &self.curve.training, &self.stream.child(name))?)
     }
 
     /// What stands at the ends.
@@ -131,7 +131,9 @@ impl Stage for TrainPath {
         if let Some(replay) = &self.replay {
             settings["replay"] = replay.recipe();
         }
-        Recipe { kind: "curve", version: 1, settings }
+        // Version 1 drew fresh weights without the scales at 0.
+        let version = if training.zero_init_residual { 2 } else { 1 };
+        Recipe { kind: "curve", version, settings }
     }
 
     fn demand(&self, places: &SearchPaths) -> Option<Demand> {

@@ -7,7 +7,7 @@ use onebasin_repro::{ChaCha8Rng, Stream};
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::TrainingError;
+use crate::{Training, TrainingError};
 
 /// Where the weights of a network start, named after the library whose defaults these are, or after what it looks at. Norms start at scale 1,
 /// shift 0.
@@ -86,8 +86,29 @@ pub fn initialise(graph: &Graph, initialisation: Initialisation, stream: &Stream
     Ok(Weights::new(graph.spec(), arrays)?)
 }
 
+/// The weights that a training begins with: those of its initialisation, with the scales that `zero-init-residual` speaks of at 0.
+///
+/// # Errors
+/// As [`initialise`].
+pub fn first_weights(graph: &Graph, training: &Training, stream: &Stream) -> Result<Weights, TrainingError> {
+    let weights = initialise(graph, training.initialisation, stream)?;
+    if !training.zero_init_residual {
+        return Ok(weights);
+    }
+    let mut arrays = weights.into_arrays();
+    for scale in closing_scales(graph) {
+        arrays.entry(graph.spec().parameters[scale].name.clone()).and_modify(|scale| scale.fill(0.0));
+    }
+    Ok(Weights::new(graph.spec(), arrays)?)
+}
+
+/// Whether `zero-init-residual` changes anything: whether a residual body of the network ends in a norm.
+pub fn has_closing_norm(graph: &Graph) -> bool {
+    !closing_scales(graph).is_empty()
+}
+
 /// Where the last norm of each residual body has its scale: a place among the parameters each.
-pub(crate) fn closing_scales(graph: &Graph) -> Vec<usize> {
+fn closing_scales(graph: &Graph) -> Vec<usize> {
     let sums = graph.nodes.iter().filter(|node| matches!(node.operation, Operation::Add));
     // A sum reads its body first.
     let ends = sums.filter_map(|sum| sum.inputs.first().map(|&end| &graph.nodes[end].operation));

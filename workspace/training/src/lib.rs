@@ -58,7 +58,7 @@ pub use error::TrainingError;
 pub use evaluate::{Averaging, evaluate, logits};
 pub use features::{features, penultimate};
 pub use fit::fit;
-pub use initialise::{Initialisation, initialise};
+pub use initialise::{Initialisation, first_weights, has_closing_norm, initialise};
 pub use inputs::resident_bytes;
 pub use interpolation::evaluate_line;
 pub use kernels::{Kernels, free_buffers};

@@ -7,14 +7,14 @@ use onebasin_repro::Stream;
 
 use crate::distillation::Teachers;
 use crate::forward::{BatchNormStats, Mode, Program};
-use crate::initialise::closing_scales;
+use crate::initialise::first_weights;
 use crate::inputs::Inputs;
 use crate::kernels::{buffers, cross_entropy, distilled};
 use crate::learning_curve::LearningCurve;
 use crate::mode_path::{Controls, ModePath};
 use crate::tensors::{AnyTensor, Tensors};
 use crate::update::Updater;
-use crate::{CurvePoint, Device, Distillation, Snapshot, Span, Training, TrainingError, initialise, largest_buffer};
+use crate::{CurvePoint, Device, Distillation, Snapshot, Span, Training, TrainingError, largest_buffer};
 
 /// Where a training stands.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -96,15 +96,12 @@ impl<'a> TrainingRun<'a> {
         training.check_norms(graph, data.labels.len())?;
         largest_buffer::check(graph, training.batch.min(data.labels.len()), device)?;
         let program = Program::new(graph, device)?;
-        let weights = initialise(graph, training.initialisation, &stream.child("init"))?;
+        let weights = first_weights(graph, training, &stream.child("init"))?;
         let burn = device.burn();
         let tape = burn.clone().autodiff();
         // Disturbed images are made by the host anyway.
         let inputs = if training.augmentation.is_none() { inputs.resident_on(device, &tape) } else { inputs };
-        let mut tensors = Tensors::new(graph, &weights, &burn);
-        if training.zero_init_residual {
-            closing_scales(graph).into_iter().for_each(|scale| tensors.0[scale] = tensors.0[scale].zeros_like());
-        }
+        let tensors = Tensors::new(graph, &weights, &burn);
         let learned: Vec<bool> = graph.spec().parameters.iter().map(|parameter| is_learned(parameter.role)).collect();
         Ok(TrainingRun {
             graph,

@@ -16,6 +16,7 @@ mod rounds;
 mod rows;
 mod shared;
 mod splits;
+mod starting;
 mod transporting;
 mod tuning;
 mod widths;

@@ -52,6 +52,27 @@ fn what_can_have_no_effect_or_no_meaning_is_refused() {
 }
 
 #[test]
+fn residual_bodies_that_begin_at_zero_are_refused_where_no_network_has_a_norm_at_their_end() {
+    let (training, pair) = ("epochs = 3", "architecture = \"small\"");
+    let asked = SOUND.replacen(training, &format!("{training}\nzero-init-residual = true"), 1);
+    let with = |architecture: &str, norm: &str| {
+        let text = asked.replacen(pair, &format!("architecture = \"{architecture}\""), 1).replacen("norm = \"layer\"", norm, 1);
+        parse(&text, &Overrides::default()).map(|_| ()).map_err(|error| error.to_string())
+    };
+    for (architecture, norm) in [("small", ""), ("deep", ""), ("deep", "norm = \"none\"")] {
+        let error = with(architecture, norm).unwrap_err();
+        assert!(error.contains("`trainings.adam.zero-init-residual` is true, but no network") && error.contains("hint: "), "{error}");
+        // The sign stands below the key or its value.
+        assert!(error.contains("zero-init-residual = true"), "{error}");
+    }
+    with("deep", "norm = \"layer\"").unwrap();
+    with("deep", "norm = \"batch\"").unwrap();
+    // One training may serve networks that have such norms and others.
+    let both = asked.replacen(pair, &format!("{pair}\ntraining = \"adam\"\n\n[[pairs]]\ndataset = \"glyphs\"\narchitecture = \"deep\""), 1);
+    parse(&both, &Overrides::default()).unwrap();
+}
+
+#[test]
 fn a_matching_by_the_loss_of_one_image_is_refused_where_batch_norms_see_one_value() {
     for (options, place, says) in [
         ("by = \"straight-through\", batch = 1", "batch", "batches of 1 image hold one value of each unit of a batch norm"),
