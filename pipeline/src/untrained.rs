@@ -1,10 +1,10 @@
 //! Networks that did not train: their training ended at about the loss of guessing evenly.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use onebasin_training::CurvePoint;
 
-use crate::identity::PairName;
+use crate::identity::{MethodLabel, PairName};
 use crate::number;
 use crate::table::row;
 
@@ -30,20 +30,43 @@ row! {
     }
 }
 
-impl UntrainedRow {
-    /// Whether the row is of this network.
-    fn is_of(&self, pair: &PairName, replicate: usize, model: &str) -> bool {
-        self.pair == *pair && self.replicate == replicate && self.model == model
-    }
-}
-
 /// What stands behind the name of a row of `table.md` that uses a network which did not train, or may not have.
 pub const SIGN: char = '†';
 
-/// The sign for a row that uses these models of a replicate; nothing where all of them trained.
-pub fn sign<'m>(rows: &[UntrainedRow], pair: &PairName, used: impl IntoIterator<Item = (usize, &'m str)>) -> String {
-    let is_untrained = |(replicate, model): (usize, &str)| rows.iter().any(|row| row.is_of(pair, replicate, model));
-    if used.into_iter().any(is_untrained) { format!(" {SIGN}") } else { String::new() }
+/// What of a pair uses networks that did not train, or may not have.
+#[derive(Debug, Default)]
+pub struct Unlearned {
+    models: BTreeSet<(usize, String)>,
+    methods: BTreeSet<String>,
+}
+
+impl Unlearned {
+    /// Such networks, by replicate, and the methods that merge or match one.
+    pub fn new<'m>(models: impl IntoIterator<Item = (usize, &'m str)>, methods: &[MethodLabel]) -> Unlearned {
+        // A row may stand for all draws of a method.
+        let labels = methods.iter().flat_map(|label| [label.to_string(), label.undrawn().to_string()]);
+        let models = models.into_iter().map(|(replicate, model)| (replicate, model.to_owned()));
+        Unlearned { models: models.collect(), methods: labels.collect() }
+    }
+
+    /// The sign for a row of a method, or nothing.
+    pub fn sign(&self, method: &MethodLabel) -> String {
+        sign(self.methods.contains(&method.to_string()))
+    }
+
+    /// The sign for a row of several methods, or nothing.
+    pub fn sign_of_any(&self, methods: impl IntoIterator<Item = MethodLabel>) -> String {
+        sign(methods.into_iter().any(|method| self.methods.contains(&method.to_string())))
+    }
+
+    /// The sign for a row that uses these models of a replicate, or nothing.
+    pub fn sign_of<'m>(&self, used: impl IntoIterator<Item = (usize, &'m str)>) -> String {
+        sign(used.into_iter().any(|(replicate, model)| self.models.contains(&(replicate, model.to_owned()))))
+    }
+}
+
+fn sign(is_unlearned: bool) -> String {
+    if is_unlearned { format!(" {SIGN}") } else { String::new() }
 }
 
 /// The loss at which a training ended, if that is about the loss of guessing evenly among so many classes.
@@ -108,6 +131,7 @@ pub fn sentence(loss: f64, classes: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::identity::MethodName;
 
     fn curve(losses: &[f64]) -> Vec<CurvePoint> {
         let point = |(index, &loss): (usize, &f64)| CurvePoint { step: 10 * (index + 1), epoch: 0.0, loss, rate: 0.1 };
@@ -144,6 +168,17 @@ mod tests {
         assert_eq!(untrained(&steps(&[2.0, 1.0, 0.8, 0.6, 0.5, 0.4, 4.0]), 10), None, "of one image, say");
         assert_eq!(untrained(&steps(&[0.1, 3.0, 3.0, 3.0, 3.0, 3.0]), 10), Some(3.0));
         assert_eq!(untrained(&steps(&[3.0, 2.0]), 10), Some(2.5), "there are no more");
+    }
+
+    #[test]
+    fn a_row_has_the_sign_if_it_uses_such_a_network_and_all_draws_of_a_method_if_one_does() {
+        let draw: MethodLabel = MethodName { draw: Some(2), ..MethodName::new("weights") }.into();
+        let unlearned = Unlearned::new([(1, "b")], &[draw.clone()]);
+        assert_eq!([&draw, &draw.undrawn(), &MethodLabel::method("naive")].map(|label| unlearned.sign(label)), [" †", " †", ""]);
+        assert_eq!([(1, "b"), (0, "b"), (1, "a")].map(|model| unlearned.sign_of([model])), [" †", "", ""]);
+        let any = |names: [&str; 2]| unlearned.sign_of_any(names.map(MethodLabel::method));
+        assert_eq!((any(["naive", "weights"]), any(["naive", "other"])), (" †".to_owned(), String::new()));
+        assert_eq!(Unlearned::default().sign(&draw), "");
     }
 
     #[test]

@@ -17,6 +17,7 @@ use crate::stages::files::read_json;
 use crate::stages::path_point::{ARTIFACT, Chosen};
 use crate::statistics::Summary;
 use crate::table::{Tables, row};
+use crate::untrained::Unlearned;
 
 /// The measurement: the stages that choose are those of the merged models.
 pub struct BestPoints;
@@ -91,7 +92,7 @@ impl Measurement for BestPoints {
     }
 
     /// Where the points lie, over replicates.
-    fn section(tables: &Tables, pair: &PairName) -> String {
+    fn section(tables: &Tables, pair: &PairName, unlearned: &Unlearned) -> String {
         let mut points: BTreeMap<(usize, &MethodLabel, &str, Option<usize>), Vec<f64>> = BTreeMap::new();
         for row in tables.of::<BestPointRow>().iter().filter(|row| row.key.pair == *pair) {
             let rank = method_rank(tables.of(), row.key.method.name());
@@ -108,9 +109,10 @@ impl Measurement for BestPoints {
             let Some(Summary { mean, .. }) = Summary::of(&values) else { continue };
             let [least, greatest] = [f64::min as fn(f64, f64) -> f64, f64::max].map(|of| values.iter().copied().fold(mean, of));
             let [mean, least, greatest] = [mean, least, greatest].map(number::shown);
+            let sign = unlearned.sign(method);
             let of = if several { format!(", {models}") } else { String::new() };
             let after = step.map(|step| format!(", after {step} models")).unwrap_or_default();
-            let _ = writeln!(text, "| {method}{of}{after} | {mean} | {least} | {greatest} |");
+            let _ = writeln!(text, "| {method}{of}{after}{sign} | {mean} | {least} | {greatest} |");
         }
         text
     }

@@ -20,6 +20,7 @@ use crate::spec::{Asked, Needs, SpecError};
 use crate::stage::Artifact;
 use crate::stages::files::read_json;
 use crate::table::{Row, Tables, row};
+use crate::untrained::Unlearned;
 
 /// The measurement.
 pub struct Epochs;
@@ -141,7 +142,7 @@ impl Measurement for Epochs {
     }
 
     /// The barrier of each method after each epoch, as a mean over lines and replicates.
-    fn section(tables: &Tables, pair: &PairName) -> String {
+    fn section(tables: &Tables, pair: &PairName, unlearned: &Unlearned) -> String {
         let of_pair: Vec<&EpochRow> = tables.of::<EpochRow>().iter().filter(|row| row.key.pair == *pair).collect();
         let epochs: BTreeSet<usize> = of_pair.iter().map(|row| row.epoch).collect();
         let mut cells: BTreeMap<(&str, usize, &MethodLabel), BTreeMap<usize, Vec<f64>>> = BTreeMap::new();
@@ -160,7 +161,7 @@ impl Measurement for Epochs {
             " ---: |".repeat(epochs.len())
         );
         for ((split, _, method), values) in &cells {
-            let _ = write!(text, "| {method} | {split} |");
+            let _ = write!(text, "| {method}{} | {split} |", unlearned.sign(method));
             for epoch in &epochs {
                 let shown = values.get(epoch).map(|values| number::shown(values.iter().sum::<f64>() / values.len() as f64));
                 let _ = write!(text, " {} |", shown.unwrap_or_default());

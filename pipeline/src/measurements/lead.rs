@@ -12,13 +12,14 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 
 use super::{Measurement, MergedRow};
-use crate::identity::{PairName, Part};
+use crate::identity::{MethodLabel, PairName, Part};
 use crate::number;
 use crate::paired_test::{LEVEL, holm, paired_t};
 use crate::plan::{PairPlanner, Record};
 use crate::spec::{Asked, SpecError};
 use crate::stage::Artifact;
 use crate::table::{Tables, row};
+use crate::untrained::Unlearned;
 
 /// The measurement.
 pub struct Lead;
@@ -164,7 +165,7 @@ impl Measurement for Lead {
         Ok(())
     }
 
-    fn section(tables: &Tables, pair: &PairName) -> String {
+    fn section(tables: &Tables, pair: &PairName, unlearned: &Unlearned) -> String {
         let rows: Vec<&LeadRow> = tables.of::<LeadRow>().iter().filter(|row| row.pair == *pair).collect();
         let Some((lead, controls)) = rows.split_first() else { return String::new() };
         let merged = tables.of::<MergedRow>().iter().filter(|row| row.key.pair == *pair);
@@ -179,7 +180,10 @@ impl Measurement for Lead {
             let interval = row.low.zip(row.high).map(|(low, high)| format!("{} to {}", points(low), points(high)));
             let p = row.p_holm.map(number::shown).unwrap_or_default();
             let other = if several { format!("{}, {}", row.other, models(row)) } else { row.other.clone() };
-            let _ = writeln!(text, "| {other} | {} | {} | {} | {p} |", row.role, points(row.difference), interval.unwrap_or_default());
+            // Where one of the two says nothing, their difference does not.
+            let sign = unlearned.sign_of_any([&row.method, &row.other].map(|name| MethodLabel::method(name)));
+            let _ =
+                writeln!(text, "| {other}{sign} | {} | {} | {} | {p} |", row.role, points(row.difference), interval.unwrap_or_default());
         }
         text.replace("`of`", &format!("`{}`", lead.method))
     }
@@ -263,7 +267,7 @@ fn points(difference: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::identity::{MethodLabel, MethodName, ResultKey};
+    use crate::identity::{MethodName, ResultKey};
 
     fn tables(figures: &[(&str, [f64; 3])]) -> Tables {
         let mut tables = Tables::default();

@@ -41,6 +41,7 @@ use crate::identity::PairName;
 use crate::plan::PairPlanner;
 use crate::spec::{Asked, EvaluationKeys, Needs, SpecError};
 use crate::table::Tables;
+use crate::untrained::Unlearned;
 
 pub use barriers::BarrierRow;
 pub use classes::{ClassRow, MeasuredClassRow};
@@ -120,7 +121,7 @@ pub trait Measurement: Sync + 'static {
     }
 
     /// What `table.md` says of a pair, in Markdown; nothing where there are no rows.
-    fn section(_tables: &Tables, _pair: &PairName) -> String {
+    fn section(_tables: &Tables, _pair: &PairName, _unlearned: &Unlearned) -> String {
         String::new()
     }
 
@@ -145,7 +146,7 @@ pub trait AnyMeasurement: EvaluationKeys {
     fn derive(&self, tables: &mut Tables) -> Result<()>;
 
     /// As [`Measurement::section`].
-    fn section(&self, tables: &Tables, pair: &PairName) -> String;
+    fn section(&self, tables: &Tables, pair: &PairName, unlearned: &Unlearned) -> String;
 
     /// As [`Measurement::draw`].
     ///
@@ -181,8 +182,8 @@ impl<M: Measurement> AnyMeasurement for M {
         M::derive(tables)
     }
 
-    fn section(&self, tables: &Tables, pair: &PairName) -> String {
-        M::section(tables, pair)
+    fn section(&self, tables: &Tables, pair: &PairName, unlearned: &Unlearned) -> String {
+        M::section(tables, pair, unlearned)
     }
 
     fn draw(&self, canvas: &Canvas) -> Result<()> {

@@ -21,7 +21,7 @@ use crate::plan::PairPlanner;
 use crate::spec::{Asked, SpecError};
 use crate::statistics::Summary;
 use crate::table::{Tables, row};
-use crate::untrained::sign;
+use crate::untrained::Unlearned;
 
 /// The measurement: it summarises barriers and has no stages.
 pub struct Pairwise;
@@ -72,8 +72,8 @@ impl Measurement for Pairwise {
         Ok(())
     }
 
-    fn section(tables: &Tables, pair: &PairName) -> String {
-        section(tables, pair)
+    fn section(tables: &Tables, pair: &PairName, unlearned: &Unlearned) -> String {
+        section(tables, pair, unlearned)
     }
 
     fn draw(canvas: &Canvas) -> Result<()> {
@@ -143,7 +143,7 @@ fn summarise(tables: &Tables) -> Result<Vec<PairwiseRow>> {
 }
 
 /// The rows of a data set and architecture as a section of `table.md`; nothing where there are none.
-fn section(tables: &Tables, pair: &PairName) -> String {
+fn section(tables: &Tables, pair: &PairName, unlearned: &Unlearned) -> String {
     let mut rows: Vec<&PairwiseRow> = tables.of::<PairwiseRow>().iter().filter(|row| row.pair == *pair).collect();
     if rows.is_empty() {
         return String::new();
@@ -165,7 +165,7 @@ fn section(tables: &Tables, pair: &PairName) -> String {
         let of_row = |line: &&BarrierRow| line.key.pair == *pair && line.key.method.undrawn() == row.method && line.split == row.split;
         let ends = tables.of::<BarrierRow>().iter().filter(of_row);
         let ends = ends.flat_map(|line| [&line.fixed, &line.permutee].map(|end| (line.key.replicate, end.as_str())));
-        let _ = write!(text, "| {}{} | {} | {lines} |", row.method, sign(tables.of(), pair, ends), row.split);
+        let _ = write!(text, "| {}{} | {} | {lines} |", row.method, unlearned.sign_of(ends), row.split);
         let figures = [
             (number::shown(row.barrier_line), row.barrier_line_sd),
             (number::shown(row.barrier_mean), row.barrier_mean_sd),
@@ -303,7 +303,7 @@ mod tests {
         );
         assert_eq!(text.lines().nth(2).unwrap(), "glyphs,mlp,single,test,1,1,1,1.0,,0.0,,1.5,,0.4,,single");
         tables.extend(found);
-        let section = section(&tables, &rows[0].key.pair);
+        let section = section(&tables, &rows[0].key.pair, &Unlearned::default());
         assert!(section.contains("| drawn | test | 2 × 2 × 1 | 2.500 ± 1.3 | 2.500 ± 1.3 | 3.500 ± 1.3 |"), "{section}");
         assert!(section.contains("| single | test | 1 | 0 | 1.000 | 1.500 | 0.4000 |"), "{section}");
         assert!(section.contains("the lines of `single` are nowhere higher than at their worse end"), "{section}");
@@ -317,7 +317,7 @@ mod tests {
             let rows = [of("c2m3", 3.0), of("naive", 3.000_001), of("soft", soft)].concat();
             let mut tables = tables(&rows);
             tables.extend(summarise(&tables).unwrap());
-            section(&tables, &rows[0].key.pair)
+            section(&tables, &rows[0].key.pair, &Unlearned::default())
         };
         let apart = lines(2.0);
         assert!(apart.contains("the lines of `c2m3`, `naive` and `soft` are nowhere higher"), "{apart}");
@@ -330,6 +330,6 @@ mod tests {
     fn one_line_a_method_is_no_study_of_pairs() {
         let rows = [line("c2m3", "b", [1.0, 2.0, 1.0]), line("naive", "b", [1.0, 2.0, 1.0])].concat();
         let tables = tables(&rows);
-        assert!(summarise(&tables).unwrap().is_empty() && section(&tables, &rows[0].key.pair).is_empty());
+        assert!(summarise(&tables).unwrap().is_empty() && section(&tables, &rows[0].key.pair, &Unlearned::default()).is_empty());
     }
 }

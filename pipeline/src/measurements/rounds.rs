@@ -21,6 +21,7 @@ use crate::spec::{Asked, Method, SpecError};
 use crate::stage::Artifact;
 use crate::stages::files::{Measured, read_json};
 use crate::table::{Row, Tables, row};
+use crate::untrained::Unlearned;
 
 /// The measurement.
 pub struct Rounds;
@@ -136,7 +137,7 @@ impl Measurement for Rounds {
     }
 
     /// Loss and accuracy of each method after each round, as a mean over replicates.
-    fn section(tables: &Tables, pair: &PairName) -> String {
+    fn section(tables: &Tables, pair: &PairName, unlearned: &Unlearned) -> String {
         let of_pair: Vec<&RoundRow> = tables.of::<RoundRow>().iter().filter(|row| row.key.pair == *pair).collect();
         let rounds: BTreeSet<usize> = of_pair.iter().map(|row| row.round).collect();
         let mut cells: BTreeMap<(&str, &str, usize, &MethodLabel), OfRounds> = BTreeMap::new();
@@ -157,7 +158,7 @@ impl Measurement for Rounds {
             " ---: |".repeat(rounds.len())
         );
         for ((metric, split, _, method), values) in &cells {
-            let _ = write!(text, "| {method} | {metric} | {split} |");
+            let _ = write!(text, "| {method}{} | {metric} | {split} |", unlearned.sign(method));
             for round in &rounds {
                 let shown = values.get(round).map(|values| number::shown(values.iter().sum::<f64>() / values.len() as f64));
                 let _ = write!(text, " {} |", shown.unwrap_or_default());

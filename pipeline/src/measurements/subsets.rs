@@ -19,7 +19,7 @@ use crate::spec::{Asked, SpecError};
 use crate::stage::Artifact;
 use crate::stages::files::{Measured, read_json};
 use crate::table::{Row, Tables, row, text_column};
-use crate::untrained::sign;
+use crate::untrained::Unlearned;
 
 /// The measurement.
 pub struct Subsets;
@@ -121,7 +121,7 @@ impl Measurement for Subsets {
     }
 
     /// By the number of models, the mean and the range over the choices.
-    fn section(tables: &Tables, pair: &PairName) -> String {
+    fn section(tables: &Tables, pair: &PairName, unlearned: &Unlearned) -> String {
         let of_pair: Vec<&SubsetRow> = tables.of::<SubsetRow>().iter().filter(|row| row.key.pair == *pair).collect();
         let split = if of_pair.iter().any(|row| row.split == Part::Test) { Part::Test } else { Part::Train };
         let mut accuracies: BTreeMap<(usize, &MethodLabel, usize, Matched), Vec<&SubsetRow>> = BTreeMap::new();
@@ -139,7 +139,7 @@ impl Measurement for Subsets {
         );
         for ((_, method, models, matched), rows) in accuracies {
             let used = rows.iter().flat_map(|row| row.subset.split('+').map(|model| (row.key.replicate, model)));
-            let mark = sign(tables.of(), pair, used);
+            let mark = unlearned.sign_of(used);
             let values: Vec<f64> = rows.iter().map(|row| row.accuracy).collect();
             let (least, greatest) =
                 values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), &value| (low.min(value), high.max(value)));

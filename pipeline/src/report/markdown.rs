@@ -58,7 +58,7 @@ pub fn render(cells: &[SummaryRow], tables: &Tables, known: &Known) -> String {
         text.push_str(&over_models(&cells, methods, &best, &notes));
         text.push_str(&along_models(&cells, methods, &differences));
         for measurement in measurements::ALL {
-            text.push_str(&measurement.section(tables, pair));
+            text.push_str(&measurement.section(tables, pair, notes.unlearned()));
         }
         text.push_str(&verdicts(&cells, methods, deviating, &notes));
         text.push_str(&over_time::section(tables, pair, methods, deviating, &notes));

@@ -14,7 +14,7 @@ use crate::number;
 use crate::own_models::{self, OwnModels};
 use crate::spec::Interpolation;
 use crate::table::Tables;
-use crate::untrained::{SIGN, UntrainedRow, named};
+use crate::untrained::{SIGN, Unlearned, UntrainedRow, named};
 
 /// Matchings that did not come to an end.
 const STOPPED: char = '‡';
@@ -32,6 +32,8 @@ const LOSS_ROOM: f64 = 1e-3;
 pub struct Notes {
     marks: BTreeMap<String, BTreeSet<char>>,
     texts: Vec<String>,
+    /// What uses an end point that did not learn.
+    unlearned: Unlearned,
     /// Methods half of whose end points did not learn.
     chance: BTreeSet<String>,
     /// The least number of models among which one did not learn.
@@ -44,7 +46,8 @@ impl Notes {
     /// Everything to be said of a pair.
     pub fn of(pair: &PairName, tables: &Tables, known: &Known) -> Notes {
         let mut notes = Notes::default();
-        if let Some(Unlearned { marked, chance, least, text }) = unlearned(pair, tables, &known.own_models) {
+        if let Some(Found { models, marked, chance, least, text }) = unlearned(pair, tables, &known.own_models) {
+            notes.unlearned = Unlearned::new(models, &marked);
             notes.add(SIGN, Some((marked, text)));
             notes.chance = chance.iter().map(ToString::to_string).collect();
             notes.least = Some(least);
@@ -62,6 +65,11 @@ impl Notes {
         notes.texts.extend(line_sets::note(&fewer, most));
         notes.fewer_lines = fewer.keys().map(ToString::to_string).collect();
         notes
+    }
+
+    /// What uses an end point that did not learn, for other tables of the pair.
+    pub fn unlearned(&self) -> &Unlearned {
+        &self.unlearned
     }
 
     /// The signs behind the name of a method.
@@ -178,7 +186,9 @@ fn ends(found: &[&ModelRow], of: fn(&ModelRow) -> f64, show: fn(f64) -> String) 
 }
 
 /// End points that did not learn, and what uses them.
-struct Unlearned {
+struct Found<'a> {
+    /// Which, by replicate.
+    models: BTreeSet<(usize, &'a str)>,
     /// Methods that use one.
     marked: Vec<MethodLabel>,
     /// Methods half of whose end points are such.
@@ -189,7 +199,7 @@ struct Unlearned {
 }
 
 /// End points whose training ended at the loss of guessing, or whose accuracy is that of always naming the largest class.
-fn unlearned(pair: &PairName, tables: &Tables, own_models: &OwnModels) -> Option<Unlearned> {
+fn unlearned<'a>(pair: &PairName, tables: &'a Tables, own_models: &OwnModels) -> Option<Found<'a>> {
     let untrained: Vec<&UntrainedRow> = tables.of::<UntrainedRow>().iter().filter(|row| row.pair == *pair).collect();
     let mut sentences = Vec::new();
     let mut learned_nothing = !untrained.is_empty();
@@ -255,7 +265,7 @@ fn unlearned(pair: &PairName, tables: &Tables, own_models: &OwnModels) -> Option
     let marked = labels.iter().filter(|label| used(label).0 > 0 || lines(label)).cloned().collect();
     let chance = labels.iter().filter(|label| 2 * used(label).0 >= used(label).1).cloned().collect();
     let least = places.iter().filter(|(_, bad)| *bad).map(|((place, _), _)| place + 1).min()?;
-    Some(Unlearned { marked, chance, least, text: sentences.join(" ") })
+    Some(Found { models: bad, marked, chance, least, text: sentences.join(" ") })
 }
 
 /// How many models, the first ones, go into the row of a method.

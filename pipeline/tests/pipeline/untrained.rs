@@ -52,6 +52,89 @@ fn a_training_that_ends_where_it_began_is_told_whenever_it_is_used() {
     );
 }
 
+/// Three networks, none of which trains, measured in every way that has a table of methods.
+const EVERYTHING: &str = r#"name = "dead"
+models = 3
+replicates = 2
+validation = 0.2
+
+[datasets.few-glyphs]
+format = "glyphs"
+train = 200
+test = 50
+size = 12
+
+[architectures.mlp]
+family = "mlp"
+hidden = [8]
+
+[trainings.still]
+epochs = 1
+optimizer = { kind = "adam", learning-rate = 1e-12 }
+
+[[pairs]]
+dataset = "few-glyphs"
+architecture = "mlp"
+training = "still"
+
+[[methods]]
+name = "naive"
+matching = { by = "identity" }
+
+[[methods]]
+name = "weights"
+matching = { by = "git-re-basin" }
+matching-seeds = 2
+
+[[methods]]
+name = "curve"
+models = ["a", "b"]
+matching = { by = "identity" }
+merging = { by = "curve", training = "still", at = "best" }
+
+[evaluation]
+lambdas = 3
+merges = [2]
+subsets = [2]
+cycles = [["a", "b", "c"]]
+calibration = 5
+epochs = [1]
+rounds = [1]
+path = 3
+lead = { of = "weights", over = "naive", controls = ["curve"] }
+"#;
+
+#[test]
+fn every_table_of_methods_has_the_sign_of_networks_that_did_not_train() {
+    let (folder, _) = folder();
+    fs::write(folder.path().join("dead.toml"), EVERYTHING).unwrap();
+    let (code, _, error) = texts(&onebasin(folder.path(), &["run", "dead.toml", "--results", "results", "--plots", "plots"]));
+    assert_eq!(code, 0, "{error}");
+    let table = fs::read_to_string(folder.path().join("results/dead/table.md")).unwrap();
+    let known = ["endpoints", "naive", "weights", "curve", "a", "b", "c"];
+    let mut heading = "";
+    let mut signed = std::collections::BTreeMap::new();
+    for line in table.lines() {
+        heading = line.strip_prefix("### ").unwrap_or(heading);
+        let cell = line.strip_prefix("| ").and_then(|line| line.split(" |").next()).unwrap_or_default();
+        if known.contains(&cell.split([' ', ',', '#']).next().unwrap_or_default()) {
+            assert!(cell.ends_with(" †"), "{heading}: {line}");
+            *signed.entry(heading).or_insert(0) += 1;
+        }
+    }
+    for section in [
+        "Barriers of pairs",
+        "Calibration",
+        "Barriers on the way",
+        "Rounds",
+        "Cycles of maps",
+        "Curves between two models",
+        "Best points of curves",
+    ] {
+        assert!(signed.contains_key(section), "{section}: {signed:?}");
+    }
+}
+
 #[test]
 fn networks_that_train_are_not_told() {
     let (folder, _) = folder();

@@ -24,6 +24,7 @@ use crate::plan::{MergeSet, PairPlanner, Record};
 use crate::spec::{Asked, Needs, SpecError};
 use crate::stage::Artifact;
 use crate::table::{Tables, row, text_column};
+use crate::untrained::Unlearned;
 
 use bins::{class_wise, top_label};
 
@@ -188,18 +189,23 @@ impl Measurement for Calibration {
     }
 
     /// The errors of end points, and of what each method makes of the most models.
-    fn section(tables: &Tables, pair: &PairName) -> String {
+    fn section(tables: &Tables, pair: &PairName, unlearned: &Unlearned) -> String {
         let of_pair = || tables.of::<CalibrationRow>().iter().filter(|row| row.key.pair == *pair);
         let most = of_pair().map(|row| row.models).max().unwrap_or_default();
         let apart = few(of_pair().map(|row| (&row.key.method, row.model.as_str())));
         let mut cells: BTreeMap<(&str, Option<usize>, String), Errors> = BTreeMap::new();
+        let mut signs: BTreeMap<String, String> = BTreeMap::new();
         for row in of_pair().filter(|row| row.key.method.is_endpoints() || row.models == most) {
             // End points first, then methods in the order of the spec.
             let rank = (!row.key.method.is_endpoints()).then(|| method_rank(tables.of(), row.key.method.name()));
-            let name = match row.key.method.is_endpoints() {
-                true => name(&row.key.method, &row.model, apart),
-                false => row.key.method.to_string(),
+            let (name, sign) = match row.key.method.is_endpoints() {
+                true => (name(&row.key.method, &row.model, apart), unlearned.sign_of([(row.key.replicate, row.model.as_str())])),
+                false => (row.key.method.to_string(), unlearned.sign(&row.key.method)),
             };
+            // Of end points shown as one, a single such network marks the row.
+            if !sign.is_empty() {
+                signs.insert(name.clone(), sign);
+            }
             let of_method = cells.entry((row.split.name(), rank, name)).or_default();
             of_method.entry(row.kind).or_default().push(row.error);
         }
@@ -215,7 +221,8 @@ impl Measurement for Calibration {
                 let values = kinds.get(&kind).map(Vec::as_slice).unwrap_or_default();
                 number::shown(values.iter().sum::<f64>() / values.len().max(1) as f64)
             };
-            let _ = writeln!(text, "| {method} | {split} | {} | {} |", shown(Kind::TopLabel), shown(Kind::ClassWise));
+            let sign = signs.get(&method).map_or("", String::as_str);
+            let _ = writeln!(text, "| {method}{sign} | {split} | {} | {} |", shown(Kind::TopLabel), shown(Kind::ClassWise));
         }
         text
     }

@@ -21,6 +21,7 @@ use crate::spec::{Asked, Merging, SpecError};
 use crate::stage::Artifact;
 use crate::stages::files::read_json;
 use crate::table::{Tables, row};
+use crate::untrained::Unlearned;
 
 use stage::{ARTIFACT, CurvePlaneStage, Place};
 
@@ -166,7 +167,7 @@ impl Measurement for CurvePlane {
     }
 
     /// The curves without a plane.
-    fn section(tables: &Tables, pair: &PairName) -> String {
+    fn section(tables: &Tables, pair: &PairName, _unlearned: &Unlearned) -> String {
         let flat = tables.kept::<OnALine>().iter().filter(|OnALine(key)| key.pair == *pair);
         let flat: Vec<String> = flat.map(|OnALine(key)| format!("`{}`", key.method)).collect();
         if flat.is_empty() {

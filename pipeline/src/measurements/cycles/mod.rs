@@ -21,6 +21,7 @@ use crate::spec::{Asked, Method, Needs, SpecError, shown};
 use crate::stage::{Artifact, StageId};
 use crate::stages::files::read_json;
 use crate::table::{Tables, row};
+use crate::untrained::Unlearned;
 
 /// The measurement.
 pub struct Cycles;
@@ -125,8 +126,8 @@ impl Measurement for Cycles {
         }
     }
 
-    fn section(tables: &Tables, pair: &PairName) -> String {
-        section(tables, pair)
+    fn section(tables: &Tables, pair: &PairName, unlearned: &Unlearned) -> String {
+        section(tables, pair, unlearned)
     }
 
     fn draw(canvas: &Canvas) -> Result<()> {
@@ -135,7 +136,7 @@ impl Measurement for Cycles {
 }
 
 /// The cycles of a pair as a section of `table.md`: figures of the methods that bring a model back changed, and the names of the others.
-fn section(tables: &Tables, pair: &PairName) -> String {
+fn section(tables: &Tables, pair: &PairName, unlearned: &Unlearned) -> String {
     let rows: Vec<&CycleRow> = tables.of::<CycleRow>().iter().filter(|row| row.key.pair == *pair).collect();
     let split = shown_part(rows.iter().map(|row| row.split));
     let mut by_method: BTreeMap<(usize, MethodLabel), Vec<&CycleRow>> = BTreeMap::new();
@@ -165,6 +166,7 @@ fn section(tables: &Tables, pair: &PairName) -> String {
          | --- | ---: | ---: | ---: | ---: | ---: | ---: |\n"
     );
     for ((_, method), rows) in changed {
+        let sign = unlearned.sign(method);
         let back: Vec<&&CycleRow> = rows.iter().filter(|row| row.lambda == 1.0).collect();
         let mean = |of: fn(&CycleRow) -> f64| back.iter().map(|row| of(row)).sum::<f64>() / back.len().max(1) as f64;
         let greatest = back.iter().map(|row| row.distance).fold(0.0, f64::max);
@@ -173,7 +175,7 @@ fn section(tables: &Tables, pair: &PairName) -> String {
         let [distance, greatest, loss, worst_loss] =
             [mean(|row| row.distance), greatest, mean(|row| row.loss), worst_loss].map(number::shown);
         let [accuracy, worst_accuracy] = [mean(|row| row.accuracy), worst_accuracy].map(number::share);
-        let _ = writeln!(text, "| {method} | {distance} | {greatest} | {loss} | {worst_loss} | {accuracy} | {worst_accuracy} |");
+        let _ = writeln!(text, "| {method}{sign} | {distance} | {greatest} | {loss} | {worst_loss} | {accuracy} | {worst_accuracy} |");
     }
     text
 }
@@ -218,12 +220,12 @@ mod tests {
     fn maps_through_one_frame_are_one_sentence_and_only_pairwise_maps_have_figures() {
         let mut tables = Tables::default();
         let pair = PairName::new("digits", "mlp");
-        assert_eq!(section(&tables, &pair), "");
+        assert_eq!(section(&tables, &pair, &Unlearned::default()), "");
         tables.extend([rows("c2m3", 0.0, [0.1; 3]), rows("merge-many", 0.0, [0.1; 3])].concat());
-        let text = section(&tables, &pair);
+        let text = section(&tables, &pair, &Unlearned::default());
         assert!(text.contains("By `c2m3` and `merge-many` it comes back as it was") && !text.contains('|'), "{text}");
         tables.extend(rows("git-re-basin", 7.5, [0.1, 0.6, 0.125]));
-        let text = section(&tables, &pair);
+        let text = section(&tables, &pair, &Unlearned::default());
         assert!(text.contains("By `c2m3` and `merge-many` it comes back as it was"), "{text}");
         assert!(text.ends_with("| git-re-basin | 7.500 | 7.500 | 0.1250 | 0.6000 | 0.8750 | 0.4000 |\n"), "{text}");
         assert!(!text.contains("| c2m3 |"), "{text}");

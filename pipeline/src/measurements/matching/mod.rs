@@ -20,6 +20,7 @@ use crate::spec::{Asked, SpecError};
 use crate::stage::Artifact;
 use crate::stages::files::read_json;
 use crate::table::{Tables, row};
+use crate::untrained::Unlearned;
 
 /// The measurement: it reads what alignments write and has no stages of its own.
 pub struct Matching;
@@ -158,7 +159,7 @@ impl Measurement for Matching {
         Ok(())
     }
 
-    fn section(tables: &Tables, pair: &PairName) -> String {
+    fn section(tables: &Tables, pair: &PairName, unlearned: &Unlearned) -> String {
         let mut by_method: BTreeMap<(usize, Option<usize>, &MethodLabel), Vec<&MatchingRow>> = BTreeMap::new();
         for row in tables.of::<MatchingRow>().iter().filter(|row| row.key.pair == *pair) {
             let rank = method_rank(tables.of(), row.key.method.name());
@@ -194,7 +195,8 @@ impl Measurement for Matching {
             let ended: Vec<String> = outcomes.iter().map(|(outcome, count)| format!("{outcome} {count}")).collect();
             let errors: [fn(&MatchingRow) -> f64; 2] = [|row| row.function_error, |row| row.marginal_error];
             let [function, marginal] = errors.map(|of| number::spread(rows.iter().map(|row| of(row)).fold(0.0, f64::max)));
-            let _ = writeln!(text, "| {method} | {} | {function} | {marginal} |", ended.join(", "));
+            let sign = unlearned.sign(method);
+            let _ = writeln!(text, "| {method}{sign} | {} | {function} | {marginal} |", ended.join(", "));
         }
         text
     }
@@ -226,10 +228,10 @@ mod tests {
         };
         let mut tables = Tables::default();
         tables.extend([row("c2m3", 0.0), row("git-re-basin", 0.0)]);
-        let text = Matching::section(&tables, &pair);
+        let text = Matching::section(&tables, &pair, &Unlearned::default());
         assert!(text.contains("the cycle error is 0 for each") && text.contains("| method | ended | function error |"), "{text}");
         tables.extend([row("soft", 0.25)]);
-        let text = Matching::section(&tables, &pair);
+        let text = Matching::section(&tables, &pair, &Unlearned::default());
         assert!(text.contains("bring it back at most so far from itself: `soft` 0.25."), "{text}");
     }
 }

@@ -22,6 +22,7 @@ use crate::spec::{Asked, At, Curve, Merging, Method, SpecError};
 use crate::stage::Artifact;
 use crate::stages::files::read_json;
 use crate::table::{Tables, row};
+use crate::untrained::Unlearned;
 
 use stage::{ARTIFACT, PathStage, Point};
 
@@ -167,7 +168,7 @@ impl Measurement for Paths {
     }
 
     /// What each curve comes down to, as means over replicates.
-    fn section(tables: &Tables, pair: &PairName) -> String {
+    fn section(tables: &Tables, pair: &PairName, unlearned: &Unlearned) -> String {
         let of_pair: Vec<&PathRow> = tables.of::<PathRow>().iter().filter(|row| row.key.pair == *pair).collect();
         let split = shown_part(of_pair.iter().map(|row| row.split));
         let rows: Vec<PathRow> = of_pair.into_iter().filter(|row| row.split == split).cloned().collect();
@@ -206,7 +207,7 @@ impl Measurement for Paths {
             ];
             let cells: Vec<String> = shares.map(number::share).into_iter().chain(others.map(number::shown)).collect();
             let of = if several { format!(", {models}") } else { String::new() };
-            let _ = writeln!(text, "| {method}{of} | {} |", cells.join(" | "));
+            let _ = writeln!(text, "| {method}{of}{} | {} |", unlearned.sign(method), cells.join(" | "));
         }
         text
     }

@@ -25,6 +25,7 @@ use crate::plan::{MergeSet, PairPlanner, Record};
 use crate::spec::{Asked, Merging, Method, SpecError};
 use crate::stage::Artifact;
 use crate::table::{Tables, row};
+use crate::untrained::Unlearned;
 
 /// The measurement.
 pub struct Tasks;
@@ -194,7 +195,7 @@ impl Measurement for Tasks {
     }
 
     /// Means and deviations over replicates.
-    fn section(tables: &Tables, pair: &PairName) -> String {
+    fn section(tables: &Tables, pair: &PairName, unlearned: &Unlearned) -> String {
         let mut methods: BTreeMap<(usize, &MethodLabel), Vec<&ContinualRow>> = BTreeMap::new();
         for row in tables.of::<ContinualRow>().iter().filter(|row| row.key.pair == *pair) {
             methods.entry((method_rank(tables.of(), row.key.method.name()), &row.key.method)).or_default().push(row);
@@ -218,7 +219,7 @@ impl Measurement for Tasks {
                 cell(|row| row.forgetting),
                 cell(|row| row.backward_transfer),
             ];
-            let _ = writeln!(text, "| {method} | {} |", cells.join(" | "));
+            let _ = writeln!(text, "| {method}{} | {} |", unlearned.sign(method), cells.join(" | "));
         }
         text
     }
