@@ -173,7 +173,7 @@ mod tests {
     #[test]
     fn a_row_has_the_sign_if_it_uses_such_a_network_and_all_draws_of_a_method_if_one_does() {
         let draw: MethodLabel = MethodName { draw: Some(2), ..MethodName::new("weights") }.into();
-        let unlearned = Unlearned::new([(1, "b")], &[draw.clone()]);
+        let unlearned = Unlearned::new([(1, "b")], std::slice::from_ref(&draw));
         assert_eq!([&draw, &draw.undrawn(), &MethodLabel::method("naive")].map(|label| unlearned.sign(label)), [" †", " †", ""]);
         assert_eq!([(1, "b"), (0, "b"), (1, "a")].map(|model| unlearned.sign_of([model])), [" †", "", ""]);
         let any = |names: [&str; 2]| unlearned.sign_of_any(names.map(MethodLabel::method));

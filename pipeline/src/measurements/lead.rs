@@ -181,7 +181,7 @@ impl Measurement for Lead {
             let p = row.p_holm.map(number::shown).unwrap_or_default();
             let other = if several { format!("{}, {}", row.other, models(row)) } else { row.other.clone() };
             // Where one of the two says nothing, their difference does not.
-            let sign = unlearned.sign_of_any([&row.method, &row.other].map(|name| MethodLabel::method(name)));
+            let sign = unlearned.sign_of_any([&row.method, &row.other].map(MethodLabel::method));
             let _ =
                 writeln!(text, "| {other}{sign} | {} | {} | {} | {p} |", row.role, points(row.difference), interval.unwrap_or_default());
         }
