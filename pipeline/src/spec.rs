@@ -13,6 +13,7 @@ mod error;
 mod executor;
 mod experiment;
 mod fault;
+mod idle_keys;
 mod interpolation;
 mod layers;
 mod limits;
@@ -31,7 +32,6 @@ mod sweep;
 mod text;
 mod warnings;
 mod widths;
-mod zero_init;
 
 pub use asked::{Asked, EvaluationKeys, Needs, Requests};
 pub use barrier::BarrierOver;

@@ -68,6 +68,10 @@ impl Resolver<'_> {
         let mode_path = ModePath { kind: written.kind, bends: written.bends };
         mode_path.check().map_err(|error| self.library(here, &error))?;
         let training = self.training_named(&at("training"), &written.training)?;
+        if training.fold_norms {
+            let message = format!("`trainings.{}` has `fold-norms`, but what lies on a curve keeps its norms", written.training);
+            return Err(self.wrong(&at("training"), message).hint("name a training without it; a `fine-tuning` of the point may have it"));
+        }
         if !(written.penalty.is_finite() && written.penalty >= 0.0) {
             let message = format!("`penalty` should be a number, at least 0, not `{}`", written.penalty);
             return Err(self.wrong(&at("penalty"), message).hint("leave it out for none; 5e-4 is usual"));

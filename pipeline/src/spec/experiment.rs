@@ -211,6 +211,11 @@ impl Method {
         self.merging.averages() && self.fine_tuning.is_none() && self.sequential.is_none()
     }
 
+    /// Whether it trains anything, the merged model or the bends of a curve.
+    pub fn trains(&self) -> bool {
+        matches!(self.merging, Merging::Curve(_)) || self.fine_tuning.is_some()
+    }
+
     /// Whether it brings all models anywhere, and is the first draw of its kind: what is measured of alignments is measured of it.
     pub fn is_measured_in_its_frame(&self) -> bool {
         let of_all = self.models.is_none() && self.sequential.is_none();

@@ -119,8 +119,7 @@ impl Resolver<'_> {
     fn replays(&self, pair: &Pair, models: &[Model], methods: &[Method]) -> Result<()> {
         let Some(images) = counts(&pair.source, self.places).map(|counts| self.left(counts.train)) else { return Ok(()) };
         let Some(replay) = self.document.replay else { return Ok(()) };
-        let trains = |method: &&Method| matches!(method.merging, Merging::Curve(_)) || method.fine_tuning.is_some();
-        for method in methods.iter().filter(|method| method.sequential.is_some()).filter(trains) {
+        for method in methods.iter().filter(|method| method.sequential.is_some()).filter(|method| method.trains()) {
             let all = || (0..models.len()).collect();
             for index in method.models.clone().unwrap_or_else(all) {
                 let seen = match pair.subsets.get(&index).or(models[index].subset.as_ref()) {
@@ -141,7 +140,7 @@ impl Resolver<'_> {
     }
 
     /// How many of so many training images are left where some are put aside.
-    fn left(&self, images: usize) -> usize {
+    pub(super) fn left(&self, images: usize) -> usize {
         self.document.validation.map_or(images, |share| images - held_out(images, share))
     }
 
@@ -275,6 +274,12 @@ impl Resolver<'_> {
             if images > there {
                 let message = format!("`{}` is {images}, but `{}` has {there} training images", super::shown(&here), pair.dataset);
                 return Err(self.wrong(&here, message).hint("leave it out to take all"));
+            }
+            let drawn: Vec<String> = here.iter().rev().skip(1).rev().cloned().chain(["drawn".to_owned()]).collect();
+            if images == there && matches!(self.layers.get(&drawn), Some(Value::Bool(_, true))) {
+                let message =
+                    format!("`{}` is true, but `images` beside it is {images}, which is all of `{}`", super::shown(&drawn), pair.dataset);
+                return Err(self.wrong(&drawn, message).hint("take fewer images: of all there is nothing to draw"));
             }
         }
         Ok(())

@@ -47,7 +47,7 @@ pub fn resolve(layers: &Layers, folder: &Path, places: &SearchPaths, measurement
     let pairs = resolver.pairs(&models)?;
     let methods = resolver.methods(&models)?;
     resolver.limits(&models, &pairs, &methods)?;
-    resolver.zero_inits(&models, &pairs)?;
+    resolver.idle_trainings(&models, &pairs, &methods)?;
     let evaluation = resolver.evaluation(&models, &pairs, &methods, measurements)?;
     resolver.coefficients(&methods, &evaluation)?;
     resolver.references(&methods, &evaluation, &models)?;
@@ -59,7 +59,7 @@ pub fn resolve(layers: &Layers, folder: &Path, places: &SearchPaths, measurement
     resolver.several_widths(&pairs, &methods, &evaluation, &models)?;
     let methods = resolver.with_draws(methods)?;
     let comparison = resolver.comparison(folder, &pairs, &methods)?;
-    let notices = resolver.notices(&models, &pairs, &methods);
+    let notices = [resolver.notices(&models, &pairs, &methods), resolver.idle_keys(&models, &pairs, &methods)].concat();
     let sweep = resolver.sweep()?;
     if let Some((keys, message, hint)) = document.executor.slurm.fault() {
         let here: Vec<String> = path([EXECUTOR, "slurm"]).into_iter().chain(keys).collect();

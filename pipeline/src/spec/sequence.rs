@@ -60,6 +60,10 @@ impl Resolver<'_> {
                 let message = "`replay` is for methods with `sequential`, and there is none";
                 Err(self.wrong(&path(["replay"]), message).hint("leave it out"))
             }
+            Some(_) if !methods.iter().any(|method| method.sequential.is_some() && method.trains()) => {
+                let message = "`replay` is for sequences that train, and none has a curve or `fine-tuning`";
+                Err(self.wrong(&path(["replay"]), message).hint("leave it out"))
+            }
             _ => Ok(()),
         }
     }

@@ -8,6 +8,7 @@ use onebasin::experiment;
 use onebasin::spec::{self, Overrides};
 use onebasin_datasets::SearchPaths;
 
+mod idle_keys;
 mod in_layers;
 mod in_vain;
 

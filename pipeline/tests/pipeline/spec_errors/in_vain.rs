@@ -21,6 +21,8 @@ fn a_key_of_a_transport_that_nothing_would_read_is_told_where_it_is_written() {
         ("relaxation = 3", "relaxation", "`relaxation` is `3`, expected `plan = \"unbalanced\"` beside it"),
         ("activations = { images = 9 }", "activations", "expected `features = \"activations\"` beside it"),
         ("features = \"activations\", activations = { images = 0 }", "images", "`images` is `0`"),
+        ("iterations = 5", "iterations", "`iterations` is `5`, expected `plan = \"sinkhorn\"` or `\"unbalanced\"` beside it"),
+        ("plan = \"partial\", tolerance = 1e-3", "tolerance", "`tolerance` is `0.001`, expected `plan = \"sinkhorn\"`"),
         ("features = \"activations\", iterated = true", "iterated", "`iterated` is `true`, expected `features = \"weights\"`"),
     ] {
         let text = format!("by = \"ot-fusion\", {keys}");
@@ -49,27 +51,6 @@ fn what_can_have_no_effect_or_no_meaning_is_refused() {
         let error = shown(from, to, &Overrides::default());
         assert!(error.contains(says) && error.contains("hint: "), "{error}");
     }
-}
-
-#[test]
-fn residual_bodies_that_begin_at_zero_are_refused_where_no_network_has_a_norm_at_their_end() {
-    let (training, pair) = ("epochs = 3", "architecture = \"small\"");
-    let asked = SOUND.replacen(training, &format!("{training}\nzero-init-residual = true"), 1);
-    let with = |architecture: &str, norm: &str| {
-        let text = asked.replacen(pair, &format!("architecture = \"{architecture}\""), 1).replacen("norm = \"layer\"", norm, 1);
-        parse(&text, &Overrides::default()).map(|_| ()).map_err(|error| error.to_string())
-    };
-    for (architecture, norm) in [("small", ""), ("deep", ""), ("deep", "norm = \"none\"")] {
-        let error = with(architecture, norm).unwrap_err();
-        assert!(error.contains("`trainings.adam.zero-init-residual` is true, but no network") && error.contains("hint: "), "{error}");
-        // The sign stands below the key or its value.
-        assert!(error.contains("zero-init-residual = true"), "{error}");
-    }
-    with("deep", "norm = \"layer\"").unwrap();
-    with("deep", "norm = \"batch\"").unwrap();
-    // One training may serve networks that have such norms and others.
-    let both = asked.replacen(pair, &format!("{pair}\ntraining = \"adam\"\n\n[[pairs]]\ndataset = \"glyphs\"\narchitecture = \"deep\""), 1);
-    parse(&both, &Overrides::default()).unwrap();
 }
 
 #[test]

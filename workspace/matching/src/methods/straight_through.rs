@@ -112,6 +112,11 @@ impl Matcher for StraightThrough {
         self.images.map_or(Ok(()), |images| at_least_one("images", images))?;
         at_least_one("sweeps", self.sweeps)?;
         tolerance("tolerance", self.tolerance)?;
+        let unread = [("every", (self.every != StraightThrough::default().every).then_some(self.every)), ("images", self.images)];
+        if let Some((key, value)) = unread.into_iter().find_map(|(key, value)| Some((key, value?))).filter(|_| self.keep == Keep::Last) {
+            let (expected, hint) = ("`keep = \"best\"` beside it", "the last permutation is not looked for");
+            return Err(MatchingError::Setting { key, value: value.to_string(), expected, hint });
+        }
         let wrong = |key, value, expected, hint| Err(MatchingError::Setting { key, value: number(value), expected, hint });
         if !(self.learning_rate.is_finite() && self.learning_rate > 0.0) {
             return wrong("learning-rate", self.learning_rate, "a finite number above 0", "the paper has 1e-2");
@@ -236,7 +241,9 @@ mod tests {
     use crate::{GitReBasin, to_frame};
 
     fn brisk(keep: Keep) -> StraightThrough {
-        StraightThrough { epochs: 60, batch: 5, learning_rate: 0.5, keep, every: 1, ..StraightThrough::default() }
+        let default = StraightThrough::default();
+        let every = if keep == Keep::Best { 1 } else { default.every };
+        StraightThrough { epochs: 60, batch: 5, learning_rate: 0.5, keep, every, ..default }
     }
 
     /// The loss is least halfway to π*(B), of which the weights of A know nothing.

@@ -97,7 +97,20 @@ impl Matcher for WbFusion {
         let (key, value, hint) = ("regularisation", number(self.regularisation), "for no regularisation write `plan = \"exact\"`");
         let is_fine = self.regularisation.is_finite() && self.regularisation > 0.0;
         let wrong = MatchingError::Setting { key, value, expected: "a finite number above 0", hint };
-        if is_fine { Ok(()) } else { Err(wrong) }
+        if !is_fine {
+            return Err(wrong);
+        }
+        let default = WbFusion::default();
+        for (key, value, is_default) in [
+            ("regularisation", number(self.regularisation), self.regularisation == default.regularisation),
+            ("iterations", self.iterations.to_string(), self.iterations == default.iterations),
+        ] {
+            if !is_default && self.plan == Coupling::Exact {
+                let (expected, hint) = ("`plan = \"sinkhorn\"` beside it", "exact plans have no entropy and are found at once");
+                return Err(MatchingError::Setting { key, value, expected, hint });
+            }
+        }
+        Ok(())
     }
 
     fn is_random(&self) -> bool {

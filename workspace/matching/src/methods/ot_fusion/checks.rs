@@ -46,6 +46,15 @@ impl OtFusion {
             let hint = "exact and partial plans have no entropy";
             return wrong("regularisation", number(self.regularisation), "`plan = \"sinkhorn\"` or `\"unbalanced\"` beside it", hint);
         }
+        let is_iterated = matches!(self.plan, PlanKind::Sinkhorn | PlanKind::Unbalanced);
+        for (key, value, is_default) in [
+            ("iterations", self.iterations.to_string(), self.iterations == OtFusion::default().iterations),
+            ("tolerance", number(self.tolerance), self.tolerance == OtFusion::default().tolerance),
+        ] {
+            if !is_default && !is_iterated {
+                return wrong(key, value, "`plan = \"sinkhorn\"` or `\"unbalanced\"` beside it", "other plans are found exactly");
+            }
+        }
         if self.relaxation != 1.0 && self.plan != PlanKind::Unbalanced {
             let hint = "other plans keep their marginals";
             return wrong("relaxation", number(self.relaxation), "`plan = \"unbalanced\"` beside it", hint);

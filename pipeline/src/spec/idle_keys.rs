@@ -1,0 +1,147 @@
+//! Keys that change nothing: refused where no network could have them do anything, told where the value of another key lets them lie idle.
+
+use std::collections::BTreeMap;
+
+use onebasin_datasets::counts;
+use onebasin_network::{Graph, Operation, Role};
+use onebasin_training::{ScheduleKind, Span, Training, has_closing_norm};
+
+use super::experiment::{Method, Model, Pair};
+use super::repair::Repair;
+use super::resolve::{Resolver, Result, path};
+use super::shown;
+use crate::drawing::list;
+use crate::identity::Part;
+
+/// A key of a training that is about layers which a network may not have.
+struct OfNorms {
+    key: &'static str,
+    /// Whether a training asks for it.
+    asks: fn(&Training) -> bool,
+    /// Whether a network has what it is about.
+    has: fn(&Graph) -> bool,
+    what: &'static str,
+    hint: &'static str,
+}
+
+const OF_NORMS: [OfNorms; 2] = [
+    OfNorms {
+        key: "zero-init-residual",
+        asks: |training| training.zero_init_residual,
+        has: has_closing_norm,
+        what: "a residual body that ends in a norm",
+        hint: "leave it out, or give a ResNet `norm = \"layer\"` or `\"batch\"`",
+    },
+    OfNorms {
+        key: "fold-norms",
+        asks: |training| training.fold_norms,
+        has: has_batch_norm,
+        what: "a batch norm",
+        hint: "leave it out, or give the architecture `norm = \"batch\"`",
+    },
+];
+
+fn has_batch_norm(graph: &Graph) -> bool {
+    graph.spec().parameters.iter().any(|parameter| parameter.role == Role::RunningMean)
+}
+
+impl Resolver<'_> {
+    /// Refuses keys about norms where no network that the training is of has any: two recipes that differ in one would be the same.
+    pub(super) fn idle_trainings(&self, models: &[Model], pairs: &[Pair], methods: &[Method]) -> Result<()> {
+        for key in OF_NORMS {
+            let mut found: BTreeMap<String, bool> = BTreeMap::new();
+            for (name, training, graph) in self.trained(models, pairs) {
+                if (key.asks)(training) {
+                    *found.entry(name).or_default() |= (key.has)(graph);
+                }
+            }
+            // What is trained on begins as it was merged, but it can be folded.
+            let folds = methods
+                .iter()
+                .zip(&self.document.methods)
+                .filter(|(method, _)| key.key == "fold-norms" && method.fine_tuning.as_ref().is_some_and(key.asks));
+            let tunings = folds.filter_map(|(_, written)| written.fine_tuning.clone());
+            for name in tunings {
+                *found.entry(name).or_default() |= pairs.iter().any(|pair| (key.has)(&pair.graph));
+            }
+            if let Some((name, _)) = found.iter().find(|(_, found)| !**found) {
+                let here = path(["trainings", name, key.key]);
+                let message = format!("`{}` is true, but no network trained so has {}", shown(&here), key.what);
+                return Err(self.wrong(&here, message).hint(key.hint));
+            }
+        }
+        Ok(())
+    }
+
+    /// The trainings of models, by name, each with the network that it is of.
+    fn trained<'r>(&'r self, models: &'r [Model], pairs: &'r [Pair]) -> Vec<(String, &'r Training, &'r Graph)> {
+        let mut trained = Vec::new();
+        for (pair, written) in pairs.iter().zip(&self.document.pairs) {
+            let is_trained = |model: &Model| model.checkpoint.is_none() && !pair.checkpoints.contains_key(&model.name);
+            for (index, model) in models.iter().enumerate().filter(|(_, model)| is_trained(model)) {
+                if let Some(name) = self.model_training(index).or_else(|| written.training.clone()) {
+                    trained.push((name, model.training.as_ref().unwrap_or(&pair.training), &pair.trained));
+                }
+            }
+        }
+        trained
+    }
+
+    /// Words about keys that are written and that nothing reads. A profile cannot take a key of the spec away, so none is refused.
+    pub(super) fn idle_keys(&self, models: &[Model], pairs: &[Pair], methods: &[Method]) -> Vec<String> {
+        let is_written = |keys: &[&str]| self.layers.get(&keys.iter().map(|&key| key.to_owned()).collect::<Vec<_>>()).is_some();
+        let mut words = Vec::new();
+        let mut say = |text: String| {
+            if !words.contains(&text) {
+                words.push(text);
+            }
+        };
+        for (name, training, _) in self.trained(models, pairs) {
+            let schedule = &training.schedule;
+            if is_written(&["trainings", &name, "schedule", "warmup-from"]) && schedule.warmup_epochs == 0.0 && schedule.warmup_steps == 0 {
+                say(format!("`trainings.{name}.schedule.warmup-from` is not read: there is no warm-up"));
+            }
+        }
+        for pair in pairs {
+            let (training, name) = (&pair.training, pair.name());
+            let never = self.never_reached(pair);
+            if never > 0 && training.schedule.kind == ScheduleKind::Steps {
+                let of = training.schedule.milestones.len();
+                say(format!("{never} of {of} `milestones` of the training of `{name}` are not reached: it ends before them"));
+            }
+            let has_norm = pair.trained.nodes.iter().any(|node| matches!(node.operation, Operation::Norm { .. }));
+            if !has_norm && is_written(&["architectures", &pair.architecture, "epsilon"]) {
+                say(format!("`architectures.{}.epsilon` is not read: the network has no norms", pair.architecture));
+            }
+        }
+        if is_written(&["evaluation", "train-images"]) && !self.evaluation.splits.contains(&Part::Train) {
+            say("`evaluation.train-images` says nothing: `train` is not among the splits that are measured".to_owned());
+        }
+        let idle =
+            methods.iter().filter(|method| method.repair.as_ref().is_some_and(|repair| pairs.iter().all(|pair| is_idle(repair, pair))));
+        let idle: Vec<String> = idle.map(|method| format!("`{}`", method.name.name)).collect();
+        if !idle.is_empty() && models.len() > 1 {
+            let them = list(&idle);
+            say(format!("the repair of {them} changes nothing: no network has layers that it is about"));
+        }
+        words
+    }
+
+    /// How many milestones of the schedule of a pair lie behind the end of its training, as far as that is known.
+    fn never_reached(&self, pair: &Pair) -> usize {
+        let images = counts(&pair.source, self.places).map(|counts| self.left(counts.train));
+        let span = images.and_then(|images| pair.training.span(images).ok());
+        let end = span.map(|Span { steps, steps_per_epoch }| steps as f64 / steps_per_epoch as f64);
+        let end = end.or(pair.training.epochs.map(|epochs| epochs as f64));
+        end.map_or(0, |end| pair.training.schedule.milestones.iter().filter(|milestone| **milestone >= end).count())
+    }
+}
+
+/// Whether a repair leaves the merged networks of a pair as they are.
+fn is_idle(repair: &Repair, pair: &Pair) -> bool {
+    let places = repair.renormalises().and_then(|(options, _)| {
+        let graph = pair.graph.repairable(options.layers).ok()?;
+        Some(options.layers.places(&graph).len())
+    });
+    !pair.has_batch_norms() && places.unwrap_or(0) == 0
+}
