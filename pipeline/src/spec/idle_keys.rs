@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use onebasin_datasets::counts;
-use onebasin_network::{Graph, Operation, Role};
+use onebasin_network::{Graph, Operation};
 use onebasin_training::{ScheduleKind, Span, Training, has_closing_norm};
 
 use super::experiment::{Method, Model, Pair};
 use super::repair::Repair;
 use super::resolve::{Resolver, Result, path};
 use super::shown;
+use super::warnings::has_batch_norms;
 use crate::drawing::list;
 use crate::identity::Part;
 
@@ -35,15 +36,11 @@ const OF_NORMS: [OfNorms; 2] = [
     OfNorms {
         key: "fold-norms",
         asks: |training| training.fold_norms,
-        has: has_batch_norm,
+        has: has_batch_norms,
         what: "a batch norm",
         hint: "leave it out, or give the architecture `norm = \"batch\"`",
     },
 ];
-
-fn has_batch_norm(graph: &Graph) -> bool {
-    graph.spec().parameters.iter().any(|parameter| parameter.role == Role::RunningMean)
-}
 
 impl Resolver<'_> {
     /// Refuses keys about norms where no network that the training is of has any: two recipes that differ in one would be the same.

@@ -275,7 +275,7 @@ impl Resolver<'_> {
                 let message = format!("`{}` is {images}, but `{}` has {there} training images", super::shown(&here), pair.dataset);
                 return Err(self.wrong(&here, message).hint("leave it out to take all"));
             }
-            let drawn: Vec<String> = here.iter().rev().skip(1).rev().cloned().chain(["drawn".to_owned()]).collect();
+            let drawn: Vec<String> = [&here[..here.len() - 1], &path(["drawn"])].concat();
             if images == there && matches!(self.layers.get(&drawn), Some(Value::Bool(_, true))) {
                 let message =
                     format!("`{}` is true, but `images` beside it is {images}, which is all of `{}`", super::shown(&drawn), pair.dataset);

@@ -1,7 +1,7 @@
 //! What a checked spec asks for that a person may not have meant: known causes of bad or empty figures.
 
 use onebasin_datasets::Class;
-use onebasin_network::Role;
+use onebasin_network::{Graph, Role};
 
 use super::{Experiment, Pair};
 use crate::identity::Part;
@@ -9,8 +9,13 @@ use crate::identity::Part;
 impl Pair {
     /// Whether its networks have batch norms, whose running statistics a mean of weights does not have.
     pub fn has_batch_norms(&self) -> bool {
-        self.graph.spec().parameters.iter().any(|parameter| parameter.role == Role::RunningMean)
+        has_batch_norms(&self.graph)
     }
+}
+
+/// Whether a network has batch norms.
+pub(super) fn has_batch_norms(graph: &Graph) -> bool {
+    graph.spec().parameters.iter().any(|parameter| parameter.role == Role::RunningMean)
 }
 
 impl Experiment {
