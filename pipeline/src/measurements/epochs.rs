@@ -123,6 +123,13 @@ impl Measurement for Epochs {
                 .wrong(&here, message)
                 .hint("add `{ name = \"naive\", matching = { by = \"identity\" } }`, or leave `epochs` out"));
         }
+        if asked.lambdas().is_multiple_of(2) {
+            let message = format!(
+                "`evaluation.epochs` measures the middle of lines, and of `lambdas` = {} points on a line none lies there",
+                asked.lambdas()
+            );
+            return Err(asked.wrong(&asked.at(["lambdas"]), message).hint("take an odd number: 25, as the papers do, or 3"));
+        }
         asked.few_stages(&here, "lines between models", lines.len() * epochs.len())?;
         Ok(Some((epochs.to_vec(), lines)))
     }

@@ -131,6 +131,11 @@ impl Asked<'_> {
         &self.resolver.evaluation.splits
     }
 
+    /// The points on a line, its ends included.
+    pub fn lambdas(&self) -> usize {
+        self.resolver.evaluation.lambdas
+    }
+
     /// The epochs after which models are measured too.
     pub fn epochs(&self) -> &[usize] {
         &self.resolver.evaluation.epochs

@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 
 use onebasin_datasets::counts;
+use onebasin_matching::Matching;
 use onebasin_network::{Graph, Operation};
 use onebasin_training::{ScheduleKind, Span, Training, has_closing_norm};
 
-use super::experiment::{Method, Model, Pair};
+use super::document;
+use super::experiment::{Columns, Merging, Method, Model, Pair};
 use super::repair::Repair;
 use super::resolve::{Resolver, Result, path};
+use super::sequence::Onto;
 use super::shown;
 use super::warnings::has_batch_norms;
 use crate::drawing::list;
@@ -72,16 +75,21 @@ impl Resolver<'_> {
 
     /// The trainings of models, by name, each with the network that it is of.
     fn trained<'r>(&'r self, models: &'r [Model], pairs: &'r [Pair]) -> Vec<(String, &'r Training, &'r Graph)> {
-        let mut trained = Vec::new();
-        for (pair, written) in pairs.iter().zip(&self.document.pairs) {
-            let is_trained = |model: &Model| model.checkpoint.is_none() && !pair.checkpoints.contains_key(&model.name);
-            for (index, model) in models.iter().enumerate().filter(|(_, model)| is_trained(model)) {
-                if let Some(name) = self.model_training(index).or_else(|| written.training.clone()) {
-                    trained.push((name, model.training.as_ref().unwrap_or(&pair.training), &pair.trained));
-                }
-            }
-        }
-        trained
+        let of_pairs = pairs.iter().zip(&self.document.pairs).map(|(pair, written)| {
+            let trainings = self.trained_on(pair, written, models);
+            trainings.into_iter().map(|(name, training)| (name, training, &pair.trained))
+        });
+        of_pairs.flatten().collect()
+    }
+
+    /// The trainings of models on a pair, by name.
+    fn trained_on<'r>(&self, pair: &'r Pair, written: &document::Pair, models: &'r [Model]) -> Vec<(String, &'r Training)> {
+        let is_trained = |model: &Model| model.checkpoint.is_none() && !pair.checkpoints.contains_key(&model.name);
+        let of_models = models.iter().enumerate().filter(|(_, model)| is_trained(model)).filter_map(|(index, model)| {
+            let name = self.model_training(index).or_else(|| written.training.clone())?;
+            Some((name, model.training.as_ref().unwrap_or(&pair.training)))
+        });
+        of_models.collect()
     }
 
     /// Words about keys that are written and that nothing reads. A profile cannot take a key of the spec away, so none is refused.
@@ -99,12 +107,13 @@ impl Resolver<'_> {
                 say(format!("`trainings.{name}.schedule.warmup-from` is not read: there is no warm-up"));
             }
         }
-        for pair in pairs {
-            let (training, name) = (&pair.training, pair.name());
-            let never = self.never_reached(pair);
-            if never > 0 && training.schedule.kind == ScheduleKind::Steps {
-                let of = training.schedule.milestones.len();
-                say(format!("{never} of {of} `milestones` of the training of `{name}` are not reached: it ends before them"));
+        for (pair, written) in pairs.iter().zip(&self.document.pairs) {
+            for (name, training) in self.trained_on(pair, written, models).into_iter().chain(self.trained_by(methods)) {
+                let never = self.never_reached(training, pair);
+                if never > 0 && training.schedule.kind == ScheduleKind::Steps {
+                    let (of, pair) = (training.schedule.milestones.len(), pair.name());
+                    say(format!("{never} of {of} `milestones` of `trainings.{name}` are not reached: on `{pair}` it ends before them"));
+                }
             }
             let has_norm = pair.trained.nodes.iter().any(|node| matches!(node.operation, Operation::Norm { .. }));
             if !has_norm && is_written(&["architectures", &pair.architecture, "epsilon"]) {
@@ -124,13 +133,41 @@ impl Resolver<'_> {
         words
     }
 
-    /// How many milestones of the schedule of a pair lie behind the end of its training, as far as that is known.
-    fn never_reached(&self, pair: &Pair) -> usize {
+    /// The trainings of curves and of what is trained on, by name.
+    fn trained_by<'r>(&self, methods: &'r [Method]) -> Vec<(String, &'r Training)> {
+        let firsts = methods.iter().filter(|method| method.name.is_first());
+        let of_methods = firsts.zip(&self.document.methods).flat_map(|(method, written)| {
+            let bends = match (&method.merging, &written.merging) {
+                (Merging::Curve(curve), Some(document::Merging::Curve(written))) => Some((written.training.clone(), &curve.training)),
+                _ => None,
+            };
+            bends.into_iter().chain(written.fine_tuning.clone().zip(method.fine_tuning.as_ref()))
+        });
+        of_methods.collect()
+    }
+
+    /// How many milestones of a training lie behind its end on the images of a pair, as far as that is known.
+    fn never_reached(&self, training: &Training, pair: &Pair) -> usize {
         let images = counts(&pair.source, self.places).map(|counts| self.left(counts.train));
-        let span = images.and_then(|images| pair.training.span(images).ok());
+        let span = images.and_then(|images| training.span(images).ok());
         let end = span.map(|Span { steps, steps_per_epoch }| steps as f64 / steps_per_epoch as f64);
-        let end = end.or(pair.training.epochs.map(|epochs| epochs as f64));
-        end.map_or(0, |end| pair.training.schedule.milestones.iter().filter(|milestone| **milestone >= end).count())
+        let end = end.or(training.epochs.map(|epochs| epochs as f64));
+        end.map_or(0, |end| training.schedule.milestones.iter().filter(|milestone| **milestone >= end).count())
+    }
+
+    /// Refuses keys about what moves with the units, of methods that move none.
+    pub(super) fn idle_without_a_matching(&self, methods: &[Method]) -> Result<()> {
+        for (index, method) in methods.iter().enumerate().filter(|(_, method)| matches!(method.matching, Matching::Identity(_))) {
+            let unaligned = matches!(method.merging, Merging::Mean { columns: Columns::Unaligned, .. });
+            let onto_next = method.sequential.is_some_and(|sequence| sequence.onto == Onto::Next);
+            let keys = [(unaligned, "merging", "columns"), (onto_next, "sequential", "onto")];
+            if let Some((_, table, key)) = keys.into_iter().find(|(is_idle, ..)| *is_idle) {
+                let here = path(["methods", &index.to_string(), table, key]);
+                let message = format!("`{}` changes nothing: `matching` is \"identity\", and no unit moves", shown(&here));
+                return Err(self.wrong(&here, message).hint(format!("leave `{key}` out, or match the models")));
+            }
+        }
+        Ok(())
     }
 }
 

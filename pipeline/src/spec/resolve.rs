@@ -48,6 +48,7 @@ pub fn resolve(layers: &Layers, folder: &Path, places: &SearchPaths, measurement
     let methods = resolver.methods(&models)?;
     resolver.limits(&models, &pairs, &methods)?;
     resolver.idle_trainings(&models, &pairs, &methods)?;
+    resolver.idle_without_a_matching(&methods)?;
     let evaluation = resolver.evaluation(&models, &pairs, &methods, measurements)?;
     resolver.coefficients(&methods, &evaluation)?;
     resolver.references(&methods, &evaluation, &models)?;

@@ -66,6 +66,21 @@ fn keys_that_nothing_could_read_are_refused() {
         ),
         (
             matching,
+            "matching = { by = \"identity\" }\nmerging = { by = \"mean\", columns = \"unaligned\" }".to_owned(),
+            "`methods[1].merging.columns` changes nothing: `matching` is \"identity\"",
+        ),
+        (
+            matching,
+            "matching = { by = \"identity\" }\nsequential = { onto = \"next\" }".to_owned(),
+            "`methods[1].sequential.onto` changes nothing: `matching` is \"identity\"",
+        ),
+        (
+            "lambdas = 25",
+            "lambdas = 4\nepochs = [1, 2]".to_owned(),
+            "`evaluation.epochs` measures the middle of lines, and of `lambdas` = 4 points on a line none lies there",
+        ),
+        (
+            matching,
             "matching = { by = \"activation-matching\", activations = { images = 20_000, drawn = true } }".to_owned(),
             "`methods[1].matching.activations.drawn` is true, but `images` beside it is 20000, which is all of `glyphs`",
         ),
@@ -96,13 +111,29 @@ fn keys_that_another_value_leaves_idle_are_told_and_not_refused() {
         parse(&SOUND.replacen(from, to, 1), &Overrides::default()).unwrap().notices.join("\n")
     };
     let steps = |milestones: &str| format!("epochs = 3\nschedule = {{ kind = \"steps\", milestones = [{milestones}] }}");
+    let tuned =
+        |method: &str| format!("{method}\n\n[trainings.later]\n{}\noptimizer = {{ kind = \"adam\", learning-rate = 1e-3 }}", steps("2, 4"));
     for (from, to, says) in [
         (
             "epochs = 3",
             "epochs = 3\nschedule = { kind = \"cosine\", warmup-from = 0.01 }",
             "`trainings.adam.schedule.warmup-from` is not read: there is no warm-up",
         ),
-        ("epochs = 3", &steps("2, 3, 150"), "2 of 3 `milestones` of the training of `glyphs-small` are not reached"),
+        (
+            "epochs = 3",
+            &steps("2, 3, 150"),
+            "2 of 3 `milestones` of `trainings.adam` are not reached: on `glyphs-small` it ends before them",
+        ),
+        (
+            "matching = { by = \"c2m3\" }",
+            &tuned("matching = { by = \"c2m3\" }\nfine-tuning = \"later\""),
+            "1 of 2 `milestones` of `trainings.later` are not reached",
+        ),
+        (
+            "matching = { by = \"c2m3\" }",
+            &tuned("matching = { by = \"c2m3\" }\nmodels = [\"a\", \"b\"]\nmerging = { by = \"curve\", training = \"later\" }"),
+            "1 of 2 `milestones` of `trainings.later` are not reached",
+        ),
         ("hidden = [32, 32]", "hidden = [32, 32]\nepsilon = 0.1", "`architectures.small.epsilon` is not read: the network has no norms"),
         (
             "merges = [2, 3]",
