@@ -88,7 +88,7 @@ fn fewer_points_on_a_line_differ_where_there_are_lines() {
 #[test]
 fn whatever_changes_a_figure_is_a_difference() {
     let spec = SPEC.replace("models = 2", "models = [{ name = \"a\" }, { name = \"b\" }, { name = \"c\" }]\nreplay = 50");
-    let more = "[[methods]]\nname = \"tuned\"\nmodels = [\"a\", \"b\"]\nmatching = { by = \"identity\" }\nfine-tuning = \"adam\"\nsequential = {}\n\n";
+    let more = "[[methods]]\nname = \"tuned\"\nmodels = [\"a\", \"b\"]\nmatching = { by = \"git-re-basin\" }\nfine-tuning = \"adam\"\nsequential = {}\n\n";
     let spec = spec.replace("[reported]", &format!("{more}[evaluation]\npairs = \"none\"\n\n[reported]"));
     let other = "\n[trainings.other]\nepochs = 7\noptimizer = { kind = \"adam\", learning-rate = 1e-3 }\n";
     let found = |mine: &str| -> Vec<String> {
